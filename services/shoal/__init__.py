@@ -1,0 +1,1 @@
+"""Shoal: a live TV station whose viewers are its CDN."""

@@ -1,0 +1,39 @@
+"""What the broadcaster and signaling say to each other on `/broadcaster` (WebSocket, JSON).
+
+The broadcaster opens the socket with `Authorization: Bearer <broadcaster_token>`. Signaling answers
+at once with `Resume`, naming the newest segment it has of each rendition; the broadcaster then
+sends `Stream`, every `Segment` after those, and goes on with each new one, in order.
+"""
+
+import msgspec
+
+from shoal.segments import Descriptor
+
+
+class Stream(msgspec.Struct, frozen=True, tag_field="type", tag="stream"):
+    """Broadcaster → signaling: the stream that is on air, or that none is."""
+
+    stream: str | None
+    live: bool
+
+
+class Segment(msgspec.Struct, frozen=True, tag_field="type", tag="segment"):
+    """Broadcaster → signaling: a segment was published."""
+
+    descriptor: Descriptor
+
+
+class Resume(msgspec.Struct, frozen=True, tag_field="type", tag="resume"):
+    """Signaling → broadcaster: the newest media sequence it has, by rendition."""
+
+    after: dict[int, int]
+
+
+class Audience(msgspec.Struct, frozen=True, tag_field="type", tag="audience"):
+    """Signaling → broadcaster: viewers connected in rooms now; sent on every change."""
+
+    room_peers: int
+
+
+FromBroadcaster = Stream | Segment
+ToBroadcaster = Resume | Audience

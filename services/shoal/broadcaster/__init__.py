@@ -1,0 +1,1 @@
+"""Watches Owncast's folder, stores every segment, publishes the playlists."""

@@ -1,0 +1,1 @@
+"""The station on one machine: encoder, object store, gateway, supervision."""

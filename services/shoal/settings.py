@@ -1,0 +1,178 @@
+"""Settings of every service: `SHOAL_*` environment variables, and secrets from files.
+
+A secret named `r2_secret_access_key` is read from the file that `SHOAL_R2_SECRET_ACCESS_KEY_FILE`
+names, or from `$CREDENTIALS_DIRECTORY/r2_secret_access_key` (systemd's LoadCredential), never from
+an environment variable: an environment is inherited and printed too easily.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+from yarl import URL
+
+from shoal.errors import OperatorError
+
+ENV_PREFIX = "SHOAL_"
+
+
+def _http_url(value: str) -> str:
+    url = URL(value)
+    if url.scheme not in ("http", "https") or not url.host:
+        raise ValueError("must be an http:// or https:// URL")
+    return value.rstrip("/")
+
+
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+
+
+class _SecretFiles(PydanticBaseSettingsSource):
+    """Reads every field of type SecretStr from its file."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Return the secret's text, or None where no file is named."""
+        if not _is_secret(field):
+            return None, field_name, False
+        variable = f"{ENV_PREFIX}{field_name.upper()}_FILE"
+        if named := os.environ.get(variable):
+            return _read_secret(Path(named), f"{variable}={named}"), field_name, False
+        if directory := os.environ.get("CREDENTIALS_DIRECTORY"):
+            path = Path(directory) / field_name
+            if path.exists():
+                return _read_secret(path, str(path)), field_name, False
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """Return the secrets that were found, by field name."""
+        values = {
+            name: self.get_field_value(field, name)[0]
+            for name, field in self.settings_cls.model_fields.items()
+        }
+        return {name: value for name, value in values.items() if value is not None}
+
+
+def _is_secret(field: FieldInfo) -> bool:
+    return "SecretStr" in str(field.annotation)
+
+
+def _read_secret(path: Path, what: str) -> str:
+    try:
+        text = path.read_text().strip()
+    except OSError as error:
+        raise OperatorError(f"cannot read the secret {what}: {error.strerror}") from error
+    if not text:
+        raise OperatorError(f"the secret file {what} is empty: write the secret into it")
+    return text
+
+
+class _Environment(EnvSettingsSource):
+    """`SHOAL_*` variables, but never for a secret."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Return the variable's value, or None for a secret."""
+        if _is_secret(field):
+            return None, field_name, False
+        return super().get_field_value(field, field_name)
+
+
+class StationSettings(BaseSettings):
+    """Where the station's services are. Each service binds the address in its own URL."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="ignore")
+
+    broadcaster_url: HttpUrl = Field(default="http://localhost:3000", description="the broadcaster")
+    signaling_url: HttpUrl = Field(default="http://localhost:8081", description="signaling")
+    site_url: HttpUrl = Field(default="http://localhost:8000", description="the site")
+    owncast_url: HttpUrl = Field(default="http://localhost:8080", description="Owncast's HTTP port")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read arguments first, then the environment, then secret files."""
+        return init_settings, _Environment(settings_cls), _SecretFiles(settings_cls)
+
+
+class BroadcasterSettings(StationSettings):
+    """What the broadcaster needs to know."""
+
+    hls_dir: Path = Field(
+        default=Path("/run/hls"), description="Owncast's HLS folder (its data/hls); read only"
+    )
+    state_dir: Path = Field(
+        default=Path("/var/lib/shoal/broadcaster"),
+        description="the broadcaster's own state; read, write",
+    )
+    s3_endpoint: HttpUrl = Field(description="S3 endpoint of the object store")
+    bucket: str = Field(default="shoal", min_length=3, description="bucket that holds the segments")
+    media_url: HttpUrl = Field(description="public URL of the bucket's root, for viewers")
+    r2_access_key_id: SecretStr = Field(description="S3 access key id")
+    r2_secret_access_key: SecretStr = Field(description="S3 secret access key")
+    broadcaster_token: SecretStr = Field(description="proves to signaling who is the broadcaster")
+
+
+class SignalingSettings(StationSettings):
+    """What signaling needs to know."""
+
+    broadcaster_token: SecretStr = Field(description="what the broadcaster must present")
+
+
+class SiteSettings(StationSettings):
+    """What the site needs to know."""
+
+    station_title: str = Field(default="Shoal", description="shown on the watch page")
+    ice_servers: list[str] = Field(
+        default=["stun:stun.cloudflare.com:3478"],
+        description="STUN servers for viewers, a JSON list of URLs; may be empty",
+    )
+    gateway_metrics_url: HttpUrl | None = Field(
+        default=None, description="metrics of the local gateway (`shoal up` sets it)"
+    )
+    operator_token: SecretStr = Field(description="opens /api/station's details")
+
+
+S = TypeVar("S", bound=StationSettings)
+
+
+def load(kind: type[S]) -> S:
+    """Read the settings of one service; bad or missing ones become one clear OperatorError."""
+    try:
+        return kind()
+    except ValidationError as error:
+        problems = "; ".join(
+            _explain(kind, str(item["loc"][0]) if item["loc"] else "", item["msg"])
+            for item in error.errors()
+        )
+        raise OperatorError(f"settings: {problems}") from error
+
+
+def _explain(kind: type[StationSettings], name: str, problem: str) -> str:
+    field = kind.model_fields.get(name)
+    variable = f"{ENV_PREFIX}{name.upper()}"
+    if field is not None and _is_secret(field):
+        variable += "_FILE"
+    about = f" ({field.description})" if field is not None else ""
+    return f"{variable}{about}: {problem}"
+
+
+def describe(kind: type[StationSettings]) -> str:
+    """Return one line a setting, for `shoal SERVICE --help`."""
+    lines: list[str] = []
+    for name, field in kind.model_fields.items():
+        variable = f"{ENV_PREFIX}{name.upper()}" + ("_FILE" if _is_secret(field) else "")
+        default = "required" if field.is_required() else f"default {field.default}"
+        lines.append(f"  {variable:<34} {field.description} [{default}]")
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""Brings viewers together: rooms, descriptors in order, viewers' figures."""

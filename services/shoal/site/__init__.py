@@ -1,0 +1,1 @@
+"""Serves the player's build, its configuration and the station's figures."""

@@ -1,0 +1,137 @@
+"""What all HTTP services share: who answered, errors as JSON, bytes counted, a clean shutdown."""
+
+import asyncio
+import errno
+import logging
+import signal
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from pathlib import PurePosixPath
+
+from aiohttp import web
+from aiohttp.abc import AbstractAccessLogger
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, generate_latest
+from yarl import URL
+
+from shoal.errors import OperatorError
+
+log = logging.getLogger("shoal.web")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+VIDEO_SUFFIXES = frozenset({".ts", ".m4s", ".mp4", ".aac"})
+SHUTDOWN_TIMEOUT_S = 5.0
+
+RESPONSE_BYTES = Counter(
+    "shoal_http_response_bytes", "Bytes of HTTP response bodies sent", ["service", "kind"]
+)
+
+
+def is_video(path: str, content_type: str) -> bool:
+    """Say whether a successful response carries video, by its type or by its path."""
+    return content_type.startswith("video/") or PurePosixPath(path).suffix in VIDEO_SUFFIXES
+
+
+def count_response(service: str, path: str, status: int, content_type: str, size: int) -> None:
+    """Add a response body of `size` bytes to the counters of `service`."""
+    video = status in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT) and is_video(path, content_type)
+    RESPONSE_BYTES.labels(service, "video" if video else "other").inc(size)
+
+
+def error_response(status: int, code: str, message: str) -> web.Response:
+    """Return a JSON error that no cache keeps."""
+    return web.json_response(
+        {"error": {"code": code, "message": message}},
+        status=status,
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+def application(service: str) -> web.Application:
+    """Return an application whose responses say `X-Shoal: service` and whose errors are JSON."""
+
+    @web.middleware
+    async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except web.HTTPRedirection:
+            raise
+        except web.HTTPException as error:
+            response = error_response(
+                error.status,
+                error.reason.lower().replace(" ", "_"),
+                f"{request.method} {request.path}: {error.reason}",
+            )
+            if "Allow" in error.headers:
+                response.headers["Allow"] = error.headers["Allow"]
+            return response
+
+    async def say_who(_request: web.Request, response: web.StreamResponse) -> None:
+        response.headers["X-Shoal"] = service
+
+    app = web.Application(middlewares=[errors_as_json])
+    app.on_response_prepare.append(say_who)
+    return app
+
+
+async def metrics(_request: web.Request) -> web.Response:
+    """Answer `/metrics` in Prometheus' text format."""
+    return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def _counting_logger(service: str) -> type[AbstractAccessLogger]:
+    class CountingLogger(AbstractAccessLogger):
+        """Counts what was really sent, once the response is over."""
+
+        @property
+        def enabled(self) -> bool:
+            return True
+
+        def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
+            count_response(
+                service, request.path, response.status, response.content_type, response.body_length
+            )
+
+    return CountingLogger
+
+
+async def start(app: web.Application, service: str, url: str) -> web.AppRunner:
+    """Listen on the host and port of `url`; a port that is taken becomes an OperatorError."""
+    address = URL(url)
+    runner = web.AppRunner(
+        app,
+        access_log_class=_counting_logger(service),
+        access_log=log,
+        shutdown_timeout=SHUTDOWN_TIMEOUT_S,
+    )
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, address.host, address.port).start()
+    except OSError as error:
+        await runner.cleanup()
+        if error.errno != errno.EADDRINUSE:
+            raise OperatorError(f"{service}: cannot listen on {url}: {error.strerror}") from error
+        raise OperatorError(
+            f"{service}: port {address.port} is taken: stop what uses it, or choose another port"
+        ) from error
+    log.info("%s listens on %s", service, url)
+    return runner
+
+
+def stop_event() -> asyncio.Event:
+    """Return an event that SIGTERM and SIGINT set."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+async def serve(app: web.Application, service: str, url: str) -> None:
+    """Serve until SIGTERM or SIGINT, then drain."""
+    stop = stop_event()
+    runner = await start(app, service, url)
+    try:
+        await stop.wait()
+    finally:
+        await runner.cleanup()
