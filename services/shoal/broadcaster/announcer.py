@@ -1,0 +1,103 @@
+"""Tells signaling what is on air and which segments there are, in order, over restarts of both."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+
+import aiohttp
+import msgspec
+
+from shoal.announcements import Audience, Resume, Segment, Stream, ToBroadcaster
+from shoal.broadcaster.timeline import Timeline
+
+log = logging.getLogger("shoal.broadcaster")
+
+HEARTBEAT_S = 10.0
+RECONNECT_FIRST_S = 0.25
+RECONNECT_MOST_S = 5.0
+
+
+class Announcer:
+    """The broadcaster's socket to signaling.
+
+    It keeps no queue: what signaling lacks is read from the timeline, so that nothing is lost or
+    told twice when either side restarts.
+    """
+
+    def __init__(
+        self, url: str, token: str, timeline: Timeline, stream: Callable[[], Stream]
+    ) -> None:
+        """Announce to signaling at `url` (http); `stream()` says what is on air."""
+        self._url = f"{url}/broadcaster"
+        self._token = token
+        self._timeline = timeline
+        self._stream = stream
+        self._changed = asyncio.Event()
+        self.connected = False
+        self.fault: str | None = None
+        """why there is no connection, None while there is one"""
+        self.room_peers = 0
+
+    def changed(self) -> None:
+        """Say that the timeline or the stream may have changed."""
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Stay connected until cancelled."""
+        delay_s = RECONNECT_FIRST_S
+        async with aiohttp.ClientSession() as session:
+            while True:
+                try:
+                    headers = {"Authorization": f"Bearer {self._token}"}
+                    async with session.ws_connect(
+                        self._url, headers=headers, heartbeat=HEARTBEAT_S
+                    ) as socket:
+                        await self._talk(socket)
+                        self.fault = f"signaling at {self._url} closed the connection"
+                    delay_s = RECONNECT_FIRST_S
+                except aiohttp.WSServerHandshakeError as error:
+                    hint = ": mend broadcaster_token" if error.status == 401 else ""
+                    self.fault = f"signaling at {self._url} answered {error.status}{hint}"
+                except (aiohttp.ClientError, OSError, msgspec.MsgspecError) as error:
+                    self.fault = f"cannot talk to signaling at {self._url}: {error}"
+                finally:
+                    self.connected = False
+                    self.room_peers = 0
+                await asyncio.sleep(delay_s * random.uniform(0.5, 1))
+                delay_s = min(RECONNECT_MOST_S, delay_s * 2)
+
+    async def _talk(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        first = msgspec.json.decode(await socket.receive_str(), type=ToBroadcaster)
+        if not isinstance(first, Resume):
+            raise aiohttp.ClientError(f"expected resume first, got {first!r}")
+        self.connected, self.fault = True, None
+        log.info("connected to signaling at %s", self._url)
+        sending = asyncio.create_task(self._send(socket, dict(first.after)))
+        try:
+            async for message in socket:
+                if message.type is aiohttp.WSMsgType.TEXT:
+                    said = msgspec.json.decode(message.data, type=ToBroadcaster)
+                    if isinstance(said, Audience):
+                        self.room_peers = said.room_peers
+        finally:
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+
+    async def _send(self, socket: aiohttp.ClientWebSocketResponse, sent: dict[int, int]) -> None:
+        """Send what is on air and every segment above `sent` (media sequence by rendition)."""
+        told: Stream | None = None
+        while True:
+            self._changed.clear()
+            if (stream := self._stream()) != told:
+                await _send(socket, stream)
+                told = stream
+            for variant, rendition in sorted(self._timeline.renditions.items()):
+                for descriptor in rendition.descriptors(sent.get(variant, -1)):
+                    await _send(socket, Segment(descriptor))
+                    sent[variant] = descriptor.sequence
+            await self._changed.wait()
+
+
+async def _send(socket: aiohttp.ClientWebSocketResponse, message: Stream | Segment) -> None:
+    await socket.send_str(msgspec.json.encode(message).decode())

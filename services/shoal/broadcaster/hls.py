@@ -1,0 +1,113 @@
+"""Reads what Owncast writes: file names, media playlists, the master playlist. No I/O."""
+
+import re
+from dataclasses import dataclass
+
+SEGMENT_NAME = re.compile(r"stream-(?P<stream>[A-Za-z0-9_-]+)-(?P<k>\d+)\.ts")
+OFFLINE_STREAM = "offline"
+"""Owncast's id of the clip that it shows when nobody streams: never part of the programme"""
+
+
+class PlaylistError(ValueError):
+    """A playlist that is cut or is none: Owncast rewrites it in place, so it is read again."""
+
+
+@dataclass(frozen=True)
+class SegmentName:
+    """`stream-<stream>-<k>.ts`; k counts from 0 in each stream."""
+
+    stream: str
+    k: int
+
+
+@dataclass(frozen=True)
+class ListedSegment:
+    """One segment of Owncast's media playlist."""
+
+    name: str
+    duration: float
+    """seconds"""
+    program_date_time: str | None
+
+
+@dataclass(frozen=True)
+class MediaPlaylist:
+    """One rendition's playlist as Owncast wrote it."""
+
+    target_duration: int
+    """seconds"""
+    segments: tuple[ListedSegment, ...]
+    ended: bool
+
+
+@dataclass(frozen=True)
+class Rendition:
+    """One line of Owncast's master playlist."""
+
+    variant: int
+    attributes: str
+    """the attribute list of EXT-X-STREAM-INF as written: BANDWIDTH, RESOLUTION, CODECS"""
+
+
+def parse_segment_name(name: str) -> SegmentName | None:
+    """Return stream and number of a live segment; None for anything else, offline clips too."""
+    found = SEGMENT_NAME.fullmatch(name)
+    if found is None or found["stream"] == OFFLINE_STREAM:
+        return None
+    return SegmentName(found["stream"], int(found["k"]))
+
+
+def parse_media_playlist(text: str) -> MediaPlaylist:
+    """Parse a media playlist (RFC 8216, section 4.3.3); raise PlaylistError where it is cut.
+
+    ffmpeg writes EXT-X-PROGRAM-DATE-TIME after EXTINF; both orders are read.
+    """
+    if not text.startswith("#EXTM3U\n") or not text.endswith("\n"):
+        raise PlaylistError("cut or empty")
+    target_duration: int | None = None
+    ended = False
+    duration: float | None = None
+    program_date_time: str | None = None
+    segments: list[ListedSegment] = []
+    for line in text.splitlines():
+        tag, _, value = line.partition(":")
+        try:
+            if tag == "#EXT-X-TARGETDURATION":
+                target_duration = int(value)
+            elif tag == "#EXTINF":
+                duration = float(value.split(",")[0])
+            elif tag == "#EXT-X-PROGRAM-DATE-TIME":
+                program_date_time = _with_colon(value)
+            elif line == "#EXT-X-ENDLIST":
+                ended = True
+            elif line and not line.startswith("#"):
+                if duration is None:
+                    raise PlaylistError(f"{line} has no EXTINF")
+                segments.append(ListedSegment(line, duration, program_date_time))
+                duration = program_date_time = None
+        except ValueError as error:
+            raise PlaylistError(f"bad line {line!r}") from error
+    if target_duration is None or duration is not None:
+        raise PlaylistError("cut: no EXT-X-TARGETDURATION, or an EXTINF without its segment")
+    return MediaPlaylist(target_duration, tuple(segments), ended)
+
+
+def _with_colon(value: str) -> str:
+    """Turn ffmpeg's `+0000` into ISO 8601's `+00:00`, which every player parses."""
+    return re.sub(r"([+-]\d\d)(\d\d)$", r"\1:\2", value.strip())
+
+
+def parse_master(text: str) -> tuple[Rendition, ...]:
+    """Return the renditions that a master playlist names as `<variant>/stream.m3u8`."""
+    if not text.startswith("#EXTM3U\n") or not text.endswith("\n"):
+        raise PlaylistError("cut or empty")
+    renditions: list[Rendition] = []
+    attributes: str | None = None
+    for line in text.splitlines():
+        if line.startswith("#EXT-X-STREAM-INF:"):
+            attributes = line.partition(":")[2]
+        elif line and not line.startswith("#") and attributes is not None:
+            if variant := re.search(r"(?:^|/)(\d+)/stream\.m3u8$", line):
+                renditions.append(Rendition(int(variant[1]), attributes))
+            attributes = None
+    return tuple(renditions)

@@ -1,0 +1,114 @@
+"""The bodies of our public answers: rendered once after a change, compressed once."""
+
+import gzip
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from shoal.broadcaster.hls import Rendition as OwncastRendition
+from shoal.broadcaster.playlist import media_playlist, multivariant_playlist
+from shoal.broadcaster.timeline import Timeline
+from shoal.segments import Descriptor, SegmentList, VariantSegments
+
+PLAYLIST_TYPE = "application/vnd.apple.mpegurl"
+JSON_TYPE = "application/json"
+GZIP_LEVEL = 6
+
+
+@dataclass(frozen=True)
+class Body:
+    """One rendered answer."""
+
+    content_type: str
+    plain: bytes
+    gzipped: bytes
+    etag: str
+
+
+class Views:
+    """What the public may read of a timeline."""
+
+    def __init__(
+        self, timeline: Timeline, owncast: Callable[[], Mapping[int, OwncastRendition]]
+    ) -> None:
+        self._timeline = timeline
+        self._owncast = owncast
+        self._bodies: dict[str, Body] = {}
+        self._urls: dict[tuple[int, str], str] | None = None
+
+    def changed(self) -> None:
+        """Forget what was rendered: the timeline has changed."""
+        self._bodies.clear()
+        self._urls = None
+
+    def playlist(self) -> Body | None:
+        """The station's playlist; None before the first segment."""
+        renditions = self._timeline.renditions
+        if not renditions:
+            return None
+        if max(len(renditions), len(self._owncast())) == 1:
+            return self.variant_playlist(next(iter(renditions)))
+        return self._body(
+            "multivariant",
+            PLAYLIST_TYPE,
+            lambda: multivariant_playlist(self._timeline, self._owncast()).encode(),
+        )
+
+    def variant_playlist(self, variant: int) -> Body | None:
+        """One rendition's media playlist; None when there is no such rendition."""
+        rendition = self._timeline.renditions.get(variant)
+        if rendition is None:
+            return None
+        return self._body(
+            f"media {variant}",
+            PLAYLIST_TYPE,
+            lambda: media_playlist(self._timeline, rendition).encode(),
+        )
+
+    def segments(self, variant: int | None = None, after: int = -1) -> Body:
+        """The descriptors of all renditions or of one, those above `after`."""
+        return self._body(
+            f"segments {variant} {after}",
+            JSON_TYPE,
+            lambda: msgspec.json.encode(
+                SegmentList(
+                    stream=self._timeline.stream,
+                    variants={
+                        str(number): VariantSegments(rendition.descriptors(after))
+                        for number, rendition in sorted(self._timeline.renditions.items())
+                        if variant in (None, number)
+                    },
+                )
+            ),
+        )
+
+    def segment_url(self, variant: int | None, name: str) -> str | None:
+        """Where a published segment is; without a variant only when there is one rendition."""
+        if variant is None:
+            if len(self._timeline.renditions) != 1:
+                return None
+            variant = next(iter(self._timeline.renditions))
+        if self._urls is None:
+            self._urls = {(d.variant, d.name): d.url for d in self._descriptors()}
+        return self._urls.get((variant, name))
+
+    def _descriptors(self) -> list[Descriptor]:
+        return [
+            descriptor
+            for rendition in self._timeline.renditions.values()
+            for descriptor in rendition.descriptors()
+        ]
+
+    def _body(self, key: str, content_type: str, render: Callable[[], bytes]) -> Body:
+        body = self._bodies.get(key)
+        if body is None:
+            plain = render()
+            body = self._bodies[key] = Body(
+                content_type,
+                plain,
+                gzip.compress(plain, GZIP_LEVEL, mtime=0),
+                hashlib.sha256(plain).hexdigest()[:32],
+            )
+        return body

@@ -1,0 +1,118 @@
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.unit.broadcaster.examples import descriptor
+
+from shoal.broadcaster.timeline import WINDOW_SEGMENTS, Timeline
+
+
+def publish(timeline: Timeline, stream: str, k: int, variant: int = 0) -> int:
+    sequence = timeline.sequence_of(stream, k)
+    timeline.publish(descriptor(timeline, sequence, stream=stream, k=k, variant=variant), 4)
+    return sequence
+
+
+def test_sequences_go_on_over_streams_and_mark_the_change() -> None:
+    timeline = Timeline()
+    assert [publish(timeline, "a", k) for k in (0, 1, 2)] == [0, 1, 2]
+    assert [publish(timeline, "b", k) for k in (0, 1)] == [3, 4]
+    assert [s for s in range(5) if timeline.is_discontinuity(s)] == [3]
+    assert timeline.stream == "b"
+
+
+def test_a_stream_met_in_mid_air_goes_on_without_a_hole() -> None:
+    timeline = Timeline()
+    publish(timeline, "a", 0)
+    assert publish(timeline, "b", 57) == 1
+    assert publish(timeline, "b", 58) == 2
+    assert not timeline.is_due(0, timeline.sequence_of("b", 56))
+
+
+def test_a_lost_segment_becomes_a_gap() -> None:
+    timeline = Timeline()
+    publish(timeline, "a", 0)
+    publish(timeline, "a", 3)
+    entries = timeline.renditions[0].entries
+    assert [(e.sequence, e.descriptor is None) for e in entries] == [
+        (0, False),
+        (1, True),
+        (2, True),
+        (3, False),
+    ]
+
+
+def test_what_is_published_cannot_be_published_again() -> None:
+    timeline = Timeline()
+    sequence = publish(timeline, "a", 5)
+    with pytest.raises(ValueError, match="past"):
+        timeline.publish(descriptor(timeline, sequence), 4)
+
+
+def test_a_late_rendition_has_the_same_discontinuities_as_the_others() -> None:
+    timeline = Timeline()
+    publish(timeline, "a", 0, variant=0)
+    publish(timeline, "a", 0, variant=1)
+    publish(timeline, "b", 0, variant=0)
+    publish(timeline, "b", 1, variant=0)
+    publish(timeline, "b", 1, variant=1)  # it lost the first segment of the new stream
+    assert [e.sequence for e in timeline.renditions[1].entries] == [0, 1, 2]
+    assert timeline.is_discontinuity(1)
+    assert timeline.discontinuity_sequence(timeline.renditions[0]) == 0
+
+
+def discontinuity_numbers(timeline: Timeline) -> dict[int, int]:
+    """Each segment's Discontinuity Sequence Number: DISCONTINUITY-SEQUENCE plus tags so far."""
+    rendition = timeline.renditions[0]
+    number = timeline.discontinuity_sequence(rendition)
+    numbers: dict[int, int] = {}
+    for entry in rendition.entries:
+        number += timeline.is_discontinuity(entry.sequence)
+        numbers[entry.sequence] = number
+    return numbers
+
+
+@given(st.lists(st.integers(min_value=1, max_value=40), min_size=1, max_size=12))
+def test_a_segment_keeps_its_discontinuity_number_while_the_window_moves(
+    lengths: list[int],
+) -> None:
+    timeline = Timeline()
+    seen: dict[int, int] = {}
+    for number, length in enumerate(lengths):
+        for k in range(length):
+            publish(timeline, f"s{number}", k)
+            for sequence, discontinuity in discontinuity_numbers(timeline).items():
+                assert seen.setdefault(sequence, discontinuity) == discontinuity
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["a", "b", "c"]), st.integers(0, 200), st.integers(0, 2)),
+        max_size=80,
+    )
+)
+def test_whatever_the_order_each_window_is_whole_and_bounded(
+    arrivals: list[tuple[str, int, int]],
+) -> None:
+    timeline = Timeline()
+    newest: dict[int, int] = {}
+    for stream, k, variant in arrivals:
+        sequence = timeline.sequence_of(stream, k)
+        if not timeline.is_due(variant, sequence):
+            continue
+        timeline.publish(descriptor(timeline, sequence, stream=stream, k=k, variant=variant), 4)
+        for number, rendition in timeline.renditions.items():
+            numbers = [entry.sequence for entry in rendition.entries]
+            assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+            assert len(numbers) <= WINDOW_SEGMENTS
+            assert numbers[-1] >= newest.get(number, 0)
+            newest[number] = numbers[-1]
+
+
+def test_the_timeline_survives_its_file_format() -> None:
+    timeline = Timeline()
+    for k in range(70):
+        publish(timeline, "a", k)
+    again = msgspec.json.decode(msgspec.json.encode(timeline), type=Timeline)
+    assert again == timeline
+    assert publish(again, "a", 70) == 70
