@@ -2,7 +2,9 @@
 
 The broadcaster opens the socket with `Authorization: Bearer <broadcaster_token>`. Signaling answers
 at once with `Resume`, naming the newest segment it has of each rendition; the broadcaster then
-sends `Stream`, every `Segment` after those, and goes on with each new one, in order.
+sends `Stream`, every `Segment` after those (of a rendition that `Resume` does not name, the newest
+six), and goes on with each new one, in order. When a second broadcaster connects, signaling closes
+the first one's socket with code 1008.
 """
 
 import msgspec

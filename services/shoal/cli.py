@@ -6,8 +6,11 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from shoal.errors import OperatorError
+from shoal.local.options import add_options as add_up_options
+from shoal.local.options import options_of as up_options_of
 from shoal.settings import (
     BroadcasterSettings,
     SignalingSettings,
@@ -35,7 +38,37 @@ def _parser() -> argparse.ArgumentParser:
             epilog=f"environment:\n{describe(settings)}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
+    up = commands.add_parser(
+        "up",
+        help="run a whole station on this machine until Ctrl-C",
+        description="Run a whole station on this machine until Ctrl-C.",
+    )
+    add_up_options(up)
+    report = commands.add_parser("report", help="where the video came from: EC2, store, peers")
+    report.add_argument("url", nargs="?", metavar="URL", help="the station [the local one]")
+    report.add_argument(
+        "--data", type=Path, default=Path(".shoal"), help="the local station's folder [%(default)s]"
+    )
+    report.add_argument(
+        "--token-file",
+        type=Path,
+        help="the operator's token [the local station's, or $SHOAL_OPERATOR_TOKEN_FILE]",
+    )
+    report.add_argument("--json", action="store_true", help="for machines")
     return parser
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    if arguments.command == "report":
+        from shoal.ops.report import run as run_report
+
+        run_report(arguments.url, arguments.data, arguments.token_file, as_json=arguments.json)
+    elif arguments.command == "up":
+        from shoal.local.up import run as run_up
+
+        asyncio.run(run_up(up_options_of(arguments)))
+    else:
+        asyncio.run(_run_service(arguments.command))
 
 
 async def _run_service(name: str) -> None:
@@ -63,10 +96,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     logging.getLogger("botocore").setLevel(logging.WARNING)
     try:
-        asyncio.run(_run_service(arguments.command))
+        _run(arguments)
     except OperatorError as error:
         sys.stderr.write(f"shoal {arguments.command}: {error}\n")
         return 1
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -16,6 +16,8 @@ log = logging.getLogger("shoal.broadcaster")
 HEARTBEAT_S = 10.0
 RECONNECT_FIRST_S = 0.25
 RECONNECT_MOST_S = 5.0
+RECENT_SEGMENTS = 6
+"""what a signaling that knows nothing of a rendition is told of its past"""
 
 
 class Announcer:
@@ -93,7 +95,9 @@ class Announcer:
                 await _send(socket, stream)
                 told = stream
             for variant, rendition in sorted(self._timeline.renditions.items()):
-                for descriptor in rendition.descriptors(sent.get(variant, -1)):
+                after = sent.get(variant)
+                recent = rendition.descriptors()[-RECENT_SEGMENTS:]
+                for descriptor in recent if after is None else rendition.descriptors(after):
                     await _send(socket, Segment(descriptor))
                     sent[variant] = descriptor.sequence
             await self._changed.wait()

@@ -4,13 +4,16 @@ import asyncio
 import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from mypy_boto3_s3 import S3Client
 
 from shoal.settings import BroadcasterSettings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 CACHE_CONTROL = "public, max-age=31536000, immutable"
 CONTENT_TYPE = "video/mp2t"

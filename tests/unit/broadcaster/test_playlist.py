@@ -1,9 +1,9 @@
 import m3u8
-from tests.unit.broadcaster.examples import descriptor
 
 from shoal.broadcaster.hls import Rendition as OwncastRendition
 from shoal.broadcaster.playlist import media_playlist, multivariant_playlist
 from shoal.broadcaster.timeline import Timeline
+from tests.unit.broadcaster.examples import descriptor
 
 
 def station(*segments: tuple[str, int], variants: int = 1) -> Timeline:

@@ -2,9 +2,9 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.broadcaster.examples import descriptor
 
 from shoal.broadcaster.timeline import WINDOW_SEGMENTS, Timeline
+from tests.unit.broadcaster.examples import descriptor
 
 
 def publish(timeline: Timeline, stream: str, k: int, variant: int = 0) -> int:

@@ -1,0 +1,130 @@
+"""The folder that `shoal up` keeps everything in (`--data`)."""
+
+import fcntl
+import json
+import os
+import secrets
+import shutil
+from pathlib import Path
+from typing import Any
+
+from shoal.errors import OperatorError
+
+SECRETS = ("r2_access_key_id", "r2_secret_access_key", "broadcaster_token", "operator_token")
+MIN_FREE_BYTES = 1_000_000_000
+MARK = "shoal-up"  # a file by which a folder is known as ours
+
+
+class DataDir:
+    """A data folder that this process has for itself, from `open` until it ends."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+        self.owncast = self.root / "owncast"
+        self.store = self.root / "store"
+        self.broadcaster = self.root / "broadcaster"
+        self.secrets = self.root / "secrets"
+        self.logs = self.root / "logs"
+        self.local_json = self.root / "local.json"
+        self._ports = self.root / "ports.json"
+        self._mark = self.root / MARK
+        self._lock: int | None = None
+
+    def open(self, *, reset: bool) -> None:
+        """Take the folder, make what is missing in it; with `reset`, begin with none of it.
+
+        Raises OperatorError when it cannot be written, is in use, is not ours to wipe, or when
+        the disk is nearly full.
+        """
+        try:
+            ours = self._mark.exists() or not self.root.exists() or not any(self.root.iterdir())
+            if reset and not ours:
+                raise OperatorError(
+                    f"--reset: {self.root} was not made by `shoal up`, so it stays as it is: "
+                    "name another folder with --data, or empty it yourself"
+                )
+            self.root.mkdir(parents=True, exist_ok=True)
+            self._take()
+            if reset:
+                self._wipe()
+            for folder in (self.owncast, self.store, self.broadcaster, self.logs):
+                folder.mkdir(exist_ok=True)
+            self.local_json.unlink(missing_ok=True)  # left by one that was killed
+            self._make_secrets()
+        except OSError as error:
+            raise OperatorError(
+                f"cannot write {error.filename or self.root}: {error.strerror}; "
+                "choose another folder with --data"
+            ) from error
+        free = shutil.disk_usage(self.root).free
+        if free < MIN_FREE_BYTES:
+            raise OperatorError(
+                f"{self.root}: only {free / 1e6:.0f} MB are free on its disk and the station needs "
+                f"{MIN_FREE_BYTES / 1e9:.0f} GB: make room, or choose another folder with --data"
+            )
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        self.local_json.unlink(missing_ok=True)
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def secret(self, name: str) -> str:
+        """Return one of SECRETS."""
+        return (self.secrets / name).read_text()
+
+    def remembered_ports(self) -> dict[str, int]:
+        """Return the ports of the last run, none if there was none."""
+        try:
+            return {str(name): int(port) for name, port in json.loads(_text(self._ports)).items()}
+        except (OSError, ValueError, AttributeError):
+            return {}
+
+    def remember_ports(self, ports: dict[str, int]) -> None:
+        """Keep the ports for the next run."""
+        write_json(self._ports, ports)
+
+    def _take(self) -> None:
+        # the kernel lets go of the lock when this process ends, however it does
+        lock = os.open(self._mark, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = os.read(lock, 32).decode().strip()
+            os.close(lock)
+            raise OperatorError(
+                f"{self.root} is in use by another `shoal up` (pid {pid}): "
+                "stop it, or choose another folder with --data"
+            ) from None
+        os.ftruncate(lock, 0)
+        os.write(lock, f"{os.getpid()}\n".encode())
+        self._lock = lock
+
+    def _wipe(self) -> None:
+        for entry in self.root.iterdir():
+            if entry == self._mark:
+                continue
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+
+    def _make_secrets(self) -> None:
+        self.secrets.mkdir(mode=0o700, exist_ok=True)
+        for name in SECRETS:
+            path = self.secrets / name
+            if not path.exists() or not _text(path):
+                path.touch(mode=0o600)
+                path.write_text(secrets.token_hex(20))
+
+
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Write a JSON file so that a reader sees the old one or the new one, never half of one."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(json.dumps(value, indent=2) + "\n")
+    temporary.replace(path)
+
+
+def _text(path: Path) -> str:
+    return path.read_text()

@@ -1,0 +1,207 @@
+"""The object store of the local stack: SeaweedFS, which stands for Cloudflare R2."""
+
+import asyncio
+import contextlib
+import json
+import re
+import shutil
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import aiohttp
+
+from shoal.errors import OperatorError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+BUCKET = "shoal"
+PORT_NAMES = (
+    *("s3", "s3_grpc", "master", "master_grpc", "volume", "volume_grpc"),
+    *("filer", "filer_grpc", "store_metrics"),
+)
+READY_TIMEOUT_S = 30.0
+RETRY_S = 0.1
+ELECTION_TIMEOUT = "1s"  # a restarted master waits so long for others, of which there are none
+VOLUME_MB = 1024
+MAX_VOLUMES = 64
+PROBE_KEY = ".shoal-up"
+
+_SENT = re.compile(r'^SeaweedFS_s3_bucket_traffic_sent_bytes_total\{bucket="(.+?)"\} (\S+)$', re.M)
+
+
+class _NotReadyError(Exception):
+    """The store refused or did not answer; the message says how."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """One SeaweedFS: where its files are, which ports it takes, who may write."""
+
+    folder: Path
+    ports: dict[str, int]
+    """by the names of PORT_NAMES"""
+    access_key_id: str
+    secret_access_key: str
+
+    @property
+    def endpoint(self) -> str:
+        """S3 endpoint."""
+        return f"http://127.0.0.1:{self.ports['s3']}"
+
+    @property
+    def media_url(self) -> str:
+        """URL of the bucket's root, where anybody may read an object."""
+        return f"{self.endpoint}/{BUCKET}"
+
+    @property
+    def metrics_url(self) -> str:
+        """Prometheus metrics."""
+        return f"http://127.0.0.1:{self.ports['store_metrics']}/metrics"
+
+    def prepare(self) -> None:
+        """Write the configuration. Raises OperatorError when the folder cannot be written."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for stale in self.folder.glob("m[0-9]*"):  # the master's memory of other ports
+                if stale.name != f"m{self.ports['master']}":
+                    shutil.rmtree(stale)
+            config = self._config_path
+            config.touch(mode=0o600)
+            config.write_text(json.dumps(self._config()))
+        except OSError as error:
+            raise OperatorError(
+                f"cannot write {error.filename or self.folder}: {error.strerror}; "
+                "choose another folder with --data, or make room"
+            ) from error
+
+    def command(self) -> list[str]:
+        """Return the command that runs the store; it listens on loopback only."""
+        ports = self.ports
+        return [
+            *(_weed(), "-logtostderr=true", "server", f"-dir={self.folder}"),
+            *("-ip=127.0.0.1", "-ip.bind=127.0.0.1"),
+            *("-master.telemetry=false", f"-master.electionTimeout={ELECTION_TIMEOUT}"),
+            *(f"-master.port={ports['master']}", f"-master.port.grpc={ports['master_grpc']}"),
+            *(f"-master.volumeSizeLimitMB={VOLUME_MB}", f"-volume.max={MAX_VOLUMES}"),
+            *(f"-volume.port={ports['volume']}", f"-volume.port.grpc={ports['volume_grpc']}"),
+            *("-volume.preStopSeconds=0", "-volume.minFreeSpace=100MiB"),
+            *("-filer", f"-filer.port={ports['filer']}", f"-filer.port.grpc={ports['filer_grpc']}"),
+            *("-s3", f"-s3.port={ports['s3']}", f"-s3.port.grpc={ports['s3_grpc']}"),
+            *("-s3.port.iceberg=0", "-s3.port.lance=0", "-s3.iam=false"),
+            *(f"-s3.config={self._config_path}", "-s3.autoCreateBucket=false"),
+            *("-metricsIp=127.0.0.1", f"-metricsPort={ports['store_metrics']}"),
+        ]
+
+    def remove_sockets(self) -> None:
+        """Delete the Unix sockets that the store leaves in /tmp, named after its ports."""
+        for name in ("filer-grpc", "master-grpc", "s3-grpc", "volume-grpc", "s3", "filer"):
+            for port in self.ports.values():
+                with contextlib.suppress(OSError):
+                    Path(f"/tmp/seaweedfs-{name}-{port}.sock").unlink(missing_ok=True)
+
+    async def make_ready(self) -> None:
+        """Wait until the store takes objects, and make the bucket with its CORS rules.
+
+        Raises OperatorError when it takes none within 30 s.
+        """
+        problem: Exception = TimeoutError()
+        try:
+            async with asyncio.timeout(READY_TIMEOUT_S):
+                while True:
+                    try:
+                        await asyncio.to_thread(self._set_up)
+                        return
+                    except _NotReadyError as error:
+                        problem = error
+                    await asyncio.sleep(RETRY_S)
+        except TimeoutError:
+            raise OperatorError(
+                f"the object store takes no objects after {READY_TIMEOUT_S:.0f} s ({problem}): "
+                f"is the disk of {self.folder} full?"
+            ) from None
+
+    def _set_up(self) -> None:
+        # boto3 takes most of a second to import: here that passes while the store starts
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            self._make_bucket(self._client())
+        except (BotoCoreError, ClientError) as error:
+            raise _NotReadyError(str(error)) from error
+
+    def _make_bucket(self, s3: "S3Client") -> None:
+        exists = (s3.exceptions.BucketAlreadyOwnedByYou, s3.exceptions.BucketAlreadyExists)
+        with contextlib.suppress(*exists):
+            s3.create_bucket(Bucket=BUCKET)
+        s3.put_bucket_cors(
+            Bucket=BUCKET,
+            CORSConfiguration={
+                "CORSRules": [
+                    {
+                        "AllowedMethods": ["GET", "HEAD"],
+                        "AllowedOrigins": ["*"],
+                        "AllowedHeaders": ["*"],
+                        "ExposeHeaders": ["Content-Range", "Content-Length", "ETag"],
+                        "MaxAgeSeconds": 3600,
+                    }
+                ]
+            },
+        )
+        s3.put_object(Bucket=BUCKET, Key=PROBE_KEY, Body=b"ready")
+        s3.delete_object(Bucket=BUCKET, Key=PROBE_KEY)
+
+    def _client(self) -> "S3Client":
+        import boto3
+        from botocore.config import Config
+
+        return boto3.client(  # pyright: ignore[reportUnknownMemberType] - its other services
+            "s3",
+            endpoint_url=self.endpoint,
+            region_name="auto",
+            aws_access_key_id=self.access_key_id,
+            aws_secret_access_key=self.secret_access_key,
+            config=Config(
+                s3={"addressing_style": "path"},
+                retries={"total_max_attempts": 1},
+                connect_timeout=2,
+                read_timeout=5,
+                proxies={},
+            ),
+        )
+
+    @property
+    def _config_path(self) -> Path:
+        return self.folder / "s3.json"
+
+    def _config(self) -> dict[str, object]:
+        keys = {"accessKey": self.access_key_id, "secretKey": self.secret_access_key}
+        station = {
+            "name": "shoal",
+            "credentials": [keys],
+            "actions": ["Admin", "Read", "Write", "List", "Tagging"],
+        }
+        return {"identities": [station, {"name": "anonymous", "actions": [f"Read:{BUCKET}"]}]}
+
+
+async def bytes_sent(metrics_url: str, bucket: str = BUCKET) -> int:
+    """Return the bytes of objects that a store has sent from a bucket since it started.
+
+    Raises aiohttp.ClientError when the store does not answer.
+    """
+    async with (
+        aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session,
+        session.get(metrics_url, raise_for_status=True) as response,
+    ):
+        text = await response.text()
+    return sum(round(float(value)) for name, value in _SENT.findall(text) if name == bucket)
+
+
+def _weed() -> str:
+    beside_python = Path(sysconfig.get_path("scripts")) / "weed"
+    found = str(beside_python) if beside_python.exists() else shutil.which("weed")
+    if found is None:
+        raise OperatorError("the object store is not installed: run `make up`, which installs it")
+    return found

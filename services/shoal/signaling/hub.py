@@ -1,0 +1,170 @@
+"""Where sockets, the room, the programme and the figures meet; every event is handled in one go.
+
+No method here awaits, so what one event causes is queued everywhere before the next is looked at:
+that keeps the roster's order on every socket.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+
+from msgspec import Raw
+
+from shoal.announcements import Stream
+from shoal.segments import Descriptor
+from shoal.signaling.figures import FigureRefusal, Figures
+from shoal.signaling.outbox import Outbox
+from shoal.signaling.programme import Programme
+from shoal.signaling.rooms.messages import MemberId, Stats, encode
+from shoal.signaling.rooms.roster import Outgoing, Roster
+from shoal.station import SignalingStats, share
+
+ROOM = "main"
+"""the station's one room"""
+MEMBER_ID_BYTES = 9
+"""72 random bits: 12 characters"""
+
+
+class Hub:
+    """The state of one signaling process. Must be made inside a running event loop."""
+
+    def __init__(self) -> None:
+        self.programme = Programme()
+        self.figures = Figures()
+        self.broadcaster: Outbox | None = None
+        """the one that is listened to"""
+        self.sockets: set[Outbox] = set()
+        """all that are open, joined or not"""
+        self._roster = Roster(ROOM)
+        self._members: dict[MemberId, Outbox] = {}
+        self._watchers: set[asyncio.Event] = set()
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def viewers(self) -> int:
+        """Members of rooms now."""
+        return len(self._roster)
+
+    @property
+    def broadcasters(self) -> int:
+        """Broadcasters connected now: 0 or 1."""
+        return int(self.broadcaster is not None)
+
+    def join(self, outbox: Outbox, variant: int) -> MemberId:
+        """Seat a viewer that is written to through `outbox`; return its new id."""
+        member = MemberId(secrets.token_urlsafe(MEMBER_ID_BYTES))
+        now = self._loop.time()
+        self._members[member] = outbox
+        self.figures.joined(member, now)
+        self._change(
+            self._roster.join(
+                member,
+                variant,
+                on_air=self.programme.on_air,
+                recent=self.programme.recent(variant),
+                now=now,
+            )
+        )
+        self._notify()
+        return member
+
+    def leave(self, member: MemberId) -> None:
+        """Take a viewer out; its figures stay in the totals."""
+        del self._members[member]
+        self.figures.left(member)
+        self._change(self._roster.leave(member, self._loop.time()))
+        self._notify()
+
+    def ready(self, member: MemberId) -> None:
+        """Let a viewer own slices."""
+        self._change(self._roster.ready(member, self._loop.time()))
+
+    def switch(self, member: MemberId, variant: int) -> None:
+        """Let a viewer share another rendition."""
+        self._change(self._roster.switch(member, variant, self._loop.time()))
+
+    def signal(self, sender: MemberId, to: MemberId, data: Raw) -> None:
+        """Pass on what a viewer says to another of its room."""
+        self._send(self._roster.signal(sender, to, data))
+
+    def report(self, member: MemberId, stats: Stats) -> FigureRefusal | None:
+        """Take a viewer's figures, or say why they cannot be true."""
+        return self.figures.report(member, stats, self._loop.time())
+
+    def listen_to(self, broadcaster: Outbox | None) -> Outbox | None:
+        """Make this the station's broadcaster; return the one that it takes over from."""
+        before, self.broadcaster = self.broadcaster, broadcaster
+        self._notify()
+        return before
+
+    def stream(self, on_air: Stream) -> None:
+        """Take what is on air, and tell viewers if it is news."""
+        if self.programme.announce(on_air):
+            self._send(self._roster.stream(on_air))
+
+    def segment(self, descriptor: Descriptor) -> None:
+        """Take a published segment, and announce it if it is news."""
+        if self.programme.publish(descriptor):
+            self._change(self._roster.segment(descriptor, self._loop.time()))
+            self._notify()
+
+    def stats(self) -> SignalingStats:
+        """Return what `/stats` says."""
+        totals = self.figures.totals()
+        return SignalingStats(
+            viewers=self.viewers,
+            broadcasters=self.broadcasters,
+            chunks=self.programme.chunks,
+            rooms=int(self.viewers > 0),
+            peers=totals.peers,
+            bytes=totals.bytes,
+            startup=totals.startup,
+            uploaded=totals.uploaded,
+            share=share(totals.bytes, totals.startup),
+            stalls=totals.stalls,
+            latency_s=totals.latency_s,
+            live=self.programme.on_air.live,
+            stream=self.programme.on_air.stream,
+        )
+
+    @contextmanager
+    def watching(self) -> Generator[asyncio.Event]:
+        """Lend an event that is set now, and whenever viewers, broadcasters or chunks change."""
+        changed = asyncio.Event()
+        changed.set()
+        self._watchers.add(changed)
+        try:
+            yield changed
+        finally:
+            self._watchers.discard(changed)
+
+    def close(self) -> None:
+        """Stop the timer."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _notify(self) -> None:
+        for changed in self._watchers:
+            changed.set()
+
+    def _send(self, messages: Sequence[Outgoing]) -> None:
+        for outgoing in messages:
+            frame = encode(outgoing.message)
+            for member in outgoing.to:
+                self._members[member].put(frame)
+
+    def _change(self, messages: Sequence[Outgoing]) -> None:
+        """Send what a change of the roster causes now, and set the timer for what it owes."""
+        self._send(messages)
+        due = self._roster.due
+        if self._timer is not None:
+            if self._timer.when() == due:
+                return
+            self._timer.cancel()
+        self._timer = None if due is None else self._loop.call_at(due, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._change(self._roster.tick(self._loop.time()))

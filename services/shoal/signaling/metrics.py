@@ -1,0 +1,51 @@
+"""Signaling's figures in Prometheus' terms. What the hub knows is read when it is asked for."""
+
+from collections.abc import Iterator
+
+from prometheus_client import Counter
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from shoal.signaling.hub import Hub
+from shoal.station import BytesBySource
+
+ROOM_MESSAGES = Counter("shoal_room_messages", "Messages from viewers, by type", ["type"])
+ROOM_REFUSALS = Counter("shoal_room_refusals", "Viewers' sockets closed by us, by code", ["code"])
+FIGURES_REFUSED = Counter(
+    "shoal_room_stats_refused", "Viewers' figures that cannot be true, by reason", ["reason"]
+)
+
+
+class HubCollector(Collector):
+    """Gauges and counters that are derived from the hub."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the metrics of this moment."""
+        stats = self._hub.stats()
+        yield GaugeMetricFamily("shoal_viewers", "Members of rooms", stats.viewers)
+        yield GaugeMetricFamily("shoal_linked_viewers", "Members with an open link", stats.peers)
+        yield GaugeMetricFamily("shoal_rooms", "Rooms with members", stats.rooms)
+        yield GaugeMetricFamily("shoal_broadcasters", "Broadcasters connected", stats.broadcasters)
+        yield GaugeMetricFamily("shoal_live", "1 while a stream is on air", int(stats.live))
+        yield CounterMetricFamily("shoal_chunks", "Segments announced", stats.chunks)
+        yield CounterMetricFamily("shoal_viewer_stalls", "Stalls reported", stats.stalls)
+        yield CounterMetricFamily(
+            "shoal_viewer_uploaded_bytes", "Bytes that viewers sent to each other", stats.uploaded
+        )
+        yield _by_source("shoal_viewer_bytes", "Bytes that viewers received", stats.bytes)
+        yield _by_source(
+            "shoal_viewer_startup_bytes",
+            "The part of shoal_viewer_bytes from before a viewer was ready",
+            stats.startup,
+        )
+
+
+def _by_source(name: str, text: str, received: BytesBySource) -> CounterMetricFamily:
+    family = CounterMetricFamily(name, text, labels=["source"])
+    family.add_metric(["p2p"], received.p2p)
+    family.add_metric(["store"], received.store)
+    family.add_metric(["seed"], received.seed)
+    return family

@@ -1,0 +1,42 @@
+"""What the broadcaster has announced: the stream on air and the newest segments."""
+
+from collections import deque
+
+from shoal.announcements import Resume, Stream
+from shoal.segments import Descriptor
+
+RECENT_SEGMENTS = 6
+"""kept of each rendition, for newcomers: what a player needs to start"""
+
+
+class Programme:
+    """The station's programme. What was announced once is never announced again."""
+
+    def __init__(self) -> None:
+        self.on_air = Stream(stream=None, live=False)
+        self.chunks = 0
+        self._recent: dict[int, deque[Descriptor]] = {}
+
+    def announce(self, on_air: Stream) -> bool:
+        """Take what is on air; say whether that is news."""
+        if on_air == self.on_air:
+            return False
+        self.on_air = on_air
+        return True
+
+    def publish(self, descriptor: Descriptor) -> bool:
+        """Take a segment; say whether it is news, not a repeated or older sequence."""
+        recent = self._recent.setdefault(descriptor.variant, deque(maxlen=RECENT_SEGMENTS))
+        if recent and descriptor.sequence <= recent[-1].sequence:
+            return False
+        recent.append(descriptor)
+        self.chunks += 1
+        return True
+
+    def recent(self, variant: int) -> tuple[Descriptor, ...]:
+        """Return the last segments of a rendition, oldest first."""
+        return tuple(self._recent.get(variant, ()))
+
+    def resume(self) -> Resume:
+        """Return what a broadcaster must know to go on: the newest sequence by rendition."""
+        return Resume({variant: recent[-1].sequence for variant, recent in self._recent.items()})

@@ -1,0 +1,134 @@
+"""The messages of `/ws/room` (docs/protocol.md): JSON objects told apart by their `type`."""
+
+from typing import Annotated, NewType
+
+import msgspec
+
+from shoal.announcements import Stream
+from shoal.segments import Descriptor
+from shoal.station import BytesBySource
+
+MemberId = NewType("MemberId", str)
+"""short random ASCII; new with every connection"""
+
+Variant = Annotated[int, msgspec.Meta(ge=0, le=255)]
+"""a rendition; one byte in the pieces' header"""
+
+
+class Join(msgspec.Struct, frozen=True, tag_field="type", tag="join"):
+    """Viewer → signaling: let me in."""
+
+    plan_version: int
+    variant: Variant
+
+
+class Signal(msgspec.Struct, frozen=True, tag_field="type", tag="signal"):
+    """Viewer → signaling: pass `data` on to a member."""
+
+    to: MemberId
+    data: msgspec.Raw
+
+
+class Switch(msgspec.Struct, frozen=True, tag_field="type", tag="variant"):
+    """Viewer → signaling: I play this rendition from now on."""
+
+    variant: Variant
+
+
+class Ready(msgspec.Struct, frozen=True, tag_field="type", tag="ready"):
+    """Viewer → signaling: enough of my links are open, I can own slices."""
+
+
+class Stats(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="stats"):
+    """Viewer → signaling: my figures since I joined."""
+
+    bytes: BytesBySource
+    """everything received for segments"""
+    startup: BytesBySource
+    """the part of it from segments announced before I was ready"""
+    uploaded: int
+    """bytes sent to other viewers"""
+    peers: int
+    """open links now"""
+    stalls: int
+    latency_s: float | None = None
+    """how far behind live now; null while unknown"""
+
+
+class Member(msgspec.Struct, frozen=True):
+    """One line of the roster."""
+
+    id: MemberId
+    variant: int
+    ready: bool
+
+
+class Room(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="room"):
+    """Signaling → viewer: the roster of its room."""
+
+    room: str
+    plan_version: int
+    epoch: int
+    """rises with every change of the roster"""
+    you: MemberId
+    members: tuple[Member, ...]
+    """in the order of joining"""
+
+
+class Announced(msgspec.Struct, frozen=True, tag_field="type", tag="segment"):
+    """Signaling → viewer: a segment was published; its plan uses the roster of `epoch`."""
+
+    epoch: int
+    descriptor: Descriptor
+
+
+class Signalled(msgspec.Struct, frozen=True, tag_field="type", tag="signal"):
+    """Signaling → viewer: a member's `data` for you."""
+
+    sender: MemberId = msgspec.field(name="from")
+    data: msgspec.Raw
+
+
+class Refusal(msgspec.Struct, frozen=True, tag_field="type", tag="error"):
+    """Signaling → viewer: why the socket is closed now."""
+
+    code: str
+    message: str
+
+
+FromViewer = Join | Signal | Switch | Ready | Stats
+ToViewer = Stream | Room | Announced | Signalled | Refusal
+
+
+class _Envelope(msgspec.Struct, frozen=True):
+    type: str
+
+
+class BadMessageError(ValueError):
+    """A frame that is no message of this protocol; says what is wrong with it."""
+
+
+_KNOWN_TYPES = frozenset({"join", "signal", "variant", "ready", "stats"})
+_envelopes = msgspec.json.Decoder(_Envelope)
+_messages = msgspec.json.Decoder[FromViewer](FromViewer)
+_encoder = msgspec.json.Encoder()
+
+
+def decode(frame: str | bytes) -> FromViewer | None:
+    """Return the message in a text frame, or None when its type is not known.
+
+    Raises BadMessageError when it is no JSON object with a `type`, or lacks what its type needs.
+    """
+    try:
+        if _envelopes.decode(frame).type not in _KNOWN_TYPES:
+            return None
+        return _messages.decode(frame)
+    except (msgspec.DecodeError, UnicodeError) as error:
+        raise BadMessageError(str(error)) from error
+    except RecursionError as error:
+        raise BadMessageError("the JSON is too deep") from error
+
+
+def encode(message: ToViewer) -> bytes:
+    """Return the text frame of a message, UTF-8."""
+    return _encoder.encode(message)

@@ -1,0 +1,28 @@
+"""`/config.json`: what the player must know of this station."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+
+class IceServer(msgspec.Struct, frozen=True):
+    """WebRTC's RTCIceServer."""
+
+    urls: tuple[str, ...]
+
+
+class PlayerConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Body of `/config.json`. URLs are relative to the page."""
+
+    title: str
+    playlist: str = "/live/playlist.m3u8"
+    room: str = "/ws/room"
+    segments: str = "/live/segments.json"
+    ice_servers: tuple[IceServer, ...]
+
+
+def player_config(title: str, ice_servers: Sequence[str]) -> PlayerConfig:
+    """Return the configuration for a station with these STUN servers' URLs, maybe none."""
+    return PlayerConfig(
+        title=title, ice_servers=(IceServer(tuple(ice_servers)),) if ice_servers else ()
+    )

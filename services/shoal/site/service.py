@@ -1,0 +1,61 @@
+"""The site: the player's pages, its configuration, and the station's figures."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import msgspec
+from aiohttp import web
+
+from shoal import bearer
+from shoal.settings import SiteSettings
+from shoal.site.configuration import player_config
+from shoal.site.pages import STATIC, add_pages
+from shoal.site.station import Station, public_station
+from shoal.web import application, error_response, serve
+
+STATION = web.AppKey("station", Station)
+
+
+def site(settings: SiteSettings, static: Path = STATIC) -> web.Application:
+    """Return the site's application; raise OperatorError when the player is not built."""
+    token = settings.operator_token.get_secret_value()
+    config = msgspec.json.encode(player_config(settings.station_title, settings.ice_servers))
+
+    async def config_json(_request: web.Request) -> web.Response:
+        return _json(config)
+
+    async def station(request: web.Request) -> web.Response:
+        authorization = request.headers.get("Authorization")
+        if authorization is not None and not bearer.presents(authorization, token):
+            return error_response(401, "unauthorized", "this is not the operator's token")
+        figures = await request.app[STATION].figures()
+        return _json(msgspec.json.encode(figures if authorization else public_station(figures)))
+
+    async def with_station(app: web.Application) -> AsyncIterator[None]:
+        async with aiohttp.ClientSession() as session:
+            app[STATION] = Station(settings, session)
+            yield
+
+    app = application("site")
+    add_pages(app, static)
+    app.router.add_get("/config.json", config_json)
+    app.router.add_get("/api/station", station)
+    app.router.add_get("/health", _health)
+    app.cleanup_ctx.append(with_station)
+    return app
+
+
+async def run(settings: SiteSettings) -> None:
+    """Serve until SIGTERM."""
+    await serve(site(settings), "site", settings.site_url)
+
+
+async def _health(_request: web.Request) -> web.Response:
+    return _json(b'{"status":"ok"}')
+
+
+def _json(body: bytes) -> web.Response:
+    return web.Response(
+        body=body, content_type="application/json", headers={"Cache-Control": "no-store"}
+    )

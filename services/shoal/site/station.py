@@ -1,0 +1,155 @@
+"""What `/api/station` answers: the other services are asked on their loopback ports, and summed."""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+
+import aiohttp
+import msgspec
+from prometheus_client import generate_latest
+
+from shoal.settings import SiteSettings
+from shoal.site.counters import video_bytes
+from shoal.station import Ec2Video, OperatorStation, PublicStation, SignalingStats
+
+log = logging.getLogger("shoal.site")
+
+TIMEOUT_S = 2.0
+CACHE_S = 1.0
+
+UNREACHABLE = msgspec.Raw(b'{"status":"unreachable"}')
+OK = msgspec.Raw(b'{"status":"ok"}')
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Bodies that came back; None where nobody answered, or there is nobody to ask."""
+
+    broadcaster_health: bytes | None
+    broadcaster_metrics: bytes | None
+    signaling_health: bytes | None
+    signaling_metrics: bytes | None
+    signaling_stats: bytes | None
+    gateway_metrics: bytes | None
+    own_metrics: bytes
+
+
+def operator_station(answers: Answers, *, has_gateway: bool) -> OperatorStation:
+    """Return the station's figures; what could not be asked for is None."""
+    stats = _stats(answers.signaling_stats)
+    services = {
+        "broadcaster": _health(answers.broadcaster_health),
+        "signaling": _health(answers.signaling_health),
+    }
+    if has_gateway:
+        services["gateway"] = UNREACHABLE if answers.gateway_metrics is None else OK
+    return OperatorStation(
+        live=stats and stats.live,
+        viewers=stats and stats.viewers,
+        share=stats and stats.share,
+        bytes=stats and stats.bytes,
+        startup=stats and stats.startup,
+        uploaded=stats and stats.uploaded,
+        stalls=stats and stats.stalls,
+        latency_s=stats and stats.latency_s,
+        chunks=stats and stats.chunks,
+        rooms=stats and stats.rooms,
+        ec2_video=Ec2Video(
+            services=_sum(
+                _video(answers.broadcaster_metrics, "broadcaster"),
+                _video(answers.signaling_metrics, "signaling"),
+                _video(answers.own_metrics, "site"),
+            ),
+            gateway=_video(answers.gateway_metrics, None),
+        ),
+        services=services,
+    )
+
+
+def public_station(station: OperatorStation) -> PublicStation:
+    """Return the part of the figures that everybody may see."""
+    return PublicStation(live=station.live, viewers=station.viewers, share=station.share)
+
+
+class Station:
+    """Asks the services, at most once a second however many ask us."""
+
+    def __init__(self, settings: SiteSettings, session: aiohttp.ClientSession) -> None:
+        self._settings = settings
+        self._session = session
+        self._asking = asyncio.Lock()
+        self._latest: OperatorStation | None = None
+        self._asked_at = float("-inf")
+
+    async def figures(self) -> OperatorStation:
+        """Return the station's figures, at most a second old."""
+        loop = asyncio.get_running_loop()
+        async with self._asking:
+            if self._latest is None or loop.time() - self._asked_at > CACHE_S:
+                self._latest = operator_station(
+                    await self._ask(), has_gateway=self._settings.gateway_metrics_url is not None
+                )
+                self._asked_at = loop.time()
+            return self._latest
+
+    async def _ask(self) -> Answers:
+        broadcaster, signaling = self._settings.broadcaster_url, self._settings.signaling_url
+        bodies = await asyncio.gather(
+            self._get(f"{broadcaster}/health"),
+            self._get(f"{broadcaster}/metrics"),
+            self._get(f"{signaling}/health"),
+            self._get(f"{signaling}/metrics"),
+            self._get(f"{signaling}/stats"),
+            self._get(self._settings.gateway_metrics_url),
+        )
+        return Answers(*bodies, own_metrics=generate_latest())
+
+    async def _get(self, url: str | None) -> bytes | None:
+        """Return the body, whatever the status: a failing service's health answers 503."""
+        if url is None:
+            return None
+        try:
+            async with self._session.get(
+                url, timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)
+            ) as response:
+                return await response.read()
+        except (aiohttp.ClientError, TimeoutError) as error:
+            log.warning("%s does not answer: %s", url, error or type(error).__name__)
+            return None
+
+
+class _Health(msgspec.Struct):
+    status: str
+
+
+def _health(body: bytes | None) -> msgspec.Raw:
+    if body is None:
+        return UNREACHABLE
+    try:
+        msgspec.json.decode(body, type=_Health)
+    except msgspec.DecodeError:
+        return UNREACHABLE
+    return msgspec.Raw(body)
+
+
+def _stats(body: bytes | None) -> SignalingStats | None:
+    if body is None:
+        return None
+    try:
+        return msgspec.json.decode(body, type=SignalingStats)
+    except msgspec.DecodeError:
+        return None
+
+
+def _video(metrics: bytes | None, service: str | None) -> int | None:
+    if metrics is None:
+        return None
+    try:
+        return video_bytes(metrics.decode(), service)
+    except ValueError:
+        return None
+
+
+def _sum(*values: int | None) -> int | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(values) else None

@@ -1,0 +1,102 @@
+"""What the station says about itself: the bodies of signaling's `/stats` and of `/api/station`.
+
+A value that could not be asked for is null, never 0.
+"""
+
+import msgspec
+
+
+class BytesBySource(msgspec.Struct, frozen=True):
+    """Bytes of segments, by the source that delivered them."""
+
+    p2p: int = 0
+    """from other viewers"""
+    store: int = 0
+    """from the object store"""
+    seed: int = 0
+    """from the torrent seed"""
+
+    @property
+    def total(self) -> int:
+        """Bytes from all sources."""
+        return self.p2p + self.store + self.seed
+
+    def __add__(self, other: "BytesBySource") -> "BytesBySource":
+        return BytesBySource(self.p2p + other.p2p, self.store + other.store, self.seed + other.seed)
+
+    def __sub__(self, other: "BytesBySource") -> "BytesBySource":
+        return BytesBySource(self.p2p - other.p2p, self.store - other.store, self.seed - other.seed)
+
+
+def share(received: BytesBySource, startup: BytesBySource) -> float | None:
+    """Return peers' part of what was received, start-up apart, 0 to 1; None while that is nothing.
+
+    `startup` is the part of `received` that belongs to segments announced before their viewer was
+    ready.
+    """
+    steady = received - startup
+    return steady.p2p / steady.total if steady.total else None
+
+
+class SignalingStats(msgspec.Struct, frozen=True, kw_only=True):
+    """Body of signaling's `/stats`. Bytes and counts run since signaling started."""
+
+    viewers: int
+    """members of rooms now"""
+    broadcasters: int
+    """broadcasters connected now: 0 or 1"""
+    chunks: int
+    """segments announced"""
+    rooms: int
+    """rooms with at least one member"""
+    peers: int
+    """members whose last report said that at least one link is open"""
+    bytes: BytesBySource
+    """everything that viewers received"""
+    startup: BytesBySource
+    """the part of `bytes` from segments announced before their viewer was ready"""
+    uploaded: int
+    """bytes that viewers sent to each other"""
+    share: float | None
+    """peers' part of `bytes` without `startup`"""
+    stalls: int
+    latency_s: float | None
+    """median over the members now that know how far behind live they are"""
+    live: bool
+    stream: str | None
+    """Owncast's id of the stream that is, or was last, on air"""
+
+
+class PublicStation(msgspec.Struct, frozen=True):
+    """Body of `/api/station` for everybody."""
+
+    live: bool | None
+    viewers: int | None
+    share: float | None
+
+
+class Ec2Video(msgspec.Struct, frozen=True):
+    """Bytes of video in HTTP responses of the EC2 host, counted at two places."""
+
+    services: int | None
+    """by broadcaster, signaling and site; null while one of them cannot be asked"""
+    gateway: int | None
+    """by the gateway in front of them; null where there is none, or it cannot be asked"""
+
+
+class OperatorStation(msgspec.Struct, frozen=True, kw_only=True):
+    """Body of `/api/station` for the operator. Signaling's figures are as in SignalingStats."""
+
+    live: bool | None
+    viewers: int | None
+    share: float | None
+    bytes: BytesBySource | None
+    startup: BytesBySource | None
+    uploaded: int | None
+    stalls: int | None
+    latency_s: float | None
+    chunks: int | None
+    rooms: int | None
+    ec2_video: Ec2Video
+    services: dict[str, msgspec.Raw]
+    """each service's `/health`, or `{"status": "unreachable"}`"""

@@ -1,0 +1,127 @@
+"""`make bench-station`: the walking station's figures, on the real local stack.
+
+Time from `shoal up` to the first playable segment; delay from a segment's last byte on disk to its
+name in the playlist; share, copies and delay behind live with three viewers; memory of each service
+at the end. `ARGS="--minutes 1"` makes it short.
+"""
+
+import argparse
+import asyncio
+import statistics
+import tempfile
+import time
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiohttp
+
+from shoal.local.store import bytes_sent
+from tests.bench.record import cpu_s, memory_mb, record
+from tests.support.station import Station, fetch, station
+from tests.support.viewers import Viewer, chromium, received
+
+DELAYS_WANTED = 50
+VIEWERS = 3
+POLL_S = 0.004
+
+T = TypeVar("T")
+
+
+def apart(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine in a thread of its own: Playwright's loop is running in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
+
+
+async def publish_delays_ms(running: Station, count: int) -> list[float]:
+    """Last byte on disk (the file's mtime) → first playlist that names it, milliseconds."""
+    folder = Path(running.local["hls_dir"]) / "0"
+    url = f"{running.local['broadcaster']}/live/playlist.m3u8"
+    delays: list[float] = []
+    async with aiohttp.ClientSession() as session:
+        known: set[str] | None = None
+        while len(delays) < count:
+            async with session.get(url) as response:
+                text = await response.text()
+            now = time.time()
+            names = {line.rpartition("/")[2] for line in text.splitlines() if line.endswith(".ts")}
+            news = names - known if known is not None else set[str]()
+            delays.extend((now - (folder / name).stat().st_mtime) * 1000 for name in news)
+            known = names
+            await asyncio.sleep(POLL_S)
+    return delays
+
+
+def first_segment(data: Path) -> float:
+    """Seconds from the start of `shoal up` to a segment that a viewer can load."""
+    begun = time.monotonic()
+    with station(data) as running:
+        running.wait_published(1)
+        assert fetch(running.playlist().segments[0].uri or "")
+        return time.monotonic() - begun
+
+
+def shared(running: Station, delays_wanted: int) -> dict[str, Any]:
+    """Three viewers over the time that `delays_wanted` segments take."""
+    with chromium() as browser:
+        viewers = [Viewer(browser, running.local["watch"]) for _ in range(VIEWERS)]
+        for viewer in viewers:
+            viewer.wait(f"s.ready && s.peers === {VIEWERS - 1} && s.playing", 60)
+        running.wait_published(running.published() + 2)
+        before = [viewer.stats() for viewer in viewers]
+        sent = apart(bytes_sent(running.local["store_metrics"]))
+        newest = running.descriptors()[-1]["sequence"]
+        delays = apart(publish_delays_ms(running, delays_wanted))
+        after = [viewer.stats() for viewer in viewers]
+        sent = apart(bytes_sent(running.local["store_metrics"])) - sent
+        size = sum(s["size"] for s in running.descriptors() if s["sequence"] > newest)
+    totals = {"p2p": 0, "store": 0, "seed": 0}
+    for one, two in zip(before, after, strict=True):
+        for source, count in received(one, two).items():
+            totals[source] += count
+    return {
+        "share": totals["p2p"] / sum(totals.values()),
+        "limit": (VIEWERS - 1) / VIEWERS,
+        "copies": sent / size,
+        "behind_live_s": statistics.median(stats["latency_s"] for stats in after),
+        "stalls": sum(
+            two["stalls"] - one["stalls"] for one, two in zip(before, after, strict=True)
+        ),
+        "first_picture_ms": statistics.median(stats["first_picture_ms"] for stats in after),
+        "completion_ms": statistics.median(stats["completion_ms"]["median"] for stats in after),
+        "publish_delay_ms_p50": statistics.median(delays),
+        "publish_delay_ms_worst": max(delays),
+        "origin_bytes": running.origin_video_bytes(),
+    }
+
+
+def main() -> None:
+    """Run the bench."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10, help="how long the services run")
+    minutes: float = parser.parse_args().minutes
+    with tempfile.TemporaryDirectory() as folder:
+        figures: dict[str, Any] = {"first_segment_s": first_segment(Path(folder) / "first")}
+        begun = time.monotonic()
+        with station(Path(folder) / "station") as running:
+            figures |= shared(running, min(DELAYS_WANTED, max(3, int(minutes * 60 / 4 / 2))))
+            time.sleep(max(0.0, minutes * 60 - (time.monotonic() - begun)))
+            running.refresh()
+            pids: dict[str, int] = running.local["pids"]
+            figures["memory_mb"] = {name: round(memory_mb(pid), 1) for name, pid in pids.items()}
+            lasted_s = time.monotonic() - begun
+            figures["cpu_pct"] = {
+                name: round(100 * cpu_s(pid) / lasted_s, 1) for name, pid in pids.items()
+            }
+            figures["minutes"] = round(lasted_s / 60, 1)
+    rows = [
+        (name, f"{value:.3f}" if isinstance(value, float) else str(value))
+        for name, value in figures.items()
+    ]
+    record("station", figures, rows)
+
+
+if __name__ == "__main__":
+    main()

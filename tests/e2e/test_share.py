@@ -1,0 +1,59 @@
+"""Three viewers on the local stack: the peers carry the video, the origin host carries none."""
+
+from pathlib import Path
+
+from tests.support.station import Station, station
+from tests.support.viewers import Viewer, chromium, received
+
+SEGMENTS_WATCHED = 8
+
+
+def watch_three(running: Station) -> None:
+    with chromium() as browser:
+        viewers = [Viewer(browser, running.local["watch"]) for _ in range(3)]
+        for viewer in viewers:
+            viewer.wait("s.ready && s.peers === 2 && s.playing", 45)
+        # the viewers' first segments are start-up; count from the next announcement on
+        running.wait_published(running.published() + 2)
+        before = [viewer.stats() for viewer in viewers]
+        running.wait_published(running.published() + SEGMENTS_WATCHED, 90)
+        for viewer, first in zip(viewers, before, strict=True):
+            viewer.wait(f"s.segments.complete >= {first['segments']['complete'] + 6}")
+        after = [viewer.stats() for viewer in viewers]
+
+        total = {"p2p": 0, "store": 0, "seed": 0}
+        for one, two in zip(before, after, strict=True):
+            for source, count in received(one, two).items():
+                total[source] += count
+        share = total["p2p"] / sum(total.values())
+        assert share >= 0.60, total
+
+        for one, two in zip(before, after, strict=True):
+            assert two["stalls"] == one["stalls"]
+            assert two["position_s"] > one["position_s"] + (SEGMENTS_WATCHED - 3) * 4
+            assert two["segments"]["bad_pieces"] == 0
+            assert two["playing"]
+
+        playlist = running.playlist()
+        store = running.local["store"]
+        assert playlist.segments
+        assert all((segment.uri or "").startswith(store) for segment in playlist.segments)
+        for viewer in viewers:
+            assert viewer.errors() == []
+            assert not [
+                url for url in viewer.requests if ".ts" in url and not url.startswith(store)
+            ]
+            assert any("🤝 Peer connected (Total: 2)" in line for line in viewer.console)
+            assert any("💰 CDN Offload" in line for line in viewer.console)
+
+        assert running.origin_video_bytes() == 0
+        report = running.report()
+        assert report["bytes"]["ec2_video"] == 0
+        assert report["viewers"] == 3
+        assert running.health()["room_peers"] == 3
+        assert running.health()["status"] == "ok"
+
+
+def test_three_viewers_share_what_one_fetched(tmp_path: Path) -> None:
+    with station(tmp_path / "data", "--bitrate", "600") as running:
+        watch_three(running)

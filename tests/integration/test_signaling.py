@@ -1,0 +1,256 @@
+"""`/ws/room` with real sockets."""
+
+import asyncio
+import socket
+from collections.abc import AsyncGenerator
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from shoal.announcements import Segment, Stream
+from shoal.signaling.rooms import socket as room_socket
+from shoal.signaling.service import HUB, log_counts
+from tests.integration.signaling_station import Client, Signaling, running_signaling
+from tests.unit.signaling.make import descriptor
+
+STARTUP = {"p2p": 0, "store": 100, "seed": 0}
+
+
+@pytest_asyncio.fixture
+async def service() -> AsyncGenerator[Signaling]:
+    async with running_signaling() as running:
+        yield running
+
+
+async def test_joining_tells_stream_then_room_then_the_last_six_segments(
+    service: Signaling,
+) -> None:
+    broadcaster = await service.broadcaster()
+    await broadcaster.announce(Stream("abc", live=True))
+    watcher = await service.join()
+    for sequence in range(1, 9):
+        await broadcaster.announce(Segment(descriptor(sequence)))
+    await watcher.until(lambda m: m["type"] == "segment" and m["descriptor"]["sequence"] == 8)
+
+    viewer = await service.connect()
+    await viewer.send(type="join", plan_version=1, variant=0)
+    assert await viewer.next() == {"type": "stream", "stream": "abc", "live": True}
+    room = await viewer.next()
+    assert (room["type"], room["plan_version"]) == ("room", 1)
+    assert [line["id"] for line in room["members"]] == [watcher.id, room["you"]]
+    segments = [await viewer.next() for _ in range(6)]
+    assert [m["descriptor"]["sequence"] for m in segments] == [3, 4, 5, 6, 7, 8]
+    assert {m["epoch"] for m in segments} == {room["epoch"]}
+
+
+async def test_everybody_hears_who_comes_gets_ready_and_goes(service: Signaling) -> None:
+    ann = await service.join()
+    ben = await service.join()
+    room = await ann.room_of(2)
+    assert [line["id"] for line in room["members"]] == [ann.id, ben.id]
+    await ben.send(type="ready")
+    ready = await ann.until(lambda m: m["type"] == "room" and m["epoch"] > room["epoch"])
+    assert [line["ready"] for line in ready["members"]] == [False, True]
+    await ben.ws.close()
+    assert (await ann.room_of(1))["epoch"] > ready["epoch"]
+
+
+async def test_signals_pass_between_two_members(service: Signaling) -> None:
+    ann, ben, cy = [await service.join() for _ in range(3)]
+    offer = {"description": {"type": "offer", "sdp": "v=0\r\n…"}}
+    await ann.send(type="signal", to="nobody", data=offer)
+    await ann.send(type="signal", to=cy.id, data=offer)
+    await ann.send(type="signal", to=ben.id, data={"candidates": []})
+    assert await cy.until(lambda m: m["type"] == "signal") == {
+        "type": "signal",
+        "from": ann.id,
+        "data": offer,
+    }
+    received = await ben.until(lambda m: m["type"] == "signal")
+    assert received["data"] == {"candidates": []}
+
+
+async def test_a_segment_comes_after_the_roster_that_its_plan_uses(service: Signaling) -> None:
+    broadcaster = await service.broadcaster()
+    viewers = [await service.join() for _ in range(4)]
+    for sequence, viewer in enumerate(viewers):
+        await viewer.send(type="ready")
+        await broadcaster.announce(Segment(descriptor(sequence)))
+    rosters: dict[int, object] = {}
+    for viewer in viewers:
+        epoch = 0
+        while True:
+            message = await viewer.next()
+            if message["type"] == "room":
+                assert message["epoch"] > epoch
+                epoch = message["epoch"]
+                assert rosters.setdefault(epoch, message["members"]) == message["members"]
+            elif message["type"] == "segment":
+                assert message["epoch"] == epoch
+                if message["descriptor"]["sequence"] == 3:
+                    break
+
+
+async def test_unknown_types_and_a_second_join_are_ignored(service: Signaling) -> None:
+    ann = await service.join()
+    await ann.send(type="dance", with_whom=["ben"])
+    await ann.send(type="join", plan_version=99, variant=1)
+    ben = await service.join()
+    room = await ann.room_of(2)
+    assert [(line["id"], line["variant"]) for line in room["members"]] == [(ann.id, 0), (ben.id, 0)]
+
+
+@pytest.mark.parametrize(
+    ("frame", "code"),
+    [
+        ("{", "bad_message"),
+        ('{"type":"join"}', "bad_message"),
+        ("[" * 60_000, "bad_message"),
+        ('{"type":"join","plan_version":2,"variant":0}', "plan_version"),
+    ],
+)
+async def test_a_refused_viewer_is_told_why_and_harms_nobody(
+    service: Signaling, frame: str, code: str
+) -> None:
+    ann = await service.join()
+    stranger = await service.connect()
+    await stranger.ws.send_str(frame)
+    error = await stranger.next()
+    assert (error["type"], error["code"]) == ("error", code)
+    assert await stranger.closed() == 1008
+    await ann.ws.ping()
+    ben = await service.join()
+    assert [line["id"] for line in (await ann.room_of(2))["members"]] == [ann.id, ben.id]
+    assert f'shoal_room_refusals_total{{code="{code}"}}' in await service.text("/metrics")
+
+
+async def test_a_member_that_sends_garbage_leaves_the_room(service: Signaling) -> None:
+    ann, ben = await service.join(), await service.join()
+    await ann.room_of(2)
+    await ben.ws.send_bytes(b"\x00\xff")
+    assert (await ben.until(lambda m: m["type"] == "error"))["code"] == "bad_message"
+    await ann.room_of(1)
+
+
+async def test_a_frame_above_64_kib_closes_its_socket_only(service: Signaling) -> None:
+    ann, ben = await service.join(), await service.join()
+    await ben.send(type="signal", to=ann.id, data="x" * 70_000)
+    assert await ben.closed() == 1009
+    await ann.room_of(1)
+
+
+async def test_who_does_not_join_in_time_is_sent_away(
+    service: Signaling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room_socket, "JOIN_TIMEOUT_S", 0.05)
+    viewer = await service.connect()
+    await viewer.send(type="ready")
+    assert (await viewer.next())["code"] == "join_timeout"
+    assert await viewer.closed() == 1008
+
+
+async def test_a_viewer_that_vanished_is_out(
+    service: Signaling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann = await service.join()
+    monkeypatch.setattr(room_socket, "HEARTBEAT_S", 0.1)
+    await service.join(autoping=False)  # it never answers a ping
+    await ann.room_of(2)
+    await ann.room_of(1)
+
+
+async def test_a_slow_reader_is_cut_off_and_the_others_go_on(service: Signaling) -> None:
+    def small_window(address: tuple[int, int, int, str, tuple[str, int]]) -> socket.socket:
+        family, kind, protocol, _, _ = address
+        raw = socket.socket(family, kind, protocol)
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        return raw
+
+    ann = await service.join()
+    connector = aiohttp.TCPConnector(socket_factory=small_window)
+    async with aiohttp.ClientSession(connector=connector) as session:
+        slow = Client(await session.ws_connect(f"{service.url}/ws/room"))
+        await slow.send(type="join", plan_version=1, variant=0)
+        room = await ann.room_of(2)
+        slow_id = room["members"][1]["id"]
+
+        async def flood() -> None:
+            while True:
+                await ann.send(type="signal", to=slow_id, data="x" * 60_000)
+
+        flooding = asyncio.create_task(flood())
+        await ann.room_of(1)
+        flooding.cancel()
+        await asyncio.wait({flooding})
+    ben = await service.join()
+    assert [line["id"] for line in (await ann.room_of(2))["members"]] == [ann.id, ben.id]
+    assert 'shoal_room_refusals_total{code="slow_reader"} 1.0' in await service.text("/metrics")
+
+
+async def test_figures_outlive_their_viewers_and_lies_do_not_count(service: Signaling) -> None:
+    ann, ben = await service.join(), await service.join()
+    figures = {"startup": STARTUP, "uploaded": 7, "peers": 1, "stalls": 2, "latency_s": 9.5}
+    await ann.send(type="stats", bytes={"p2p": 600, "store": 500, "seed": 0}, **figures)
+    await ann.send(type="stats", bytes={"p2p": 10**15, "store": 500, "seed": 0}, **figures)
+    await ann.send(type="stats", bytes={"p2p": 1, "store": 500, "seed": 0}, **figures)
+    await ann.ws.close()
+    await ben.room_of(1)
+    assert await service.get("/stats") == {
+        "viewers": 1,
+        "broadcasters": 0,
+        "chunks": 0,
+        "rooms": 1,
+        "peers": 0,
+        "bytes": {"p2p": 600, "store": 500, "seed": 0},
+        "startup": STARTUP,
+        "uploaded": 7,
+        "share": 0.6,
+        "stalls": 2,
+        "latency_s": None,
+        "live": False,
+        "stream": None,
+    }
+    metrics = await service.text("/metrics")
+    assert 'shoal_viewer_bytes_total{source="p2p"} 600.0' in metrics
+    assert 'shoal_room_stats_refused_total{reason="too_fast"}' in metrics
+    assert "shoal_viewers 1.0" in metrics
+
+
+async def test_shutdown_says_going_away_and_a_restart_begins_anew(service: Signaling) -> None:
+    broadcaster = await service.broadcaster()
+    await broadcaster.announce(Stream("abc", live=True))
+    await broadcaster.announce(Segment(descriptor(1)))
+    viewers = [await service.join() for _ in range(2)]
+    unjoined = await service.connect()
+    clients = (*viewers, unjoined, broadcaster)
+    codes = await asyncio.gather(*(client.closed() for client in clients), service.stop())
+    assert codes == [1001, 1001, 1001, 1001, None]
+
+    await service.start()
+    assert await service.get("/health") == {
+        "status": "ok",
+        "viewers": 0,
+        "broadcasters": 0,
+        "chunks": 0,
+    }
+    await service.join()
+    broadcaster = await service.broadcaster()
+    assert await broadcaster.next() == {"type": "resume", "after": {}}
+
+
+async def test_operators_read_who_is_here(
+    service: Signaling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines: asyncio.Queue[str] = asyncio.Queue()
+    monkeypatch.setattr("shoal.signaling.service.log.info", lines.put_nowait)
+    told = asyncio.create_task(log_counts(service.app[HUB], interval_s=0.01))
+    expected = {"Active Viewers: 1", "Active Broadcasters: 1", "Total Chunks Processed: 1"}
+    broadcaster = await service.broadcaster()
+    await broadcaster.announce(Segment(descriptor(1)))
+    await service.join()
+    async with asyncio.timeout(5):
+        while expected:
+            expected.discard(await lines.get())
+    told.cancel()
+    await asyncio.wait({told})

@@ -1,0 +1,255 @@
+"""The site, and the report on it, with real servers."""
+
+import asyncio
+import json
+import socket
+import sys
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import aiohttp
+import pytest
+import pytest_asyncio
+from aiohttp import web
+from pydantic import SecretStr
+
+from shoal.errors import OperatorError
+from shoal.ops.report import Target, ask
+from shoal.settings import SignalingSettings, SiteSettings
+from shoal.signaling.service import signaling
+from shoal.site.service import site
+from shoal.web import application, metrics, start
+from tests.integration.signaling_station import TOKEN, free_url
+
+OPERATOR = "operator's token"
+PAGE = "<!doctype html><title>player</title>"
+SCRIPT = "console.log(1)"
+
+
+class Site:
+    """A site, a signaling service and a broadcaster's loopback side, each on its port."""
+
+    def __init__(self, session: aiohttp.ClientSession, static: Path) -> None:
+        self.session = session
+        self.static = static
+        self.url = free_url()
+        self.broadcaster_url = free_url()
+        self.signaling_url = free_url()
+        self.runners: list[web.AppRunner] = []
+
+    async def start_services(self) -> None:
+        async def health(_request: web.Request) -> web.Response:
+            return web.json_response({"status": "failing", "problems": []}, status=503)
+
+        broadcaster = application("broadcaster")
+        broadcaster.router.add_get("/health", health)
+        broadcaster.router.add_get("/metrics", metrics)
+        self.runners.append(await start(broadcaster, "broadcaster", self.broadcaster_url))
+        settings = SignalingSettings(
+            signaling_url=self.signaling_url, broadcaster_token=SecretStr(TOKEN)
+        )
+        self.runners.append(await start(signaling(settings), "signaling", self.signaling_url))
+
+    async def start(self) -> None:
+        settings = SiteSettings(
+            site_url=self.url,
+            broadcaster_url=self.broadcaster_url,
+            signaling_url=self.signaling_url,
+            gateway_metrics_url=f"{self.broadcaster_url}/metrics",
+            ice_servers=[],
+            operator_token=SecretStr(OPERATOR),
+        )
+        self.runners.append(await start(site(settings, self.static), "site", self.url))
+
+    async def stop(self) -> None:
+        for runner in self.runners:
+            await runner.cleanup()
+
+
+@pytest_asyncio.fixture
+async def running(tmp_path: Path) -> AsyncGenerator[Site]:
+    static = tmp_path / "static"
+    (static / "assets").mkdir(parents=True)
+    (static / "index.html").write_text(PAGE)
+    (static / "assets" / "index-B2x_9.js").write_text(SCRIPT)
+    (tmp_path / "secret").write_text("secret")
+    async with aiohttp.ClientSession() as session:
+        service = Site(session, static)
+        try:
+            await service.start()
+            yield service
+        finally:
+            await service.stop()
+
+
+async def raw_status(url: str, target: str) -> int:
+    """Return the status for a request line that no client would send as it is."""
+    host, port = url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(f"GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+    head = await reader.readline()
+    writer.close()
+    await writer.wait_closed()
+    return int(head.split()[1])
+
+
+async def test_the_page_is_asked_for_again_and_assets_are_kept(running: Site) -> None:
+    async with running.session.get(running.url) as page:
+        assert await page.text() == PAGE
+        assert page.headers["Cache-Control"] == "no-cache"
+        assert page.headers["X-Shoal"] == "site"
+        etag = page.headers["ETag"]
+    async with running.session.get(running.url, headers={"If-None-Match": etag}) as again:
+        assert again.status == 304
+        assert again.headers["Cache-Control"] == "no-cache"
+    async with running.session.get(f"{running.url}/assets/index-B2x_9.js") as asset:
+        assert await asset.text() == SCRIPT
+        assert asset.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+        assert "javascript" in asset.content_type
+    async with running.session.head(f"{running.url}/assets/index-B2x_9.js") as head:
+        assert (head.status, head.content_length) == (200, len(SCRIPT))
+        assert await head.read() == b""
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "/assets/none.js",
+        "/assets/",
+        "/assets/../index.html",
+        "/assets/../../secret",
+        "/assets/..%2f..%2fsecret",
+        "/assets/%2e%2e",
+        "/assets/..",
+        "/../secret",
+        "//secret",
+        "/assets/%00",
+        "/index.html",
+        "/live/playlist.m3u8",
+        "/stats",
+        "/metrics",
+    ],
+)
+async def test_nothing_else_is_served(running: Site, target: str) -> None:
+    assert await raw_status(running.url, target) == 404
+
+
+async def test_errors_are_json(running: Site) -> None:
+    async with running.session.get(f"{running.url}/nothing") as missing:
+        assert missing.status == 404
+        assert missing.headers["Cache-Control"] == "no-store"
+        assert (await missing.json())["error"]["code"] == "not_found"
+    async with running.session.post(running.url) as wrong:
+        assert wrong.status == 405
+
+
+async def test_configuration_and_health(running: Site) -> None:
+    async with running.session.get(f"{running.url}/config.json") as config:
+        assert config.headers["Cache-Control"] == "no-store"
+        assert await config.json() == {
+            "title": "Shoal",
+            "playlist": "/live/playlist.m3u8",
+            "room": "/ws/room",
+            "segments": "/live/segments.json",
+            "ice_servers": [],
+        }
+    async with running.session.get(f"{running.url}/health") as health:
+        assert await health.json() == {"status": "ok"}
+
+
+def test_without_a_build_the_site_does_not_start(tmp_path: Path) -> None:
+    settings = SiteSettings(operator_token=SecretStr(OPERATOR))
+    with pytest.raises(OperatorError, match="make up"):
+        site(settings, tmp_path)
+
+
+async def test_the_station_s_figures_need_the_operator_s_token(running: Site) -> None:
+    await running.start_services()
+    url = f"{running.url}/api/station"
+    async with running.session.get(url) as public:
+        assert public.headers["Cache-Control"] == "no-store"
+        assert await public.json() == {"live": False, "viewers": 0, "share": None}
+    async with running.session.get(url, headers={"Authorization": "Bearer wrong"}) as wrong:
+        assert wrong.status == 401
+    headers = {"Authorization": f"Bearer {OPERATOR}"}
+    async with running.session.get(url, headers=headers) as operator:
+        station = await operator.json()
+    assert station["services"] == {
+        "broadcaster": {"status": "failing", "problems": []},
+        "signaling": {"status": "ok", "viewers": 0, "broadcasters": 0, "chunks": 0},
+        "gateway": {"status": "ok"},
+    }
+    assert station["ec2_video"] == {"services": 0, "gateway": 0}
+    assert station["bytes"] == {"p2p": 0, "store": 0, "seed": 0}
+
+
+async def test_the_report_asks_a_running_station(running: Site) -> None:
+    await running.start_services()
+    report = await ask(Target(running.url, OPERATOR))
+    assert (report.live, report.viewers) == (False, 0)
+    assert report.ec2_video is not None
+    assert report.ec2_video.agree is True
+    public = await ask(Target(running.url, None))
+    assert (public.viewers, public.bytes) == (0, None)
+
+
+async def test_the_report_says_which_services_do_not_answer(running: Site) -> None:
+    report = await ask(Target(running.url, OPERATOR))
+    assert report.viewers is None
+    assert report.ec2_video is not None
+    assert report.ec2_video.services is None
+    assert report.services is not None
+    assert {service.status for service in report.services.values()} == {"unreachable"}
+
+
+async def test_the_report_of_no_station_is_one_line(running: Site) -> None:
+    await running.start_services()
+    for target, said in (
+        (Target(running.url, "wrong"), "refuses the operator's token"),
+        (Target(running.signaling_url, OPERATOR), "is not a Shoal station"),
+        (Target(free_url(), OPERATOR), "does not answer"),
+        (Target("no url", OPERATOR), "does not answer"),
+    ):
+        with pytest.raises(OperatorError, match=said) as error:
+            await ask(target)
+        assert "\n" not in str(error.value)
+
+
+async def test_the_command_prints_json_and_fails_with_status_1(
+    running: Site, tmp_path: Path
+) -> None:
+    await running.start_services()
+    token_file = tmp_path / "operator_token"
+    token_file.write_text(OPERATOR)
+
+    async def shoal_report(*arguments: str) -> tuple[int | None, str, str]:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", "from shoal.cli import main; raise SystemExit(main())"),
+            *("report", "--data", str(tmp_path), *arguments),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, err = await process.communicate()
+        return process.returncode, out.decode(), err.decode()
+
+    good, bad = await asyncio.gather(
+        shoal_report(running.url, "--token-file", str(token_file), "--json"),
+        shoal_report(),
+    )
+    assert good[0] == 0, good[2]
+    report = json.loads(good[1])
+    assert report["url"] == running.url
+    assert report["bytes"] == {"ec2_video": 0, "store": 0, "p2p": 0, "seed": 0}
+    assert report["ec2_video"] == {"services": 0, "gateway": 0, "agree": True}
+    assert bad[:2] == (1, "")
+    assert len(bad[2].splitlines()) == 1
+    assert "make up" in bad[2]
+
+
+async def test_a_taken_port_is_the_operator_s_to_mend(running: Site) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        running.url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(OperatorError, match="is taken"):
+            await running.start()

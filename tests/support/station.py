@@ -1,0 +1,202 @@
+"""Starts the real product for a test: `shoal up` on free ports, and leaves nothing behind."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import imageio_ffmpeg
+import m3u8
+from prometheus_client.parser import text_string_to_metric_families
+
+SHOAL = [sys.executable, "-m", "shoal.cli"]
+FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
+START_TIMEOUT_S = 60
+STOP_TIMEOUT_S = 20
+
+T = TypeVar("T")
+
+
+def free_port() -> int:
+    """A TCP port of the loopback interface that nothing uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for(what: str, probe: Callable[[], T | None], timeout_s: float = 30) -> T:
+    """Poll `probe` until it returns something true; AssertionError with `what` after the limit."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        if value := probe():
+            return value
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {timeout_s} s: {what}")
+        time.sleep(0.05)
+
+
+def fetch(url: str, headers: dict[str, str] | None = None) -> bytes:
+    """GET a URL."""
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers or {})) as response:
+        return response.read()
+
+
+@dataclass
+class Station:
+    """A running local station."""
+
+    process: subprocess.Popen[bytes]
+    data: Path
+    local: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    def refresh(self) -> None:
+        """Read local.json again: pids change when a service is restarted."""
+        self.local = json.loads((self.data / "local.json").read_text())
+
+    def health(self) -> dict[str, Any]:
+        """The broadcaster's /health, whatever its status code."""
+        try:
+            return json.loads(fetch(f"{self.local['broadcaster']}/health"))
+        except urllib.error.HTTPError as error:
+            return json.loads(error.read())
+
+    def playlist(self) -> m3u8.M3U8:
+        """The published playlist, as a viewer gets it through the gateway."""
+        return m3u8.loads(fetch(self.local["playlist"]).decode())
+
+    def descriptors(self, variant: int = 0) -> list[dict[str, Any]]:
+        """The published descriptors of one rendition."""
+        body = json.loads(fetch(f"{self.local['gateway']}/live/segments.json"))
+        return body["variants"].get(str(variant), {}).get("segments", [])
+
+    def published(self) -> int:
+        """How many segments have been published since the station began."""
+        return self.health()["chunks"]
+
+    def wait_published(self, count: int, timeout_s: float = 40) -> None:
+        """Wait until `count` segments have been published."""
+        wait_for(f"{count} segments published", lambda: self.published() >= count, timeout_s)
+
+    def report(self) -> dict[str, Any]:
+        """What `shoal report --json` says."""
+        done = subprocess.run(
+            [*SHOAL, "report", "--data", str(self.data), "--json"],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def origin_video_bytes(self) -> float:
+        """Video bytes that the origin host's services and the gateway sent, by their counters."""
+        total = 0.0
+        urls = [self.local[name] for name in ("metrics", "broadcaster", "signaling")]
+        for url in urls:
+            text = fetch(url if url.endswith("/metrics") else f"{url}/metrics").decode()
+            for family in text_string_to_metric_families(text):
+                for sample in family.samples:
+                    if sample.name == "shoal_http_response_bytes_total":
+                        total += sample.value if sample.labels["kind"] == "video" else 0
+        return total
+
+    def log(self, name: str) -> str:
+        """A service's log."""
+        return (self.data / "logs" / f"{name}.log").read_text()
+
+
+def children_of(pid: int) -> list[int]:
+    """Every descendant of a process, by /proc."""
+    parents: dict[int, int] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            try:
+                stat = (entry / "stat").read_text()
+            except OSError:
+                continue
+            parents[int(entry.name)] = int(stat.rpartition(")")[2].split()[1])
+    found: list[int] = []
+    frontier = [pid]
+    while frontier:
+        frontier = [child for child, parent in parents.items() if parent in frontier]
+        found += frontier
+    return found
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process exists and is no zombie."""
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+
+
+@contextmanager
+def station(data: Path, *options: str) -> Iterator[Station]:
+    """Run `shoal up` on free ports; at the end Ctrl-C must stop it and all that it started."""
+    command = [*SHOAL, "up", "--port", str(free_port()), "--rtmp-port", str(free_port())]
+    output = data.with_name(f"{data.name}-up.log")
+    with output.open("wb") as file:
+        process = subprocess.Popen(
+            [*command, "--data", str(data), *options],
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    running = Station(process, data)
+    try:
+        local = data / "local.json"
+        wait_for(
+            "the station is up",
+            lambda: local.exists() or process.poll() is not None,
+            START_TIMEOUT_S,
+        )
+        if process.poll() is not None:
+            raise AssertionError(f"shoal up ended: {output.read_text()}")
+        running.refresh()
+        yield running
+    finally:
+        family = children_of(process.pid)
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        try:
+            process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            for pid in [process.pid, *family]:
+                if is_running(pid):
+                    os.kill(pid, signal.SIGKILL)
+            raise
+    left = [pid for pid in family if is_running(pid)]
+    assert not left, f"left running: {left}"
+    assert process.returncode == 0
+    assert not (data / "local.json").exists()
+
+
+@contextmanager
+def rtmp_push(url: str, *, seconds: int = 600) -> Iterator[subprocess.Popen[bytes]]:
+    """Push a small moving picture with a tone to an RTMP URL, as OBS would."""
+    source = ["-re", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=15"]
+    tone = ["-re", "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000"]
+    video = ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "15"]
+    audio = ["-c:a", "aac", "-b:a", "64k"]
+    output = ["-b:v", "400k", "-t", str(seconds), "-f", "flv", url]
+    process = subprocess.Popen(
+        [FFMPEG, "-v", "error", "-nostdin", *source, *tone, *video, *audio, *output],
+        stdin=subprocess.DEVNULL,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()

@@ -1,0 +1,76 @@
+"""Real viewers: headless Chromium, driven by Playwright."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+CHROMIUM_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    # host candidates carry addresses instead of mDNS names, which nothing resolves here
+    "--disable-features=WebRtcHideLocalIpsWithMdns",
+    "--autoplay-policy=no-user-gesture-required",
+    "--disable-renderer-backgrounding",
+    "--disable-backgrounding-occluded-windows",
+    "--disable-background-timer-throttling",
+]
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """A headless Chromium: the one on PATH, else Playwright's own."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=CHROMIUM_ARGUMENTS, headless=True
+        )
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+class Viewer:
+    """One viewer: a page in a context of its own."""
+
+    def __init__(self, browser: Browser, url: str, *, width: int = 640, height: int = 480) -> None:
+        self.console: list[str] = []
+        self.requests: list[str] = []
+        context = browser.new_context(viewport={"width": width, "height": height})
+        self.page: Page = context.new_page()
+        self.page.on("console", lambda message: self.console.append(message.text))
+        self.page.on("pageerror", lambda error: self.console.append(f"ERROR {error}"))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.goto(url)
+
+    def stats(self) -> dict[str, Any]:
+        """What the page says of itself."""
+        return self.page.evaluate("() => window.shoal.stats()")
+
+    def wait(self, condition: str, timeout_s: float = 30) -> None:
+        """Wait until a JavaScript expression over `s`, the page's figures, is true."""
+        self.page.wait_for_function(
+            f"() => {{ const s = window.shoal?.stats(); return s && ({condition}); }}",
+            timeout=timeout_s * 1000,
+            polling=100,
+        )
+
+    def errors(self) -> list[str]:
+        """Uncaught errors of the page."""
+        return [line for line in self.console if line.startswith("ERROR")]
+
+
+def received(before: dict[str, Any], after: dict[str, Any]) -> dict[str, int]:
+    """Bytes by source between two figures of one viewer, start-up bytes apart."""
+
+    def steady(stats: dict[str, Any], source: str) -> int:
+        return stats["bytes"][source] - stats["startup"][source]
+
+    return {s: steady(after, s) - steady(before, s) for s in ("p2p", "store", "seed")}

@@ -1,0 +1,146 @@
+import io
+from pathlib import Path
+
+import msgspec
+import pytest
+from rich.console import Console
+
+from shoal.errors import OperatorError
+from shoal.ops.report import (
+    Report,
+    Target,
+    find_target,
+    operator_report,
+    public_report,
+    remarks,
+    show,
+)
+from shoal.station import BytesBySource, Ec2Video, OperatorStation, PublicStation
+
+URL, AT = "http://127.0.0.1:8888", "2030-01-01T00:00:00+00:00"
+
+
+def station(services: int | None = 0, gateway: int | None = 0) -> OperatorStation:
+    return OperatorStation(
+        live=True,
+        viewers=3,
+        share=0.661,
+        bytes=BytesBySource(p2p=6_000_000, store=4_000_000, seed=0),
+        startup=BytesBySource(store=1_000_000),
+        uploaded=6_000_000,
+        stalls=1,
+        latency_s=8.25,
+        chunks=12,
+        rooms=1,
+        ec2_video=Ec2Video(services, gateway),
+        services={
+            "broadcaster": msgspec.Raw(b'{"status":"ok","chunks":12}'),
+            "signaling": msgspec.Raw(b'{"status":"ok"}'),
+        },
+    )
+
+
+def shown(report: Report) -> str:
+    console = Console(file=io.StringIO(), width=100)
+    show(report, console)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def local_station(data: Path, token: str = "local token") -> None:
+    (data / "secrets").mkdir(parents=True)
+    (data / "local.json").write_text(f'{{"gateway": "{URL}"}}')
+    (data / "secrets" / "operator_token").write_text(token + "\n")
+
+
+def test_the_table_names_each_way_with_bytes_and_per_cent() -> None:
+    text = shown(operator_report(URL, AT, station()))
+    rows = {line.split("│")[1].strip(): line for line in text.splitlines() if "│" in line}
+    assert "0 bytes" in rows["EC2"]
+    assert "0.0%" in rows["EC2"]
+    assert "4.0 MB" in rows["R2 (store)"]
+    assert "40.0%" in rows["R2 (store)"]
+    assert "1.0 MB" in rows["R2 (store)"]
+    assert "60.0%" in rows["peers"]
+    assert "torrent seed" in rows
+    assert "share of peers: 66.1%" in text
+    assert "start-up apart" in text
+    assert "live, 3 viewers" in text
+    assert "WARNING" not in text
+
+
+@pytest.mark.parametrize(
+    ("services", "gateway", "ec2", "agree"),
+    [(0, 0, 0, True), (5, 7, 7, False), (7, 5, 7, False), (3, None, 3, None), (None, 4, 4, None)],
+)
+def test_of_two_counts_of_ec2_the_larger_one_stands(
+    services: int | None, gateway: int | None, ec2: int, agree: bool | None
+) -> None:
+    report = operator_report(URL, AT, station(services, gateway))
+    assert report.bytes is not None
+    assert report.ec2_video is not None
+    assert report.bytes.ec2_video == ec2
+    assert report.ec2_video.agree is agree
+    warned = "\n".join(remarks(report))
+    assert ("two counts of EC2 differ" in warned) == (agree is False)
+    assert ("it should be 0" in warned) == (ec2 > 0)
+    assert ("is not counted" in warned) == (services is None)
+
+
+def test_unknown_is_said_not_shown_as_zero() -> None:
+    unknown = msgspec.structs.replace(
+        station(None, None),
+        live=None,
+        viewers=None,
+        share=None,
+        bytes=None,
+        startup=None,
+        chunks=None,
+        services={"signaling": msgspec.Raw(b'{"status":"unreachable"}')},
+    )
+    text = shown(operator_report(URL, AT, unknown))
+    assert "0 bytes" not in text
+    assert "signaling does not answer" in text
+    assert "signaling is unreachable" in text
+
+
+def test_without_the_token_it_says_what_it_cannot_know() -> None:
+    text = shown(public_report(URL, AT, PublicStation(live=False, viewers=0, share=None)))
+    assert "offline, 0 viewers" in text
+    assert "Without the operator's token it cannot be known" in text
+
+
+def test_the_local_station_is_the_default_and_its_token_is_found(tmp_path: Path) -> None:
+    local_station(tmp_path)
+    assert find_target(None, tmp_path, None) == Target(URL, "local token")
+    assert find_target(URL + "/", tmp_path, None) == Target(URL, "local token")
+
+
+def test_another_station_never_gets_the_local_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SHOAL_OPERATOR_TOKEN_FILE", raising=False)
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    local_station(tmp_path)
+    url = "https://tv.example"
+    assert find_target(url, tmp_path, None) == Target(url, None)
+    token_file = tmp_path / "token"
+    token_file.write_text("theirs\n")
+    assert find_target(url, tmp_path, token_file) == Target(url, "theirs")
+    monkeypatch.setenv("SHOAL_OPERATOR_TOKEN_FILE", str(token_file))
+    assert find_target(url, tmp_path, None) == Target(url, "theirs")
+
+
+@pytest.mark.parametrize("spoil", ["missing", "no json", "empty token", "no token"])
+def test_what_stands_in_the_way_is_one_line(tmp_path: Path, spoil: str) -> None:
+    if spoil != "missing":
+        local_station(tmp_path)
+    if spoil == "no json":
+        (tmp_path / "local.json").write_text("{")
+    elif spoil == "empty token":
+        (tmp_path / "secrets" / "operator_token").write_text("")
+    elif spoil == "no token":
+        (tmp_path / "secrets" / "operator_token").unlink()
+    with pytest.raises(OperatorError) as error:
+        find_target(None, tmp_path, None)
+    assert "\n" not in str(error.value)

@@ -1,0 +1,127 @@
+import contextlib
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import Raw
+
+from shoal.announcements import Stream
+from shoal.signaling.rooms.messages import (
+    Announced,
+    BadMessageError,
+    FromViewer,
+    Join,
+    Member,
+    MemberId,
+    Ready,
+    Refusal,
+    Room,
+    Signal,
+    Signalled,
+    ToViewer,
+    decode,
+    encode,
+)
+from tests.unit.signaling.make import descriptor, stats
+
+ANN = MemberId("ann")
+
+
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        ('{"type":"join","plan_version":1,"variant":0}', Join(1, 0)),
+        ('{"type":"join","plan_version":2,"variant":1,"new":[]}', Join(2, 1)),
+        ('{"type":"signal","to":"ann","data":{"a": 1}}', Signal(ANN, Raw(b'{"a": 1}'))),
+        ('{"type":"ready"}', Ready()),
+        (
+            '{"type":"stats","bytes":{"p2p":1,"store":2,"seed":0},"startup":{"p2p":0,"store":0,'
+            '"seed":0},"uploaded":3,"peers":2,"stalls":0,"latency_s":9}',
+            stats(1, 2, uploaded=3, peers=2, latency_s=9.0),
+        ),
+        ('{"type":"dance"}', None),
+        ('{"type":"room"}', None),
+    ],
+)
+def test_what_viewers_say(frame: str, message: FromViewer | None) -> None:
+    assert decode(frame) == message
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        "",
+        "{",
+        "[]",
+        "5",
+        "{}",
+        '{"type":1}',
+        '{"type":"join"}',
+        '{"type":"join","plan_version":1,"variant":256}',
+        '{"type":"join","plan_version":"1","variant":0}',
+        '{"type":"signal","to":"ann"}',
+        '{"type":"signal","to":"ann","data":"\\q"}',
+        '{"type":"signal","to":"ann","data":' + "[" * 60_000,
+        '{"type":"ready","x":' + "[" * 30_000 + "]" * 30_000 + "}",
+        b'{"type":"signal","to":"\xff","data":1}',
+        b"\x00\x01",
+    ],
+)
+def test_what_is_no_message(frame: str | bytes) -> None:
+    with pytest.raises(BadMessageError):
+        decode(frame)
+
+
+@given(st.binary(max_size=200) | st.text(max_size=200))
+def test_no_frame_does_worse_than_be_refused(frame: bytes | str) -> None:
+    with contextlib.suppress(BadMessageError):
+        assert decode(frame) is None
+
+
+@pytest.mark.parametrize(
+    ("message", "wire"),
+    [
+        (Stream(None, live=False), {"type": "stream", "stream": None, "live": False}),
+        (
+            Room(
+                room="main", plan_version=1, epoch=4, you=ANN, members=(Member(ANN, 0, ready=True),)
+            ),
+            {
+                "type": "room",
+                "room": "main",
+                "plan_version": 1,
+                "epoch": 4,
+                "you": "ann",
+                "members": [{"id": "ann", "variant": 0, "ready": True}],
+            },
+        ),
+        (
+            Signalled(ANN, Raw(b'{"candidates":[]}')),
+            {"type": "signal", "from": "ann", "data": {"candidates": []}},
+        ),
+        (Refusal("code", "text"), {"type": "error", "code": "code", "message": "text"}),
+    ],
+)
+def test_what_viewers_hear(message: ToViewer, wire: dict[str, object]) -> None:
+    assert json.loads(encode(message)) == wire
+
+
+def test_a_segment_carries_its_whole_descriptor() -> None:
+    wire = json.loads(encode(Announced(3, descriptor(7))))
+    assert (wire["type"], wire["epoch"]) == ("segment", 3)
+    assert set(wire["descriptor"]) == {
+        "variant",
+        "sequence",
+        "name",
+        "url",
+        "size",
+        "duration",
+        "program_date_time",
+        "discontinuity",
+        "sha256",
+        "piece_size",
+        "pieces",
+        "infohash",
+        "magnet",
+    }

@@ -1,0 +1,31 @@
+import pytest
+
+from shoal.site.counters import video_bytes
+
+METRICS = """\
+# HELP shoal_http_response_bytes_total Bytes of HTTP response bodies sent
+# TYPE shoal_http_response_bytes_total counter
+shoal_http_response_bytes_total{kind="video",service="broadcaster"} 1.2e+06
+shoal_http_response_bytes_total{kind="other",service="broadcaster"} 5.0
+shoal_http_response_bytes_total{kind="video",service="owncast"} 300.0
+# TYPE shoal_http_response_bytes_created gauge
+shoal_http_response_bytes_created{kind="video",service="owncast"} 1.7e+09
+# TYPE shoal_viewers gauge
+shoal_viewers 3.0
+"""
+
+
+@pytest.mark.parametrize(
+    ("service", "expected"), [(None, 1_200_300), ("broadcaster", 1_200_000), ("site", 0)]
+)
+def test_only_video_is_summed(service: str | None, expected: int) -> None:
+    assert video_bytes(METRICS, service) == expected
+
+
+def test_no_counter_means_no_video() -> None:
+    assert video_bytes("") == 0
+
+
+def test_another_format_is_an_error() -> None:
+    with pytest.raises(ValueError):
+        video_bytes("<html>{</html>")

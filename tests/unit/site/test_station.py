@@ -1,0 +1,99 @@
+import json
+from dataclasses import replace
+
+import msgspec
+
+from shoal.site.configuration import player_config
+from shoal.site.station import Answers, operator_station, public_station
+from shoal.station import BytesBySource, Ec2Video, PublicStation, SignalingStats
+
+STATS = SignalingStats(
+    viewers=3,
+    broadcasters=1,
+    chunks=9,
+    rooms=1,
+    peers=3,
+    bytes=BytesBySource(60, 40, 0),
+    startup=BytesBySource(0, 10, 0),
+    uploaded=60,
+    share=2 / 3,
+    stalls=0,
+    latency_s=8.5,
+    live=True,
+    stream="abc",
+)
+
+
+def counter(service: str, size: int) -> bytes:
+    return (
+        "# TYPE shoal_http_response_bytes_total counter\n"
+        f'shoal_http_response_bytes_total{{kind="video",service="{service}"}} {size}\n'
+    ).encode()
+
+
+ANSWERS = Answers(
+    broadcaster_health=b'{"status":"failing","problems":[{"code":"store"}]}',
+    broadcaster_metrics=counter("broadcaster", 5),
+    signaling_health=b'{"status":"ok"}',
+    signaling_metrics=counter("signaling", 0),
+    signaling_stats=msgspec.json.encode(STATS),
+    gateway_metrics=counter("owncast", 7),
+    own_metrics=counter("site", 1),
+)
+
+
+def test_everything_answers() -> None:
+    station = operator_station(ANSWERS, has_gateway=True)
+    assert json.loads(msgspec.json.encode(station)) == {
+        "live": True,
+        "viewers": 3,
+        "share": 2 / 3,
+        "bytes": {"p2p": 60, "store": 40, "seed": 0},
+        "startup": {"p2p": 0, "store": 10, "seed": 0},
+        "uploaded": 60,
+        "stalls": 0,
+        "latency_s": 8.5,
+        "chunks": 9,
+        "rooms": 1,
+        "ec2_video": {"services": 6, "gateway": 7},
+        "services": {
+            "broadcaster": {"status": "failing", "problems": [{"code": "store"}]},
+            "signaling": {"status": "ok"},
+            "gateway": {"status": "ok"},
+        },
+    }
+    assert public_station(station) == PublicStation(live=True, viewers=3, share=2 / 3)
+
+
+def test_what_nobody_answers_is_unknown_not_zero() -> None:
+    nothing = Answers(None, None, None, None, None, None, own_metrics=b"")
+    station = operator_station(nothing, has_gateway=True)
+    assert station.ec2_video == Ec2Video(services=None, gateway=None)
+    assert (station.live, station.viewers, station.bytes) == (None, None, None)
+    assert {bytes(health) for health in station.services.values()} == {b'{"status":"unreachable"}'}
+
+
+def test_one_service_that_is_not_counted_makes_the_sum_unknown() -> None:
+    station = operator_station(replace(ANSWERS, signaling_metrics=None), has_gateway=False)
+    assert station.ec2_video.services is None
+    assert set(station.services) == {"broadcaster", "signaling"}
+
+
+def test_an_answer_of_somebody_else_counts_as_none() -> None:
+    strange = Answers(b"<html>", b"<{", b"[]", b"\xff", b"{}", None, own_metrics=b"")
+    station = operator_station(strange, has_gateway=False)
+    assert station.viewers is None
+    assert station.ec2_video.services is None
+    assert bytes(station.services["broadcaster"]) == b'{"status":"unreachable"}'
+
+
+def test_the_player_s_configuration() -> None:
+    config = player_config("Station", ["stun:a.example:3478", "stun:b.example:3478"])
+    assert json.loads(msgspec.json.encode(config)) == {
+        "title": "Station",
+        "playlist": "/live/playlist.m3u8",
+        "room": "/ws/room",
+        "segments": "/live/segments.json",
+        "ice_servers": [{"urls": ["stun:a.example:3478", "stun:b.example:3478"]}],
+    }
+    assert player_config("Station", []).ice_servers == ()
