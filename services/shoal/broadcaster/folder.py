@@ -46,8 +46,6 @@ class FoundSegment:
     duration: float
     """seconds"""
     program_date_time: str
-    target_duration: int
-    """Owncast's, seconds"""
 
 
 @dataclass
@@ -214,7 +212,6 @@ class Folder:
             data=data,
             duration=listed.duration,
             program_date_time=listed.program_date_time or "",
-            target_duration=variant.playlist.target_duration if variant.playlist else 0,
         )
 
     def _note_fault(self, path: Path, error: OSError) -> None:

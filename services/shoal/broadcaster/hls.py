@@ -34,8 +34,6 @@ class ListedSegment:
 class MediaPlaylist:
     """One rendition's playlist as Owncast wrote it."""
 
-    target_duration: int
-    """seconds"""
     segments: tuple[ListedSegment, ...]
     ended: bool
 
@@ -64,7 +62,7 @@ def parse_media_playlist(text: str) -> MediaPlaylist:
     """
     if not text.startswith("#EXTM3U\n") or not text.endswith("\n"):
         raise PlaylistError("cut or empty")
-    target_duration: int | None = None
+    complete_header = False
     ended = False
     duration: float | None = None
     program_date_time: str | None = None
@@ -73,7 +71,7 @@ def parse_media_playlist(text: str) -> MediaPlaylist:
         tag, _, value = line.partition(":")
         try:
             if tag == "#EXT-X-TARGETDURATION":
-                target_duration = int(value)
+                complete_header = True
             elif tag == "#EXTINF":
                 duration = float(value.split(",")[0])
             elif tag == "#EXT-X-PROGRAM-DATE-TIME":
@@ -87,9 +85,9 @@ def parse_media_playlist(text: str) -> MediaPlaylist:
                 duration = program_date_time = None
         except ValueError as error:
             raise PlaylistError(f"bad line {line!r}") from error
-    if target_duration is None or duration is not None:
+    if not complete_header or duration is not None:
         raise PlaylistError("cut: no EXT-X-TARGETDURATION, or an EXTINF without its segment")
-    return MediaPlaylist(target_duration, tuple(segments), ended)
+    return MediaPlaylist(tuple(segments), ended)
 
 
 def _with_colon(value: str) -> str:

@@ -88,7 +88,7 @@ class Publisher:
             piece_size=piece_size,
             pieces=pieces,
         )
-        self._timeline.publish(descriptor, segment.target_duration)
+        self._timeline.publish(descriptor)
         self._save()
         self._on_published(descriptor)
 

@@ -104,17 +104,15 @@ class Timeline(msgspec.Struct, kw_only=True):
         number = begun[-1] if begun else 0
         return number - 1 if self.is_discontinuity(first) else number
 
-    def publish(self, descriptor: Descriptor, target_duration: int) -> None:
+    def publish(self, descriptor: Descriptor) -> None:
         """Append a segment, with gaps for the numbers that its rendition lacks before it.
 
-        `target_duration` is Owncast's, in seconds. Raises ValueError when the segment's media
-        sequence is not above the rendition's last.
+        Raises ValueError when its media sequence is not above the rendition's last.
         """
         if not self.is_due(descriptor.variant, descriptor.sequence):
             raise ValueError(f"{descriptor.name}: sequence {descriptor.sequence} is in the past")
-        self.target_duration = max(
-            self.target_duration, target_duration, int(descriptor.duration + 0.5)
-        )
+        # not Owncast's own target duration: its offline clip raises that to 9 s
+        self.target_duration = max(self.target_duration, int(descriptor.duration + 0.5))
         rendition = self.renditions.setdefault(descriptor.variant, Rendition())
         last = rendition.last_sequence
         first_gap = descriptor.sequence if last is None else last + 1

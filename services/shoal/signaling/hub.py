@@ -52,7 +52,7 @@ class Hub:
         """Broadcasters connected now: 0 or 1."""
         return int(self.broadcaster is not None)
 
-    def join(self, outbox: Outbox, variant: int) -> MemberId:
+    def join(self, outbox: Outbox, variant: int, *, sharing: bool) -> MemberId:
         """Seat a viewer that is written to through `outbox`; return its new id."""
         member = MemberId(secrets.token_urlsafe(MEMBER_ID_BYTES))
         now = self._loop.time()
@@ -65,6 +65,7 @@ class Hub:
                 on_air=self.programme.on_air,
                 recent=self.programme.recent(variant),
                 now=now,
+                sharing=sharing,
             )
         )
         self._notify()

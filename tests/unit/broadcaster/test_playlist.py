@@ -11,7 +11,7 @@ def station(*segments: tuple[str, int], variants: int = 1) -> Timeline:
     for stream, k in segments:
         for variant in range(variants):
             sequence = timeline.sequence_of(stream, k)
-            timeline.publish(descriptor(timeline, sequence, stream=stream, k=k, variant=variant), 4)
+            timeline.publish(descriptor(timeline, sequence, stream=stream, k=k, variant=variant))
     return timeline
 
 

@@ -9,7 +9,7 @@ from tests.unit.broadcaster.examples import descriptor
 
 def publish(timeline: Timeline, stream: str, k: int, variant: int = 0) -> int:
     sequence = timeline.sequence_of(stream, k)
-    timeline.publish(descriptor(timeline, sequence, stream=stream, k=k, variant=variant), 4)
+    timeline.publish(descriptor(timeline, sequence, stream=stream, k=k, variant=variant))
     return sequence
 
 
@@ -46,7 +46,7 @@ def test_what_is_published_cannot_be_published_again() -> None:
     timeline = Timeline()
     sequence = publish(timeline, "a", 5)
     with pytest.raises(ValueError, match="past"):
-        timeline.publish(descriptor(timeline, sequence), 4)
+        timeline.publish(descriptor(timeline, sequence))
 
 
 def test_a_late_rendition_has_the_same_discontinuities_as_the_others() -> None:
@@ -100,7 +100,7 @@ def test_whatever_the_order_each_window_is_whole_and_bounded(
         sequence = timeline.sequence_of(stream, k)
         if not timeline.is_due(variant, sequence):
             continue
-        timeline.publish(descriptor(timeline, sequence, stream=stream, k=k, variant=variant), 4)
+        timeline.publish(descriptor(timeline, sequence, stream=stream, k=k, variant=variant))
         for number, rendition in timeline.renditions.items():
             numbers = [entry.sequence for entry in rendition.entries]
             assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))

@@ -94,6 +94,17 @@ def test_a_switch_of_rendition_is_a_change_of_the_roster() -> None:
     ]
 
 
+def test_who_does_not_share_is_told_everything_and_stands_in_no_roster() -> None:
+    roster = Roster("main")
+    join(roster, ANN, now=0)
+    sent = roster.join(BEN, 0, on_air=ON_AIR, recent=(), now=1, sharing=False)
+    assert to(BEN, sent) == [ON_AIR, room(BEN, 2, Member(ANN, 0, ready=False))]
+    assert roster.ready(BEN, now=2) == []
+    assert len(roster) == 2
+    announced = roster.segment(descriptor(1), now=3)
+    assert to(BEN, announced) == [Announced(2, descriptor(1))]
+
+
 def test_ready_and_leave_count_once() -> None:
     roster = Roster("main")
     join(roster, ANN, now=0)

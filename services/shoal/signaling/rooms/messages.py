@@ -20,6 +20,8 @@ class Join(msgspec.Struct, frozen=True, tag_field="type", tag="join"):
 
     plan_version: int
     variant: Variant
+    sharing: bool = True
+    """false: this browser cannot share, or may not; it is counted, and in nobody's roster"""
 
 
 class Signal(msgspec.Struct, frozen=True, tag_field="type", tag="signal"):
@@ -72,7 +74,7 @@ class Room(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="roo
     """rises with every change of the roster"""
     you: MemberId
     members: tuple[Member, ...]
-    """in the order of joining"""
+    """those that share, in the order of joining"""
 
 
 class Announced(msgspec.Struct, frozen=True, tag_field="type", tag="segment"):

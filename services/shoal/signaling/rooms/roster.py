@@ -39,6 +39,7 @@ class Outgoing:
 @dataclass
 class _Seat:
     variant: int
+    sharing: bool
     ready: bool = False
     told_epoch: int = 0
     """the epoch of the last `room` that this member was sent"""
@@ -74,11 +75,15 @@ class Roster:
         on_air: Stream,
         recent: Sequence[Descriptor],
         now: float,
+        sharing: bool = True,
     ) -> list[Outgoing]:
-        """Seat a newcomer; `recent` are the last segments of its variant, oldest first."""
+        """Seat a newcomer; `recent` are the last segments of its variant, oldest first.
+
+        One that is not `sharing` is told everything, and stands in no roster.
+        """
         if member in self._seats:
             return []
-        self._seats[member] = _Seat(variant)
+        self._seats[member] = _Seat(variant, sharing)
         self.epoch += 1
         welcome = [
             Outgoing((member,), on_air),
@@ -97,7 +102,7 @@ class Roster:
     def ready(self, member: MemberId, now: float) -> list[Outgoing]:
         """Let a member own slices from the next segment on."""
         seat = self._seats.get(member)
-        if seat is None or seat.ready:
+        if seat is None or seat.ready or not seat.sharing:
             return []
         seat.ready = True
         self.epoch += 1
@@ -142,7 +147,9 @@ class Roster:
 
     def _tell(self, members: Sequence[MemberId]) -> list[Outgoing]:
         lines = tuple(
-            Member(member, seat.variant, seat.ready) for member, seat in self._seats.items()
+            Member(member, seat.variant, seat.ready)
+            for member, seat in self._seats.items()
+            if seat.sharing
         )
         for member in members:
             self._seats[member].told_epoch = self.epoch

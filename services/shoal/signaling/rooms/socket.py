@@ -60,7 +60,7 @@ async def converse(request: web.Request, hub: Hub) -> web.WebSocketResponse:
             joined = await _first_join(socket, JOIN_TIMEOUT_S)
             if joined is None:
                 return socket
-            member = hub.join(outbox, joined.variant)
+            member = hub.join(outbox, joined.variant, sharing=joined.sharing)
             while (frame := await _next_frame(socket)) is not None:
                 _handle(hub, member, _decoded(frame))
     except RefusedError as refused:

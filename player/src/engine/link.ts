@@ -1,0 +1,73 @@
+/** One open data channel to one member, with a bounded queue of pieces to send. */
+
+import type { Descriptor } from "./protocol";
+import { encodePiece } from "./wire";
+
+/** Bytes that may lie in the channel's own buffer, one piece more at most. */
+const MAX_BUFFERED_BYTES = 256 * 1024;
+/** Pieces waiting here are views of segments in memory; what does not fit is left to the store. */
+const MAX_QUEUED_BYTES = 4 * 1024 * 1024;
+/** `bufferedamountlow` is not fired by every implementation, so the buffer is looked at as well. */
+const POLL_MS = 50;
+
+export class Link {
+  #channel: RTCDataChannel;
+  #queue: { descriptor: Descriptor; index: number; bytes: Uint8Array }[] = [];
+  #queuedBytes = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  /**
+   * @param channel an open channel
+   * @param openedAt when it opened, ms
+   * @param onSent told of payload bytes as they are handed to the channel
+   */
+  constructor(
+    channel: RTCDataChannel,
+    readonly openedAt: number,
+    private readonly onSent: (bytes: number) => void,
+  ) {
+    this.#channel = channel;
+    channel.bufferedAmountLowThreshold = MAX_BUFFERED_BYTES / 2;
+    channel.onbufferedamountlow = () => {
+      this.#drain();
+    };
+  }
+
+  /**
+   * Send a piece, or queue it behind others.
+   *
+   * @returns false if the queue is full: this member will miss the piece
+   */
+  sendPiece(descriptor: Descriptor, index: number, bytes: Uint8Array): boolean {
+    if (this.#queuedBytes + bytes.byteLength > MAX_QUEUED_BYTES) return false;
+    this.#queue.push({ descriptor, index, bytes });
+    this.#queuedBytes += bytes.byteLength;
+    this.#drain();
+    return true;
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#queue = [];
+    this.#channel.onbufferedamountlow = null;
+  }
+
+  #drain(): void {
+    clearTimeout(this.#timer);
+    while (this.#channel.readyState === "open") {
+      if (this.#channel.bufferedAmount >= MAX_BUFFERED_BYTES) {
+        this.#timer = setTimeout(() => {
+          this.#drain();
+        }, POLL_MS);
+        return;
+      }
+      const next = this.#queue.shift();
+      if (!next) return;
+      const { descriptor, index, bytes } = next;
+      this.#queuedBytes -= bytes.byteLength;
+      for (const frame of encodePiece(descriptor.variant, descriptor.sequence, index, bytes))
+        this.#channel.send(frame);
+      this.onSent(bytes.byteLength);
+    }
+  }
+}

@@ -1,0 +1,191 @@
+/** What viewers and signaling say to each other on `/ws/room`: docs/protocol.md, "Joining". */
+
+/** The version of the slice plan that this page computes; members of a room share one. */
+export const PLAN_VERSION = 1;
+
+/** The contract's limits on a segment (services/shoal/segments.py); anything else is refused. */
+const MIN_PIECE_BYTES = 16 * 1024;
+const MAX_PIECES = 32;
+const MAX_SEGMENT_BYTES = 64 * 1024 * 1024;
+
+export type MemberId = string;
+/** Rendition, by its number in Owncast's configuration. */
+export type Variant = number;
+/** Media sequence number in the station's playlist. */
+export type Sequence = number;
+
+export interface Member {
+  id: MemberId;
+  variant: Variant;
+  ready: boolean;
+}
+
+/** A published segment: the part of `/live/segments.json` that the engine uses. */
+export interface Descriptor {
+  variant: Variant;
+  sequence: Sequence;
+  /** absolute URL of the object in the store */
+  url: string;
+  /** bytes */
+  size: number;
+  /** bytes of every piece but the last */
+  pieceSize: number;
+  /** SHA-256 of each piece, base64 */
+  pieceHashes: readonly string[];
+}
+
+/** What two members tell each other, through signaling, to connect. */
+export type SignalData =
+  | { description: { type: "offer" | "answer"; sdp: string } }
+  | { candidates: RTCIceCandidateInit[] };
+
+export interface RoomMessage {
+  type: "room";
+  room: string;
+  epoch: number;
+  you: MemberId;
+  members: Member[];
+}
+export interface SegmentMessage {
+  type: "segment";
+  epoch: number;
+  descriptor: Descriptor;
+}
+export interface SignalMessage {
+  type: "signal";
+  from: MemberId;
+  data: SignalData;
+}
+export interface StreamMessage {
+  type: "stream";
+  stream: string | null;
+  live: boolean;
+}
+export interface ErrorMessage {
+  type: "error";
+  code: string;
+  message: string;
+}
+export type ServerMessage =
+  RoomMessage | SegmentMessage | SignalMessage | StreamMessage | ErrorMessage;
+
+/** Bytes by where they came from. */
+export interface SourceBytes {
+  p2p: number;
+  store: number;
+  seed: number;
+}
+/** A viewer's figures, counted from its join. */
+export interface StatsMessage {
+  type: "stats";
+  bytes: SourceBytes;
+  startup: SourceBytes;
+  uploaded: number;
+  peers: number;
+  stalls: number;
+  latency_s: number | null;
+}
+export type ClientMessage =
+  | { type: "join"; plan_version: number; variant: Variant; sharing: boolean }
+  | { type: "variant"; variant: Variant }
+  | { type: "signal"; to: MemberId; data: SignalData }
+  | { type: "ready" }
+  | StatsMessage;
+
+/** Parse one text frame; null for anything that is not a message we know. */
+export function parseServerMessage(text: string): ServerMessage | null {
+  const value = parseJson(text);
+  if (!isRecord(value)) return null;
+  switch (value["type"]) {
+    case "room":
+      return parseRoom(value);
+    case "segment": {
+      const descriptor = parseDescriptor(value["descriptor"]);
+      const epoch = value["epoch"];
+      return descriptor && isCount(epoch) ? { type: "segment", epoch, descriptor } : null;
+    }
+    case "signal": {
+      const data = parseSignalData(value["data"]);
+      const from = value["from"];
+      return data && isText(from) ? { type: "signal", from, data } : null;
+    }
+    case "stream": {
+      const { stream, live } = value;
+      if (!(isText(stream) || stream === null) || typeof live !== "boolean") return null;
+      return { type: "stream", stream, live };
+    }
+    case "error": {
+      const { code, message } = value;
+      return isText(code) && isText(message) ? { type: "error", code, message } : null;
+    }
+    default:
+      return null;
+  }
+}
+
+/** Parse one descriptor of `/live/segments.json` or of a `segment` message; null if it is unfit. */
+export function parseDescriptor(value: unknown): Descriptor | null {
+  if (!isRecord(value)) return null;
+  const { variant, sequence, url, size, piece_size: pieceSize, pieces } = value;
+  if (!isCount(variant) || variant > 0xff || !isCount(sequence) || sequence > 0xffff_ffff)
+    return null;
+  if (!isText(url) || !isCount(size) || size === 0 || size > MAX_SEGMENT_BYTES) return null;
+  if (!isCount(pieceSize) || pieceSize < MIN_PIECE_BYTES || !Number.isInteger(Math.log2(pieceSize)))
+    return null;
+  if (!Array.isArray(pieces) || pieces.length > MAX_PIECES || !pieces.every(isText)) return null;
+  if (pieces.length !== Math.ceil(size / pieceSize)) return null;
+  return { variant, sequence, url, size, pieceSize, pieceHashes: pieces };
+}
+
+/** Parse the body of `/live/<variant>/segments.json`; unfit descriptors are left out. */
+export function parseSegmentList(value: unknown): Descriptor[] {
+  if (!isRecord(value) || !isRecord(value["variants"])) return [];
+  return Object.values(value["variants"]).flatMap((variant) => {
+    const segments = isRecord(variant) ? variant["segments"] : null;
+    if (!Array.isArray(segments)) return [];
+    return segments.map(parseDescriptor).filter((descriptor) => descriptor !== null);
+  });
+}
+
+function parseRoom(value: Record<string, unknown>): RoomMessage | null {
+  const { room, epoch, you, members } = value;
+  if (!isText(room) || !isCount(epoch) || !isText(you) || !Array.isArray(members)) return null;
+  if (value["plan_version"] !== PLAN_VERSION) return null;
+  const parsed: Member[] = [];
+  for (const member of members as unknown[]) {
+    if (!isRecord(member)) return null;
+    const { id, variant, ready } = member;
+    if (!isText(id) || !isCount(variant) || typeof ready !== "boolean") return null;
+    parsed.push({ id, variant, ready });
+  }
+  return { type: "room", room, epoch, you, members: parsed };
+}
+
+function parseSignalData(value: unknown): SignalData | null {
+  if (!isRecord(value)) return null;
+  const { description, candidates } = value;
+  if (isRecord(description)) {
+    const { type, sdp } = description;
+    if ((type !== "offer" && type !== "answer") || !isText(sdp)) return null;
+    return { description: { type, sdp } };
+  }
+  return Array.isArray(candidates) && candidates.every(isRecord) ? { candidates } : null;
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return null;
+  }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+function isText(value: unknown): value is string {
+  return typeof value === "string";
+}
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}

@@ -1,0 +1,92 @@
+/** Who is in the room, now and at the epochs that segments in flight were announced with. */
+
+import type { Member, MemberId, RoomMessage, Variant } from "./protocol";
+
+/** Epochs kept; segments refer to the last few only. */
+const MAX_EPOCHS = 64;
+/** The part of the links to the first roster that must be open before a newcomer owns slices. */
+const READY_SHARE = 0.8;
+
+export class Roster {
+  #current: RoomMessage | null = null;
+  #epochs = new Map<number, readonly Member[]>();
+  #first: readonly MemberId[] = [];
+
+  /**
+   * Take the roster that signaling sent.
+   *
+   * @returns whether this is a new membership: the first roster, or one after a rejoin
+   */
+  apply(message: RoomMessage): boolean {
+    const joined = message.you !== this.#current?.you || message.room !== this.#current.room;
+    this.#current = message;
+    if (joined) {
+      this.#epochs.clear();
+      this.#first = this.others;
+    }
+    this.#epochs.set(message.epoch, message.members);
+    for (const epoch of this.#epochs.keys()) {
+      if (this.#epochs.size <= MAX_EPOCHS) break;
+      this.#epochs.delete(epoch);
+    }
+    return joined;
+  }
+
+  get you(): MemberId | null {
+    return this.#current?.you ?? null;
+  }
+  get room(): string | null {
+    return this.#current?.room ?? null;
+  }
+  get epoch(): number | null {
+    return this.#current?.epoch ?? null;
+  }
+  get size(): number {
+    return this.#current?.members.length ?? 0;
+  }
+  /** Whether signaling counts this viewer among those that can own slices. */
+  get ready(): boolean {
+    return this.#current?.members.some(({ id, ready }) => ready && id === this.you) ?? false;
+  }
+  /** Everybody else who is in the room now. */
+  get others(): MemberId[] {
+    const members = this.#current?.members ?? [];
+    return members.map(({ id }) => id).filter((id) => id !== this.you);
+  }
+  /** Whether a member plays this rendition; one that no roster named yet may. */
+  plays(id: MemberId, variant: Variant): boolean {
+    const member = this.#current?.members.find((one) => one.id === id);
+    return member === undefined || member.variant === variant;
+  }
+  /** The members that were there when this viewer came: those it calls. */
+  get first(): readonly MemberId[] {
+    return this.#first;
+  }
+
+  /**
+   * The ids a segment of this epoch is planned with, sorted by their bytes (ids are ASCII, so
+   * sorting by UTF-16 code units is the same); null if the epoch is not known.
+   */
+  readyAt(epoch: number, variant: Variant): MemberId[] | null {
+    const members = this.#epochs.get(epoch);
+    if (!members) return null;
+    return members
+      .filter((member) => member.ready && member.variant === variant)
+      .map(({ id }) => id)
+      .sort((a, b) => (a < b ? -1 : 1));
+  }
+}
+
+/**
+ * Whether a newcomer may say `ready`: at least 80 % of its links to its first roster are open, not
+ * counting those that failed; at once with nobody to link to; never when all links failed.
+ */
+export function mayBeReady(
+  first: readonly MemberId[],
+  isOpen: (id: MemberId) => boolean,
+  hasFailed: (id: MemberId) => boolean,
+): boolean {
+  if (first.length === 0) return true;
+  const reachable = first.filter((id) => !hasFailed(id));
+  return reachable.length > 0 && reachable.filter(isOpen).length >= READY_SHARE * reachable.length;
+}

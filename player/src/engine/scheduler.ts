@@ -1,0 +1,44 @@
+/** When to stop waiting for peers: what to request from the store now. Pure. */
+
+import { rangesOf } from "./pieces";
+import type { PieceRange } from "./plan";
+
+/** The player must have the segment this long before it runs dry, whatever the store takes. */
+export const DEADLINE_S = 2;
+/** With a full buffer nobody is waited for longer than this. */
+export const MAX_WAIT_S = 10;
+
+/** What is known of a segment that the player waits for. */
+export interface Need {
+  /** seconds until the player runs dry without it; 0 at start-up and after a seek */
+  neededInS: number;
+  /** seconds since the player asked for it */
+  waitedS: number;
+  /** pieces that are not here, ascending */
+  missing: readonly number[];
+  /** whether a request to the store is already bringing this piece */
+  inFlight: (piece: number) => boolean;
+  /** whether a peer can still be expected to bring this piece */
+  expected: (piece: number) => boolean;
+  /** estimated seconds for the store to deliver that many pieces */
+  storeTakesS: (pieces: number) => number;
+}
+
+export interface Decision {
+  /** what to request from the store now */
+  ranges: PieceRange[];
+  /** whether pieces are among them that a peer should have brought by now */
+  late: boolean;
+}
+
+/**
+ * Pieces that nobody will bring are requested at once; those a peer is expected to bring when the
+ * deadline comes: two seconds, and what the store needs for them, before the player runs dry.
+ */
+export function schedule(need: Need): Decision {
+  const open = need.missing.filter((piece) => !need.inFlight(piece));
+  const due =
+    need.neededInS <= DEADLINE_S + need.storeTakesS(open.length) || need.waitedS >= MAX_WAIT_S;
+  const wanted = due ? open : open.filter((piece) => !need.expected(piece));
+  return { ranges: rangesOf(wanted), late: wanted.some(need.expected) };
+}

@@ -1,0 +1,131 @@
+/** The segments in memory: a bounded set around the playhead. No I/O. */
+
+import { SegmentPieces } from "./pieces";
+import type { Slice } from "./plan";
+import type { Descriptor, Sequence, Variant } from "./protocol";
+
+export const MAX_SEGMENTS = 16;
+export const MAX_SEGMENT_MEMORY_BYTES = 64 * 1024 * 1024;
+/** Of the newest segments pieces are still on their way, wherever the playhead is. */
+const NEWEST_KEPT = 3;
+/** Longer pauses between two pieces are waiting, not transfer; the first piece counts as much. */
+const MAX_TRANSFER_GAP_MS = 200;
+
+/** Somebody (hls.js) waits for this segment. */
+export interface Waiter {
+  /** when it was asked for, ms */
+  since: number;
+  done: () => void;
+  failed: (error: Error) => void;
+}
+
+/** Everything known about one segment. */
+export class Segment {
+  readonly pieces: SegmentPieces;
+  /** who fetches what; empty until the segment is announced to this member of a room */
+  slices: readonly Slice[] = [];
+  /** when signaling announced it, ms; null if it is known from elsewhere */
+  announcedAt: number | null = null;
+  /** pieces that a request to the store is bringing */
+  inFlight = new Set<number>();
+  waiters = new Set<Waiter>();
+  /** whether missing pieces had to be fetched because their owners were late */
+  late = false;
+  #lastArrival: number | null = null;
+  #transferMs = 0;
+
+  constructor(readonly descriptor: Descriptor) {
+    this.pieces = new SegmentPieces(descriptor);
+  }
+
+  /** Note that a piece arrived. */
+  arrived(now: number): void {
+    const gap = now - (this.#lastArrival ?? -Infinity);
+    this.#transferMs += Math.min(gap, MAX_TRANSFER_GAP_MS);
+    this.#lastArrival = now;
+  }
+
+  /** How long the network was busy with this segment, ms: what a bandwidth estimate may use. */
+  get transferMs(): number {
+    return Math.max(1, this.#transferMs);
+  }
+
+  finish(): void {
+    for (const waiter of this.waiters) waiter.done();
+    this.waiters.clear();
+  }
+  fail(error: Error): void {
+    for (const waiter of this.waiters) waiter.failed(error);
+    this.waiters.clear();
+  }
+}
+
+export class SegmentCache {
+  #segments = new Map<string, Segment>();
+  #newest: Sequence | null = null;
+
+  /** @param onEvict told of each segment that leaves memory */
+  constructor(private readonly onEvict: (segment: Segment) => void) {}
+
+  /** The newest media sequence seen. */
+  get newest(): Sequence | null {
+    return this.#newest;
+  }
+
+  get(variant: Variant, sequence: Sequence): Segment | undefined {
+    return this.#segments.get(key(variant, sequence));
+  }
+
+  all(): IterableIterator<Segment> {
+    return this.#segments.values();
+  }
+
+  /**
+   * The segment of a descriptor, made if need be; others make room for it.
+   *
+   * @param playhead the sequence last asked for, around which segments are kept
+   */
+  ensure(descriptor: Descriptor, playhead: Sequence): Segment {
+    const { variant, sequence } = descriptor;
+    const known = this.get(variant, sequence);
+    // the URL is what identifies a segment: a sequence that means something new replaces the old
+    if (known?.descriptor.url === descriptor.url) return known;
+    if (known) this.#evict(known);
+    const segment = new Segment(descriptor);
+    this.#segments.set(key(variant, sequence), segment);
+    this.#newest = Math.max(this.#newest ?? 0, sequence);
+    this.#makeRoom(segment, playhead);
+    return segment;
+  }
+
+  #makeRoom(keep: Segment, playhead: Sequence): void {
+    const newest = this.#newest ?? 0;
+    const distance = ({ descriptor }: Segment): number => Math.abs(descriptor.sequence - playhead);
+    const candidates = [...this.#segments.values()]
+      .filter((segment) => segment !== keep && segment.waiters.size === 0)
+      .sort((a, b) => distance(b) - distance(a));
+    // the newest go last: they are needed soonest by those whom we serve
+    const recent = (segment: Segment) => segment.descriptor.sequence > newest - NEWEST_KEPT;
+    const order = [...candidates.filter((s) => !recent(s)), ...candidates.filter(recent)];
+    for (const segment of order) {
+      if (this.#segments.size <= MAX_SEGMENTS && this.#bytes() <= MAX_SEGMENT_MEMORY_BYTES) return;
+      this.#evict(segment);
+    }
+  }
+
+  #bytes(): number {
+    let sum = 0;
+    for (const { descriptor } of this.#segments.values()) sum += descriptor.size;
+    return sum;
+  }
+
+  #evict(segment: Segment): void {
+    this.#segments.delete(key(segment.descriptor.variant, segment.descriptor.sequence));
+    segment.fail(new Error(`${segment.descriptor.url} is no longer kept`));
+    this.onEvict(segment);
+  }
+}
+
+function key(variant: Variant, sequence: Sequence): string {
+  return `${variant}/${sequence}`;
+}

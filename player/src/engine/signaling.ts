@@ -1,0 +1,85 @@
+/** The WebSocket to signaling: joins, keeps trying, hands messages on in order. */
+
+import type { ClientMessage, ServerMessage, Variant } from "./protocol";
+import { PLAN_VERSION, parseServerMessage } from "./protocol";
+
+const FIRST_BACKOFF_MS = 1_000;
+const MAX_BACKOFF_MS = 30_000;
+
+export interface SignalingOptions {
+  url: URL;
+  WebSocket: typeof WebSocket;
+  /** the rendition to join for */
+  variant: () => Variant;
+  /** false: only to be counted, in no roster */
+  sharing: boolean;
+  onMessage: (message: ServerMessage) => void;
+  /** 0 ≤ x < 1 */
+  random?: () => number;
+}
+
+export class Signaling {
+  #options: SignalingOptions;
+  #socket: WebSocket | null = null;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #failures = 0;
+  #joined = false;
+  #closed = false;
+
+  constructor(options: SignalingOptions) {
+    this.#options = options;
+    this.#connect();
+  }
+
+  /** Whether this viewer is in a room over a connection that is up. */
+  get joined(): boolean {
+    return this.#joined;
+  }
+
+  /** Send a message if the connection is up; without one it would come too late anyway. */
+  send(message: ClientMessage): void {
+    const socket = this.#socket;
+    if (socket?.readyState === socket?.OPEN) socket?.send(JSON.stringify(message));
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.#socket?.close();
+  }
+
+  #connect(): void {
+    const socket = new this.#options.WebSocket(this.#options.url);
+    this.#socket = socket;
+    socket.onopen = () => {
+      const { sharing } = this.#options;
+      const variant = this.#options.variant();
+      this.send({ type: "join", plan_version: PLAN_VERSION, variant, sharing });
+    };
+    socket.onmessage = ({ data }: MessageEvent<unknown>) => {
+      const message = typeof data === "string" ? parseServerMessage(data) : null;
+      if (!message) return;
+      if (message.type === "room") {
+        this.#joined = true;
+        // only a server that lets us in ends the backoff: one that accepts and refuses does not
+        this.#failures = 0;
+      }
+      this.#options.onMessage(message);
+    };
+    // an error is always followed by close
+    socket.onclose = () => {
+      this.#joined = false;
+      if (this.#closed) return;
+      this.#timer = setTimeout(() => {
+        this.#connect();
+      }, this.#backoffMs());
+      this.#failures += 1;
+    };
+  }
+
+  /** Exponential, with jitter, so that a room does not come back in one instant. */
+  #backoffMs(): number {
+    const limit = Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** this.#failures);
+    return limit * (0.5 + 0.5 * (this.#options.random ?? Math.random)());
+  }
+}

@@ -1,0 +1,85 @@
+/** A viewer's figures, counted as docs/protocol.md says. No I/O. */
+
+import type { SourceBytes, StatsMessage } from "./protocol";
+
+export type Source = keyof SourceBytes;
+
+/** Completion times kept for the median. */
+const MAX_COMPLETIONS = 64;
+
+interface Counters {
+  bytes: SourceBytes;
+  /** the part of `bytes` that belongs to segments announced before this viewer was ready */
+  startup: SourceBytes;
+  uploaded: number;
+  stalls: number;
+}
+
+export class Stats {
+  #total: Counters = zero();
+  /** the figures at the end of the membership before this one */
+  #base: Counters = zero();
+  #completions: number[] = [];
+  segments = { complete: 0, deadline_fetches: 0, duplicates: 0, bad_pieces: 0 };
+
+  received(source: Source, bytes: number, startup: boolean): void {
+    this.#total.bytes[source] += bytes;
+    if (startup) this.#total.startup[source] += bytes;
+  }
+  uploaded(bytes: number): void {
+    this.#total.uploaded += bytes;
+  }
+  stalled(): void {
+    this.#total.stalls += 1;
+  }
+  /** A segment was whole, `ms` after its announcement. */
+  completed(ms: number): void {
+    this.#completions.push(ms);
+    if (this.#completions.length > MAX_COMPLETIONS) this.#completions.shift();
+  }
+
+  get total(): Readonly<Counters> {
+    return this.#total;
+  }
+  /** What peers delivered ÷ everything, start-up left out; null while there is nothing. */
+  get share(): number | null {
+    const { bytes, startup } = this.#total;
+    const p2p = bytes.p2p - startup.p2p;
+    const all = sum(bytes) - sum(startup);
+    return all > 0 ? p2p / all : null;
+  }
+  get completionMs(): { median: number | null; worst: number | null } {
+    const sorted = [...this.#completions].sort((a, b) => a - b);
+    const middle = sorted[Math.floor(sorted.length / 2)];
+    return { median: middle ?? null, worst: sorted.at(-1) ?? null };
+  }
+
+  /** A new membership began: what was reported under the old id must not count twice. */
+  rejoined(): void {
+    this.#base = structuredClone(this.#total);
+  }
+
+  /** The `stats` message: figures since the join. */
+  report(peers: number, latency_s: number | null): StatsMessage {
+    return {
+      type: "stats",
+      bytes: minus(this.#total.bytes, this.#base.bytes),
+      startup: minus(this.#total.startup, this.#base.startup),
+      uploaded: this.#total.uploaded - this.#base.uploaded,
+      peers,
+      stalls: this.#total.stalls - this.#base.stalls,
+      latency_s,
+    };
+  }
+}
+
+function zero(): Counters {
+  const none = { p2p: 0, store: 0, seed: 0 };
+  return { bytes: { ...none }, startup: { ...none }, uploaded: 0, stalls: 0 };
+}
+function sum({ p2p, store, seed }: SourceBytes): number {
+  return p2p + store + seed;
+}
+function minus(a: SourceBytes, b: SourceBytes): SourceBytes {
+  return { p2p: a.p2p - b.p2p, store: a.store - b.store, seed: a.seed - b.seed };
+}

@@ -1,0 +1,230 @@
+/** The object store over HTTP: ranges of segments, whole pieces as they arrive. */
+
+import type { PieceRange } from "./plan";
+import type { Descriptor } from "./protocol";
+
+const MAX_ATTEMPTS = 3;
+const FIRST_BACKOFF_MS = 250;
+/** A response that brings nothing for this long is given up. */
+const SILENCE_TIMEOUT_MS = 5_000;
+/** Assumed until the first response was measured. */
+const INITIAL_LATENCY_S = 0.2;
+const INITIAL_BYTES_PER_S = 500_000;
+/** Weight of the newest measurement in the moving averages. */
+const NEWEST_WEIGHT = 0.3;
+/** Shorter responses say little about the link's speed. */
+const MIN_SPEED_SAMPLE_BYTES = 64 * 1024;
+
+/** The store answered, and there is no use in asking again. */
+export class StoreError extends Error {
+  constructor(
+    readonly status: number,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/** Bytes from `first` up to, not including, `end`. */
+export interface ByteRange {
+  first: number;
+  end: number;
+}
+
+export interface StoreOptions {
+  fetch: typeof fetch;
+  /** milliseconds, monotonic */
+  now?: () => number;
+  /** 0 ≤ x < 1 */
+  random?: () => number;
+}
+
+/** What one request is about, and who hears of it. */
+export interface StoreRequest {
+  signal: AbortSignal;
+  /** told of bytes as they arrive, wanted or not */
+  onBytes: (count: number) => void;
+  /** past the browser's cache, which might keep a bad answer */
+  reload?: boolean;
+}
+
+export class Store {
+  #fetch: typeof fetch;
+  #now: () => number;
+  #random: () => number;
+  #latencyS = INITIAL_LATENCY_S;
+  #bytesPerS = INITIAL_BYTES_PER_S;
+
+  constructor({ fetch, now = () => performance.now(), random = Math.random }: StoreOptions) {
+    this.#fetch = fetch;
+    this.#now = now;
+    this.#random = random;
+  }
+
+  /** Estimated seconds until the store has delivered so many bytes. */
+  takesS(bytes: number): number {
+    return this.#latencyS + bytes / this.#bytesPerS;
+  }
+
+  /**
+   * Fetch pieces of a segment, each handed on when its last byte is here. An attempt that breaks
+   * off is resumed after the last whole piece. A store that ignores Range sends the pieces before
+   * the wanted ones too: they are handed on as well.
+   *
+   * @throws StoreError, or the network's error after the last attempt
+   */
+  async readPieces(
+    { url, size, pieceSize }: Descriptor,
+    range: PieceRange,
+    onPiece: (index: number, bytes: Uint8Array<ArrayBuffer>) => void,
+    request: StoreRequest,
+  ): Promise<void> {
+    let next = range.first;
+    const end = Math.min(size, range.end * pieceSize);
+    await this.#retry(request.signal, async () => {
+      const wanted = { first: next * pieceSize, end };
+      const whole = wanted.first === 0 && end === size;
+      const body = this.#stream(url, whole ? null : wanted, request);
+      let piece = new Uint8Array(0);
+      let filled = 0;
+      let index = -1;
+      for await (const { offset, bytes } of body) {
+        let taken = 0;
+        while (taken < bytes.byteLength && offset + taken < end) {
+          if (index < 0) {
+            // a body that begins in the middle of a piece: on to the next one
+            const before = (offset + taken) % pieceSize;
+            if (before > 0) {
+              taken += pieceSize - before;
+              continue;
+            }
+            index = (offset + taken) / pieceSize;
+            piece = new Uint8Array(Math.min(pieceSize, size - index * pieceSize));
+            filled = 0;
+          }
+          const part = bytes.subarray(taken, taken + piece.byteLength - filled);
+          piece.set(part, filled);
+          filled += part.byteLength;
+          taken += part.byteLength;
+          if (filled < piece.byteLength) continue;
+          onPiece(index, piece);
+          if (index === next) next += 1;
+          index = -1;
+        }
+        // a store that ignored Range would go on to the end of the segment
+        if (offset + bytes.byteLength > end) break;
+      }
+      if (next >= range.end) return;
+      throw new Error(`${url}: the answer ended after ${next} of ${range.end} pieces`);
+    });
+  }
+
+  /**
+   * Fetch a resource, or a range of it, whole.
+   *
+   * @throws StoreError, or the network's error after the last attempt
+   */
+  async read(url: string, range: ByteRange | null, request: StoreRequest): Promise<ArrayBuffer> {
+    return this.#retry(request.signal, async () => {
+      const parts: Uint8Array<ArrayBuffer>[] = [];
+      for await (const { offset, bytes } of this.#stream(url, range, request)) {
+        const from = Math.max(0, (range?.first ?? 0) - offset);
+        parts.push(bytes.subarray(from, Math.max(from, (range?.end ?? Infinity) - offset)));
+      }
+      const data = await new Blob(parts).arrayBuffer();
+      if (range && data.byteLength !== range.end - range.first)
+        throw new Error(`${url}: ${data.byteLength} bytes in place of ${range.end - range.first}`);
+      return data;
+    });
+  }
+
+  /** One request; yields the body's bytes with their offset in the resource. */
+  async *#stream(
+    url: string,
+    range: ByteRange | null,
+    { signal, onBytes, reload = false }: StoreRequest,
+  ): AsyncGenerator<{ offset: number; bytes: Uint8Array<ArrayBuffer> }> {
+    const attempt = new AbortController();
+    const giveUp = (): void => {
+      attempt.abort(signal.reason);
+    };
+    signal.throwIfAborted();
+    signal.addEventListener("abort", giveUp);
+    let silence: ReturnType<typeof setTimeout> | undefined;
+    const heard = (): void => {
+      clearTimeout(silence);
+      silence = setTimeout(() => {
+        attempt.abort(new Error(`${url}: no answer for ${SILENCE_TIMEOUT_MS} ms`));
+      }, SILENCE_TIMEOUT_MS);
+    };
+    let begun = 0;
+    let received = 0;
+    try {
+      heard();
+      const asked = this.#now();
+      const response = await this.#fetch(url, {
+        signal: attempt.signal,
+        cache: reload ? "reload" : "default",
+        credentials: "omit",
+        headers: range ? { Range: `bytes=${range.first}-${range.end - 1}` } : {},
+      });
+      if (!response.ok || !response.body) throw refusal(url, response);
+      let offset = response.status === 206 ? startOf(response, range) : 0;
+      begun = this.#now();
+      this.#latencyS = average(this.#latencyS, (begun - asked) / 1000);
+      const reader = response.body.getReader();
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (done) break;
+        heard();
+        onBytes(value.byteLength);
+        received += value.byteLength;
+        yield { offset, bytes: value };
+        offset += value.byteLength;
+      }
+    } finally {
+      this.#measure(received, begun);
+      clearTimeout(silence);
+      signal.removeEventListener("abort", giveUp);
+      // also ends a body whose reader had enough of it
+      attempt.abort();
+    }
+  }
+
+  #measure(received: number, begun: number): void {
+    const lastedS = (this.#now() - begun) / 1000;
+    if (received >= MIN_SPEED_SAMPLE_BYTES && lastedS > 0)
+      this.#bytesPerS = average(this.#bytesPerS, received / lastedS);
+  }
+
+  async #retry<T>(signal: AbortSignal, attempt: () => Promise<T>): Promise<T> {
+    for (let failures = 1; ; failures += 1) {
+      try {
+        return await attempt();
+      } catch (error) {
+        const permanent = error instanceof StoreError && !isTemporary(error.status);
+        if (permanent || signal.aborted || failures >= MAX_ATTEMPTS) throw error;
+        const backoff = FIRST_BACKOFF_MS * 2 ** (failures - 1) * (0.5 + this.#random());
+        await new Promise((resolve) => setTimeout(resolve, backoff));
+      }
+    }
+  }
+}
+
+function refusal(url: string, response: Response): StoreError {
+  return new StoreError(response.status, `${url}: the store answered ${response.status}`);
+}
+
+function isTemporary(status: number): boolean {
+  return status >= 500 || status === 408 || status === 429;
+}
+
+/** Where a 206 body begins: as the store says, or as asked where CORS hides the header. */
+function startOf(response: Response, asked: ByteRange | null): number {
+  const said = /^bytes (\d+)-/.exec(response.headers.get("Content-Range") ?? "")?.[1];
+  return said === undefined ? (asked?.first ?? 0) : Number(said);
+}
+
+function average(before: number, now: number): number {
+  return before + NEWEST_WEIGHT * (now - before);
+}

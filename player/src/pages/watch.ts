@@ -1,0 +1,142 @@
+/** The watch page: the live picture, its controls, and where the video comes from. */
+
+import Hls from "hls.js";
+import "media-chrome/dist/media-control-bar.js";
+import "media-chrome/dist/media-controller.js";
+import "media-chrome/dist/media-fullscreen-button.js";
+import "media-chrome/dist/media-live-button.js";
+import "media-chrome/dist/media-loading-indicator.js";
+import "media-chrome/dist/media-mute-button.js";
+import "media-chrome/dist/media-pip-button.js";
+import "media-chrome/dist/media-play-button.js";
+import "media-chrome/dist/media-time-range.js";
+import "media-chrome/dist/media-volume-range.js";
+import { Engine } from "../engine/engine";
+import { fragmentLoader } from "../engine/loader";
+import type { StationConfig } from "./config";
+import { parseConfig } from "./config";
+import { Live } from "./live";
+import { sharingText } from "./sharing";
+import { snapshot } from "./snapshot";
+
+const CONFIG_RETRY_MS = 2_000;
+const REFRESH_MS = 1_000;
+/** Within one segment of where a viewer starts counts as live. */
+const LIVE_MARGIN_S = 6;
+
+const player = element("player", HTMLElement);
+const video = element("video", HTMLVideoElement);
+const title = element("title", HTMLElement);
+const chip = element("sharing", HTMLElement);
+const offline = element("offline", HTMLElement);
+const unmute = element("unmute", HTMLButtonElement);
+
+void loadConfig().then(watch);
+
+function watch(config: StationConfig): void {
+  title.textContent = document.title = config.title;
+  const native = !Hls.isSupported();
+  const engine: Engine = new Engine({
+    platform: {
+      fetch: fetch.bind(globalThis),
+      WebSocket,
+      // who plays without the engine has nothing to share
+      PeerConnection: !native && "RTCPeerConnection" in globalThis ? RTCPeerConnection : null,
+      subtle: isSecureContext ? crypto.subtle : null,
+      now: () => performance.now(),
+    },
+    player: {
+      bufferedS: () => live.bufferedS,
+      latencyS: () => live.latencyS,
+      playing: () => !video.paused && video.readyState > video.HAVE_CURRENT_DATA,
+    },
+    room: config.room,
+    segments: config.segments,
+    iceServers: config.iceServers,
+    onStream: (onAir) => {
+      live.announce(onAir);
+    },
+    log: (line) => {
+      console.log(line);
+    },
+  });
+  const live: Live = new Live({
+    video,
+    playlist: config.playlist,
+    fragmentLoader: fragmentLoader(engine),
+    onState: (state) => {
+      offline.hidden = state !== "offline";
+      player.toggleAttribute("data-offline", state === "offline");
+    },
+  });
+  let firstPictureMs: number | null = null;
+
+  video.addEventListener("loadeddata", () => {
+    firstPictureMs ??= Math.round(performance.now());
+  });
+  video.addEventListener("waiting", () => {
+    // before the first picture it is start-up, after a seek it is the viewer's own doing, and
+    // without a stream there is nothing to deliver
+    if (firstPictureMs !== null && !video.seeking && live.expected) engine.stats.stalled();
+  });
+  video.addEventListener("volumechange", showUnmute);
+  video.addEventListener("playing", showUnmute);
+  unmute.addEventListener("click", () => {
+    video.muted = false;
+    void video.play();
+  });
+  // media-chrome would seek to the very edge, where there is nothing to play yet
+  player.addEventListener(
+    "mediaseektoliverequest",
+    (event) => {
+      event.stopImmediatePropagation();
+      live.goToLive();
+    },
+    { capture: true },
+  );
+  addEventListener("pagehide", ({ persisted }) => {
+    // a page that may be shown again keeps its engine; others let their peers know at once
+    if (persisted) engine.report();
+    else engine.close();
+  });
+
+  setInterval(() => {
+    const edge = (live.targetLatencyS ?? 0) + LIVE_MARGIN_S;
+    player.setAttribute("liveedgeoffset", edge.toFixed(0));
+    const text = sharingText({
+      sharing: native ? "no MSE" : engine.sharing,
+      members: engine.membership.members,
+      peers: engine.peers,
+      share: engine.stats.share,
+    });
+    if (chip.textContent !== text) chip.textContent = text;
+  }, REFRESH_MS);
+
+  window.shoal = {
+    stats: () => snapshot(engine, live, video, config.playlist, firstPictureMs),
+  };
+}
+
+function showUnmute(): void {
+  unmute.hidden = !video.muted || video.paused;
+}
+
+/** Reads /config.json, for as long as it takes. */
+async function loadConfig(): Promise<StationConfig> {
+  for (;;) {
+    try {
+      const response = await fetch("/config.json");
+      if (response.ok) return parseConfig(await response.json(), new URL(location.href));
+      console.warn(`/config.json: the site answered ${response.status}`);
+    } catch (error) {
+      console.warn("/config.json cannot be read", error);
+    }
+    await new Promise((resolve) => setTimeout(resolve, CONFIG_RETRY_MS));
+  }
+}
+
+function element<T extends HTMLElement>(id: string, type: new () => T): T {
+  const found = document.getElementById(id);
+  if (!(found instanceof type)) throw new Error(`the page has no #${id}`);
+  return found;
+}

@@ -1,0 +1,183 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { PeerConnectionConstructor } from "../../src/engine/connection";
+import { Engine } from "../../src/engine/engine";
+import type { Descriptor } from "../../src/engine/protocol";
+import type { StoreDouble } from "../support";
+import { PIECE_BYTES, published, storeOf } from "../support";
+import { FakePeerConnection } from "./rtc";
+import { FakeWebSocket } from "./websocket";
+
+const SIZE = 4 * PIECE_BYTES;
+
+interface Viewer {
+  engine: Engine;
+  socket: FakeWebSocket;
+  store: StoreDouble;
+  lines: string[];
+  onAir: boolean[];
+}
+let bytes: Uint8Array<ArrayBuffer>;
+let segment: Descriptor;
+let viewers: Map<string, Viewer>;
+
+beforeEach(async () => {
+  ({ descriptor: segment, bytes } = await published(7, SIZE));
+  FakePeerConnection.all = [];
+  FakeWebSocket.all = [];
+  viewers = new Map();
+});
+afterEach(() => {
+  for (const { engine } of viewers.values()) engine.close();
+});
+
+function viewer(id: string, platform: object = {}): Viewer {
+  const store = storeOf(bytes);
+  const lines: string[] = [];
+  const onAir: boolean[] = [];
+  const engine = new Engine({
+    platform: {
+      fetch: store.fetch,
+      WebSocket: FakeWebSocket as unknown as typeof WebSocket,
+      PeerConnection: FakePeerConnection as unknown as PeerConnectionConstructor,
+      subtle: crypto.subtle,
+      now: () => performance.now(),
+      ...platform,
+    },
+    player: { bufferedS: () => 8, latencyS: () => 9, playing: () => true },
+    room: new URL("wss://tv.test/ws/room"),
+    segments: new URL("https://tv.test/live/segments.json"),
+    iceServers: [],
+    onStream: (live) => onAir.push(live),
+    log: (line) => lines.push(line),
+  });
+  const socket = FakeWebSocket.all.at(-1) ?? new FakeWebSocket(new URL("wss://none.test"));
+  const found = { engine, socket, store, lines, onAir };
+  viewers.set(id, found);
+  return found;
+}
+
+/** Signaling's part: the roster to everybody, signals to whom they are for. */
+function roster(epoch: number, ready: string[]): void {
+  const members = [...viewers.keys()].map((id) => ({ id, variant: 0, ready: ready.includes(id) }));
+  for (const [you, { socket }] of viewers)
+    socket.receive({ type: "room", room: "main", plan_version: 1, epoch, you, members });
+}
+function passSignals(): void {
+  for (const [from, { socket }] of viewers)
+    for (const { type, to, data } of socket.take())
+      if (type === "signal") viewers.get(String(to))?.socket.receive({ type, from, data });
+}
+function announce(epoch: number): void {
+  const { pieceSize, pieceHashes, ...rest } = segment;
+  const descriptor = { ...rest, piece_size: pieceSize, pieces: pieceHashes };
+  for (const { socket } of viewers.values()) socket.receive({ type: "segment", epoch, descriptor });
+}
+async function room(): Promise<[Viewer, Viewer]> {
+  const a = viewer("a");
+  a.socket.accept();
+  roster(1, []);
+  const b = viewer("b");
+  b.socket.accept();
+  roster(2, ["a"]);
+  await vi.waitFor(() => {
+    passSignals();
+    expect([a.engine.peers, b.engine.peers]).toEqual([1, 1]);
+  });
+  roster(3, ["a", "b"]);
+  return [a, b];
+}
+const get = (of: Viewer) =>
+  of.engine.fragment(segment.url, segment.sequence, new AbortController().signal);
+
+describe("two viewers", () => {
+  it("become ready: the first at once, the newcomer once it is linked", () => {
+    const a = viewer("a");
+    a.socket.accept();
+    roster(1, []);
+    expect(a.socket.take().map(({ type }) => type)).toEqual(["join", "ready"]);
+    const b = viewer("b");
+    b.socket.accept();
+    roster(2, ["a"]);
+    expect(b.socket.take().map(({ type }) => type)).not.toContain("ready");
+  });
+
+  it("draw one copy of a segment from the store, half each", async () => {
+    const both = await room();
+    announce(3);
+    for (const { data } of await Promise.all(both.map(get)))
+      expect(new Uint8Array(data)).toEqual(bytes);
+    expect(both.flatMap(({ store }) => store.ranges).sort()).toEqual([
+      `bytes=0-${2 * PIECE_BYTES - 1}`,
+      `bytes=${2 * PIECE_BYTES}-${4 * PIECE_BYTES - 1}`,
+    ]);
+    for (const { engine, lines } of both) {
+      expect(engine.stats.share).toBe(0.5);
+      expect(engine.stats.total.uploaded).toBe(SIZE / 2);
+      expect(lines).toContain("🤝 Peer connected (Total: 1)");
+    }
+  });
+
+  it("report their figures", async () => {
+    const [a] = await room();
+    a.socket.take();
+    a.engine.report();
+    expect(a.socket.take()).toMatchObject([{ type: "stats", peers: 1, latency_s: 9 }]);
+  });
+
+  it("keep their links while signaling is away, and link anew under new ids", async () => {
+    const [a, b] = await room();
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    b.socket.close();
+    vi.advanceTimersByTime(1_000);
+    expect(b.engine.peers).toBe(1);
+    b.socket = FakeWebSocket.all.at(-1) ?? b.socket;
+    b.socket.accept();
+    viewers.delete("b");
+    viewers.set("b2", b);
+    roster(4, ["a"]);
+    expect(a.engine.peers).toBe(0);
+    vi.useRealTimers();
+    await vi.waitFor(() => {
+      passSignals();
+      expect(b.engine.peers).toBe(1);
+    });
+    expect(b.engine.membership).toMatchObject({ id: "b2", members: 2, epoch: 4, ready: false });
+  });
+});
+
+describe("a viewer that cannot share", () => {
+  it.each([
+    ["no WebRTC", { PeerConnection: null }],
+    ["no WebCrypto", { subtle: null }],
+  ])("for %s plays from the store, and is counted", async (sharing, platform) => {
+    const alone = viewer("a", platform);
+    expect(alone.engine.sharing).toBe(sharing);
+    alone.socket.accept();
+    alone.socket.receive({
+      ...{ type: "room", room: "main", plan_version: 1, epoch: 1, you: "a" },
+      members: [{ id: "b", variant: 0, ready: true }],
+    });
+    expect(alone.socket.take()).toEqual([
+      { type: "join", plan_version: 1, variant: 0, sharing: false },
+    ]);
+    const { data } = await get(alone);
+    expect(new Uint8Array(data)).toEqual(bytes);
+  });
+});
+
+it("a switch of rendition is told once", async () => {
+  const a = viewer("a");
+  a.socket.accept();
+  const other = { ...segment, url: segment.url.replace("/live/0/", "/live/1/") };
+  for (const { url } of [segment, other, other])
+    await a.engine.fragment(url, 7, new AbortController().signal);
+  expect(a.socket.take().filter(({ type }) => type === "variant")).toEqual([
+    { type: "variant", variant: 1 },
+  ]);
+});
+
+it("what is on air is passed on", () => {
+  const { socket, onAir } = viewer("a");
+  socket.receive({ type: "stream", stream: null, live: false });
+  expect(onAir).toEqual([false]);
+});

@@ -1,0 +1,68 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { Link } from "../../src/engine/link";
+import { content, descriptor } from "../support";
+import { FakeChannel } from "./rtc";
+
+const PIECE = content(64 * 1024);
+let channel: FakeChannel;
+let sent: number;
+let link: Link;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  channel = new FakeChannel("shoal");
+  channel.open();
+  sent = 0;
+  link = new Link(channel as unknown as RTCDataChannel, 5, (bytes) => (sent += bytes));
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+const sendPieces = (count: number) =>
+  Array.from({ length: count }, (_, index) => link.sendPiece(descriptor(1), index, PIECE));
+
+describe("a link", () => {
+  it("sends a piece in frames", () => {
+    expect(sendPieces(1)).toEqual([true]);
+    expect(channel.sent.map((frame) => frame.byteLength)).toEqual([32_784, 32_784]);
+    expect(sent).toBe(PIECE.byteLength);
+  });
+
+  it("keeps at most 256 KiB and one piece in the channel's buffer", () => {
+    channel.blocked = true;
+    sendPieces(20);
+    expect(channel.bufferedAmount).toBeGreaterThanOrEqual(256 * 1024);
+    expect(channel.bufferedAmount).toBeLessThan(256 * 1024 + PIECE.byteLength + 32);
+  });
+
+  it.each([
+    ["when the channel says that it has room", () => channel.onbufferedamountlow?.()],
+    ["also if the channel never says so", () => vi.advanceTimersByTime(50)],
+  ])("goes on %s", (_, nudge) => {
+    channel.blocked = true;
+    sendPieces(8);
+    channel.blocked = false;
+    channel.bufferedAmount = 0;
+    nudge();
+    expect(sent).toBe(8 * PIECE.byteLength);
+  });
+
+  it("drops pieces for a member that cannot take them", () => {
+    channel.blocked = true;
+    const results = sendPieces(100);
+    expect(results[0]).toBe(true);
+    expect(results.at(-1)).toBe(false);
+    expect(results.filter(Boolean).length).toBeLessThanOrEqual(64 + 5);
+  });
+
+  it("forgets its queue when it is closed", () => {
+    channel.blocked = true;
+    sendPieces(10);
+    const before = channel.sent.length;
+    link.close();
+    channel.blocked = false;
+    channel.bufferedAmount = 0;
+    vi.advanceTimersByTime(1_000);
+    expect(channel.sent).toHaveLength(before);
+  });
+});

@@ -1,0 +1,86 @@
+import { describe, expect, it } from "vitest";
+import type { Member, RoomMessage } from "../../src/engine/protocol";
+import { Roster, mayBeReady } from "../../src/engine/roster";
+
+const member = (id: string, ready = true, variant = 0): Member => ({ id, variant, ready });
+const room = (epoch: number, members: Member[], you = "me"): RoomMessage => ({
+  type: "room",
+  room: "main",
+  epoch,
+  you,
+  members,
+});
+
+describe("the roster", () => {
+  it("plans a segment with the members of its own epoch", () => {
+    const roster = new Roster();
+    roster.apply(room(1, [member("b"), member("me", false)]));
+    roster.apply(room(2, [member("b"), member("me"), member("a"), member("c", true, 1)]));
+    expect(roster.readyAt(1, 0)).toEqual(["b"]);
+    expect(roster.readyAt(2, 0)).toEqual(["a", "b", "me"]);
+    expect(roster.readyAt(3, 0)).toBeNull();
+  });
+
+  it("sorts ids by their bytes", () => {
+    const roster = new Roster();
+    roster.apply(
+      room(
+        1,
+        ["b", "B", "a", "_", "-", "0"].map((id) => member(id)),
+      ),
+    );
+    expect(roster.readyAt(1, 0)).toEqual(["-", "0", "B", "_", "a", "b"]);
+  });
+
+  it("calls those who were there first, and nobody who came later", () => {
+    const roster = new Roster();
+    expect(roster.apply(room(1, [member("a"), member("me", false)]))).toBe(true);
+    expect(roster.apply(room(2, [member("a"), member("me"), member("late", false)]))).toBe(false);
+    expect(roster.first).toEqual(["a"]);
+    expect(roster.others).toEqual(["a", "late"]);
+    expect(roster.ready).toBe(true);
+  });
+
+  it("starts anew under a new id", () => {
+    const roster = new Roster();
+    roster.apply(room(5, [member("a"), member("me")]));
+    expect(roster.apply(room(1, [member("b"), member("new", false)], "new"))).toBe(true);
+    expect(roster.readyAt(5, 0)).toBeNull();
+    expect(roster.first).toEqual(["b"]);
+  });
+
+  it("keeps a bounded number of epochs", () => {
+    const roster = new Roster();
+    for (let epoch = 1; epoch <= 1_000; epoch += 1) roster.apply(room(epoch, [member("me")]));
+    expect(roster.readyAt(1_000, 0)).toEqual(["me"]);
+    expect(roster.readyAt(900, 0)).toBeNull();
+  });
+});
+
+describe("readiness", () => {
+  const first = ["a", "b", "c", "d", "e"];
+  const ready = (open: string[], failed: string[]) =>
+    mayBeReady(
+      first,
+      (id) => open.includes(id),
+      (id) => failed.includes(id),
+    );
+
+  it("comes at once with nobody to link to", () => {
+    expect(
+      mayBeReady(
+        [],
+        () => false,
+        () => false,
+      ),
+    ).toBe(true);
+  });
+  it("comes with 80 % of the links that did not fail", () => {
+    expect(ready(["a", "b", "c"], [])).toBe(false);
+    expect(ready(["a", "b", "c", "d"], [])).toBe(true);
+    expect(ready(["a", "b"], ["c", "d", "e"])).toBe(true);
+  });
+  it("never comes when all links failed", () => {
+    expect(ready([], first)).toBe(false);
+  });
+});

@@ -1,0 +1,67 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { Need } from "../../src/engine/scheduler";
+import { DEADLINE_S, MAX_WAIT_S, schedule } from "../../src/engine/scheduler";
+
+const need = (change: Partial<Need>): Need => ({
+  neededInS: 8,
+  waitedS: 0,
+  missing: [0, 1, 2, 3],
+  inFlight: () => false,
+  expected: () => true,
+  storeTakesS: () => 0.5,
+  ...change,
+});
+const ALL = [{ first: 0, end: 4 }];
+
+describe("the scheduler", () => {
+  it("waits for peers while there is time", () => {
+    expect(schedule(need({}))).toEqual({ ranges: [], late: false });
+  });
+  it("fetches what is missing at the deadline, which is earlier on a slow store", () => {
+    expect(schedule(need({ neededInS: DEADLINE_S + 0.4 }))).toEqual({ ranges: ALL, late: true });
+    expect(schedule(need({ storeTakesS: () => 7 })).ranges).toEqual(ALL);
+  });
+  it("fetches at once at start-up", () => {
+    expect(schedule(need({ neededInS: 0 })).ranges).toEqual(ALL);
+  });
+  it("fetches at once what nobody will bring", () => {
+    const { ranges, late } = schedule(need({ expected: (piece) => piece !== 2 }));
+    expect(ranges).toEqual([{ first: 2, end: 3 }]);
+    expect(late).toBe(false);
+  });
+  it("does not wait for ever with a full buffer", () => {
+    expect(schedule(need({ neededInS: 60, waitedS: MAX_WAIT_S })).ranges).toEqual(ALL);
+  });
+
+  it("requests only what is missing and not in flight, and everything such when it is due", () => {
+    const sets = fc.uniqueArray(fc.nat(31));
+    fc.assert(
+      fc.property(
+        sets,
+        sets,
+        sets,
+        fc.float({ min: 0, max: 20, noNaN: true }),
+        (m, f, e, neededInS) => {
+          const missing = m.sort((a, b) => a - b);
+          const [inFlight, expected] = [new Set(f), new Set(e)];
+          const { ranges } = schedule(
+            need({
+              neededInS,
+              missing,
+              inFlight: (piece) => inFlight.has(piece),
+              expected: (piece) => expected.has(piece),
+            }),
+          );
+          const requested = ranges.flatMap(({ first, end }) =>
+            Array.from({ length: end - first }, (_, k) => first + k),
+          );
+          expect(new Set(requested).size).toBe(requested.length);
+          const due = neededInS <= DEADLINE_S + 0.5;
+          const wanted = missing.filter((p) => !inFlight.has(p) && (due || !expected.has(p)));
+          expect(requested).toEqual(wanted);
+        },
+      ),
+    );
+  });
+});

@@ -1,0 +1,49 @@
+import { describe, expect, it } from "vitest";
+import { Stats } from "../../src/engine/stats";
+
+describe("a viewer's figures", () => {
+  it("count the share without start-up", () => {
+    const stats = new Stats();
+    expect(stats.share).toBeNull();
+    stats.received("store", 5_000, true);
+    expect(stats.share).toBeNull();
+    stats.received("p2p", 600, false);
+    stats.received("store", 300, false);
+    stats.received("seed", 100, false);
+    expect(stats.share).toBe(0.6);
+    expect(stats.total.bytes).toEqual({ p2p: 600, store: 5_300, seed: 100 });
+    expect(stats.total.startup).toEqual({ p2p: 0, store: 5_000, seed: 0 });
+  });
+
+  it("are reported since the join: what an earlier id reported is left out", () => {
+    const stats = new Stats();
+    stats.received("store", 100, true);
+    stats.uploaded(70);
+    stats.stalled();
+    expect(stats.report(2, 8.5)).toEqual({
+      type: "stats",
+      bytes: { p2p: 0, store: 100, seed: 0 },
+      startup: { p2p: 0, store: 100, seed: 0 },
+      uploaded: 70,
+      peers: 2,
+      stalls: 1,
+      latency_s: 8.5,
+    });
+    stats.rejoined();
+    stats.received("p2p", 5, false);
+    expect(stats.report(0, null)).toMatchObject({
+      bytes: { p2p: 5, store: 0 },
+      uploaded: 0,
+      stalls: 0,
+    });
+    expect(stats.total.bytes.store).toBe(100);
+  });
+
+  it("keep a bounded number of completion times", () => {
+    const stats = new Stats();
+    expect(stats.completionMs).toEqual({ median: null, worst: null });
+    stats.completed(99_999);
+    for (let ms = 1; ms <= 64; ms += 1) stats.completed(ms);
+    expect(stats.completionMs).toEqual({ median: 33, worst: 64 });
+  });
+});

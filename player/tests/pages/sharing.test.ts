@@ -1,0 +1,19 @@
+import { expect, it } from "vitest";
+import type { SharingState } from "../../src/pages/sharing";
+import { sharingText } from "../../src/pages/sharing";
+
+const able: SharingState = { sharing: "able", members: 3, peers: 2, share: 0.679 };
+
+it.each<[Partial<SharingState>, string]>([
+  [{}, "67 % from 2 viewers"],
+  [{ peers: 1, share: 0 }, "0 % from 1 viewer"],
+  [{ share: null }, "connected to 2 viewers"],
+  [{ peers: 0 }, "from the store: connecting to other viewers"],
+  [{ peers: 0, members: 1 }, "from the store: no other viewer yet"],
+  [{ peers: 0, members: 0 }, "from the store: no contact to other viewers"],
+  [{ sharing: "no WebRTC" }, "from the store: this browser has no WebRTC"],
+  [{ sharing: "no WebCrypto" }, "from the store: sharing needs https"],
+  [{ sharing: "no MSE" }, "from the store: this browser plays the stream by itself"],
+])("%o reads %s", (change, text) => {
+  expect(sharingText({ ...able, ...change })).toBe(text);
+});
