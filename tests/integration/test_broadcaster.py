@@ -1,0 +1,150 @@
+"""The real broadcaster between a folder and a real S3 store."""
+
+import base64
+import gzip
+import hashlib
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shoal.local.store import Store
+from tests.support.broadcaster import Owncast, broadcaster, get
+from tests.support.objects import new_store, running
+from tests.support.station import wait_for
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    store = new_store(tmp_path_factory.mktemp("objects"))
+    with running(store):
+        yield store
+
+
+@pytest.fixture
+def owncast(tmp_path: Path) -> Owncast:
+    owncast = Owncast(tmp_path / "hls")
+    owncast.path.mkdir()
+    owncast.start_stream()
+    return owncast
+
+
+def test_a_segment_is_stored_then_named_and_redirected_to(
+    tmp_path: Path, store: Store, owncast: Owncast
+) -> None:
+    with broadcaster(tmp_path, store) as station:
+        offline = get(f"{station.url}/live/playlist.m3u8")
+        assert (offline.status, offline.headers["Cache-Control"]) == (404, "no-store")
+        assert offline.headers["X-Shoal"] == "broadcaster"
+        assert offline.json["error"]["code"] == "offline"
+
+        name = owncast.write("one", 0)
+        station.wait_named(name)
+        written = (owncast.path / "0" / name).read_bytes()
+
+        [segment] = station.playlist().segments
+        assert segment.uri == f"{store.media_url}/live/0/{name}"
+        stored = get(segment.uri or "")
+        assert stored.body == written
+        assert stored.headers["Content-Type"] == "video/mp2t"
+        assert stored.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+
+        for path in (f"/live/0/{name}", f"/live/{name}"):
+            redirect = get(station.url + path)
+            assert (redirect.status, redirect.headers["Location"]) == (302, segment.uri)
+            assert redirect.body == b""
+        unknown = get(f"{station.url}/live/0/stream-one-1.ts")
+        assert (unknown.status, unknown.headers["Cache-Control"]) == (404, "no-store")
+
+        body = get(f"{station.url}/live/segments.json").json
+        assert body["stream"] == "one"
+        [descriptor] = body["variants"]["0"]["segments"]
+        assert descriptor["sha256"] == hashlib.sha256(written).hexdigest()
+        size = descriptor["piece_size"]
+        pieces = [written[at : at + size] for at in range(0, len(written), size)]
+        hashes = [base64.b64encode(hashlib.sha256(piece).digest()).decode() for piece in pieces]
+        assert descriptor["pieces"] == hashes
+        assert get(f"{station.url}/live/0/segments.json?after=0").json["variants"] == {
+            "0": {"segments": []}
+        }
+        assert get(f"{station.url}/live/0/segments.json?after=x").status == 400
+
+        health = station.health()
+        assert health["chunks"] == 1
+        assert health["store"] == "ok"
+        # nobody listens where signaling should be
+        wait_for("signaling is missed", lambda: station.problem("signaling"))
+        assert station.health()["status"] == "degraded"
+
+
+def test_a_playlist_is_compressed_and_revalidated(
+    tmp_path: Path, store: Store, owncast: Owncast
+) -> None:
+    with broadcaster(tmp_path, store) as station:
+        station.wait_named(owncast.write("two", 0))
+        url = f"{station.url}/live/playlist.m3u8"
+        plain = get(url)
+        assert plain.headers["Content-Type"] == "application/vnd.apple.mpegurl"
+        assert plain.headers["Cache-Control"] == "public, max-age=1"
+        request = urllib.request.Request(url, headers={"Accept-Encoding": "gzip"})
+        with urllib.request.urlopen(request) as response:
+            assert gzip.decompress(response.read()) == plain.body
+        same = get(url, If_None_Match=plain.headers["ETag"])
+        assert (same.status, same.body) == (304, b"")
+        head = get(url, "HEAD")
+        assert (head.status, head.body) == (200, b"")
+        assert head.headers["Content-Length"] == str(len(plain.body))
+        station.wait_named(owncast.write("two", 1))
+        assert get(url, If_None_Match=plain.headers["ETag"]).status == 200
+
+
+def test_sequences_go_on_over_restarts_and_streams(
+    tmp_path: Path, store: Store, owncast: Owncast
+) -> None:
+    with broadcaster(tmp_path, store) as station:
+        for k in range(3):
+            station.wait_named(owncast.write("three", k))
+        station.process.kill()
+        station.process.wait()
+    owncast.write("three", 3)
+    with broadcaster(tmp_path, store) as station:
+        station.wait_named("stream-three-3.ts")
+        owncast.start_stream()
+        station.wait_named(owncast.write("four", 0))
+        playlist = station.playlist()
+        assert playlist.media_sequence == 0
+        assert [(s.uri or "").rpartition("/")[2] for s in playlist.segments] == [
+            *(f"stream-three-{k}.ts" for k in range(4)),
+            "stream-four-0.ts",
+        ]
+        assert [s.discontinuity for s in playlist.segments] == [False] * 4 + [True]
+
+
+def test_what_the_store_refuses_is_published_in_order_when_it_is_back(
+    tmp_path: Path, owncast: Owncast
+) -> None:
+    store = new_store(tmp_path)
+    with broadcaster(tmp_path, store) as station:
+        names = [owncast.write("five", k) for k in range(3)]
+        message = wait_for("the store is missed", lambda: station.problem("store"), 20)
+        assert store.endpoint in message
+        assert station.health()["status"] == "failing"
+        assert get(f"{station.url}/health").status == 503
+        assert station.names() == []
+        with running(store):
+            station.wait_named(names[-1], timeout_s=30)
+            assert station.names() == names
+            wait_for("healed", lambda: station.problem("store") is None)
+
+
+def test_bad_settings_and_a_damaged_state_are_one_line(tmp_path: Path, store: Store) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    (state / "timeline.json").write_text('{"renditions": 3')
+    with (
+        pytest.raises(AssertionError, match="damaged") as caught,
+        broadcaster(tmp_path, store),
+    ):
+        pass
+    assert "Traceback" not in str(caught.value)

@@ -1,0 +1,181 @@
+"""The real broadcaster as a process, fed by an Owncast that a test plays by hand."""
+
+import gzip
+import json
+import os
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from email.message import Message
+from http.client import HTTPResponse
+from pathlib import Path
+from typing import Any, cast
+
+import m3u8
+
+from shoal.local.store import Store
+from tests.support.station import SHOAL, free_port, wait_for
+
+
+def transport_stream(seed: str, packets: int = 400) -> bytes:
+    """Bytes that pass for an MPEG-TS segment, different for each seed."""
+    body = (seed.encode() * 187)[:187]
+    return (b"\x47" + body) * packets
+
+
+@dataclass
+class Owncast:
+    """Writes an HLS folder as Owncast does: segment first, then its name in the playlist."""
+
+    path: Path
+    list_size: int = 8
+    listed: dict[int, list[str]] = field(default_factory=dict[int, list[str]])
+
+    def start_stream(self, variants: int = 1) -> None:
+        """Empty the folder and make the renditions' folders again."""
+        self.listed = {}
+        for file in sorted(self.path.rglob("*"), reverse=True):
+            file.rmdir() if file.is_dir() else file.unlink()
+        for variant in range(variants):
+            (self.path / str(variant)).mkdir(mode=0o750, parents=True)
+
+    def write(self, stream: str, k: int, variant: int = 0, duration: float = 4.0) -> str:
+        """Write one segment and name it."""
+        name = f"stream-{stream}-{k}.ts"
+        folder = self.path / str(variant)
+        (folder / name).write_bytes(transport_stream(f"{variant}{name}"))
+        names = self.listed.setdefault(variant, [])
+        names.append(name)
+        lines = ["#EXTM3U", "#EXT-X-VERSION:6", "#EXT-X-TARGETDURATION:4"]
+        for listed in names[-self.list_size :]:
+            clock = "#EXT-X-PROGRAM-DATE-TIME:2026-11-22T09:03:08.231+0000"
+            lines += [f"#EXTINF:{duration:.6f},", clock, listed]
+        (folder / "stream.m3u8").write_text("\n".join(lines) + "\n")
+        return name
+
+
+@dataclass
+class Answer:
+    """An HTTP answer, redirects not followed."""
+
+    status: int
+    headers: Message
+    """case does not matter in their names"""
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON."""
+        return json.loads(self.body)
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        return None
+
+
+def get(url: str, method: str = "GET", **headers: str) -> Answer:
+    """One request; every status is an answer, gzip is undone."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    request = urllib.request.Request(url, method=method, headers=named)
+    try:
+        response = cast(
+            "HTTPResponse", urllib.request.build_opener(_NoRedirect).open(request, timeout=10)
+        )
+    except urllib.error.HTTPError as error:
+        response = cast("HTTPResponse", error)
+    with response:
+        body = response.read()
+        if response.headers.get("Content-Encoding") == "gzip" and body:
+            body = gzip.decompress(body)
+        return Answer(response.status, response.headers, body)
+
+
+@dataclass
+class Broadcaster:
+    """A running broadcaster."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def health(self) -> dict[str, Any]:
+        """Its /health."""
+        return get(f"{self.url}/health").json
+
+    def problem(self, code: str) -> str | None:
+        """The message of a problem that stands, or None."""
+        problems = self.health()["problems"]
+        return next((p["message"] for p in problems if p["code"] == code), None)
+
+    def playlist(self, variant: int = 0) -> m3u8.M3U8:
+        """One rendition's playlist, read by an independent parser."""
+        return m3u8.loads(get(f"{self.url}/live/{variant}/playlist.m3u8").body.decode())
+
+    def names(self, variant: int = 0) -> list[str]:
+        """The published file names of one rendition."""
+        answer = get(f"{self.url}/live/{variant}/playlist.m3u8")
+        if answer.status != 200:
+            return []
+        return [(s.uri or "").rpartition("/")[2] for s in m3u8.loads(answer.body.decode()).segments]
+
+    def wait_named(self, name: str, variant: int = 0, timeout_s: float = 15) -> None:
+        """Wait until a segment is in the playlist."""
+        wait_for(f"{name} published", lambda: name in self.names(variant), timeout_s)
+
+
+@contextmanager
+def broadcaster(
+    folder: Path, store: Store, signaling_url: str = "http://127.0.0.1:9", **environment: str
+) -> Iterator[Broadcaster]:
+    """Run the broadcaster on `<folder>/hls` with its state in `<folder>/state`."""
+    secrets = folder / "secrets"
+    secrets.mkdir(exist_ok=True)
+    for name, value in (
+        ("r2_access_key_id", store.access_key_id),
+        ("r2_secret_access_key", store.secret_access_key),
+        ("broadcaster_token", "token"),
+    ):
+        (secrets / name).write_text(value)
+    url = f"http://127.0.0.1:{free_port()}"
+    log = folder / "broadcaster.log"
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [*SHOAL, "broadcaster"],
+            stdout=output,
+            stderr=output,
+            env={
+                **os.environ,
+                "SHOAL_BROADCASTER_URL": url,
+                "SHOAL_SIGNALING_URL": signaling_url,
+                "SHOAL_HLS_DIR": str(folder / "hls"),
+                "SHOAL_STATE_DIR": str(folder / "state"),
+                "SHOAL_S3_ENDPOINT": store.endpoint,
+                "SHOAL_MEDIA_URL": store.media_url,
+                "CREDENTIALS_DIRECTORY": str(secrets),
+                **environment,
+            },
+        )
+    running = Broadcaster(url, process, log)
+    try:
+        wait_for("the broadcaster answers", lambda: _answers(running), 20)
+        yield running
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _answers(running: Broadcaster) -> bool:
+    if running.process.poll() is not None:
+        raise AssertionError(f"the broadcaster ended: {running.log.read_text()}")
+    try:
+        return bool(get(f"{running.url}/health").status)
+    except OSError:
+        return False
