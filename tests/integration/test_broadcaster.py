@@ -3,10 +3,13 @@
 import base64
 import gzip
 import hashlib
+import shutil
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import brotli
 import pytest
 
 from shoal.local.store import Store
@@ -105,6 +108,7 @@ def test_sequences_go_on_over_restarts_and_streams(
     with broadcaster(tmp_path, store) as station:
         for k in range(3):
             station.wait_named(owncast.write("three", k))
+        first = station.playlist().media_sequence
         station.process.kill()
         station.process.wait()
     owncast.write("three", 3)
@@ -113,12 +117,27 @@ def test_sequences_go_on_over_restarts_and_streams(
         owncast.start_stream()
         station.wait_named(owncast.write("four", 0))
         playlist = station.playlist()
-        assert playlist.media_sequence == 0
+        assert playlist.media_sequence == first
         assert [(s.uri or "").rpartition("/")[2] for s in playlist.segments] == [
             *(f"stream-three-{k}.ts" for k in range(4)),
             "stream-four-0.ts",
         ]
-        assert [s.discontinuity for s in playlist.segments] == [False] * 4 + [True]
+        assert [s.discontinuity for s in playlist.segments][1:] == [False] * 3 + [True]
+
+
+def test_a_replaced_host_goes_on_above_the_old_one(
+    tmp_path: Path, store: Store, owncast: Owncast
+) -> None:
+    with broadcaster(tmp_path, store) as station:
+        station.wait_named(owncast.write("old", 0))
+        before = station.playlist()
+    shutil.rmtree(tmp_path / "state")
+    with broadcaster(tmp_path, store) as station:
+        owncast.start_stream()
+        station.wait_named(owncast.write("new", 0))
+        after = station.playlist()
+    assert (after.media_sequence or 0) > (before.media_sequence or 0)
+    assert (after.discontinuity_sequence or 0) > (before.discontinuity_sequence or 0)
 
 
 def test_what_the_store_refuses_is_published_in_order_when_it_is_back(
@@ -148,3 +167,33 @@ def test_bad_settings_and_a_damaged_state_are_one_line(tmp_path: Path, store: St
     ):
         pass
     assert "Traceback" not in str(caught.value)
+
+
+def test_playlists_may_be_read_from_any_page_in_the_best_coding(
+    tmp_path: Path, store: Store, owncast: Owncast
+) -> None:
+    with broadcaster(tmp_path, store) as station:
+        station.wait_named(owncast.write("six", 0))
+        url = f"{station.url}/live/playlist.m3u8"
+        plain = get(url)
+        assert plain.headers["Access-Control-Allow-Origin"] == "*"
+        packed = get(url, Accept_Encoding="gzip, br, zstd")
+        assert packed.headers["Content-Encoding"] == "br"
+        assert brotli.decompress(packed.body) == plain.body
+        assert "Content-Encoding" not in get(url, Accept_Encoding="br;q=0, deflate").headers
+        whole = get(url, Range="bytes=0-3")
+        assert (whole.status, whole.body) == (200, plain.body)
+        assert plain.headers["Accept-Ranges"] == "none"
+
+
+def test_no_request_makes_the_broadcaster_keep_what_nobody_asked_for_twice(
+    tmp_path: Path, store: Store, owncast: Owncast
+) -> None:
+    with broadcaster(tmp_path, store) as station:
+        station.wait_named(owncast.write("seven", 0))
+        url = f"{station.url}/live/0/segments.json?after="
+        for bad in ("-1", "", "1e3", "9" * 5000, "٣"):
+            assert get(url + urllib.parse.quote(bad)).status == 400
+        assert get(f"{station.url}/live/7/segments.json?after=1").status == 404
+        answers = {get(f"{url}{after}").headers["ETag"] for after in range(0, 10**18, 10**16)}
+        assert len(answers) <= 2

@@ -6,7 +6,7 @@ import os
 import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.message import Message
@@ -42,11 +42,39 @@ class Owncast:
         for variant in range(variants):
             (self.path / str(variant)).mkdir(mode=0o750, parents=True)
 
-    def write(self, stream: str, k: int, variant: int = 0, duration: float = 4.0) -> str:
+    def master(self, attributes: list[str]) -> None:
+        """Write the master playlist, one line a rendition."""
+        lines = ["#EXTM3U", "#EXT-X-VERSION:6"]
+        for variant, line in enumerate(attributes):
+            lines += [f"#EXT-X-STREAM-INF:{line}", f"{variant}/stream.m3u8", ""]
+        (self.path / "stream.m3u8").write_text("\n".join(lines) + "\n")
+
+    def end_stream(self) -> None:
+        """Append the offline clip to every rendition, as Owncast does."""
+        for variant in self.listed:
+            folder = self.path / str(variant)
+            (folder / "offline-v2.ts").write_bytes(transport_stream("offline"))
+            text = (folder / "stream.m3u8").read_text()
+            clip = "#EXT-X-DISCONTINUITY\n#EXTINF:8.000000,\noffline-v2.ts\n#EXT-X-ENDLIST\n"
+            (folder / "stream.tmp").write_text(text + clip)
+            (folder / "stream.tmp").rename(folder / "stream.m3u8")
+
+    def write(
+        self,
+        stream: str,
+        k: int,
+        variant: int = 0,
+        *,
+        duration: float = 4.0,
+        mode: int = 0o644,
+        owner: int = 0,
+    ) -> str:
         """Write one segment and name it."""
         name = f"stream-{stream}-{k}.ts"
         folder = self.path / str(variant)
         (folder / name).write_bytes(transport_stream(f"{variant}{name}"))
+        (folder / name).chmod(mode)
+        os.chown(folder / name, owner, owner)
         names = self.listed.setdefault(variant, [])
         names.append(name)
         lines = ["#EXTM3U", "#EXT-X-VERSION:6", "#EXT-X-TARGETDURATION:4"]
@@ -129,34 +157,46 @@ class Broadcaster:
 
 @contextmanager
 def broadcaster(
-    folder: Path, store: Store, signaling_url: str = "http://127.0.0.1:9", **environment: str
+    folder: Path,
+    store: Store,
+    settings: Mapping[str, str] | None = None,
+    *,
+    override_permissions: bool = True,
 ) -> Iterator[Broadcaster]:
-    """Run the broadcaster on `<folder>/hls` with its state in `<folder>/state`."""
-    secrets = folder / "secrets"
-    secrets.mkdir(exist_ok=True)
-    for name, value in (
-        ("r2_access_key_id", store.access_key_id),
-        ("r2_secret_access_key", store.secret_access_key),
-        ("broadcaster_token", "token"),
-    ):
-        (secrets / name).write_text(value)
+    """Run the broadcaster on `<folder>/hls` with its state in `<folder>/state`.
+
+    `settings` are environment variables, or secrets by their names. Root reads every file unless
+    `override_permissions` is false: then it has lost the capabilities for that.
+    """
+    given = dict(settings or {})
+    secrets, state = folder / "secrets", folder / "state"
+    keys = {
+        "r2_access_key_id": store.access_key_id,
+        "r2_secret_access_key": store.secret_access_key,
+        "broadcaster_token": "token",
+    }
+    for place in (secrets, state):
+        place.mkdir(exist_ok=True)
+    for name, value in keys.items():
+        (secrets / name).write_text(given.pop(name, value))
+    bounds = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
     url = f"http://127.0.0.1:{free_port()}"
     log = folder / "broadcaster.log"
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [*SHOAL, "broadcaster"],
+            [*([] if override_permissions else bounds), *SHOAL, "broadcaster"],
             stdout=output,
             stderr=output,
             env={
                 **os.environ,
                 "SHOAL_BROADCASTER_URL": url,
-                "SHOAL_SIGNALING_URL": signaling_url,
+                "SHOAL_SIGNALING_URL": "http://127.0.0.1:9",  # nobody listens there
                 "SHOAL_HLS_DIR": str(folder / "hls"),
-                "SHOAL_STATE_DIR": str(folder / "state"),
+                "SHOAL_STATE_DIR": str(state),
                 "SHOAL_S3_ENDPOINT": store.endpoint,
                 "SHOAL_MEDIA_URL": store.media_url,
                 "CREDENTIALS_DIRECTORY": str(secrets),
-                **environment,
+                **given,
             },
         )
     running = Broadcaster(url, process, log)

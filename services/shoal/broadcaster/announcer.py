@@ -70,21 +70,32 @@ class Announcer:
                 delay_s = min(RECONNECT_MOST_S, delay_s * 2)
 
     async def _talk(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        first = msgspec.json.decode(await socket.receive_str(), type=ToBroadcaster)
+        frame = await socket.receive()
+        if frame.type is not aiohttp.WSMsgType.TEXT:
+            raise aiohttp.ClientError("it closed the connection before it said where to resume")
+        first = msgspec.json.decode(frame.data, type=ToBroadcaster)
         if not isinstance(first, Resume):
             raise aiohttp.ClientError(f"expected resume first, got {first!r}")
         self.connected, self.fault = True, None
         log.info("connected to signaling at %s", self._url)
         sending = asyncio.create_task(self._send(socket, dict(first.after)))
+        listening = asyncio.create_task(self._listen(socket))
+        both = {sending, listening}
         try:
-            async for message in socket:
-                if message.type is aiohttp.WSMsgType.TEXT:
-                    said = msgspec.json.decode(message.data, type=ToBroadcaster)
-                    if isinstance(said, Audience):
-                        self.room_peers = said.room_peers
+            done, _ = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
         finally:
-            sending.cancel()
-            await asyncio.gather(sending, return_exceptions=True)
+            for task in both:
+                task.cancel()
+            await asyncio.gather(*both, return_exceptions=True)
+
+    async def _listen(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        async for frame in socket:
+            if frame.type is aiohttp.WSMsgType.TEXT:
+                said = msgspec.json.decode(frame.data, type=ToBroadcaster)
+                if isinstance(said, Audience):
+                    self.room_peers = said.room_peers
 
     async def _send(self, socket: aiohttp.ClientWebSocketResponse, sent: dict[int, int]) -> None:
         """Send what is on air and every segment above `sent` (media sequence by rendition)."""

@@ -1,6 +1,6 @@
 """The broadcaster's HTTP side: playlists, descriptors, redirects to the store, health."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 
 import msgspec
@@ -12,6 +12,8 @@ from shoal.web import application, error_response, metrics
 
 SERVICE = "broadcaster"
 PLAYLIST_CACHE = "public, max-age=1"
+MAX_SEQUENCE_DIGITS = 19
+"""RFC 8216, section 4.2: a decimal-integer is below 2^64"""
 REDIRECT_CACHE = "public, max-age=60"
 
 
@@ -28,12 +30,15 @@ def create_app(views: Views, health: Callable[[], Health]) -> web.Application:
         return _answer(request, views.segments())
 
     async def variant_segments(request: web.Request) -> web.Response:
-        after = request.query.get("after", "-1")
-        if not after.removeprefix("-").isdecimal():
+        after = request.query.get("after", "0")
+        if not (after.isascii() and after.isdecimal() and len(after) <= MAX_SEQUENCE_DIGITS):
             return error_response(
-                HTTPStatus.BAD_REQUEST, "bad_after", f"after={after!r} is no media sequence number"
+                HTTPStatus.BAD_REQUEST, "bad_after", "`after` must be a media sequence number"
             )
-        return _answer(request, views.segments(int(request.match_info["variant"]), int(after)))
+        if int(request.match_info["variant"]) not in views.variants:
+            return error_response(HTTPStatus.NOT_FOUND, "unknown_rendition", request.path)
+        since = int(after) if "after" in request.query else -1
+        return _answer(request, views.segments(int(request.match_info["variant"]), since))
 
     async def segment(request: web.Request) -> web.Response:
         variant = request.match_info.get("variant")
@@ -77,14 +82,30 @@ def _answer(request: web.Request, body: Body | None) -> web.Response:
     """Send a rendered body: compressed where the client takes it, 304 where it has it."""
     if body is None:
         return error_response(HTTPStatus.NOT_FOUND, "offline", "nothing has been broadcast yet")
-    headers = {"Cache-Control": PLAYLIST_CACHE, "Vary": "Accept-Encoding"}
+    headers = {
+        "Cache-Control": PLAYLIST_CACHE,
+        "Vary": "Accept-Encoding",
+        "Access-Control-Allow-Origin": "*",
+        "Accept-Ranges": "none",
+    }
     wanted = request.if_none_match or ()
     if any(etag.value in ("*", body.etag) for etag in wanted):
         response = web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
-    elif "gzip" in request.headers.get("Accept-Encoding", ""):
-        headers["Content-Encoding"] = "gzip"
-        response = web.Response(body=body.gzipped, content_type=body.content_type, headers=headers)
+    elif coding := _coding(request.headers.get("Accept-Encoding", ""), body.encoded):
+        headers["Content-Encoding"] = coding
+        encoded = body.encoded[coding]
+        response = web.Response(body=encoded, content_type=body.content_type, headers=headers)
     else:
         response = web.Response(body=body.plain, content_type=body.content_type, headers=headers)
     response.etag = ETag(body.etag, is_weak=True)
     return response
+
+
+def _coding(accepted: str, offered: Iterable[str]) -> str | None:
+    """Return the first content coding offered that a client accepts (RFC 9110, section 12.5.3)."""
+    wanted: dict[str, str] = {}
+    for item in accepted.lower().split(","):
+        name, _, weight = item.replace(" ", "").partition(";q=")
+        wanted[name] = weight
+    usable = {name for name, weight in wanted.items() if not weight or weight.strip("0.")}
+    return next((coding for coding in offered if coding in usable), None)

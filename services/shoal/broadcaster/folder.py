@@ -2,17 +2,17 @@
 
 Owncast writes files in place, empties the folder at every stream start and makes the renditions'
 folders again with mode 0750; older versions remove the folder itself. A watch that sits on a folder
-dies of that without a word, a poll does not. One poll costs a few stat calls.
+dies of that without a word, a poll does not. One poll costs a few stat calls, whatever else lies in
+the folder.
 """
 
 import os
-import pwd
-import stat
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from shoal.broadcaster.containers import is_whole
+from shoal.broadcaster.fault import explain
 from shoal.broadcaster.hls import (
     ListedSegment,
     MediaPlaylist,
@@ -25,11 +25,10 @@ from shoal.broadcaster.hls import (
 )
 
 PLAYLIST_NAME = "stream.m3u8"
-TS_PACKET_BYTES = 188
-TS_SYNC_BYTE = 0x47
 MISSING_GRACE_S = 2.0
 """a listed file that is not there after this long will not come"""
 
+Wanted = Callable[[int, SegmentName], bool]
 Signature = tuple[int, int, int]
 """inode, size in bytes, mtime in ns: changes whenever a file is written"""
 
@@ -46,27 +45,51 @@ class FoundSegment:
     duration: float
     """seconds"""
     program_date_time: str
+    map_data: bytes | None = None
+    """its Media Initialization Section (fMP4 only)"""
 
 
 @dataclass
 class _Variant:
+    path: str
     playlist: MediaPlaylist | None = None
     signature: Signature | None = None
+    waiting: list[tuple[ListedSegment, SegmentName]] = field(
+        default_factory=list[tuple[ListedSegment, SegmentName]]
+    )
+    """live segments that the playlist names and that are not taken yet"""
     taken: set[str] = field(default_factory=set[str])
-    """file names that need no further look"""
+    """listed file names that need no further look"""
     growing: dict[str, Signature] = field(default_factory=dict[str, Signature])
     """what unfinished files looked like at the last poll"""
     missing_since: dict[str, float] = field(default_factory=dict[str, float])
+
+    def read(self, playlist: MediaPlaylist, signature: Signature) -> int:
+        """Take a new playlist; return how many segments left the old one before they were read."""
+        before = {segment.name for segment, _ in self.waiting}
+        self.playlist, self.signature = playlist, signature
+        listed = {segment.name for segment in playlist.segments}
+        self.taken &= listed
+        for state in (self.growing, self.missing_since):
+            for name in state.keys() - listed:
+                del state[name]
+        self.waiting = [
+            (segment, name)
+            for segment in playlist.segments
+            if segment.name not in self.taken and (name := parse_segment_name(segment.name))
+        ]
+        return len(before - listed)
+
+    def take(self, listed: ListedSegment) -> None:
+        """Look at a segment no more."""
+        self.taken.add(listed.name)
+        self.waiting = [item for item in self.waiting if item[0] is not listed]
 
 
 class Folder:
     """Owncast's HLS folder as it stands, poll by poll."""
 
-    def __init__(self, path: Path, wanted: Callable[[int, SegmentName], bool]) -> None:
-        """Watch `path`; `wanted(variant, name)` says whether a listed segment is to be read.
-
-        It is asked in the order in which segments are to be numbered: lowest k first.
-        """
+    def __init__(self, path: Path) -> None:
         self.path = path
         self.renditions: Mapping[int, Rendition] = {}
         """what the master playlist says, by variant"""
@@ -74,7 +97,8 @@ class Folder:
         """why the last poll could not read something, for the operator; None when it could"""
         self.lost = 0
         """listed segments that were gone before they could be read"""
-        self._wanted = wanted
+        self.refused: str | None = None
+        """why the segment looked at last was not taken, None when it was"""
         self._variants: dict[int, _Variant] = {}
         self._master_signature: Signature | None = None
 
@@ -88,122 +112,108 @@ class Folder:
             for variant in self._variants.values()
         )
 
-    def poll(self, now_s: float) -> list[FoundSegment]:
+    def poll(self, now_s: float, wanted: Wanted) -> list[FoundSegment]:
         """Return the segments that are complete since the last poll, lowest k first.
 
-        `now_s` is a monotonic clock, in seconds.
+        `now_s` is a monotonic clock, in seconds. `wanted(variant, name)` says whether a listed
+        segment is to be read; it is asked in the order in which segments are to be numbered.
         """
         self.fault = None
-        found: list[FoundSegment] = []
         try:
-            names = [child.name for child in self.path.iterdir()]
+            # runs a hundred times a second: os.listdir takes a tenth of Path.iterdir's time
+            names = os.listdir(self.path)  # noqa: PTH208
         except OSError as error:
             self._note_fault(self.path, error)
-            return found
+            return []
         self._read_master()
         present = {int(name) for name in names if name.isdecimal()}
         for gone in self._variants.keys() - present:
             del self._variants[gone]
         for number in present:
-            self._read_playlist(number, self._variants.setdefault(number, _Variant()))
-        for number, listed, name in sorted(self._listed(), key=lambda item: (item[2].k, item[0])):
+            if number not in self._variants:
+                self._variants[number] = _Variant(f"{self.path}/{number}")
+            self.lost += self._read_playlist(self._variants[number])
+        waiting = [
+            (name.k, number, listed, name)
+            for number, variant in self._variants.items()
+            for listed, name in variant.waiting
+        ]
+        found: list[FoundSegment] = []
+        for _, number, listed, name in sorted(waiting, key=lambda item: item[:2]):
             variant = self._variants[number]
-            if not self._wanted(number, name):
-                variant.taken.add(listed.name)
-            elif segment := self._take(number, variant, listed, name, now_s):
+            if not wanted(number, name):
+                variant.take(listed)
+            elif segment := self._read_segment(number, variant, listed, name, now_s):
                 found.append(segment)
         return found
 
-    def is_unchanged(self, segment: FoundSegment) -> bool:
-        """Say whether a segment's file is still what was read, or gone."""
-        try:
-            return _signature(segment.path.stat()) == segment.signature
-        except OSError:
-            return True
-
-    def read_again(self, segment: FoundSegment) -> FoundSegment | None:
-        """Read a segment whose file has changed; None when it is gone. Raises nothing."""
-        try:
-            before = _signature(segment.path.stat())
-            data = segment.path.read_bytes()
-        except OSError:
-            return None
-        return replace(segment, signature=before, data=data)
-
     def _read_master(self) -> None:
-        path = self.path / PLAYLIST_NAME
+        path = f"{self.path}/{PLAYLIST_NAME}"
         try:
-            signature = _signature(path.stat())
+            signature = _signature(path)
             if signature != self._master_signature:
-                self.renditions = {r.variant: r for r in parse_master(path.read_text("utf-8"))}
+                self.renditions = {r.variant: r for r in parse_master(_read_text(path))}
                 self._master_signature = signature
         except FileNotFoundError:
             return
         except (PlaylistError, UnicodeDecodeError):
             return  # cut: it is being written
         except OSError as error:
-            self._note_fault(path, error)
+            self._note_fault(Path(path), error)
 
-    def _read_playlist(self, number: int, variant: _Variant) -> None:
-        path = self.path / str(number) / PLAYLIST_NAME
+    def _read_playlist(self, variant: _Variant) -> int:
+        """Read a rendition's playlist if it changed; return how many segments were missed."""
+        path = f"{variant.path}/{PLAYLIST_NAME}"
         try:
-            signature = _signature(path.stat())
-            if signature == variant.signature:
-                return
-            playlist = parse_media_playlist(path.read_text("utf-8"))
+            signature = _signature(path)
+            if signature != variant.signature:
+                return variant.read(parse_media_playlist(_read_text(path)), signature)
         except FileNotFoundError:
+            missed = len(variant.waiting)
             variant.playlist = variant.signature = None
-            return
-        except (PlaylistError, UnicodeDecodeError):
-            return  # cut: it is being written, and read again at the next poll
+            variant.waiting = []
+            return missed
+        except PlaylistError as error:
+            # most often cut, because it is being written: it is read again at the next poll
+            self.refused = f"{path}: {error}"
+        except UnicodeDecodeError as error:
+            self.refused = f"{path}: {error}"
         except OSError as error:
-            self._note_fault(path, error)
-            return
-        variant.playlist, variant.signature = playlist, signature
-        listed = {segment.name for segment in playlist.segments}
-        variant.taken &= listed
-        for state in (variant.growing, variant.missing_since):
-            for name in state.keys() - listed:
-                del state[name]
+            self._note_fault(Path(path), error)
+        return 0
 
-    def _listed(self) -> list[tuple[int, ListedSegment, SegmentName]]:
-        """Every live segment that a playlist names and that is not taken yet."""
-        return [
-            (number, segment, name)
-            for number, variant in self._variants.items()
-            if variant.playlist is not None
-            for segment in variant.playlist.segments
-            if segment.name not in variant.taken
-            and (name := parse_segment_name(segment.name)) is not None
-        ]
-
-    def _take(
+    def _read_segment(
         self, number: int, variant: _Variant, listed: ListedSegment, name: SegmentName, now_s: float
     ) -> FoundSegment | None:
         """Read a listed segment once it has stopped growing.
 
         A playlist may name a segment some milliseconds before its last byte is written.
         """
-        path = self.path / str(number) / listed.name
+        path = Path(variant.path, listed.name)
         try:
-            signature = _signature(path.stat())
+            signature = _signature(path)
             settled = variant.growing.get(listed.name) == signature
             variant.growing[listed.name] = signature
             if not settled:
                 return None
             data = path.read_bytes()
-            if _signature(path.stat()) != signature or not _is_transport_stream(data):
+            if _signature(path) != signature:
                 return None
+            if not is_whole(listed.name, data):
+                self.refused = f"{path} is cut, or no segment at all ({len(data)} bytes)"
+                return None
+            map_data = path.with_name(listed.map_name).read_bytes() if listed.map_name else None
         except FileNotFoundError:
             since = variant.missing_since.setdefault(listed.name, now_s)
             if now_s - since > MISSING_GRACE_S:
                 self.lost += 1
-                variant.taken.add(listed.name)
+                variant.take(listed)
             return None
         except OSError as error:
             self._note_fault(path, error)
             return None
-        variant.taken.add(listed.name)
+        variant.take(listed)
+        self.refused = None
         return FoundSegment(
             variant=number,
             name=name,
@@ -212,6 +222,7 @@ class Folder:
             data=data,
             duration=listed.duration,
             program_date_time=listed.program_date_time or "",
+            map_data=map_data,
         )
 
     def _note_fault(self, path: Path, error: OSError) -> None:
@@ -219,39 +230,20 @@ class Folder:
             self.fault = explain(path, error)
 
 
-def _signature(status: os.stat_result) -> Signature:
+def newest(segment: FoundSegment) -> FoundSegment:
+    """Return the segment as its file is now; as it was read, if the file is the same or gone."""
+    try:
+        while (signature := _signature(segment.path)) != segment.signature:
+            segment = replace(segment, signature=signature, data=segment.path.read_bytes())
+    except OSError:
+        pass
+    return segment
+
+
+def _signature(path: str | Path) -> Signature:
+    status = os.stat(path)  # noqa: PTH116 - half of a Path's time
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def _is_transport_stream(data: bytes) -> bool:
-    """Whole MPEG-TS packets (ISO/IEC 13818-1, section 2.4.3): a cut file is hardly ever that."""
-    return bool(data) and len(data) % TS_PACKET_BYTES == 0 and data[0] == TS_SYNC_BYTE
-
-
-def explain(path: Path, error: OSError) -> str:
-    """Say what could not be read, with mode, owner and our user where it is a permission."""
-    if isinstance(error, FileNotFoundError):
-        return f"{path} does not exist: is Owncast running, and is SHOAL_HLS_DIR its data/hls?"
-    if not isinstance(error, PermissionError):
-        return f"cannot read {path}: {error.strerror}"
-    barrier = path
-    while True:
-        with suppress(OSError):
-            status = barrier.stat()
-            break
-        if barrier == barrier.parent:
-            return f"cannot read {path}: {error.strerror}"
-        barrier = barrier.parent
-    return (
-        f"permission denied: {path}; {barrier} has mode {stat.S_IMODE(status.st_mode):04o} and"
-        f" owner {_user(status.st_uid)} (uid {status.st_uid}, gid {status.st_gid}), we are"
-        f" {_user(os.geteuid())} (uid {os.geteuid()}, groups {sorted(os.getgroups())}):"
-        " give us read access that outlives a stream start (setgid folder or default ACL)"
-    )
-
-
-def _user(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return "unknown"
+def _read_text(path: str) -> str:
+    return Path(path).read_text("utf-8")

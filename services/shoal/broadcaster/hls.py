@@ -3,7 +3,8 @@
 import re
 from dataclasses import dataclass
 
-SEGMENT_NAME = re.compile(r"stream-(?P<stream>[A-Za-z0-9_-]+)-(?P<k>\d+)\.ts")
+SEGMENT_NAME = re.compile(r"stream-(?P<stream>[A-Za-z0-9_-]+)-(?P<k>\d+)\.(?:ts|m4s)")
+FILE_NAME = re.compile(r"[A-Za-z0-9_.-]+")
 OFFLINE_STREAM = "offline"
 """Owncast's id of the clip that it shows when nobody streams: never part of the programme"""
 
@@ -14,7 +15,7 @@ class PlaylistError(ValueError):
 
 @dataclass(frozen=True)
 class SegmentName:
-    """`stream-<stream>-<k>.ts`; k counts from 0 in each stream."""
+    """`stream-<stream>-<k>.ts` or `.m4s`; k counts from 0 in each stream."""
 
     stream: str
     k: int
@@ -28,6 +29,8 @@ class ListedSegment:
     duration: float
     """seconds"""
     program_date_time: str | None
+    map_name: str | None = None
+    """file name of its Media Initialization Section (fMP4 only)"""
 
 
 @dataclass(frozen=True)
@@ -62,8 +65,8 @@ def parse_media_playlist(text: str) -> MediaPlaylist:
     """
     if not text.startswith("#EXTM3U\n") or not text.endswith("\n"):
         raise PlaylistError("cut or empty")
-    complete_header = False
-    ended = False
+    complete_header = ended = False
+    map_name: str | None = None
     duration: float | None = None
     program_date_time: str | None = None
     segments: list[ListedSegment] = []
@@ -72,6 +75,8 @@ def parse_media_playlist(text: str) -> MediaPlaylist:
         try:
             if tag == "#EXT-X-TARGETDURATION":
                 complete_header = True
+            elif tag == "#EXT-X-MAP":
+                map_name = _map_name(value)
             elif tag == "#EXTINF":
                 duration = float(value.split(",")[0])
             elif tag == "#EXT-X-PROGRAM-DATE-TIME":
@@ -81,13 +86,21 @@ def parse_media_playlist(text: str) -> MediaPlaylist:
             elif line and not line.startswith("#"):
                 if duration is None:
                     raise PlaylistError(f"{line} has no EXTINF")
-                segments.append(ListedSegment(line, duration, program_date_time))
+                segments.append(ListedSegment(line, duration, program_date_time, map_name))
                 duration = program_date_time = None
         except ValueError as error:
             raise PlaylistError(f"bad line {line!r}") from error
     if not complete_header or duration is not None:
         raise PlaylistError("cut: no EXT-X-TARGETDURATION, or an EXTINF without its segment")
     return MediaPlaylist(tuple(segments), ended)
+
+
+def _map_name(attributes: str) -> str:
+    """Return the file that EXT-X-MAP names; it must lie in the rendition's own folder."""
+    found = re.search(r'URI="([^"]+)"', attributes)
+    if found is None or not FILE_NAME.fullmatch(found[1]) or "BYTERANGE" in attributes:
+        raise PlaylistError(f"EXT-X-MAP that names no file beside it: {attributes}")
+    return found[1]
 
 
 def _with_colon(value: str) -> str:

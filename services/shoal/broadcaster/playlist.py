@@ -22,10 +22,17 @@ def media_playlist(timeline: Timeline, rendition: Rendition) -> str:
         f"#EXT-X-DISCONTINUITY-SEQUENCE:{timeline.discontinuity_sequence(rendition)}",
         "#EXT-X-INDEPENDENT-SEGMENTS",
     ]
+    map_name: str | None = None
     for entry in entries:
         if timeline.is_discontinuity(entry.sequence):
             lines.append("#EXT-X-DISCONTINUITY")
+        if entry.descriptor is not None and entry.map_name not in (None, map_name):
+            map_name = entry.map_name
+            # the initialization section lies beside its segments
+            lines.append(f'#EXT-X-MAP:URI="{entry.descriptor.url.rpartition("/")[0]}/{map_name}"')
         lines.extend(_entry_lines(entry))
+    if timeline.ended:
+        lines.append("#EXT-X-ENDLIST")
     return "\n".join(lines) + "\n"
 
 

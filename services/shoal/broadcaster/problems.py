@@ -1,9 +1,12 @@
 """Problems that stand now: raised once, logged once, cleared by whoever raised them."""
 
 import logging
+from datetime import UTC, datetime
 from typing import Literal
 
 import msgspec
+
+from shoal.broadcaster.metrics import PROBLEM
 
 log = logging.getLogger("shoal.broadcaster")
 
@@ -25,19 +28,24 @@ class Problems:
     def __init__(self) -> None:
         self._standing: dict[str, tuple[Problem, Severity]] = {}
 
-    def report(self, code: str, message: str, *, severity: Severity, now: str) -> None:
-        """Note a problem; it is logged when it is new or says something else than before."""
+    def report(self, code: str, message: str, severity: Severity) -> None:
+        """Note a problem. It is logged when it is new; `/health` has its newest message."""
         standing = self._standing.get(code)
-        if standing is not None and standing[0].message == message:
-            return
-        since = standing[0].since if standing else now
+        since = standing[0].since if standing else datetime.now(UTC).isoformat()
         self._standing[code] = Problem(code, message, since), severity
-        log.error("%s: %s", code, message)
+        if standing is None:
+            PROBLEM.labels(code).set(1)
+            log.error("%s: %s", code, message)
 
     def clear(self, code: str) -> None:
         """Note that a problem has gone, if it stood."""
         if self._standing.pop(code, None):
+            PROBLEM.labels(code).set(0)
             log.info("%s: over", code)
+
+    def stands(self, code: str) -> bool:
+        """Say whether a problem stands."""
+        return code in self._standing
 
     @property
     def status(self) -> Literal["ok", "degraded", "failing"]:

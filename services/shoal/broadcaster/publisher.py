@@ -1,19 +1,35 @@
-"""From a complete segment to its name in the playlist: hash, store, publish, in order."""
+"""From a complete segment to its name in the playlist: spool, hash, store, publish, in order."""
 
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable
-from datetime import UTC, datetime
+import time
+from collections.abc import Callable, Collection
+from dataclasses import replace
 
-from shoal.broadcaster.folder import Folder, FoundSegment
+from shoal.broadcaster.folder import FoundSegment, newest
+from shoal.broadcaster.hls import SegmentName
+from shoal.broadcaster.metrics import (
+    LAST_SEGMENT_TIMESTAMP,
+    PUBLISH_DELAY_SECONDS,
+    SEGMENTS_LATE,
+    SEGMENTS_LOST,
+    SEGMENTS_PUBLISHED,
+    SEGMENTS_SEEN,
+)
 from shoal.broadcaster.problems import Problems
+from shoal.broadcaster.spool import Spool, Spooled
 from shoal.broadcaster.state import StateFile
-from shoal.broadcaster.store import Store, object_key
-from shoal.broadcaster.timeline import WINDOW_SEGMENTS, Timeline
+from shoal.broadcaster.timeline import Entry, Expired, Timeline, key_of
+from shoal.broadcaster.uploads import Uploads
 from shoal.segments import Descriptor, piece_hashes, piece_size_for
 
 log = logging.getLogger("shoal.broadcaster")
+
+NS_PER_S = 1e9
+
+Queue = asyncio.Queue[tuple[Spooled, bytes | None]]
+"""segments to publish; with their bytes only where the spool could not keep them"""
 
 
 class Publisher:
@@ -24,62 +40,128 @@ class Publisher:
         *,
         timeline: Timeline,
         state: StateFile,
-        store: Store,
-        folder: Folder,
+        spool: Spool,
+        uploads: Uploads,
         problems: Problems,
         media_url: str,
+        named: Callable[[], Collection[int]],
         on_published: Callable[[Descriptor], None],
     ) -> None:
         self._timeline = timeline
         self._state = state
-        self._store = store
-        self._folder = folder
+        self._spool = spool
+        self._uploads = uploads
         self._problems = problems
         self._media_url = media_url
+        self._named = named
         self._on_published = on_published
-        self._queues: dict[int, asyncio.Queue[FoundSegment]] = {}
-        self._storing: set[str] = set()
-        self.lost = 0
-        """segments that had to be dropped because the store took none for too long"""
+        self._queues: dict[int, Queue] = {}
+        self._held: dict[tuple[int, SegmentName], FoundSegment | None] = {}
+        """segments on their way to a playlist, with what was read of Owncast's file, less the bytes
+        (None: it was found in the spool)"""
 
-    def offer(self, segment: FoundSegment, tasks: asyncio.TaskGroup) -> None:
+    def wanted(self, variant: int, name: SegmentName) -> bool:
+        """Say whether a segment that Owncast lists is still to be read."""
+        sequence = self._timeline.sequence_of(name.stream, name.k)
+        return (variant, name) not in self._held and self._timeline.is_due(variant, sequence)
+
+    @property
+    def idle(self) -> bool:
+        """Whether no segment is on its way to a playlist."""
+        return not self._held
+
+    def resume(self, tasks: asyncio.TaskGroup) -> None:
+        """Go on with what an earlier run left in the spool."""
+        published = {
+            (descriptor.variant, descriptor.name): entry
+            for rendition in self._timeline.renditions.values()
+            for entry in rendition.entries
+            if (descriptor := entry.descriptor) is not None
+        }
+        for segment in self._spool.load():
+            entry = published.get((segment.variant, segment.name))
+            if entry is not None:
+                if not entry.stored:
+                    self._store_later(segment)
+            elif self.wanted(segment.variant, segment.segment):
+                self._enqueue(segment, None, tasks)
+            else:
+                # never published, but perhaps uploaded: without this nobody would delete it
+                key = key_of(segment.variant, segment.name)
+                self._timeline.expired.append(Expired(key, time.time()))
+                self._spool.remove(segment.variant, segment.name)
+
+    async def offer(self, found: FoundSegment, tasks: asyncio.TaskGroup) -> None:
+        """Take a segment from Owncast's folder: spool it, then queue it."""
+        SEGMENTS_SEEN.inc()
+        spooled = _spooled(found)
+        kept = await self._keep(spooled, found)
+        # the bytes are read from the spool again: a queue that the store holds up stays small
+        self._enqueue(spooled, None if kept else found.data, tasks, replace(found, data=b""))
+
+    def _enqueue(
+        self,
+        segment: Spooled,
+        data: bytes | None,
+        tasks: asyncio.TaskGroup,
+        source: FoundSegment | None = None,
+    ) -> None:
         """Queue a segment; the first of a rendition starts its worker in `tasks`."""
+        self._held[segment.variant, segment.segment] = source
         queue = self._queues.get(segment.variant)
         if queue is None:
-            queue = self._queues[segment.variant] = asyncio.Queue(WINDOW_SEGMENTS)
+            queue = self._queues[segment.variant] = asyncio.Queue()
             tasks.create_task(self._work(queue))
-        if queue.full():
-            queue.get_nowait()
-            self.lost += 1
-        queue.put_nowait(segment)
+        queue.put_nowait((segment, data))
 
-    async def _work(self, queue: asyncio.Queue[FoundSegment]) -> None:
+    async def _work(self, queue: Queue) -> None:
         while True:
-            await self._publish(await queue.get())
+            segment, data = await queue.get()
+            if data is None:
+                path = self._spool.path(segment.variant, segment.name)
+                data = await asyncio.to_thread(path.read_bytes)
+            await self._publish(segment, data)
+            del self._held[segment.variant, segment.segment]
 
-    async def _publish(self, segment: FoundSegment) -> None:
-        name = segment.path.name
-        key = object_key(segment.variant, name)
-        data = segment.data
-        while True:
-            hashes = asyncio.create_task(asyncio.to_thread(_hashes, data))
-            await self._put(key, data)
-            sha256, piece_size, pieces = await hashes
-            if self._folder.is_unchanged(segment):
-                break
-            # it was still being written after all; nobody has seen the object yet
-            changed = await asyncio.to_thread(self._folder.read_again, segment)
-            if changed is None:
-                break
-            segment, data = changed, changed.data
-        sequence = self._timeline.sequence_of(segment.name.stream, segment.name.k)
+    async def _keep(self, segment: Spooled, found: FoundSegment) -> bool:
+        """Spool a segment; without a spool it can still go straight to the store."""
+        try:
+            await asyncio.to_thread(self._spool.write, segment, found.data, found.map_data)
+        except OSError as error:
+            self._problems.report(
+                "spool",
+                f"cannot write {self._spool.folder}: {error.strerror}: free space, or mend its"
+                " mode; what the store does not take at once is lost",
+                "failing",
+            )
+            return False
+        self._problems.clear("spool")
+        return True
+
+    async def _publish(self, segment: Spooled, data: bytes) -> None:
+        sequence = self._timeline.sequence_of(segment.stream, segment.k)
+        hashes = asyncio.create_task(asyncio.to_thread(_hashes, data))
+        if not await self._uploads.put(segment, data) and not await self._store_later(segment):
+            SEGMENTS_LOST.inc()
+            return
+        source = self._held[segment.variant, segment.segment]
+        if source is not None and (now := await asyncio.to_thread(newest, source)) is not source:
+            # it was still being written after all; nobody has seen anything of it yet
+            self._held[segment.variant, segment.segment] = replace(now, data=b"")
+            await self._keep(_spooled(now), now)
+            await self._publish(_spooled(now), now.data)
+            return
+        sha256, piece_size, pieces = await hashes
         if not self._timeline.is_due(segment.variant, sequence):
+            SEGMENTS_LATE.inc()
+            self._timeline.expired.append(Expired(key_of(segment.variant, segment.name), 0))
+            self._spool.remove(segment.variant, segment.name)
             return
         descriptor = Descriptor(
             variant=segment.variant,
             sequence=sequence,
-            name=name,
-            url=f"{self._media_url}/{key}",
+            name=segment.name,
+            url=f"{self._media_url}/{key_of(segment.variant, segment.name)}",
             size=len(data),
             duration=segment.duration,
             program_date_time=segment.program_date_time,
@@ -88,26 +170,36 @@ class Publisher:
             piece_size=piece_size,
             pieces=pieces,
         )
-        self._timeline.publish(descriptor)
-        self._save()
+        entry = Entry(
+            sequence=sequence,
+            duration=segment.duration,
+            descriptor=descriptor,
+            map_name=segment.map_name,
+        )
+        left = self._timeline.publish(entry, time.time(), self._named())
+        self.save()
+        for gone in left:
+            if gone.descriptor is not None:
+                self._spool.remove(gone.descriptor.variant, gone.descriptor.name)
+        SEGMENTS_PUBLISHED.inc()
+        LAST_SEGMENT_TIMESTAMP.set_to_current_time()
+        PUBLISH_DELAY_SECONDS.observe(max(0.0, time.time() - segment.written_at))
         self._on_published(descriptor)
 
-    async def _put(self, key: str, data: bytes) -> None:
-        def fault(message: str) -> None:
-            self._storing.add(key)
-            self._problems.report(
-                "store",
-                f"cannot store segments: {message}",
-                severity="failing",
-                now=datetime.now(UTC).isoformat(),
-            )
+    def _store_later(self, segment: Spooled) -> asyncio.Future[bool]:
+        """Put a segment into the backlog; once stored, its published entry says so."""
 
-        await self._store.put(key, data, fault)
-        self._storing.discard(key)
-        if not self._storing:
-            self._problems.clear("store")
+        def note(_: asyncio.Future[bool]) -> None:
+            sequence = self._timeline.sequence_of(segment.stream, segment.k)
+            self._timeline.confirm(segment.variant, sequence)
+            self.save()
 
-    def _save(self) -> None:
+        stored = self._uploads.queue(segment)
+        stored.add_done_callback(note)
+        return stored
+
+    def save(self) -> None:
+        """Put the timeline on disk; a disk that does not take it is a problem, not the end."""
         try:
             self._state.save(self._timeline)
         except OSError as error:
@@ -115,11 +207,28 @@ class Publisher:
                 "state",
                 f"cannot write the broadcaster's state: {error}; a restart would repeat"
                 " media sequence numbers: free space, or give us the folder back",
-                severity="failing",
-                now=datetime.now(UTC).isoformat(),
+                "failing",
             )
         else:
             self._problems.clear("state")
+
+
+def _spooled(found: FoundSegment) -> Spooled:
+    map_name: str | None = None
+    if found.map_data is not None:
+        # Owncast may use the name again for other bytes: a URL must not
+        digest = hashlib.sha256(found.map_data).hexdigest()[:8]
+        map_name = f"{found.name.stream}-{digest}-init.mp4"
+    return Spooled(
+        variant=found.variant,
+        stream=found.name.stream,
+        k=found.name.k,
+        name=found.path.name,
+        duration=found.duration,
+        program_date_time=found.program_date_time,
+        written_at=found.signature[2] / NS_PER_S,
+        map_name=map_name,
+    )
 
 
 def _hashes(data: bytes) -> tuple[str, int, tuple[str, ...]]:

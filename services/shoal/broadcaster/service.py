@@ -3,18 +3,24 @@
 import asyncio
 import logging
 import time
-from datetime import UTC, datetime
+from collections.abc import Collection
+from datetime import datetime
 
 from shoal.announcements import Stream
 from shoal.broadcaster.announcer import Announcer
 from shoal.broadcaster.app import SERVICE, create_app
 from shoal.broadcaster.folder import Folder
 from shoal.broadcaster.health import Health
-from shoal.broadcaster.hls import SegmentName
-from shoal.broadcaster.problems import Problems, Severity
+from shoal.broadcaster.janitor import Janitor
+from shoal.broadcaster.metrics import LIVE, SEGMENTS_LOST
+from shoal.broadcaster.mirror import Mirror, restore
+from shoal.broadcaster.problems import Problems
 from shoal.broadcaster.publisher import Publisher
+from shoal.broadcaster.spool import Spool
 from shoal.broadcaster.state import StateFile
 from shoal.broadcaster.store import Store
+from shoal.broadcaster.timeline import Timeline
+from shoal.broadcaster.uploads import Uploads
 from shoal.broadcaster.views import Views
 from shoal.segments import Descriptor
 from shoal.settings import BroadcasterSettings
@@ -29,52 +35,63 @@ FAULT_GRACE_S = 1.0
 LOST_SHOWN_S = 60.0
 SILENCE_TARGET_DURATIONS = 3
 SILENCE_AT_LEAST_S = 15.0
+LAST_MIRROR_S = 3.0
+"""how long a stop waits for the store to take the mirror"""
 
 
 class Broadcaster:
     """The parts, wired; each keeps its own state."""
 
-    def __init__(self, settings: BroadcasterSettings) -> None:
+    def __init__(
+        self, settings: BroadcasterSettings, state: StateFile, store: Store, timeline: Timeline
+    ) -> None:
         self.problems = Problems()
-        self._state = StateFile(settings.state_dir)
-        self.timeline = self._state.load()
-        self.folder = Folder(settings.hls_dir, self._wanted)
-        self.views = Views(self.timeline, lambda: self.folder.renditions)
+        self.timeline = timeline
+        self.folder = Folder(settings.hls_dir)
+        self.views = Views(timeline, lambda: self.folder.renditions)
         self.announcer = Announcer(
             settings.signaling_url,
             settings.broadcaster_token.get_secret_value(),
-            self.timeline,
-            lambda: Stream(self.timeline.stream, self.live),
+            timeline,
+            lambda: Stream(timeline.stream, self.live),
         )
-        self.store = Store(settings)
+        spool = Spool(settings.state_dir / "segments")
+        self.uploads = Uploads(store, spool, self._on_store)
         self.publisher = Publisher(
-            timeline=self.timeline,
-            state=self._state,
-            store=self.store,
-            folder=self.folder,
+            timeline=timeline,
+            state=state,
+            spool=spool,
+            uploads=self.uploads,
             problems=self.problems,
             media_url=settings.media_url,
+            named=self._named_by_owncast,
             on_published=self._on_published,
         )
+        self.janitor = Janitor(store, timeline, self.publisher.save)
+        self.mirror = Mirror(store, timeline)
         self.live = False
+        self._end_grace_s = settings.end_grace_s
+        self._offline_since_s = time.monotonic()
         self._published_at_s: float | None = None
         self._fault_since_s: float | None = None
+        self._listed_since_s: float | None = None
         self._lost = 0
         self._lost_at_s = 0.0
 
     async def run(self) -> None:
         """Watch, publish and announce until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self.announcer.run())
+            for part in (self.announcer, self.uploads, self.janitor, self.mirror):
+                tasks.create_task(part.run())
             tasks.create_task(self._check())
+            self.publisher.resume(tasks)
             while True:
-                for segment in self.folder.poll(time.monotonic()):
-                    self.publisher.offer(segment, tasks)
+                for segment in self.folder.poll(time.monotonic(), self.publisher.wanted):
+                    await self.publisher.offer(segment, tasks)
                 await asyncio.sleep(POLL_S)
 
     def health(self) -> Health:
         """Say how the broadcaster is, now."""
-        standing = self.problems.standing()
         age_s = self._segment_age_s()
         return Health(
             status=self.problems.status,
@@ -86,13 +103,13 @@ class Broadcaster:
             chunks=self.timeline.published,
             signaling="connected" if self.announcer.connected else "disconnected",
             last_segment_age_s=None if age_s is None else round(age_s, 3),
-            store="failing" if any(p.code == "store" for p in standing) else "ok",
+            store="ok" if self.uploads.healthy else "failing",
             standby="off",
-            problems=standing,
+            problems=self.problems.standing(),
         )
 
-    def _wanted(self, variant: int, name: SegmentName) -> bool:
-        return self.timeline.is_due(variant, self.timeline.sequence_of(name.stream, name.k))
+    def _named_by_owncast(self) -> Collection[int]:
+        return self.folder.renditions.keys()
 
     def _on_published(self, descriptor: Descriptor) -> None:
         self._published_at_s = time.monotonic()
@@ -108,14 +125,22 @@ class Broadcaster:
             descriptor.size / 1000,
         )
 
+    def _on_store(self, fault: str | None) -> None:
+        if fault is None:
+            self.problems.clear("store")
+        else:
+            self.problems.report("store", f"cannot store segments: {fault}", "failing")
+
     async def _check(self) -> None:
         while True:
             now_s = time.monotonic()
             self._check_folder(now_s)
+            self._check_silence(now_s)
             self._check_lost(now_s)
             self._check_live()
+            self._check_end(now_s)
             if self.announcer.fault:
-                self._report("signaling", self.announcer.fault, "degraded")
+                self.problems.report("signaling", self.announcer.fault, "degraded")
             else:
                 self.problems.clear("signaling")
             await asyncio.sleep(CHECK_S)
@@ -128,27 +153,65 @@ class Broadcaster:
         if self._fault_since_s is None:
             self._fault_since_s = now_s
         if now_s - self._fault_since_s >= FAULT_GRACE_S:
-            self._report("hls_folder", self.folder.fault, "failing")
+            self.problems.report("hls_folder", self.folder.fault, "failing")
+
+    def _check_silence(self, now_s: float) -> None:
+        """Owncast lists a live stream and nothing of it is published: never look healthy then."""
+        if not self.folder.live:
+            self._listed_since_s = None
+            self.problems.clear("no_segments")
+            return
+        if self._listed_since_s is None:
+            self._listed_since_s = now_s
+        since_s = max(self._listed_since_s, self._published_at_s or 0.0)
+        if now_s - since_s < self._silence_s:
+            self.problems.clear("no_segments")
+        elif self.uploads.healthy:  # else the store's problem says why
+            reason = self.folder.refused or "no new one is listed: has its encoder died?"
+            self.problems.report(
+                "no_segments",
+                f"Owncast's playlist names a live stream, but no segment was published for"
+                f" {now_s - since_s:.0f} s; {reason}",
+                "failing",
+            )
+
+    @property
+    def _silence_s(self) -> float:
+        return max(SILENCE_AT_LEAST_S, SILENCE_TARGET_DURATIONS * self.timeline.target_duration)
 
     def _check_lost(self, now_s: float) -> None:
-        lost = self.folder.lost + self.publisher.lost
-        if lost > self._lost:
-            self._lost, self._lost_at_s = lost, now_s
-            self._report("segments_lost", f"{lost} segments lost since the start", "degraded")
+        if self.folder.lost > self._lost:
+            SEGMENTS_LOST.inc(self.folder.lost - self._lost)
+            self._lost, self._lost_at_s = self.folder.lost, now_s
+            self.problems.report(
+                "segments_lost",
+                f"{self._lost} segments since the start were gone from Owncast's folder before"
+                " they could be read: is this host too slow?",
+                "degraded",
+            )
         elif now_s - self._lost_at_s > LOST_SHOWN_S:
             self.problems.clear("segments_lost")
 
     def _check_live(self) -> None:
         """Owncast says when a stream ends; when it died it says nothing, but segments stop."""
         age_s = self._segment_age_s()
-        silence_s = max(
-            SILENCE_AT_LEAST_S, SILENCE_TARGET_DURATIONS * self.timeline.target_duration
-        )
-        live = self.folder.live and age_s is not None and age_s < silence_s
+        live = self.folder.live and age_s is not None and age_s < self._silence_s
         if live != self.live:
             self.live = live
+            self._offline_since_s = time.monotonic()
+            LIVE.set(live)
             log.info("the station is %s", "live" if live else "offline")
             self.announcer.changed()
+
+    def _check_end(self, now_s: float) -> None:
+        """Close the playlists when nothing has come for the grace; never while something waits."""
+        if self.live or self.timeline.ended or not self.timeline.renditions:
+            return
+        if now_s - self._offline_since_s >= self._end_grace_s and self.publisher.idle:
+            self.timeline.end()
+            self.publisher.save()
+            self.views.changed()
+            log.info("the stream is over: EXT-X-ENDLIST")
 
     def _segment_age_s(self) -> float | None:
         if self._published_at_s is not None:
@@ -161,14 +224,13 @@ class Broadcaster:
         ]
         return max(0.0, time.time() - max(ends)) if ends else None
 
-    def _report(self, code: str, message: str, severity: Severity) -> None:
-        self.problems.report(code, message, severity=severity, now=datetime.now(UTC).isoformat())
-
 
 async def run(settings: BroadcasterSettings) -> None:
     """Run the broadcaster until SIGTERM or SIGINT."""
     stop = stop_event()
-    broadcaster = Broadcaster(settings)
+    state, store = StateFile(settings.state_dir), Store(settings)
+    timeline = state.load() or await restore(store)
+    broadcaster = Broadcaster(settings, state, store, timeline)
     runner = await start(
         create_app(broadcaster.views, broadcaster.health), SERVICE, settings.broadcaster_url
     )
@@ -182,5 +244,6 @@ async def run(settings: BroadcasterSettings) -> None:
         work.cancel()
         stopped.cancel()
         await asyncio.gather(work, stopped, return_exceptions=True)
-        broadcaster.store.close()
+        await asyncio.wait({asyncio.create_task(broadcaster.mirror.write())}, timeout=LAST_MIRROR_S)
+        store.close()
         await runner.cleanup()

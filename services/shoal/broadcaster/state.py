@@ -17,8 +17,8 @@ class StateFile:
     def __init__(self, directory: Path) -> None:
         self._path = directory / FILE_NAME
 
-    def load(self) -> Timeline:
-        """Read the timeline; a new one where there is none yet.
+    def load(self) -> Timeline | None:
+        """Read the timeline; None where there is none yet.
 
         Raises OperatorError when the folder cannot be used or the file is damaged: to begin anew
         would take media sequence numbers back under the viewers.
@@ -27,7 +27,7 @@ class StateFile:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             return msgspec.json.decode(self._path.read_bytes(), type=Timeline)
         except FileNotFoundError:
-            return Timeline()
+            return None
         except OSError as error:
             raise OperatorError(
                 f"cannot use the state folder {self._path.parent}: {error.strerror};"

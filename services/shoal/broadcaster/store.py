@@ -1,48 +1,50 @@
-"""The object store (Cloudflare R2, or any S3): puts segments, says when it cannot."""
+"""The object store (Cloudflare R2, or any S3): one attempt a call, bounded in time."""
 
 import asyncio
-import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from shoal.broadcaster.containers import content_type
 from shoal.settings import BroadcasterSettings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 CACHE_CONTROL = "public, max-age=31536000, immutable"
-CONTENT_TYPE = "video/mp2t"
-CONNECT_TIMEOUT_S = 3
-READ_TIMEOUT_S = 10
-PARALLEL_UPLOADS = 8
-RETRY_FIRST_S = 0.5
-RETRY_MOST_S = 10.0
+CONNECT_TIMEOUT_S = 2
+READ_TIMEOUT_S = 4
+ATTEMPTS = 2
+"""botocore's own, with its backoff and jitter: they hide a single lost connection"""
+PARALLEL_REQUESTS = 8
+MAX_DELETED_AT_ONCE = 1000
+"""S3's DeleteObjects takes no more"""
 
 _ADVICE = {
     "NoSuchBucket": "create the bucket, or mend SHOAL_BUCKET",
     "InvalidAccessKeyId": "the store does not know the access key: mend r2_access_key_id",
     "SignatureDoesNotMatch": "the secret key is wrong: mend r2_secret_access_key",
-    "AccessDenied": "the key may not write to this bucket: give it object read and write",
+    "AccessDenied": "the key may not do this in the bucket: give it object read and write",
 }
 
+T = TypeVar("T")
 
-def object_key(variant: int, name: str) -> str:
-    """Return the key of a segment: `live/<variant>/<Owncast's file name>`."""
-    return f"live/{variant}/{name}"
+
+class StoreError(Exception):
+    """The store did not do it; the message says where, what it answered and what to do."""
 
 
 class Store:
-    """Puts objects, again and again until the store takes them."""
+    """A bucket."""
 
     def __init__(self, settings: BroadcasterSettings) -> None:
         self._bucket = settings.bucket
         self._where = f"{settings.s3_endpoint}/{settings.bucket}"
-        self._threads = ThreadPoolExecutor(PARALLEL_UPLOADS, thread_name_prefix="store")
+        self._threads = ThreadPoolExecutor(PARALLEL_REQUESTS, thread_name_prefix="store")
         client: S3Client = boto3.client(  # pyright: ignore[reportUnknownMemberType]
             "s3",
             endpoint_url=settings.s3_endpoint,
@@ -52,8 +54,8 @@ class Store:
             config=Config(
                 connect_timeout=CONNECT_TIMEOUT_S,
                 read_timeout=READ_TIMEOUT_S,
-                max_pool_connections=PARALLEL_UPLOADS,
-                retries={"mode": "standard", "total_max_attempts": 2},
+                max_pool_connections=PARALLEL_REQUESTS,
+                retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
                 request_checksum_calculation="when_required",
                 response_checksum_validation="when_required",
                 s3={"addressing_style": "path"},
@@ -61,31 +63,62 @@ class Store:
         )
         self._client = client
 
-    async def put(self, key: str, data: bytes, on_fault: Callable[[str], None]) -> None:
-        """Store an object; every failure is told to `on_fault` and tried again, without end."""
-        delay_s = RETRY_FIRST_S
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                await loop.run_in_executor(self._threads, self._put, key, data)
-            except (BotoCoreError, ClientError) as error:
-                on_fault(f"{self._where}: {_explain(error)}")
-            else:
-                return
-            await asyncio.sleep(delay_s * random.uniform(0.5, 1))
-            delay_s = min(RETRY_MOST_S, delay_s * 2)
-
-    def _put(self, key: str, data: bytes) -> None:
-        self._client.put_object(
-            Bucket=self._bucket,
-            Key=key,
-            Body=data,
-            ContentType=CONTENT_TYPE,
-            CacheControl=CACHE_CONTROL,
+    async def put_segment(self, key: str, data: bytes) -> None:
+        """Store a segment or an initialization section, for ever cacheable. Raises StoreError."""
+        await self._call(
+            lambda: self._client.put_object(
+                Bucket=self._bucket,
+                Key=key,
+                Body=data,
+                ContentType=content_type(key),
+                CacheControl=CACHE_CONTROL,
+            )
         )
 
+    async def put_note(self, key: str, data: bytes) -> None:
+        """Store a small JSON object that changes. Raises StoreError."""
+        await self._call(
+            lambda: self._client.put_object(
+                Bucket=self._bucket,
+                Key=key,
+                Body=data,
+                ContentType="application/json",
+                CacheControl="no-store",
+            )
+        )
+
+    async def get_note(self, key: str) -> bytes | None:
+        """Return an object's bytes, None where there is none. Raises StoreError."""
+
+        def read() -> bytes | None:
+            try:
+                return self._client.get_object(Bucket=self._bucket, Key=key)["Body"].read()
+            except self._client.exceptions.NoSuchKey:
+                return None
+
+        return await self._call(read)
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        """Delete objects, at most a thousand a call; absent ones are no error. Raises StoreError.
+
+        Deletion is free of charge at R2.
+        """
+        objects = [{"Key": key} for key in keys[:MAX_DELETED_AT_ONCE]]
+        await self._call(
+            lambda: self._client.delete_objects(
+                Bucket=self._bucket,
+                Delete={"Objects": objects, "Quiet": True},  # pyright: ignore[reportArgumentType]
+            )
+        )
+
+    async def _call(self, work: Callable[[], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        except (BotoCoreError, ClientError) as error:
+            raise StoreError(f"{self._where}: {_explain(error)}") from error
+
     def close(self) -> None:
-        """Give up uploads that wait for a thread; those under way end by their timeouts."""
+        """Give up requests that wait for a thread; those under way end by their timeouts."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._client.close()
 
@@ -94,5 +127,4 @@ def _explain(error: BotoCoreError | ClientError) -> str:
     if not isinstance(error, ClientError):
         return str(error)
     code = error.response.get("Error", {}).get("Code", "")
-    advice = _ADVICE.get(code, "see the store's own status")
-    return f"{error}: {advice}"
+    return f"{error}: {_ADVICE.get(code, 'see the status of the store')}"

@@ -2,19 +2,21 @@
 
 import gzip
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
+import brotli
 import msgspec
 
 from shoal.broadcaster.hls import Rendition as OwncastRendition
 from shoal.broadcaster.playlist import media_playlist, multivariant_playlist
-from shoal.broadcaster.timeline import Timeline
+from shoal.broadcaster.timeline import LATE_SEGMENTS, Timeline
 from shoal.segments import Descriptor, SegmentList, VariantSegments
 
 PLAYLIST_TYPE = "application/vnd.apple.mpegurl"
 JSON_TYPE = "application/json"
 GZIP_LEVEL = 6
+BROTLI_QUALITY = 5
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,8 @@ class Body:
 
     content_type: str
     plain: bytes
-    gzipped: bytes
+    encoded: Mapping[str, bytes]
+    """by content coding, the one to prefer first"""
     etag: str
 
 
@@ -43,10 +46,15 @@ class Views:
         self._bodies.clear()
         self._urls = None
 
+    @property
+    def variants(self) -> Collection[int]:
+        """The renditions that are published."""
+        return self._timeline.renditions.keys()
+
     def playlist(self) -> Body | None:
         """The station's playlist; None before the first segment."""
         renditions = self._timeline.renditions
-        if not renditions:
+        if not renditions or self._begins():
             return None
         if max(len(renditions), len(self._owncast())) == 1:
             return self.variant_playlist(next(iter(renditions)))
@@ -69,6 +77,10 @@ class Views:
 
     def segments(self, variant: int | None = None, after: int = -1) -> Body:
         """The descriptors of all renditions or of one, those above `after`."""
+        if after >= 0:
+            # what is asked for decides what is kept: no more answers than a window has segments
+            oldest, newest = self._bounds(variant)
+            after = min(max(after, oldest - 1), newest)
         return self._body(
             f"segments {variant} {after}",
             JSON_TYPE,
@@ -83,6 +95,22 @@ class Views:
                 )
             ),
         )
+
+    def _bounds(self, variant: int | None) -> tuple[int, int]:
+        """The oldest and the newest media sequence of one rendition, or of all."""
+        numbers = [
+            sequence
+            for number, rendition in self._timeline.renditions.items()
+            if variant in (None, number) and rendition.entries
+            for sequence in (rendition.entries[0].sequence, rendition.entries[-1].sequence)
+        ]
+        return min(numbers, default=0), max(numbers, default=0)
+
+    def _begins(self) -> bool:
+        """Whether renditions that Owncast names are still to come: players read the list once."""
+        renditions = self._timeline.renditions
+        longest = max(len(rendition.entries) for rendition in renditions.values())
+        return longest <= LATE_SEGMENTS and bool(self._owncast().keys() - renditions.keys())
 
     def segment_url(self, variant: int | None, name: str) -> str | None:
         """Where a published segment is; without a variant only when there is one rendition."""
@@ -108,7 +136,10 @@ class Views:
             body = self._bodies[key] = Body(
                 content_type,
                 plain,
-                gzip.compress(plain, GZIP_LEVEL, mtime=0),
+                {
+                    "br": brotli.compress(plain, quality=BROTLI_QUALITY),
+                    "gzip": gzip.compress(plain, GZIP_LEVEL, mtime=0),
+                },
                 hashlib.sha256(plain).hexdigest()[:32],
             )
         return body

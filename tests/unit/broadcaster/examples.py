@@ -1,7 +1,18 @@
 """Descriptors for tests."""
 
-from shoal.broadcaster.timeline import Timeline
+from shoal.broadcaster.timeline import Entry, Timeline
 from shoal.segments import Descriptor
+
+NOW = 1_790_000_000.0
+"""Unix time, seconds"""
+
+
+def entry(
+    timeline: Timeline, sequence: int, *, stream: str = "a", k: int = 0, variant: int = 0
+) -> Entry:
+    """A segment as it is published."""
+    published = descriptor(timeline, sequence, stream=stream, k=k, variant=variant)
+    return Entry(sequence=sequence, duration=published.duration, descriptor=published)
 
 
 def descriptor(

@@ -3,7 +3,7 @@ import m3u8
 from shoal.broadcaster.hls import Rendition as OwncastRendition
 from shoal.broadcaster.playlist import media_playlist, multivariant_playlist
 from shoal.broadcaster.timeline import Timeline
-from tests.unit.broadcaster.examples import descriptor
+from tests.unit.broadcaster.examples import NOW, entry
 
 
 def station(*segments: tuple[str, int], variants: int = 1) -> Timeline:
@@ -11,7 +11,7 @@ def station(*segments: tuple[str, int], variants: int = 1) -> Timeline:
     for stream, k in segments:
         for variant in range(variants):
             sequence = timeline.sequence_of(stream, k)
-            timeline.publish(descriptor(timeline, sequence, stream=stream, k=k, variant=variant))
+            timeline.publish(entry(timeline, sequence, stream=stream, k=k, variant=variant), NOW)
     return timeline
 
 

@@ -4,12 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shoal.broadcaster.timeline import WINDOW_SEGMENTS, Timeline
-from tests.unit.broadcaster.examples import descriptor
+from tests.unit.broadcaster.examples import NOW, entry
 
 
 def publish(timeline: Timeline, stream: str, k: int, variant: int = 0) -> int:
     sequence = timeline.sequence_of(stream, k)
-    timeline.publish(descriptor(timeline, sequence, stream=stream, k=k, variant=variant))
+    timeline.publish(entry(timeline, sequence, stream=stream, k=k, variant=variant), NOW)
     return sequence
 
 
@@ -46,7 +46,7 @@ def test_what_is_published_cannot_be_published_again() -> None:
     timeline = Timeline()
     sequence = publish(timeline, "a", 5)
     with pytest.raises(ValueError, match="past"):
-        timeline.publish(descriptor(timeline, sequence))
+        timeline.publish(entry(timeline, sequence), NOW)
 
 
 def test_a_late_rendition_has_the_same_discontinuities_as_the_others() -> None:
@@ -66,9 +66,9 @@ def discontinuity_numbers(timeline: Timeline) -> dict[int, int]:
     rendition = timeline.renditions[0]
     number = timeline.discontinuity_sequence(rendition)
     numbers: dict[int, int] = {}
-    for entry in rendition.entries:
-        number += timeline.is_discontinuity(entry.sequence)
-        numbers[entry.sequence] = number
+    for place in rendition.entries:
+        number += timeline.is_discontinuity(place.sequence)
+        numbers[place.sequence] = number
     return numbers
 
 
@@ -100,9 +100,9 @@ def test_whatever_the_order_each_window_is_whole_and_bounded(
         sequence = timeline.sequence_of(stream, k)
         if not timeline.is_due(variant, sequence):
             continue
-        timeline.publish(descriptor(timeline, sequence, stream=stream, k=k, variant=variant))
+        timeline.publish(entry(timeline, sequence, stream=stream, k=k, variant=variant), NOW)
         for number, rendition in timeline.renditions.items():
-            numbers = [entry.sequence for entry in rendition.entries]
+            numbers = [place.sequence for place in rendition.entries]
             assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
             assert len(numbers) <= WINDOW_SEGMENTS
             assert numbers[-1] >= newest.get(number, 0)
@@ -116,3 +116,53 @@ def test_the_timeline_survives_its_file_format() -> None:
     again = msgspec.json.decode(msgspec.json.encode(timeline), type=Timeline)
     assert again == timeline
     assert publish(again, "a", 70) == 70
+
+
+def test_a_rendition_that_stops_gets_gaps_and_is_dropped_after_a_window() -> None:
+    timeline = Timeline()
+    publish(timeline, "a", 0, variant=0)
+    publish(timeline, "a", 0, variant=1)
+    for k in range(1, 10):
+        publish(timeline, "a", k, variant=0)
+    stopped = timeline.renditions[1].entries
+    assert [e.sequence for e in stopped] == list(range(6))
+    assert [e.descriptor is None for e in stopped] == [False] + [True] * 5
+    for k in range(10, WINDOW_SEGMENTS + 5):
+        publish(timeline, "a", k, variant=0)
+    assert list(timeline.renditions) == [0]
+
+
+def test_after_the_end_a_new_stream_begins_new_playlists_and_higher_numbers() -> None:
+    timeline = Timeline()
+    for k in range(3):
+        publish(timeline, "a", k)
+    timeline.end()
+    assert publish(timeline, "b", 0) == 3
+    assert not timeline.ended
+    assert [e.sequence for e in timeline.renditions[0].entries] == [3]
+    assert timeline.is_discontinuity(3)
+    assert timeline.discontinuity_sequence(timeline.renditions[0]) == 0
+    assert [expired.key for expired in timeline.expired] == [
+        f"live/0/stream-a-{k}.ts" for k in range(3)
+    ]
+
+
+def test_objects_outlive_the_window_by_a_playlist_and_a_minute() -> None:
+    timeline = Timeline()
+    for k in range(WINDOW_SEGMENTS + 2):
+        publish(timeline, "a", k)
+    gone = ["live/0/stream-a-0.ts", "live/0/stream-a-1.ts"]
+    assert timeline.due_for_deletion(NOW + 60 * 4 + 59) == []
+    assert timeline.due_for_deletion(NOW + 60 * 4 + 60) == gone
+    timeline.deleted(gone[:1])
+    assert timeline.due_for_deletion(NOW + 1000) == gone[1:]
+
+
+def test_an_entry_published_without_the_store_is_confirmed_later() -> None:
+    timeline = Timeline()
+    sequence = timeline.sequence_of("a", 0)
+    place = entry(timeline, sequence)
+    timeline.publish(msgspec.structs.replace(place, stored=False), NOW)
+    assert not timeline.renditions[0].entries[0].stored
+    timeline.confirm(0, sequence)
+    assert timeline.renditions[0].entries == [place]

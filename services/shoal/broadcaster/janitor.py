@@ -1,0 +1,40 @@
+"""Deletes objects from the store when no player can ask for them any more."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from shoal.broadcaster.metrics import OBJECTS_DELETED, STORE_ERRORS
+from shoal.broadcaster.store import MAX_DELETED_AT_ONCE, Store, StoreError
+from shoal.broadcaster.timeline import Timeline
+
+INTERVAL_S = 10.0
+
+
+class Janitor:
+    """Works through the timeline's list of expired objects; it never lists the bucket."""
+
+    def __init__(self, store: Store, timeline: Timeline, save: Callable[[], None]) -> None:
+        self._store = store
+        self._timeline = timeline
+        self._save = save
+
+    async def run(self) -> None:
+        """Delete what is due, every ten seconds, until cancelled."""
+        while True:
+            await self.clean()
+            await asyncio.sleep(INTERVAL_S)
+
+    async def clean(self) -> None:
+        """Delete what is due now; what the store refuses stays due."""
+        due = self._timeline.due_for_deletion(time.time())[:MAX_DELETED_AT_ONCE]
+        if not due:
+            return
+        try:
+            await self._store.delete(due)
+        except StoreError:
+            STORE_ERRORS.inc()
+            return
+        OBJECTS_DELETED.inc(len(due))
+        self._timeline.deleted(due)
+        self._save()

@@ -1,0 +1,29 @@
+"""The broadcaster's counters, by Prometheus' conventions."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+SEGMENTS_SEEN = Counter("shoal_segments_seen", "Complete segments found in Owncast's folder")
+SEGMENTS_PUBLISHED = Counter("shoal_segments_published", "Segments named in a playlist")
+SEGMENTS_LATE = Counter(
+    "shoal_segments_late", "Segments found after a gap had been published in their place"
+)
+SEGMENTS_LOST = Counter(
+    "shoal_segments_lost", "Segments that were gone before they could be read or stored"
+)
+SEGMENTS_DEGRADED = Counter(
+    "shoal_segments_degraded", "Segments published from the seeder while the store failed"
+)
+STORE_ERRORS = Counter("shoal_store_errors", "Requests that the object store failed")
+STORE_UPLOAD_SECONDS = Histogram(
+    "shoal_store_upload_seconds", "Time that the store took for a segment"
+)
+PUBLISH_DELAY_SECONDS = Histogram(
+    "shoal_publish_delay_seconds", "From a segment's last byte on disk to its name in the playlist"
+)
+OBJECTS_DELETED = Counter("shoal_objects_deleted", "Objects deleted after their time in the store")
+SPOOL_SEGMENTS = Gauge("shoal_spool_segments", "Segments that wait for the store")
+LAST_SEGMENT_TIMESTAMP = Gauge(
+    "shoal_last_segment_timestamp_seconds", "When the newest segment was published, Unix time"
+)
+LIVE = Gauge("shoal_live", "1 while Owncast writes a stream")
+PROBLEM = Gauge("shoal_problem", "1 while the problem stands", ["code"])
