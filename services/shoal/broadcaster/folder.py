@@ -25,6 +25,8 @@ from shoal.broadcaster.hls import (
 )
 
 PLAYLIST_NAME = "stream.m3u8"
+MAX_TAKEN = 256
+"""more names than any of Owncast's playlists has"""
 MISSING_GRACE_S = 2.0
 """a listed file that is not there after this long will not come"""
 
@@ -58,18 +60,19 @@ class _Variant:
         default_factory=list[tuple[ListedSegment, SegmentName]]
     )
     """live segments that the playlist names and that are not taken yet"""
-    taken: set[str] = field(default_factory=set[str])
-    """listed file names that need no further look"""
+    taken: dict[str, None] = field(default_factory=dict[str, None])
+    """file names that need no further look, oldest first"""
     growing: dict[str, Signature] = field(default_factory=dict[str, Signature])
     """what unfinished files looked like at the last poll"""
     missing_since: dict[str, float] = field(default_factory=dict[str, float])
 
     def read(self, playlist: MediaPlaylist, signature: Signature) -> int:
         """Take a new playlist; return how many segments left the old one before they were read."""
-        before = {segment.name for segment, _ in self.waiting}
+        before = self.waiting
         self.playlist, self.signature = playlist, signature
         listed = {segment.name for segment in playlist.segments}
-        self.taken &= listed
+        # a playlist that is cut between two lines looks whole: what was taken stays taken
+        self.taken = dict.fromkeys([*self.taken][-MAX_TAKEN:])
         for state in (self.growing, self.missing_since):
             for name in state.keys() - listed:
                 del state[name]
@@ -78,11 +81,12 @@ class _Variant:
             for segment in playlist.segments
             if segment.name not in self.taken and (name := parse_segment_name(segment.name))
         ]
-        return len(before - listed)
+        live = [name for name in map(parse_segment_name, listed) if name is not None]
+        return sum(name.precedes(live) for _, name in before)
 
     def take(self, listed: ListedSegment) -> None:
         """Look at a segment no more."""
-        self.taken.add(listed.name)
+        self.taken[listed.name] = None
         self.waiting = [item for item in self.waiting if item[0] is not listed]
 
 

@@ -1,6 +1,7 @@
 """Reads what Owncast writes: file names, media playlists, the master playlist. No I/O."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 SEGMENT_NAME = re.compile(r"stream-(?P<stream>[A-Za-z0-9_-]+)-(?P<k>\d+)\.(?:ts|m4s)")
@@ -19,6 +20,11 @@ class SegmentName:
 
     stream: str
     k: int
+
+    def precedes(self, listed: Sequence["SegmentName"]) -> bool:
+        """Say whether a playlist of these segments has gone on beyond this one."""
+        same = [other.k for other in listed if other.stream == self.stream]
+        return self.k < min(same) if same else bool(listed)
 
 
 @dataclass(frozen=True)

@@ -173,3 +173,25 @@ def test_a_playlist_cut_anywhere_only_delays(
     playlist.write_text(whole)
     found += polls(folder)
     assert sorted(found) == names
+
+
+def test_what_leaves_the_playlist_unread_is_lost_but_a_cut_playlist_loses_nothing(
+    tmp_path: Path,
+) -> None:
+    owncast, folder = Owncast(tmp_path), Folder(tmp_path)
+    names = [f"stream-a-{k}.ts" for k in range(4)]
+    for name in names:
+        owncast.segment(name, b"\x47cut")
+    owncast.playlist(*names[:3])
+    polls(folder)
+    owncast.playlist(*names[:1])  # cut, between two lines
+    polls(folder)
+    owncast.playlist(*names[:3])
+    polls(folder)
+    assert folder.lost == 0
+    owncast.playlist(*names[2:])
+    polls(folder)
+    assert folder.lost == 2
+    owncast.playlist("stream-b-0.ts")
+    polls(folder)
+    assert folder.lost == 4
