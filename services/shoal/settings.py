@@ -6,8 +6,9 @@ an environment variable: an environment is inherited and printed too easily.
 """
 
 import os
+import re
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
@@ -32,6 +33,25 @@ def _http_url(value: str) -> str:
 
 
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+
+
+def _websocket_url(value: str) -> str:
+    url = URL(value)
+    if url.scheme not in ("ws", "wss") or not url.host:
+        raise ValueError("must be a ws:// or wss:// URL")
+    return value
+
+
+WebSocketUrl = Annotated[str, AfterValidator(_websocket_url)]
+
+
+def _address(value: str) -> str:
+    if not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):[1-9]\d{0,4}", value):
+        raise ValueError("must be host:port")
+    return value
+
+
+Address = Annotated[str, AfterValidator(_address)]
 
 
 class _SecretFiles(PydanticBaseSettingsSource):
@@ -127,6 +147,25 @@ class BroadcasterSettings(StationSettings):
     r2_access_key_id: SecretStr = Field(description="S3 access key id")
     r2_secret_access_key: SecretStr = Field(description="S3 secret access key")
     broadcaster_token: SecretStr = Field(description="proves to signaling who is the broadcaster")
+    standby: Literal["standby", "assist", "off"] = Field(
+        default="standby",
+        description="viewers use the torrent seeder while the store fails, or first, or never",
+    )
+    tracker_url: WebSocketUrl | None = Field(
+        default=None,
+        description="public URL of the tracker, named in magnets; unset: signaling's own /ws",
+    )
+    torrent_upload_mbps: float = Field(
+        default=20.0, gt=0, description="upload budget of the torrent seeder, Mbit/s"
+    )
+    torrent_stun_server: Address | Literal[""] = Field(
+        default="stun.cloudflare.com:3478",
+        description="STUN server of the torrent seeder, host:port; empty: none, for no NAT",
+    )
+    torrent_address: Address | None = Field(
+        default=None,
+        description="public host:port of the torrent seeder for TCP and uTP; unset: WebRTC only",
+    )
 
 
 class SignalingSettings(StationSettings):

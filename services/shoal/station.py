@@ -51,10 +51,14 @@ class SignalingStats(msgspec.Struct, frozen=True, kw_only=True):
     """rooms with at least one member"""
     peers: int
     """members whose last report said that at least one link is open"""
+    not_sharing: int
+    """members that cannot share, or may not"""
     bytes: BytesBySource
     """everything that viewers received"""
     startup: BytesBySource
     """the part of `bytes` from segments announced before their viewer was ready"""
+    recent: BytesBySource
+    """`bytes` without `startup`, of the last minutes with somebody to share with"""
     uploaded: int
     """bytes that viewers sent to each other"""
     share: float | None
@@ -84,19 +88,36 @@ class Ec2Video(msgspec.Struct, frozen=True):
     """by the gateway in front of them; null where there is none, or it cannot be asked"""
 
 
+class CountingSince(msgspec.Struct, frozen=True):
+    """When each counter began, ISO 8601, UTC: its process' start; null where that is not known."""
+
+    viewers: str | None
+    """what viewers report: since signaling started"""
+    services: str | None
+    """video by the services: since the last of them started"""
+    gateway: str | None
+    store: str | None
+
+
 class OperatorStation(msgspec.Struct, frozen=True, kw_only=True):
     """Body of `/api/station` for the operator. Signaling's figures are as in SignalingStats."""
 
     live: bool | None
     viewers: int | None
+    peers: int | None
+    not_sharing: int | None
     share: float | None
     bytes: BytesBySource | None
     startup: BytesBySource | None
+    recent: BytesBySource | None
     uploaded: int | None
     stalls: int | None
     latency_s: float | None
     chunks: int | None
     rooms: int | None
     ec2_video: Ec2Video
+    store_sent: int | None
+    """bytes of objects that the store itself counted; null where it has no counter"""
+    since: CountingSince
     services: dict[str, msgspec.Raw]
     """each service's `/health`, or `{"status": "unreachable"}`"""

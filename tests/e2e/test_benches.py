@@ -8,17 +8,29 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
+NUMBERS = (
+    *("first_segment_s", "share", "limit", "copies", "behind_live_s", "stalls"),
+    *("first_picture_ms", "completion_ms", "publish_delay_ms_p50", "publish_delay_ms_worst"),
+    *("origin_bytes", "minutes"),
+)
+SERVICES = {"broadcaster", "signaling", "site", "store", "encoder"}
+
 
 def test_the_station_bench_writes_its_figures(tmp_path: Path) -> None:
     subprocess.run(
-        [sys.executable, "-m", "tests.bench.station", "--minutes", "0.3"],
+        [sys.executable, "-m", "tests.bench.station", "--minutes", "0.3", "--bitrate", "300"],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         check=True,
         timeout=170,
     )
     written = json.loads((tmp_path / ".bench" / "station.json").read_text())
+    assert set(written) == {"name", "at", "machine", "load", "figures"}
     assert written["name"] == "station"
-    assert written["figures"]["origin_bytes"] == 0
-    assert written["figures"]["share"] > 0.5
-    assert 0 < written["figures"]["publish_delay_ms_p50"] < 2000
+    figures = written["figures"]
+    assert set(figures) == {*NUMBERS, "memory_mb", "cpu_pct"}
+    for name in NUMBERS:
+        assert isinstance(figures[name], int | float), name
+    for name in ("memory_mb", "cpu_pct"):
+        assert set(figures[name]) == SERVICES
+    assert figures["origin_bytes"] == 0

@@ -16,7 +16,15 @@ from pathlib import Path
 import m3u8
 import pytest
 
-from tests.support.station import FFMPEG, children_of, fetch, free_port, is_running, wait_for
+from tests.support.station import (
+    FFMPEG,
+    fetch,
+    free_port,
+    marked,
+    new_mark,
+    none_left,
+    wait_for,
+)
 
 
 @dataclass
@@ -26,6 +34,7 @@ class Owncast:
     http: str
     rtmp_port: int
     log: Path
+    environment: dict[str, str]
 
     def status(self) -> dict[str, object]:
         return json.loads(fetch(f"{self.http}/api/status"))
@@ -68,17 +77,18 @@ def owncast(directory: Path, *options: str) -> Iterator[Owncast]:
     command = [sys.executable, "-m", "shoal.local.owncast", "--directory", str(directory), *ports]
     directory.mkdir(exist_ok=True)
     log = directory / "log"
+    environment = new_mark()
     with log.open("wb") as output:
-        process = subprocess.Popen([*command, *options], stderr=output)
-    running = Owncast(process, directory / "data/hls", f"http://127.0.0.1:{http}", rtmp, log)
-    family: list[int] = []
+        process = subprocess.Popen([*command, *options], stderr=output, env=environment)
+    url = f"http://127.0.0.1:{http}"
     try:
-        yield running
+        yield Owncast(process, directory / "data/hls", url, rtmp, log, environment)
     finally:
-        family = children_of(process.pid)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0, log.read_text()
-    assert not [pid for pid in family if is_running(pid)]
+        try:
+            assert process.wait(10) == 0, log.read_text()
+        finally:
+            none_left(environment)
 
 
 def mode(path: Path) -> int:
@@ -138,7 +148,7 @@ def test_a_push_takes_over_from_the_test_picture_which_resumes(tmp_path: Path) -
             wait_for("the push", lambda: running.stream_ids() - picture)
             pushed = running.stream_ids()
             assert len(pushed) == 1
-            assert len(children_of(running.process.pid)) == 1
+            assert len(marked(running.environment)) == 2  # itself, and one ffmpeg
         wait_for("the picture again", lambda: running.stream_ids() - picture - pushed)
 
         playlist = fetch(f"{running.http}/hls/0/stream.m3u8").decode()

@@ -7,14 +7,29 @@ import socket
 import subprocess
 from pathlib import Path
 
-from tests.support.station import SHOAL, children_of, free_port, is_running, wait_for
+import pytest
+
+from shoal.errors import OperatorError
+from shoal.local import up as local_up
+from shoal.local.options import Options
+from tests.support.station import (
+    ANY_PORTS,
+    FFMPEG,
+    MARK,
+    SHOAL,
+    fetch,
+    marked,
+    new_mark,
+    none_left,
+    wait_for,
+)
 
 
-def up(data: Path, *options: str) -> subprocess.Popen[str]:
-    ports = ["--port", str(free_port()), "--rtmp-port", str(free_port())]
-    command = [*SHOAL, "up", *ports, "--data", str(data), *options]
+def up(data: Path, *options: str, env: dict[str, str] | None = None) -> subprocess.Popen[str]:
+    command = [*SHOAL, "up", *ANY_PORTS, "--data", str(data), *options]
+    pipe, out = subprocess.PIPE, subprocess.STDOUT
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        command, stdout=pipe, stderr=out, text=True, start_new_session=True, env=env
     )
 
 
@@ -33,8 +48,8 @@ def test_a_busy_port_is_named_with_its_owner_and_nothing_is_made(tmp_path: Path)
 
 def test_a_killed_service_comes_back_and_a_killed_up_leaves_nothing(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    process = up(data, "--segment-seconds", "1", "--bitrate", "300")
-    family: list[int] = []
+    environment = new_mark()
+    process = up(data, "--segment-seconds", "1", "--bitrate", "300", env=environment)
     try:
         local = data / "local.json"
         wait_for("the station", local.exists, 60)
@@ -44,6 +59,8 @@ def test_a_killed_service_comes_back_and_a_killed_up_leaves_nothing(tmp_path: Pa
             *("playlist", "watch", "hls_dir", "pids", "metrics", "store_metrics"),
         }
         assert Path(described["hls_dir"]).is_dir()
+        assert json.loads(fetch(f"{described['broadcaster']}/health"))["chunks"] >= 1
+        assert b".ts" in fetch(described["playlist"])
         pids = described["pids"]
         assert set(pids) == {"broadcaster", "signaling", "site", "store", "encoder"}
 
@@ -61,8 +78,7 @@ def test_a_killed_service_comes_back_and_a_killed_up_leaves_nothing(tmp_path: Pa
             ),
         )
         assert encoder
-        family = children_of(process.pid)
-        assert len(family) >= 5
+        assert len(marked(environment)) >= 6
     finally:
         process.kill()
         process.wait()
@@ -72,16 +88,38 @@ def test_a_killed_service_comes_back_and_a_killed_up_leaves_nothing(tmp_path: Pa
         for port in json.loads((data / "ports.json").read_text()).values():
             for path in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # the next run would
                 path.unlink()
-    wait_for("all have ended", lambda: not [pid for pid in family if is_running(pid)])
+    none_left(environment)
     assert "encoder ended (killed by SIGKILL), restarting in 2 s" in printed
 
 
 def test_ctrl_c_during_the_start_stops_everything(tmp_path: Path) -> None:
-    process = up(tmp_path / "data")
-    wait_for("children", lambda: len(children_of(process.pid)) >= 5)
-    family = children_of(process.pid)
+    environment = new_mark()
+    process = up(tmp_path / "data", env=environment)
+    wait_for("children", lambda: len(marked(environment)) >= 6)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=15)
     assert process.returncode == 0, output
-    assert not [pid for pid in family if is_running(pid)]
+    none_left(environment)
+    assert not (tmp_path / "data/local.json").exists()
+
+
+async def test_without_a_picture_it_is_not_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "ffmpeg"
+    broken.write_text(
+        "#!/bin/sh\n"
+        'case "$*" in *hls_time*) echo "Unknown encoder libx264" >&2; exit 1;; esac\n'
+        f'exec "{FFMPEG}" "$@"\n'
+    )
+    broken.chmod(0o755)
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(broken))
+    monkeypatch.setattr(local_up, "PICTURE_TIMEOUT_S", 3.0)
+    environment = new_mark()
+    monkeypatch.setenv(MARK, environment[MARK])
+    options = Options("test", 0, 0, 1, 1, 300, tmp_path / "data", reset=False)
+    with pytest.raises(OperatorError, match=r"no picture: .*Unknown encoder libx264") as error:
+        await local_up.run(options)
+    assert "\n" not in str(error.value)
+    none_left(environment)
     assert not (tmp_path / "data/local.json").exists()

@@ -41,9 +41,14 @@ class Site:
         async def health(_request: web.Request) -> web.Response:
             return web.json_response({"status": "failing", "problems": []}, status=503)
 
+        async def store(_request: web.Request) -> web.Response:
+            sent = 'SeaweedFS_s3_bucket_traffic_sent_bytes_total{bucket="shoal"} 1234'
+            return web.Response(text=f"{sent}\nprocess_start_time_seconds 1.9e+09\n")
+
         broadcaster = application("broadcaster")
         broadcaster.router.add_get("/health", health)
         broadcaster.router.add_get("/metrics", metrics)
+        broadcaster.router.add_get("/store", store)
         self.runners.append(await start(broadcaster, "broadcaster", self.broadcaster_url))
         settings = SignalingSettings(
             signaling_url=self.signaling_url, broadcaster_token=SecretStr(TOKEN)
@@ -56,6 +61,7 @@ class Site:
             broadcaster_url=self.broadcaster_url,
             signaling_url=self.signaling_url,
             gateway_metrics_url=f"{self.broadcaster_url}/metrics",
+            store_metrics_url=f"{self.broadcaster_url}/store",
             ice_servers=[],
             operator_token=SecretStr(OPERATOR),
         )
@@ -181,6 +187,9 @@ async def test_the_station_s_figures_need_the_operator_s_token(running: Site) ->
     }
     assert station["ec2_video"] == {"services": 0, "gateway": 0}
     assert station["bytes"] == {"p2p": 0, "store": 0, "seed": 0}
+    assert (station["peers"], station["not_sharing"], station["store_sent"]) == (0, 0, 1234)
+    assert station["since"]["store"] == "2030-03-17T17:46:40+00:00"
+    assert station["since"]["viewers"] == station["since"]["gateway"]  # one process here
 
 
 async def test_the_report_asks_a_running_station(running: Site) -> None:
@@ -241,6 +250,8 @@ async def test_the_command_prints_json_and_fails_with_status_1(
     assert report["url"] == running.url
     assert report["bytes"] == {"ec2_video": 0, "store": 0, "p2p": 0, "seed": 0}
     assert report["ec2_video"] == {"services": 0, "gateway": 0, "agree": True}
+    assert report["store_counter"] == {"bytes": 1234, "agree": None}
+    assert (report["viewers"], report["peers"], report["not_sharing"]) == (0, 0, 0)
     assert bad[:2] == (1, "")
     assert len(bad[2].splitlines()) == 1
     assert "make up" in bad[2]

@@ -65,6 +65,7 @@ class Owncast:
         k: int,
         variant: int = 0,
         *,
+        packets: int = 400,
         duration: float = 4.0,
         mode: int = 0o644,
         owner: int = 0,
@@ -72,7 +73,7 @@ class Owncast:
         """Write one segment and name it."""
         name = f"stream-{stream}-{k}.ts"
         folder = self.path / str(variant)
-        (folder / name).write_bytes(transport_stream(f"{variant}{name}"))
+        (folder / name).write_bytes(transport_stream(f"{variant}{name}", packets))
         (folder / name).chmod(mode)
         os.chown(folder / name, owner, owner)
         names = self.listed.setdefault(variant, [])
@@ -176,7 +177,7 @@ def broadcaster(
         "broadcaster_token": "token",
     }
     for place in (secrets, state):
-        place.mkdir(exist_ok=True)
+        place.mkdir(parents=True, exist_ok=True)
     for name, value in keys.items():
         (secrets / name).write_text(given.pop(name, value))
     bounds = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]

@@ -9,8 +9,9 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,8 +22,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 SHOAL = [sys.executable, "-m", "shoal.cli"]
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
-START_TIMEOUT_S = 60
+ANY_PORTS = ("--port", "0", "--rtmp-port", "0")
+MARK = "SHOAL_TEST_MARK"
+START_TIMEOUT_S = 90
 STOP_TIMEOUT_S = 20
+LEFT_TIMEOUT_S = 3
 
 T = TypeVar("T")
 
@@ -116,22 +120,33 @@ class Station:
         return (self.data / "logs" / f"{name}.log").read_text()
 
 
-def children_of(pid: int) -> list[int]:
-    """Every descendant of a process, by /proc."""
-    parents: dict[int, int] = {}
+def new_mark() -> dict[str, str]:
+    """An environment by which a test finds every process that came of one that it started."""
+    return {**os.environ, MARK: uuid.uuid4().hex}
+
+
+def marked(environment: dict[str, str]) -> list[int]:
+    """The running processes of that environment, whoever their parent is now."""
+    wanted = f"{MARK}={environment[MARK]}".encode()
+    found: list[int] = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
-            try:
-                stat = (entry / "stat").read_text()
-            except OSError:
-                continue
-            parents[int(entry.name)] = int(stat.rpartition(")")[2].split()[1])
-    found: list[int] = []
-    frontier = [pid]
-    while frontier:
-        frontier = [child for child, parent in parents.items() if parent in frontier]
-        found += frontier
-    return found
+            with suppress(OSError):
+                if wanted in (entry / "environ").read_bytes().split(b"\0"):
+                    found.append(int(entry.name))
+    return [pid for pid in found if is_running(pid)]
+
+
+def none_left(environment: dict[str, str]) -> None:
+    """Assert that no such process runs; the kernel may take a moment. Kills what is left."""
+    try:
+        wait_for("nothing is left running", lambda: not marked(environment), LEFT_TIMEOUT_S)
+    except AssertionError:
+        left = marked(environment)
+        commands = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in left]
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+        raise AssertionError(f"left running: {commands}") from None
 
 
 def is_running(pid: int) -> bool:
@@ -145,14 +160,15 @@ def is_running(pid: int) -> bool:
 @contextmanager
 def station(data: Path, *options: str) -> Iterator[Station]:
     """Run `shoal up` on free ports; at the end Ctrl-C must stop it and all that it started."""
-    command = [*SHOAL, "up", "--port", str(free_port()), "--rtmp-port", str(free_port())]
+    environment = new_mark()
     output = data.with_name(f"{data.name}-up.log")
     with output.open("wb") as file:
         process = subprocess.Popen(
-            [*command, "--data", str(data), *options],
+            [*SHOAL, "up", *ANY_PORTS, "--data", str(data), *options],
             stdout=file,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            env=environment,
         )
     running = Station(process, data)
     try:
@@ -167,18 +183,16 @@ def station(data: Path, *options: str) -> Iterator[Station]:
         running.refresh()
         yield running
     finally:
-        family = children_of(process.pid)
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
         try:
             process.wait(STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:
-            for pid in [process.pid, *family]:
-                if is_running(pid):
-                    os.kill(pid, signal.SIGKILL)
+            process.kill()
+            process.wait()
             raise
-    left = [pid for pid in family if is_running(pid)]
-    assert not left, f"left running: {left}"
+        finally:
+            none_left(environment)
     assert process.returncode == 0
     assert not (data / "local.json").exists()
 

@@ -1,11 +1,13 @@
 """Real viewers: headless Chromium, driven by Playwright."""
 
-import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.support import chromium as browsers
 
 CHROMIUM_ARGUMENTS = [
     "--no-sandbox",
@@ -23,13 +25,15 @@ CHROMIUM_ARGUMENTS = [
     "--disable-background-timer-throttling",
 ]
 
+QUIET_MS = 400
+
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """A headless Chromium: the one on PATH, else Playwright's own."""
+    """A headless Chromium."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=CHROMIUM_ARGUMENTS, headless=True
+            executable_path=browsers.executable(playwright), args=CHROMIUM_ARGUMENTS, headless=True
         )
         try:
             yield browser
@@ -65,6 +69,28 @@ class Viewer:
     def errors(self) -> list[str]:
         """Uncaught errors of the page."""
         return [line for line in self.console if line.startswith("ERROR")]
+
+
+def settled(viewers: Sequence[Viewer], timeout_s: float = 30) -> list[dict[str, Any]]:
+    """Every viewer's figures at a moment when no segment is half received by any of them.
+
+    That is once all have completed as many segments more as anybody has, and then receive nothing.
+    """
+    begun = [viewer.stats() for viewer in viewers]
+    deadline = time.monotonic() + timeout_s
+    before = begun
+    while time.monotonic() < deadline:
+        viewers[0].page.wait_for_timeout(QUIET_MS)
+        now = [viewer.stats() for viewer in viewers]
+        more = {
+            stats["segments"]["complete"] - first["segments"]["complete"]
+            for stats, first in zip(now, begun, strict=True)
+        }
+        quiet = [stats["bytes"] for stats in now] == [stats["bytes"] for stats in before]
+        if quiet and len(more) == 1 and more != {0}:
+            return now
+        before = now
+    raise AssertionError(f"the viewers did not settle within {timeout_s} s")
 
 
 def received(before: dict[str, Any], after: dict[str, Any]) -> dict[str, int]:

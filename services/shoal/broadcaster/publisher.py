@@ -45,7 +45,7 @@ class Publisher:
         problems: Problems,
         media_url: str,
         named: Callable[[], Collection[int]],
-        on_published: Callable[[Descriptor], None],
+        on_published: Callable[[], None],
     ) -> None:
         self._timeline = timeline
         self._state = state
@@ -140,10 +140,12 @@ class Publisher:
 
     async def _publish(self, segment: Spooled, data: bytes) -> None:
         sequence = self._timeline.sequence_of(segment.stream, segment.k)
+        begun_s = time.monotonic()
         hashes = asyncio.create_task(asyncio.to_thread(_hashes, data))
         if not await self._uploads.put(segment, data) and not await self._store_later(segment):
             SEGMENTS_LOST.inc()
             return
+        stored_ms = (time.monotonic() - begun_s) * 1000
         source = self._held[segment.variant, segment.segment]
         if source is not None and (now := await asyncio.to_thread(newest, source)) is not source:
             # it was still being written after all; nobody has seen anything of it yet
@@ -184,7 +186,16 @@ class Publisher:
         SEGMENTS_PUBLISHED.inc()
         LAST_SEGMENT_TIMESTAMP.set_to_current_time()
         PUBLISH_DELAY_SECONDS.observe(max(0.0, time.time() - segment.written_at))
-        self._on_published(descriptor)
+        log.info(
+            "published %s as %d of rendition %d: %.1f s, %.1f KB, stored in %.0f ms",
+            segment.name,
+            sequence,
+            segment.variant,
+            segment.duration,
+            len(data) / 1000,
+            stored_ms,
+        )
+        self._on_published()
 
     def _store_later(self, segment: Spooled) -> asyncio.Future[bool]:
         """Put a segment into the backlog; once stored, its published entry says so."""

@@ -22,7 +22,6 @@ from shoal.broadcaster.store import Store
 from shoal.broadcaster.timeline import Timeline
 from shoal.broadcaster.uploads import Uploads
 from shoal.broadcaster.views import Views
-from shoal.segments import Descriptor
 from shoal.settings import BroadcasterSettings
 from shoal.web import start, stop_event
 
@@ -111,19 +110,11 @@ class Broadcaster:
     def _named_by_owncast(self) -> Collection[int]:
         return self.folder.renditions.keys()
 
-    def _on_published(self, descriptor: Descriptor) -> None:
+    def _on_published(self) -> None:
         self._published_at_s = time.monotonic()
         self.views.changed()
         self._check_live()
         self.announcer.changed()
-        log.info(
-            "published %s as %d of rendition %d: %.1f s, %.1f KB",
-            descriptor.name,
-            descriptor.sequence,
-            descriptor.variant,
-            descriptor.duration,
-            descriptor.size / 1000,
-        )
 
     def _on_store(self, fault: str | None) -> None:
         if fault is None:

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import aiohttp
@@ -80,6 +81,7 @@ class Stack:
             "SHOAL_MEDIA_URL": self.store.media_url,
             "SHOAL_ICE_SERVERS": "[]",
             "SHOAL_GATEWAY_METRICS_URL": self.metrics_url,
+            "SHOAL_STORE_METRICS_URL": self.store.metrics_url,
             "CREDENTIALS_DIRECTORY": str(self._data.secrets),
         }
 
@@ -137,3 +139,24 @@ async def health(session: aiohttp.ClientSession, url: str) -> str:
             return str(said.get("status", fallback))
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
         return str(error) or "no answer"
+
+
+@dataclass(frozen=True)
+class Publishing:
+    """How far the broadcaster is."""
+
+    segments: int
+    """published since the station began"""
+    problems: tuple[str, ...]
+
+
+async def publishing(session: aiohttp.ClientSession, stack: Stack) -> Publishing:
+    """Return how far the broadcaster is; one that does not answer has published nothing."""
+    timeout = aiohttp.ClientTimeout(total=HEALTH_TIMEOUT_S)
+    try:
+        async with session.get(f"{stack.url('broadcaster')}/health", timeout=timeout) as response:
+            said = await response.json()
+            problems = tuple(str(problem["message"]) for problem in said["problems"])
+            return Publishing(int(said["chunks"]), problems)
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError, KeyError) as error:
+        return Publishing(0, (f"the broadcaster does not answer: {error}",))

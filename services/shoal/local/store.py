@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import re
 import shutil
 import sysconfig
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 
 from shoal.errors import OperatorError
+from shoal.site.counters import store_bytes
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -28,8 +28,6 @@ ELECTION_TIMEOUT = "1s"  # a restarted master waits so long for others, of which
 VOLUME_MB = 1024
 MAX_VOLUMES = 64
 PROBE_KEY = ".shoal-up"
-
-_SENT = re.compile(r'^SeaweedFS_s3_bucket_traffic_sent_bytes_total\{bucket="(.+?)"\} (\S+)$', re.M)
 
 
 class _NotReadyError(Exception):
@@ -186,8 +184,8 @@ class Store:
         return {"identities": [station, {"name": "anonymous", "actions": [f"Read:{BUCKET}"]}]}
 
 
-async def bytes_sent(metrics_url: str, bucket: str = BUCKET) -> int:
-    """Return the bytes of objects that a store has sent from a bucket since it started.
+async def bytes_sent(metrics_url: str) -> int:
+    """Return the bytes of objects that a store has sent since it started.
 
     Raises aiohttp.ClientError when the store does not answer.
     """
@@ -195,8 +193,7 @@ async def bytes_sent(metrics_url: str, bucket: str = BUCKET) -> int:
         aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session,
         session.get(metrics_url, raise_for_status=True) as response,
     ):
-        text = await response.text()
-    return sum(round(float(value)) for name, value in _SENT.findall(text) if name == bucket)
+        return store_bytes(await response.text())
 
 
 def _weed() -> str:

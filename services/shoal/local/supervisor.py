@@ -18,6 +18,7 @@ LIVED_S = 10.0  # a process that ran so long did not die at once
 STOP_GRACE_S = 5.0
 LOG_MAX_BYTES = 5 * 1024 * 1024
 READ_BYTES = 64 * 1024
+CANNOT_RUN_STATUS = 127  # as a shell says it
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,12 @@ class Supervisor:
             if child.process is not None and child.process.returncode is None
         }
 
+    def last_words(self, name: str) -> str:
+        """Return the end of a program's log: its last line, better one that is no mere news."""
+        lines = self._children[name].log.last_lines
+        telling = [line for line in lines if " INFO " not in line]
+        return " / ".join(telling[-2:] or list(lines)[-1:]) or "nothing"
+
     def start(self, program: Program) -> None:
         """Start a program and keep it running."""
         child = _Child(program, BoundedLog(self._logs / f"{program.name}.log"))
@@ -146,12 +153,16 @@ class Supervisor:
             self._say(f"{name} restarted")
 
     async def _run_once(self, child: _Child) -> int:
-        running = await process.spawn(
-            child.program.command,
-            env=child.program.env,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
+        try:
+            running = await process.spawn(
+                child.program.command,
+                env=child.program.env,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+            )
+        except OSError as error:
+            child.log.write(f"cannot run {child.program.command[0]}: {error.strerror}\n".encode())
+            return CANNOT_RUN_STATUS
         child.process = running
         self._on_change()
         pump = asyncio.create_task(_pump(running, child.log))

@@ -16,11 +16,13 @@ from shoal.local import ladder, owncast, ports
 from shoal.local.data_dir import DataDir, write_json
 from shoal.local.gateway import Gateway
 from shoal.local.options import Options
-from shoal.local.stack import FREE_PORTS, SERVICES, Stack, health
+from shoal.local.stack import FREE_PORTS, SERVICES, Publishing, Stack, health, publishing
 from shoal.local.supervisor import Supervisor
 
 HEALTHY_TIMEOUT_S = 60.0
 HEALTH_EVERY_S = 0.2
+PICTURE_TIMEOUT_S = 30.0
+"""for a first segment, its own length apart"""
 PLAYER = Path(__file__).parent.parent / "site" / "static" / "index.html"
 KILLED_STATUS = 130
 WELL = ("ok", "degraded")
@@ -101,6 +103,8 @@ class _Up:
             self._supervisor.start(stack.service_program(name))
         await self._unless_failing(stack.store.make_ready())
         await self._unless_failing(_until_healthy(stack))
+        if self._options.source != "rtmp":
+            await self._unless_failing(self._until_published(stack))
 
     async def _unless_failing(self, waiting: Coroutine[None, None, None]) -> None:
         """Wait for something; raises the OperatorError of a program that fails meanwhile."""
@@ -113,6 +117,24 @@ class _Up:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _until_published(self, stack: Stack) -> None:
+        timeout_s = PICTURE_TIMEOUT_S + 2 * self._options.segment_seconds
+        said = Publishing(0, ())
+        try:
+            async with asyncio.timeout(timeout_s), aiohttp.ClientSession() as session:
+                before = await publishing(session, stack)
+                while True:
+                    said = await publishing(session, stack)
+                    if said.segments > before.segments:
+                        return
+                    await asyncio.sleep(HEALTH_EVERY_S)
+        except TimeoutError:
+            why = "; ".join((*said.problems, f"encoder: {self._supervisor.last_words('encoder')}"))
+            raise OperatorError(
+                f"no picture: no segment was published within {timeout_s:.0f} s ({why}; more in"
+                f" {self._data.logs})"
+            ) from None
 
     def _choose_ports(self) -> dict[str, int]:
         remembered = self._data.remembered_ports()
@@ -147,7 +169,10 @@ class _Up:
 
     def _describe(self) -> None:
         if self._supervisor.started and self._stack is not None:
-            write_json(self._data.local_json, self._stack.description(self._supervisor.pids))
+            try:
+                write_json(self._data.local_json, self._stack.description(self._supervisor.pids))
+            except OSError as error:
+                self._say(f"cannot write {self._data.local_json}: {error.strerror}")
 
 
 async def _check(options: Options) -> None:

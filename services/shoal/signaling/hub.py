@@ -57,7 +57,7 @@ class Hub:
         member = MemberId(secrets.token_urlsafe(MEMBER_ID_BYTES))
         now = self._loop.time()
         self._members[member] = outbox
-        self.figures.joined(member, now)
+        self.figures.joined(member, now, sharing=sharing)
         self._change(
             self._roster.join(
                 member,
@@ -108,6 +108,7 @@ class Hub:
     def segment(self, descriptor: Descriptor) -> None:
         """Take a published segment, and announce it if it is news."""
         if self.programme.publish(descriptor):
+            self.figures.announced(descriptor.variant, descriptor.size)
             self._change(self._roster.segment(descriptor, self._loop.time()))
             self._notify()
 
@@ -120,8 +121,10 @@ class Hub:
             chunks=self.programme.chunks,
             rooms=int(self.viewers > 0),
             peers=totals.peers,
+            not_sharing=totals.not_sharing,
             bytes=totals.bytes,
             startup=totals.startup,
+            recent=totals.recent,
             uploaded=totals.uploaded,
             share=share(totals.bytes, totals.startup),
             stalls=totals.stalls,

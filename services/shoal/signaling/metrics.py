@@ -27,6 +27,9 @@ class HubCollector(Collector):
         stats = self._hub.stats()
         yield GaugeMetricFamily("shoal_viewers", "Members of rooms", stats.viewers)
         yield GaugeMetricFamily("shoal_linked_viewers", "Members with an open link", stats.peers)
+        yield GaugeMetricFamily(
+            "shoal_not_sharing_viewers", "Members that cannot or may not share", stats.not_sharing
+        )
         yield GaugeMetricFamily("shoal_rooms", "Rooms with members", stats.rooms)
         yield GaugeMetricFamily("shoal_broadcasters", "Broadcasters connected", stats.broadcasters)
         yield GaugeMetricFamily("shoal_live", "1 while a stream is on air", int(stats.live))

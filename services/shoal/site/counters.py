@@ -1,23 +1,48 @@
-"""Reading video bytes out of a service's `/metrics` (`shoal.web.count_response` counts them)."""
+"""Reading counters out of `/metrics`, Prometheus' text format.
+
+Every function raises ValueError when the text is not in that format.
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
 
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 VIDEO_BYTES = "shoal_http_response_bytes_total"
+STORE_BYTES = "SeaweedFS_s3_bucket_traffic_sent_bytes_total"
+STARTED_AT = "process_start_time_seconds"
 
 
 def video_bytes(metrics: str, service: str | None = None) -> int:
-    """Return the bytes of video in `metrics`, Prometheus' text format.
+    """Return the bytes of video (`shoal.web.count_response` counts them).
 
-    Only those that `service` counted for itself, or all of them when it is None. Raises ValueError
-    when the text is not in that format.
+    Only those that `service` counted for itself, or all of them when it is None.
     """
     return int(
         sum(
             sample.value
-            for family in text_string_to_metric_families(metrics)
-            for sample in family.samples
-            if sample.name == VIDEO_BYTES
-            and sample.labels.get("kind") == "video"
+            for sample in _samples(metrics, VIDEO_BYTES)
+            if sample.labels.get("kind") == "video"
             and service in (None, sample.labels.get("service"))
         )
     )
+
+
+def store_bytes(metrics: str) -> int:
+    """Return the bytes of objects that the local object store has sent."""
+    return int(sum(sample.value for sample in _samples(metrics, STORE_BYTES)))
+
+
+def started_at(metrics: str) -> datetime | None:
+    """Return when the process started that these metrics are of, or None if it does not say."""
+    for sample in _samples(metrics, STARTED_AT):
+        return datetime.fromtimestamp(sample.value, UTC)
+    return None
+
+
+def _samples(metrics: str, name: str) -> Iterator[Sample]:
+    for family in text_string_to_metric_families(metrics):
+        for sample in family.samples:
+            if sample.name == name:
+                yield sample

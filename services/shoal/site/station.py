@@ -2,15 +2,24 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
 
 import aiohttp
 import msgspec
 from prometheus_client import generate_latest
 
 from shoal.settings import SiteSettings
-from shoal.site.counters import video_bytes
-from shoal.station import Ec2Video, OperatorStation, PublicStation, SignalingStats
+from shoal.site.counters import started_at, store_bytes, video_bytes
+from shoal.station import (
+    CountingSince,
+    Ec2Video,
+    OperatorStation,
+    PublicStation,
+    SignalingStats,
+)
 
 log = logging.getLogger("shoal.site")
 
@@ -19,6 +28,8 @@ CACHE_S = 1.0
 
 UNREACHABLE = msgspec.Raw(b'{"status":"unreachable"}')
 OK = msgspec.Raw(b'{"status":"ok"}')
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -31,6 +42,7 @@ class Answers:
     signaling_metrics: bytes | None
     signaling_stats: bytes | None
     gateway_metrics: bytes | None
+    store_metrics: bytes | None
     own_metrics: bytes
 
 
@@ -46,9 +58,12 @@ def operator_station(answers: Answers, *, has_gateway: bool) -> OperatorStation:
     return OperatorStation(
         live=stats and stats.live,
         viewers=stats and stats.viewers,
+        peers=stats and stats.peers,
+        not_sharing=stats and stats.not_sharing,
         share=stats and stats.share,
         bytes=stats and stats.bytes,
         startup=stats and stats.startup,
+        recent=stats and stats.recent,
         uploaded=stats and stats.uploaded,
         stalls=stats and stats.stalls,
         latency_s=stats and stats.latency_s,
@@ -62,6 +77,8 @@ def operator_station(answers: Answers, *, has_gateway: bool) -> OperatorStation:
             ),
             gateway=_video(answers.gateway_metrics, None),
         ),
+        store_sent=_read(answers.store_metrics, store_bytes),
+        since=_since(answers),
         services=services,
     )
 
@@ -101,6 +118,7 @@ class Station:
             self._get(f"{signaling}/metrics"),
             self._get(f"{signaling}/stats"),
             self._get(self._settings.gateway_metrics_url),
+            self._get(self._settings.store_metrics_url),
         )
         return Answers(*bodies, own_metrics=generate_latest())
 
@@ -141,13 +159,35 @@ def _stats(body: bytes | None) -> SignalingStats | None:
         return None
 
 
-def _video(metrics: bytes | None, service: str | None) -> int | None:
+def _read(metrics: bytes | None, reader: Callable[[str], T]) -> T | None:
     if metrics is None:
         return None
     try:
-        return video_bytes(metrics.decode(), service)
+        return reader(metrics.decode())
     except ValueError:
         return None
+
+
+def _video(metrics: bytes | None, service: str | None) -> int | None:
+    return _read(metrics, lambda text: video_bytes(text, service))
+
+
+def _since(answers: Answers) -> CountingSince:
+    def said(*metrics: bytes | None) -> str | None:
+        times: list[datetime] = []
+        for text in metrics:
+            began = _read(text, started_at)
+            if began is None:
+                return None
+            times.append(began)
+        return max(times).isoformat(timespec="seconds")
+
+    return CountingSince(
+        viewers=said(answers.signaling_metrics),
+        services=said(answers.broadcaster_metrics, answers.signaling_metrics, answers.own_metrics),
+        gateway=said(answers.gateway_metrics),
+        store=said(answers.store_metrics),
+    )
 
 
 def _sum(*values: int | None) -> int | None:

@@ -41,7 +41,7 @@ class Owncast:
         shutil.rmtree(self.path, ignore_errors=True)
         self.stream += 1
         self.names: dict[int, list[str]] = {variant: [] for variant in VARIANTS}
-        self.k = dict.fromkeys(VARIANTS, 0)
+        self.k: dict[int, int] = dict.fromkeys(VARIANTS, 0)
         self.growing: dict[int, str] = {}
         for variant in VARIANTS:
             (self.path / str(variant)).mkdir(parents=True)

@@ -48,6 +48,50 @@ async def test_what_cannot_start_fails_with_its_last_words(tmp_path: Path) -> No
     await running.stop()
 
 
+async def test_what_cannot_even_be_run_is_an_exit_like_others(tmp_path: Path) -> None:
+    missing = str(tmp_path / "no such program")
+    running = Supervisor(tmp_path, lambda _text: None, lambda: None)
+    running.start(program("missing", missing))
+    said = f"missing does not start: cannot run {missing}: No such file"
+    with pytest.raises(OperatorError, match=said):
+        await asyncio.wait_for(running.failure(), 20)
+    await running.stop()
+
+
+async def test_what_vanishes_later_is_tried_again(tmp_path: Path) -> None:
+    said: asyncio.Queue[str] = asyncio.Queue()
+    sleeper = tmp_path / "sleeper"
+    sleeper.symlink_to(sys.executable)
+    changed = asyncio.Event()
+    running = Supervisor(tmp_path, said.put_nowait, changed.set)
+    running.start(program("sleeper", str(sleeper), *SLEEP[1:]))
+    await asyncio.wait_for(changed.wait(), 10)
+    running.started = True
+    sleeper.unlink()
+    os.kill(running.pids["sleeper"], signal.SIGKILL)
+    async with asyncio.timeout(10):
+        while "sleeper ended (status 127)" not in await said.get():
+            pass
+        changed.clear()
+        sleeper.symlink_to(sys.executable)
+        await changed.wait()
+    assert running.pids["sleeper"]
+    await running.stop()
+
+
+async def test_last_words_are_those_that_tell_something(tmp_path: Path) -> None:
+    running = Supervisor(tmp_path, lambda _text: None, lambda: None)
+    words = "import time; print('t INFO starts\\nno such codec\\nt INFO ended'); time.sleep(60)"
+    running.start(program("talker", sys.executable, "-u", "-c", words))
+    assert running.last_words("talker") == "nothing"
+    log = tmp_path / "talker.log"
+    await asyncio.to_thread(
+        wait_for, "it spoke", lambda: log.exists() and "ended" in log.read_text()
+    )
+    assert running.last_words("talker") == "no such codec"
+    await running.stop()
+
+
 async def test_what_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     deaf = (
         "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "

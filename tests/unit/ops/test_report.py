@@ -1,21 +1,22 @@
 import io
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 from rich.console import Console
 
 from shoal.errors import OperatorError
-from shoal.ops.report import (
-    Report,
-    Target,
-    find_target,
-    operator_report,
-    public_report,
-    remarks,
-    show,
+from shoal.ops.figures import Report, StoreCounter, operator_report, public_report
+from shoal.ops.remarks import remarks
+from shoal.ops.report import Target, find_target, show
+from shoal.station import (
+    BytesBySource,
+    CountingSince,
+    Ec2Video,
+    OperatorStation,
+    PublicStation,
 )
-from shoal.station import BytesBySource, Ec2Video, OperatorStation, PublicStation
 
 URL, AT = "http://127.0.0.1:8888", "2030-01-01T00:00:00+00:00"
 
@@ -24,15 +25,20 @@ def station(services: int | None = 0, gateway: int | None = 0) -> OperatorStatio
     return OperatorStation(
         live=True,
         viewers=3,
+        peers=3,
+        not_sharing=0,
         share=0.661,
         bytes=BytesBySource(p2p=6_000_000, store=4_000_000, seed=0),
         startup=BytesBySource(store=1_000_000),
+        recent=BytesBySource(p2p=5_900_000, store=3_000_000),
         uploaded=6_000_000,
         stalls=1,
         latency_s=8.25,
         chunks=12,
         rooms=1,
         ec2_video=Ec2Video(services, gateway),
+        store_sent=4_100_000,
+        since=CountingSince(AT, AT, AT, AT),
         services={
             "broadcaster": msgspec.Raw(b'{"status":"ok","chunks":12}'),
             "signaling": msgspec.Raw(b'{"status":"ok"}'),
@@ -66,12 +72,22 @@ def test_the_table_names_each_way_with_bytes_and_per_cent() -> None:
     assert "share of peers: 66.1%" in text
     assert "start-up apart" in text
     assert "live, 3 viewers" in text
+    assert "4.1 MB" in rows["R2 (store)"]
+    assert "3 of 3 viewers have a link to another, 0 cannot or may not share" in text
+    assert f"what viewers report {AT}" in " ".join(text.split())
     assert "WARNING" not in text
 
 
 @pytest.mark.parametrize(
     ("services", "gateway", "ec2", "agree"),
-    [(0, 0, 0, True), (5, 7, 7, False), (7, 5, 7, False), (3, None, 3, None), (None, 4, 4, None)],
+    [
+        (0, 0, 0, True),
+        (10**6, 2 * 10**6, 2 * 10**6, False),
+        (2 * 10**6, 10**6, 2 * 10**6, False),
+        (5 * 10**8, 501 * 10**6, 501 * 10**6, True),
+        (3, None, 3, None),
+        (None, 4, 4, None),
+    ],
 )
 def test_of_two_counts_of_ec2_the_larger_one_stands(
     services: int | None, gateway: int | None, ec2: int, agree: bool | None
@@ -87,15 +103,84 @@ def test_of_two_counts_of_ec2_the_larger_one_stands(
     assert ("is not counted" in warned) == (services is None)
 
 
+def changed(**figures: Any) -> OperatorStation:
+    return msgspec.structs.replace(station(), **figures)
+
+
+def warnings(station: OperatorStation) -> str:
+    lines = remarks(operator_report(URL, AT, station))
+    return "\n".join(line for line in lines if line.startswith("WARNING"))
+
+
+def test_viewers_without_a_single_link_are_a_warning() -> None:
+    assert "3 viewers and not one link" in warnings(changed(peers=0))
+    assert "2 cannot or may not share" in warnings(changed(peers=0, not_sharing=2))
+    assert warnings(changed(peers=0, viewers=1)) == ""
+    assert warnings(changed(peers=2)) == ""
+
+
+@pytest.mark.parametrize(
+    ("p2p", "store", "not_sharing", "warned"),
+    [
+        (0, 9_000_000, 0, True),
+        (2_900_000, 6_100_000, 0, True),
+        (3_100_000, 5_900_000, 0, False),
+        (0, 4_000_000, 0, False),  # too little to tell
+        (2_900_000, 6_100_000, 1, False),  # two can share: up to a half
+        (0, 9_000_000, 2, False),  # one has nobody to share with
+        (0, 9_000_000, 3, False),
+    ],
+)
+def test_a_share_far_below_what_peers_could_carry_is_a_warning(
+    p2p: int, store: int, not_sharing: int, *, warned: bool
+) -> None:
+    lately = BytesBySource(p2p=p2p, store=store)
+    said = warnings(changed(recent=lately, not_sharing=not_sharing))
+    assert ("and could carry" in said) == warned
+
+
+@pytest.mark.parametrize(
+    ("sent", "claimed", "agree"),
+    [
+        (0, 0, True),
+        (9_000_000, 0, True),  # figures come every 10 s
+        (200_000_000, 185_000_000, True),
+        (200_000_000, 170_000_000, False),
+        (0, 50_000_000, False),
+    ],
+)
+def test_the_store_s_own_counter_stands_beside_the_viewers_claims(
+    sent: int, claimed: int, *, agree: bool
+) -> None:
+    said = changed(store_sent=sent, bytes=BytesBySource(store=claimed))
+    report = operator_report(URL, AT, said)
+    assert report.store_counter == StoreCounter(sent, agree)
+    assert ("the store sent" in warnings(said)) == (not agree)
+
+
+def test_counters_that_began_at_different_times_are_not_compared() -> None:
+    later = CountingSince(AT, AT, AT, "2030-01-01T02:00:00+00:00")
+    said = changed(store_sent=0, bytes=BytesBySource(store=50_000_000), since=later)
+    assert operator_report(URL, AT, said).store_counter == StoreCounter(0, None)
+    assert warnings(said) == ""
+    assert "cannot be compared" in "\n".join(remarks(operator_report(URL, AT, said)))
+    assert operator_report(URL, AT, changed(store_sent=None)).store_counter is None
+
+
 def test_unknown_is_said_not_shown_as_zero() -> None:
     unknown = msgspec.structs.replace(
         station(None, None),
         live=None,
         viewers=None,
+        peers=None,
+        not_sharing=None,
         share=None,
         bytes=None,
         startup=None,
+        recent=None,
         chunks=None,
+        store_sent=None,
+        since=CountingSince(None, None, None, None),
         services={"signaling": msgspec.Raw(b'{"status":"unreachable"}')},
     )
     text = shown(operator_report(URL, AT, unknown))

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoal.signaling.figures import MAX_BYTES_PER_S, Figures, Totals
+from shoal.signaling.figures import MAX_BYTES_PER_S, SETTLE_S, WINDOW_SEGMENTS, Figures, Totals
 from shoal.signaling.rooms.messages import MemberId, Stats
 from shoal.station import BytesBySource, share
 from tests.unit.signaling.make import stats
@@ -64,6 +64,50 @@ def test_a_report_that_cannot_be_true_changes_nothing(report: Stats, refusal: st
     before = figures.totals()
     assert figures.report(ANN, report, 10) == refusal
     assert figures.totals() == before
+
+
+def test_nobody_receives_more_than_was_announced_and_a_window() -> None:
+    figures = Figures()
+    figures.announced(0, 1000)
+    figures.joined(ANN, 0)
+    for _ in range(10):
+        figures.announced(0, 1000)
+        figures.announced(1, 300)
+    most = 10 * 1000 + WINDOW_SEGMENTS * 1000
+    assert figures.report(ANN, stats(p2p=most + 1), 100) == "too_much"
+    assert figures.report(ANN, stats(store=2 * most, seed=1), 100) == "too_much"
+    assert figures.report(ANN, stats(p2p=most, store=2 * most), 100) is None
+    figures.announced(1, 300)  # the smaller rendition: nothing more to be had of the larger one
+    assert figures.report(ANN, stats(p2p=most + 1, store=2 * most), 100) == "too_much"
+    figures.announced(0, 1000)
+    assert figures.report(ANN, stats(p2p=most + 1000, store=2 * most), 100) is None
+
+
+def test_who_does_not_share_is_told_apart() -> None:
+    figures = Figures()
+    figures.joined(ANN, 0)
+    figures.joined(BEN, 0, sharing=False)
+    assert figures.totals().not_sharing == 1
+    figures.left(BEN)
+    assert figures.totals().not_sharing == 0
+
+
+def test_recent_is_of_the_time_with_somebody_to_share_with() -> None:
+    figures = Figures()
+    figures.joined(ANN, 0)
+    figures.report(ANN, stats(store=1000), 100)
+    assert figures.totals().recent == BytesBySource(store=1000)
+    figures.joined(BEN, 100)
+    figures.report(ANN, stats(store=1200), 110)  # links are not open yet
+    assert figures.totals().recent == BytesBySource()
+    settled = 100 + SETTLE_S
+    figures.report(ANN, stats(p2p=50, store=1250), settled + 1)
+    figures.report(BEN, stats(p2p=60, store=40, startup=BytesBySource(store=30)), settled + 1)
+    assert figures.totals().recent == BytesBySource(p2p=110, store=60)
+    for minute in range(1, 5):
+        now = settled + 60 * minute
+        assert figures.report(ANN, stats(p2p=50, store=1250 + 100 * minute), now) is None
+    assert figures.totals().recent == BytesBySource(store=200)
 
 
 def test_share_leaves_start_up_apart() -> None:

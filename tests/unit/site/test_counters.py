@@ -1,6 +1,8 @@
+from datetime import UTC, datetime
+
 import pytest
 
-from shoal.site.counters import video_bytes
+from shoal.site.counters import started_at, store_bytes, video_bytes
 
 METRICS = """\
 # HELP shoal_http_response_bytes_total Bytes of HTTP response bodies sent
@@ -12,6 +14,10 @@ shoal_http_response_bytes_total{kind="video",service="owncast"} 300.0
 shoal_http_response_bytes_created{kind="video",service="owncast"} 1.7e+09
 # TYPE shoal_viewers gauge
 shoal_viewers 3.0
+# TYPE SeaweedFS_s3_bucket_traffic_sent_bytes_total counter
+SeaweedFS_s3_bucket_traffic_sent_bytes_total{bucket="shoal"} 4.5e+06
+# TYPE process_start_time_seconds gauge
+process_start_time_seconds 1.9e+09
 """
 
 
@@ -29,3 +35,9 @@ def test_no_counter_means_no_video() -> None:
 def test_another_format_is_an_error() -> None:
     with pytest.raises(ValueError):
         video_bytes("<html>{</html>")
+
+
+def test_the_store_s_bytes_and_a_process_start() -> None:
+    assert store_bytes(METRICS) == 4_500_000
+    assert started_at(METRICS) == datetime.fromtimestamp(1_900_000_000, UTC)
+    assert started_at("") is None

@@ -12,9 +12,11 @@ STATS = SignalingStats(
     broadcasters=1,
     chunks=9,
     rooms=1,
-    peers=3,
+    peers=2,
+    not_sharing=1,
     bytes=BytesBySource(60, 40, 0),
     startup=BytesBySource(0, 10, 0),
+    recent=BytesBySource(6, 4, 0),
     uploaded=60,
     share=2 / 3,
     stalls=0,
@@ -24,8 +26,9 @@ STATS = SignalingStats(
 )
 
 
-def counter(service: str, size: int) -> bytes:
+def counter(service: str, size: int, started_at: int = 1_900_000_000) -> bytes:
     return (
+        f"process_start_time_seconds {started_at}\n"
         "# TYPE shoal_http_response_bytes_total counter\n"
         f'shoal_http_response_bytes_total{{kind="video",service="{service}"}} {size}\n'
     ).encode()
@@ -35,9 +38,10 @@ ANSWERS = Answers(
     broadcaster_health=b'{"status":"failing","problems":[{"code":"store"}]}',
     broadcaster_metrics=counter("broadcaster", 5),
     signaling_health=b'{"status":"ok"}',
-    signaling_metrics=counter("signaling", 0),
+    signaling_metrics=counter("signaling", 0, 1_900_000_060),
     signaling_stats=msgspec.json.encode(STATS),
     gateway_metrics=counter("owncast", 7),
+    store_metrics=b'SeaweedFS_s3_bucket_traffic_sent_bytes_total{bucket="shoal"} 45\n',
     own_metrics=counter("site", 1),
 )
 
@@ -47,15 +51,25 @@ def test_everything_answers() -> None:
     assert json.loads(msgspec.json.encode(station)) == {
         "live": True,
         "viewers": 3,
+        "peers": 2,
+        "not_sharing": 1,
         "share": 2 / 3,
         "bytes": {"p2p": 60, "store": 40, "seed": 0},
         "startup": {"p2p": 0, "store": 10, "seed": 0},
+        "recent": {"p2p": 6, "store": 4, "seed": 0},
         "uploaded": 60,
         "stalls": 0,
         "latency_s": 8.5,
         "chunks": 9,
         "rooms": 1,
         "ec2_video": {"services": 6, "gateway": 7},
+        "store_sent": 45,
+        "since": {
+            "viewers": "2030-03-17T17:47:40+00:00",
+            "services": "2030-03-17T17:47:40+00:00",
+            "gateway": "2030-03-17T17:46:40+00:00",
+            "store": None,
+        },
         "services": {
             "broadcaster": {"status": "failing", "problems": [{"code": "store"}]},
             "signaling": {"status": "ok"},
@@ -66,7 +80,7 @@ def test_everything_answers() -> None:
 
 
 def test_what_nobody_answers_is_unknown_not_zero() -> None:
-    nothing = Answers(None, None, None, None, None, None, own_metrics=b"")
+    nothing = Answers(*[None] * 7, own_metrics=b"")
     station = operator_station(nothing, has_gateway=True)
     assert station.ec2_video == Ec2Video(services=None, gateway=None)
     assert (station.live, station.viewers, station.bytes) == (None, None, None)
@@ -80,9 +94,10 @@ def test_one_service_that_is_not_counted_makes_the_sum_unknown() -> None:
 
 
 def test_an_answer_of_somebody_else_counts_as_none() -> None:
-    strange = Answers(b"<html>", b"<{", b"[]", b"\xff", b"{}", None, own_metrics=b"")
+    strange = Answers(b"<html>", b"<{", b"[]", b"\xff", b"{}", None, b"<{", own_metrics=b"")
     station = operator_station(strange, has_gateway=False)
     assert station.viewers is None
+    assert station.store_sent is None
     assert station.ec2_video.services is None
     assert bytes(station.services["broadcaster"]) == b'{"status":"unreachable"}'
 

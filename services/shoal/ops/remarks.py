@@ -1,0 +1,103 @@
+"""What the reader of a report must know beside the table, and what is wrong."""
+
+from rich.filesize import decimal
+
+from shoal.ops.figures import LOW_SHARE, Report
+
+
+def remarks(report: Report) -> list[str]:
+    """Return the remarks, a line each; those of what is wrong begin with WARNING."""
+    if report.bytes is None or report.ec2_video is None:
+        return [
+            "Without the operator's token it cannot be known how many bytes came through EC2,"
+            " from the store, peers and the seed: name --token-file"
+        ]
+    warnings = [*_of_sharing(report), *_of_counters(report)]
+    warnings += [
+        f"{name} is {service.status}"
+        for name, service in (report.services or {}).items()
+        if service.status != "ok"
+    ]
+    return [*_facts(report), *(f"WARNING: {warning}" for warning in warnings)]
+
+
+def _facts(report: Report) -> list[str]:
+    counts, since, store = report.ec2_video, report.since, report.store_counter
+    assert counts is not None  # looked at before
+    lines = [
+        f"{report.stalls} stalls, {seconds(report.latency_s)} behind live (median),"
+        f" {size(report.uploaded)} uploaded by viewers, {report.chunks} segments"
+        if report.chunks is not None
+        else "signaling does not answer: what viewers received cannot be known",
+        f"EC2 counted by its services: {size(counts.services)}, by the gateway:"
+        f" {size(counts.gateway)}",
+    ]
+    if report.peers is not None:
+        lines.append(
+            f"{report.peers} of {report.viewers} viewers have a link to another,"
+            f" {report.not_sharing} cannot or may not share"
+        )
+    if store is not None and store.agree is None:
+        lines.append("the store's counter and what viewers report cannot be compared")
+    if since is not None:
+        lines.append(
+            f"counted since: what viewers report {since.viewers or 'unknown'}, EC2's services"
+            f" {since.services or 'unknown'}, gateway {since.gateway or 'unknown'}, store's"
+            f" counter {since.store or 'unknown'}"
+        )
+    return lines
+
+
+def _of_sharing(report: Report) -> list[str]:
+    if report.viewers is None or report.viewers < 2 or report.not_sharing is None:
+        return []
+    if not report.peers:
+        return [
+            f"{report.viewers} viewers and not one link between them ({report.not_sharing} cannot"
+            " or may not share): everything comes from the store. Just after they joined this"
+            " is normal for 15 s; else look at a viewer's console"
+        ]
+    share, limit = report.recent_share, report.share_limit
+    if share is not None and limit is not None and share < LOW_SHARE * limit:
+        return [
+            f"peers carried {percent(share)} lately, and could carry {percent(limit)}:"
+            " links are open, but little passes them"
+        ]
+    return []
+
+
+def _of_counters(report: Report) -> list[str]:
+    counts, received, store = report.ec2_video, report.bytes, report.store_counter
+    assert counts is not None  # looked at before
+    assert received is not None
+    lines: list[str] = []
+    if counts.agree is False:
+        lines.append(
+            "the two counts of EC2 differ: video passes the gateway that no service of"
+            " ours sends, or the other way round; the larger one stands in the table"
+        )
+    if counts.services is None:
+        lines.append("a service does not answer, so its video through EC2 is not counted")
+    if received.ec2_video:
+        lines.append("video goes through EC2; it should be 0")
+    if store is not None and store.agree is False:
+        lines.append(
+            f"the store sent {size(store.bytes)}, and viewers say that they received"
+            f" {size(received.store)} from it: some do not report, or not the truth"
+        )
+    return lines
+
+
+def size(value: int | None) -> str:
+    """Return a number of bytes for people."""
+    return "unknown" if value is None else decimal(value)
+
+
+def percent(value: float | None) -> str:
+    """Return a part of 1 for people."""
+    return "-" if value is None else f"{value:.1%}"
+
+
+def seconds(value: float | None) -> str:
+    """Return a time for people."""
+    return "unknown" if value is None else f"{value:.1f} s"
