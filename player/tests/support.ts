@@ -24,6 +24,7 @@ export function descriptor(sequence: number, size = 3 * PIECE_BYTES + 100): Desc
     sequence,
     url: `https://media.test/live/0/stream-a-${sequence}.ts`,
     size,
+    duration: 5,
     pieceSize: PIECE_BYTES,
     pieceHashes: Array.from({ length: Math.ceil(size / PIECE_BYTES) }, () => ""),
   };
@@ -52,13 +53,14 @@ export interface StoreDouble {
 
 /** A `fetch` that answers as an object store; `answer` may replace the answer to the nth request. */
 export function storeOf(
-  bytes: Uint8Array<ArrayBuffer>,
+  stored: Uint8Array<ArrayBuffer> | (() => Uint8Array<ArrayBuffer>),
   answer: (nth: number, right: Response) => Response | Promise<Response> = (_, right) => right,
 ): StoreDouble {
   const ranges: string[] = [];
   const fetch = async (_: RequestInfo | URL, init?: RequestInit): Promise<Response> => {
     const range = new Headers(init?.headers).get("Range") ?? "";
     ranges.push(range);
+    const bytes = typeof stored === "function" ? stored() : stored;
     const [, first, last] = /^bytes=(\d+)-(\d+)$/.exec(range) ?? [];
     const right =
       first === undefined || last === undefined

@@ -32,9 +32,14 @@ class Resume(msgspec.Struct, frozen=True, tag_field="type", tag="resume"):
 
 
 class Audience(msgspec.Struct, frozen=True, tag_field="type", tag="audience"):
-    """Signaling → broadcaster: viewers connected in rooms now; sent on every change."""
+    """Signaling → broadcaster: what goes on in rooms; sent on every change, gathered."""
 
     room_peers: int
+    """viewers connected now"""
+    linked: int = 0
+    """of these, those with an open link to another one"""
+    uploaded: int = 0
+    """bytes that viewers sent each other since signaling started"""
 
 
 FromBroadcaster = Stream | Segment

@@ -1,5 +1,6 @@
 """Three viewers on the local stack: the peers carry the video, the origin host carries none."""
 
+import re
 from pathlib import Path
 
 from tests.support.station import Station, station
@@ -51,6 +52,9 @@ def watch_three(running: Station) -> None:
         assert report["bytes"]["ec2_video"] == 0
         assert report["viewers"] == 3
         assert running.health()["room_peers"] == 3
+        broadcaster_log = running.log("broadcaster")
+        assert re.search(r"👥 New peer connected to stream-\S+\.ts \(total: 3\)", broadcaster_log)
+        assert re.search(r"⬆️ Uploaded \d+\.\d KB via P2P to 3 peers", broadcaster_log)
         assert running.health()["status"] == "ok"
 
 

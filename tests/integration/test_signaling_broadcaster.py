@@ -27,6 +27,10 @@ async def test_only_the_bearer_of_the_token_is_let_in(
     assert (await service.get("/health"))["broadcasters"] == 0
 
 
+def audience(room_peers: int) -> dict[str, object]:
+    return {"type": "audience", "room_peers": room_peers, "linked": 0, "uploaded": 0}
+
+
 async def test_it_resumes_after_the_newest_segments_and_repeats_reach_nobody(
     service: Signaling,
 ) -> None:
@@ -50,11 +54,11 @@ async def test_it_hears_how_many_viewers_there_are(service: Signaling) -> None:
     ann = await service.join()
     broadcaster = await service.broadcaster()
     await broadcaster.next()
-    assert await broadcaster.next() == {"type": "audience", "room_peers": 1}
+    assert await broadcaster.next() == audience(1)
     await service.join()
-    assert await broadcaster.next() == {"type": "audience", "room_peers": 2}
+    assert await broadcaster.next() == audience(2)
     await ann.ws.close()
-    assert await broadcaster.next() == {"type": "audience", "room_peers": 1}
+    assert await broadcaster.next() == audience(1)
 
 
 async def test_a_second_one_takes_over(service: Signaling) -> None:

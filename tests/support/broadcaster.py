@@ -192,6 +192,7 @@ def broadcaster(
                 **os.environ,
                 "SHOAL_BROADCASTER_URL": url,
                 "SHOAL_SIGNALING_URL": "http://127.0.0.1:9",  # nobody listens there
+                "SHOAL_STANDBY": "off",
                 "SHOAL_HLS_DIR": str(folder / "hls"),
                 "SHOAL_STATE_DIR": str(state),
                 "SHOAL_S3_ENDPOINT": store.endpoint,

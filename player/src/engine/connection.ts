@@ -115,11 +115,13 @@ export class Connection {
   }
 
   async #addCandidate(candidate: RTCIceCandidateInit): Promise<void> {
-    if (this.#pc.remoteDescription) await this.#pc.addIceCandidate(candidate);
+    if (this.#pc.remoteDescription)
+      // one that cannot be used here (a name that does not resolve, IPv6) leaves the others
+      await this.#pc.addIceCandidate(candidate).catch(() => undefined);
     else if (this.#early.length < MAX_EARLY_CANDIDATES) this.#early.push(candidate);
   }
 
-  /** What the other side sent may be unusable: then there is no connection. */
+  /** A description may be unusable: then there is no connection. */
   async #guard(step: () => Promise<void>): Promise<void> {
     try {
       await step();

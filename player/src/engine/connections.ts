@@ -8,6 +8,10 @@ import type { Descriptor, MemberId, SignalData, Variant } from "./protocol";
 const MAX_UNFINISHED_OFFERS = 6;
 /** A room has 32 members at the most. */
 const MAX_CONNECTIONS = 31;
+/** A member that cannot be reached is called again after 2, 4, 8, … seconds. */
+const FIRST_RETRY_MS = 2_000;
+const MAX_RETRY_MS = 60_000;
+const RETRY_JITTER = 0.25;
 
 export interface MeshOptions {
   PeerConnection: PeerConnectionConstructor;
@@ -22,6 +26,8 @@ export interface MeshOptions {
   message: (from: MemberId, data: ArrayBuffer) => void;
   /** payload bytes handed to a channel */
   sent: (bytes: number) => void;
+  /** 0 ≤ x < 1 */
+  random?: () => number;
 }
 
 export class Mesh {
@@ -31,6 +37,13 @@ export class Mesh {
   /** members to call, the unfinished ones not counted */
   #toCall: MemberId[] = [];
   #calling = new Set<MemberId>();
+  /** the members that this one calls, and how often in a row that failed */
+  #failures = new Map<MemberId, number>();
+  #retries = new Map<MemberId, ReturnType<typeof setTimeout>>();
+  /** members to whom the last attempt failed, whoever called */
+  #unreachable = new Set<MemberId>();
+  /** members that sent what no honest one sends */
+  #expelled = new Set<MemberId>();
 
   constructor(options: MeshOptions) {
     this.#options = options;
@@ -48,13 +61,22 @@ export class Mesh {
   isPending(id: MemberId): boolean {
     return !this.isOpen(id) && (this.#connections.has(id) || this.#toCall.includes(id));
   }
+  /** Whether there is no link to this member, and none to be expected soon. */
+  hasFailed(id: MemberId): boolean {
+    return !this.isOpen(id) && (this.#unreachable.has(id) || !this.isPending(id));
+  }
+  /** Members to whom the last attempt to connect failed. */
+  get unreachable(): number {
+    return this.#unreachable.size;
+  }
   /** When the link to this member opened, ms; null without one. */
   openedAt(id: MemberId): number | null {
     return this.#links.get(id)?.openedAt ?? null;
   }
 
-  /** Connect to these members, at most six at a time. */
+  /** Connect to these members, at most six at a time, and again whenever the link is lost. */
   call(ids: readonly MemberId[]): void {
+    for (const id of ids) this.#failures.set(id, 0);
     this.#toCall.push(...ids);
     this.#callNext();
   }
@@ -62,7 +84,8 @@ export class Mesh {
   /** Take a message of a member; an offer makes a connection. */
   async accept(from: MemberId, data: SignalData): Promise<void> {
     if ("description" in data && data.description.type === "offer") {
-      this.close(from);
+      if (this.#expelled.has(from)) return;
+      this.#close(from);
       if (this.#connections.size >= MAX_CONNECTIONS) return;
       await this.#connect(from).accept(data);
     } else {
@@ -70,14 +93,29 @@ export class Mesh {
     }
   }
 
-  /** Close the connections to everybody who is not among `ids`. */
+  /** Close the connections to everybody who is not among `ids`, and forget them. */
   retain(ids: ReadonlySet<MemberId>): void {
     this.#toCall = this.#toCall.filter((id) => ids.has(id));
-    for (const id of [...this.#connections.keys()]) if (!ids.has(id)) this.close(id);
+    const known = [this.#connections, this.#failures, this.#unreachable, this.#expelled];
+    for (const id of known.flatMap((members) => [...members.keys()])) {
+      if (ids.has(id)) continue;
+      this.#unreachable.delete(id);
+      this.#expelled.delete(id);
+      this.#close(id);
+    }
   }
 
-  /** Close the connection to a member, made or in the making. */
-  close(id: MemberId): void {
+  /** Close the connection to a member for good. */
+  expel(id: MemberId): void {
+    this.#expelled.add(id);
+    this.#close(id);
+  }
+
+  /** Close the connection to a member, made or in the making; it is not called again. */
+  #close(id: MemberId): void {
+    this.#failures.delete(id);
+    clearTimeout(this.#retries.get(id));
+    this.#retries.delete(id);
     const connection = this.#connections.get(id);
     if (!connection) return;
     connection.close();
@@ -100,6 +138,22 @@ export class Mesh {
     }
   }
 
+  #callAgain(id: MemberId): void {
+    const failures = this.#failures.get(id);
+    if (failures === undefined) return;
+    this.#failures.set(id, failures + 1);
+    const delay = Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** failures);
+    const retry = setTimeout(
+      () => {
+        this.#retries.delete(id);
+        this.#toCall.push(id);
+        this.#callNext();
+      },
+      delay * (1 + RETRY_JITTER * (2 * (this.#options.random ?? Math.random)() - 1)),
+    );
+    this.#retries.set(id, retry);
+  }
+
   #connect(id: MemberId): Connection {
     const { PeerConnection, iceServers, now } = this.#options;
     const connection = new Connection(new PeerConnection({ iceServers }), {
@@ -107,6 +161,8 @@ export class Mesh {
         this.#options.signal(id, data);
       },
       open: (channel) => {
+        this.#unreachable.delete(id);
+        if (this.#failures.has(id)) this.#failures.set(id, 0);
         this.#links.set(id, new Link(channel, now(), this.#options.sent));
         this.#options.opened(id);
         this.#finished(id);
@@ -115,7 +171,9 @@ export class Mesh {
         this.#options.message(id, data);
       },
       lost: () => {
+        if (!this.isOpen(id)) this.#unreachable.add(id);
         this.#forget(id);
+        this.#callAgain(id);
       },
     });
     this.#connections.set(id, connection);

@@ -10,7 +10,7 @@ const LOOKUP_TIMEOUT_MS = 1_500;
 
 export class Descriptors {
   #byUrl = new Map<string, Descriptor>();
-  #lookups = new Map<string, Promise<void>>();
+  #lookups = new Map<string, Promise<Descriptor[]>>();
 
   /**
    * @param segmentsUrl `/live/segments.json`; a rendition's own list is `/live/<variant>/segments.json`
@@ -37,12 +37,13 @@ export class Descriptors {
   async find(url: string, variant: Variant, sequence: Sequence): Promise<Descriptor | undefined> {
     const known = this.byUrl(url);
     if (known) return known;
-    await this.#lookUp(variant, sequence);
+    await this.after(sequence - 1, variant);
     return this.byUrl(url);
   }
 
-  #lookUp(variant: Variant, sequence: Sequence): Promise<void> {
-    const list = new URL(`${variant}/segments.json?after=${sequence - 1}`, this.segmentsUrl);
+  /** Ask over HTTP for the descriptors after a media sequence number; none if there is no answer. */
+  after(sequence: Sequence, variant: Variant): Promise<Descriptor[]> {
+    const list = new URL(`${variant}/segments.json?after=${sequence}`, this.segmentsUrl);
     const running = this.#lookups.get(list.href);
     if (running) return running;
     const lookup = this.#request(list).finally(() => this.#lookups.delete(list.href));
@@ -50,13 +51,16 @@ export class Descriptors {
     return lookup;
   }
 
-  async #request(list: URL): Promise<void> {
+  async #request(list: URL): Promise<Descriptor[]> {
     try {
       const response = await this.fetch(list, { signal: AbortSignal.timeout(LOOKUP_TIMEOUT_MS) });
-      if (!response.ok) return;
-      for (const descriptor of parseSegmentList(await response.json())) this.add(descriptor);
+      if (!response.ok) return [];
+      const descriptors = parseSegmentList(await response.json());
+      for (const descriptor of descriptors) this.add(descriptor);
+      return descriptors;
     } catch {
       // no list: the caller goes on without hashes
+      return [];
     }
   }
 }

@@ -1,19 +1,21 @@
-/** The engine: ties the room (signaling, roster, links) to the exchange of pieces. */
+/** The engine: segments for the player, from the room and the store. */
 
 import type { PeerConnectionConstructor } from "./connection";
-import { Mesh } from "./connections";
 import { Descriptors, variantOf } from "./descriptors";
 import { Exchange } from "./exchange";
-import { plan } from "./plan";
-import type { RoomMessage, SegmentMessage, Sequence, ServerMessage, Variant } from "./protocol";
-import { Roster, mayBeReady } from "./roster";
-import { Signaling } from "./signaling";
+import type { Descriptor, Sequence, Variant } from "./protocol";
+import { Room } from "./room";
 import { Stats } from "./stats";
 import type { ByteRange } from "./store";
 import { Store } from "./store";
 import { verifier } from "./verify";
 
 const REPORT_INTERVAL_MS = 10_000;
+/** While signaling is away the list of segments is looked at about once a segment. */
+const MIN_LOOKS_PER_SEGMENT = 1;
+const MAX_LOOKS_PER_SEGMENT = 2;
+/** Assumed until a segment is known. */
+const INITIAL_DURATION_S = 5;
 
 /** What the engine takes from its surroundings: a browser, or Node with stand-ins. */
 export interface Platform {
@@ -63,82 +65,71 @@ export class Engine {
   readonly stats = new Stats();
   readonly sharing: Sharing;
   #o: EngineOptions;
-  #roster = new Roster();
   #descriptors: Descriptors;
   #store: Store;
   #exchange: Exchange;
-  #mesh: Mesh | null = null;
-  #signaling: Signaling;
+  #room: Room;
   #variant: Variant = 0;
-  #saidReady = false;
-  #reporter: ReturnType<typeof setInterval>;
+  #segmentS = INITIAL_DURATION_S;
+  #look: ReturnType<typeof setTimeout> | undefined;
+  #reporter: ReturnType<typeof setInterval> | undefined;
 
   constructor(options: EngineOptions) {
     this.#o = options;
-    const { platform, player, iceServers } = options;
+    const { platform, player } = options;
     const { fetch, now, subtle, PeerConnection } = platform;
     this.sharing = !PeerConnection ? "no WebRTC" : !subtle ? "no WebCrypto" : "able";
     this.#descriptors = new Descriptors(options.segments, fetch);
     this.#store = new Store({ fetch, now });
-    if (PeerConnection && subtle) {
-      this.#mesh = new Mesh({
-        PeerConnection,
-        iceServers,
-        now,
-        signal: (to, data) => {
-          this.#signaling.send({ type: "signal", to, data });
-        },
-        plays: (id, variant) => this.#roster.plays(id, variant),
-        opened: () => {
-          options.log(`🤝 Peer connected (Total: ${this.peers})`);
-          this.#offerReadiness();
-        },
-        lost: (id) => {
-          this.#exchange.peerLost(id);
-          this.#offerReadiness();
-        },
-        message: (from, data) => {
-          this.#exchange.frame(from, data);
-        },
-        sent: (bytes) => {
-          this.stats.uploaded(bytes);
-        },
-      });
-    }
+    this.#room = new Room({
+      url: options.room,
+      WebSocket: platform.WebSocket,
+      PeerConnection: subtle && PeerConnection,
+      iceServers: options.iceServers,
+      now,
+      variant: () => this.#variant,
+      onJoined: (again) => {
+        this.#onJoined(again);
+      },
+      onAway: () => {
+        this.#lookLater();
+      },
+      onSegment: ({ epoch, descriptor }) => {
+        this.#descriptors.add(descriptor);
+        this.#announce(descriptor, epoch);
+      },
+      onStream: options.onStream,
+      onFrame: (from, data) => {
+        this.#exchange.frame(from, data);
+      },
+      onPeerLost: (id) => {
+        this.#exchange.peerLost(id);
+      },
+      onSent: (bytes) => {
+        this.stats.uploaded(bytes);
+      },
+      log: options.log,
+    });
     this.#exchange = new Exchange({
       store: this.#store,
       stats: this.stats,
       verify: subtle && verifier(subtle),
-      mesh: this.#mesh,
+      mesh: this.#room.mesh,
       now,
-      you: () => this.#roster.you,
+      you: () => this.#room.you,
       bufferedS: player.bufferedS,
-      sharing: () => this.#signaling.joined && this.#roster.ready && this.peers > 0,
+      sharing: () => this.#room.sharing,
     });
-    this.#signaling = new Signaling({
-      url: options.room,
-      WebSocket: platform.WebSocket,
-      variant: () => this.#variant,
-      sharing: this.#mesh !== null,
-      onMessage: (message) => {
-        this.#onMessage(message);
-      },
-    });
-    this.#reporter = setInterval(() => {
-      this.report();
-      if (player.playing()) this.#logShare();
-    }, REPORT_INTERVAL_MS);
+    this.#reportRegularly();
   }
 
   /** Open links to other viewers. */
   get peers(): number {
-    return this.#mesh?.size ?? 0;
+    return this.#room.peers;
   }
-
   /** Who and where this viewer is in its room. */
   get membership() {
-    const { you, room, epoch, ready, size } = this.#roster;
-    return { id: you, room, epoch, ready, members: size };
+    return this.#room.membership;
   }
 
   /**
@@ -146,45 +137,55 @@ export class Engine {
    * a segment without a descriptor comes from the store as it is.
    *
    * @param sequence its media sequence number
-   * @throws when the store has it not, or not intact
+   * @throws when the store has it not, or not intact, or when `signal` is aborted
    */
   async fragment(url: string, sequence: Sequence, signal: AbortSignal): Promise<Fragment> {
     const variant = variantOf(url);
     if (variant !== null) this.#play(variant);
     const descriptor =
       variant === null ? undefined : await this.#descriptors.find(url, variant, sequence);
+    signal.throwIfAborted();
     if (!descriptor) {
       const begun = this.#o.platform.now();
       const data = await this.resource(url, null, signal, sequence);
       return { data, transferMs: this.#o.platform.now() - begun };
     }
+    this.#found(descriptor);
     const segment = await this.#exchange.want(descriptor, signal);
     return { data: segment.pieces.copy(), transferMs: segment.transferMs };
   }
 
-  /** Fetch what is never shared (an init segment, a byte range) from the store. */
+  /**
+   * Fetch what is never shared (an init segment, a byte range) from the store.
+   *
+   * @param sequence of the segment that it is a part of; null for an init segment
+   */
   resource(
     url: string,
     range: ByteRange | null,
     signal: AbortSignal,
-    sequence: Sequence,
+    sequence: Sequence | null,
   ): Promise<ArrayBuffer> {
+    const { startup } = this.#exchange;
+    if (sequence !== null) startup.look(sequence);
     const onBytes = (count: number): void => {
-      this.stats.received("store", count, this.#exchange.isStartup({ sequence }));
+      this.stats.received("store", count, startup.includes(sequence));
     };
     return this.#store.read(url, range, { signal, onBytes });
   }
 
   /** Tell signaling this viewer's figures. */
   report(): void {
-    this.#signaling.send(this.stats.report(this.peers, this.#o.player.latencyS()));
+    if (!this.#room.joined) return;
+    if (this.#room.send(this.stats.report(this.peers, this.#o.player.latencyS())))
+      this.stats.reported();
   }
 
   close(): void {
     this.report();
     clearInterval(this.#reporter);
-    this.#signaling.close();
-    this.#mesh?.retain(new Set());
+    clearTimeout(this.#look);
+    this.#room.close();
     this.#exchange.close();
   }
 
@@ -192,65 +193,51 @@ export class Engine {
   #play(variant: Variant): void {
     if (variant === this.#variant) return;
     this.#variant = variant;
-    this.#signaling.send({ type: "variant", variant });
+    this.#room.send({ type: "variant", variant });
   }
 
-  #onMessage(message: ServerMessage): void {
-    switch (message.type) {
-      case "room":
-        this.#onRoom(message);
-        break;
-      case "segment":
-        this.#onSegment(message);
-        break;
-      case "signal":
-        void this.#mesh?.accept(message.from, message.data);
-        break;
-      case "stream":
-        this.#o.onStream(message.live);
-        break;
-      case "error":
-        this.#o.log(`Signaling refused: ${message.message} (${message.code})`);
-        break;
-    }
+  #onJoined(again: boolean): void {
+    clearTimeout(this.#look);
+    if (again) this.stats.rejoined();
+    // what was missed while signaling was away must not come too soon to be believed
+    this.#reportRegularly();
   }
 
-  #onRoom(message: RoomMessage): void {
-    const wasMember = this.#roster.you !== null;
-    const joined = this.#roster.apply(message);
-    if (joined) {
-      if (wasMember) this.stats.rejoined();
-      this.#exchange.rejoined();
-      this.#saidReady = false;
-      // the others know this viewer under its new id: links made under the old one are theirs to drop
-      this.#mesh?.retain(new Set());
-      this.#mesh?.call(this.#roster.first);
-    } else {
-      this.#mesh?.retain(new Set(this.#roster.others));
-    }
-    this.#offerReadiness();
+  /** A segment is in the list; without signaling nobody else will announce it. */
+  #found(descriptor: Descriptor): void {
+    if (this.#room.adrift) this.#announce(descriptor);
   }
 
-  #onSegment({ epoch, descriptor }: SegmentMessage): void {
-    this.#descriptors.add(descriptor);
-    const { variant, sequence, size, pieceSize } = descriptor;
-    const ready = this.#roster.readyAt(epoch, variant) ?? [];
-    const { you } = this.#roster;
-    this.#exchange.announced(
-      descriptor,
-      plan(ready, sequence, size, pieceSize),
-      you !== null && ready.includes(you),
-    );
+  /** A segment was published; without an epoch, the last roster shares it out. */
+  #announce(descriptor: Descriptor, epoch?: number): void {
+    this.#segmentS = descriptor.duration;
+    const { slices, ready } = this.#room.plan(descriptor, epoch);
+    this.#exchange.announced(descriptor, slices, ready);
   }
 
-  #offerReadiness(): void {
-    const mesh = this.#mesh;
-    if (!mesh || this.#saidReady || this.#roster.you === null) return;
-    const isOpen = mesh.isOpen.bind(mesh);
-    const hasFailed = (id: string): boolean => !mesh.isOpen(id) && !mesh.isPending(id);
-    if (!mayBeReady(this.#roster.first, isOpen, hasFailed)) return;
-    this.#saidReady = true;
-    this.#signaling.send({ type: "ready" });
+  /** Signaling is away: the peers count on this viewer to find out soon what it is to fetch. */
+  #lookLater(): void {
+    const looks =
+      MIN_LOOKS_PER_SEGMENT + Math.random() * (MAX_LOOKS_PER_SEGMENT - MIN_LOOKS_PER_SEGMENT);
+    clearTimeout(this.#look);
+    this.#look = setTimeout(() => void this.#lookForSegments(), (this.#segmentS * 1000) / looks);
+  }
+
+  async #lookForSegments(): Promise<void> {
+    if (this.#room.joined) return;
+    this.#lookLater();
+    const newest = this.#exchange.newestAnnounced(this.#variant);
+    if (!this.#room.adrift || newest === null) return;
+    for (const descriptor of await this.#descriptors.after(newest, this.#variant))
+      this.#found(descriptor);
+  }
+
+  #reportRegularly(): void {
+    clearInterval(this.#reporter);
+    this.#reporter = setInterval(() => {
+      this.report();
+      if (this.#o.player.playing()) this.#logShare();
+    }, REPORT_INTERVAL_MS);
   }
 
   #logShare(): void {

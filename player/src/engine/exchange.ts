@@ -8,6 +8,7 @@ import type { Descriptor, MemberId, Sequence, Variant } from "./protocol";
 import { schedule } from "./scheduler";
 import type { Segment, Waiter } from "./segments";
 import { SegmentCache } from "./segments";
+import { Startup } from "./startup";
 import type { Stats } from "./stats";
 import type { Store } from "./store";
 import type { Verify } from "./verify";
@@ -16,8 +17,6 @@ import { decodeFrame } from "./wire";
 
 /** How often the deadlines of waited-for segments are looked at. */
 const TICK_MS = 100;
-/** Start-up is over after this time in a room, ready or not: who never shares must not look idle. */
-const MAX_STARTUP_MS = 15_000;
 
 export interface ExchangeOptions {
   store: Store;
@@ -35,21 +34,19 @@ export interface ExchangeOptions {
 }
 
 export class Exchange {
+  readonly startup: Startup;
   #o: ExchangeOptions;
   #cache: SegmentCache;
   #reassembler = new Reassembler();
   #early = new EarlyFrames();
   #playhead: Sequence | null = null;
-  /** the first segment announced after this viewer's start-up: what is older counts to that */
-  #firstShared: Sequence | null = null;
-  #joinedAt: number;
   #newestAnnounced = new Map<Variant, Sequence>();
   #ticker: ReturnType<typeof setInterval> | undefined;
   #fetcher: Fetcher;
 
   constructor(options: ExchangeOptions) {
     this.#o = options;
-    this.#joinedAt = options.now();
+    this.startup = new Startup(options.now);
     this.#cache = new SegmentCache(({ descriptor }) => {
       this.#reassembler.forgetSegment(descriptor.variant, descriptor.sequence);
     });
@@ -57,7 +54,8 @@ export class Exchange {
       store: options.store,
       verified: (segment, index, bytes) => this.#verified(segment, index, bytes),
       received: (segment, count) => {
-        options.stats.received("store", count, this.isStartup(segment.descriptor));
+        const { sequence } = segment.descriptor;
+        options.stats.received("store", count, this.startup.includes(sequence));
       },
       keep: (segment, index, bytes) => {
         this.#keep(segment, index, bytes);
@@ -73,8 +71,7 @@ export class Exchange {
     const segment = this.#segmentOf(descriptor);
     segment.announcedAt = this.#o.now();
     segment.slices = slices;
-    const started = ready || this.#o.now() - this.#joinedAt > MAX_STARTUP_MS;
-    if (started) this.#firstShared ??= descriptor.sequence;
+    this.startup.look(descriptor.sequence, ready);
     const own = slices.filter(({ owner }) => owner === this.#o.you());
     for (const slice of own)
       for (let index = slice.first; index < slice.end; index += 1)
@@ -84,30 +81,37 @@ export class Exchange {
       for (const slice of own) this.#fetcher.fetch(segment, slice);
   }
 
-  /** A new membership began: nothing announced before is shared in it. */
-  rejoined(): void {
-    this.#firstShared = null;
-    this.#joinedAt = this.#o.now();
-  }
-
-  /** Whether bytes of this segment belong to the start-up of this viewer. */
-  isStartup({ sequence }: Pick<Descriptor, "sequence">): boolean {
-    return this.#firstShared === null || sequence < this.#firstShared;
+  /** The newest segment of a rendition that was announced; null before the first. */
+  newestAnnounced(variant: Variant): Sequence | null {
+    return this.#newestAnnounced.get(variant) ?? null;
   }
 
   /** The player wants a whole segment; resolves once it is complete. */
   async want(descriptor: Descriptor, signal: AbortSignal): Promise<Segment> {
+    signal.throwIfAborted();
     this.#playhead = descriptor.sequence;
+    this.startup.look(descriptor.sequence);
     const segment = this.#segmentOf(descriptor);
     if (segment.pieces.complete) return segment;
     await new Promise<void>((resolve, reject) => {
-      const waiter: Waiter = { since: this.#o.now(), done: resolve, failed: reject };
-      segment.waiters.add(waiter);
       // what was requested goes on: others may wait for it, and the player may come back
-      signal.addEventListener("abort", () => {
+      const leave = (): void => {
         segment.waiters.delete(waiter);
         reject(new Error("no longer wanted"));
-      });
+      };
+      const waiter: Waiter = {
+        since: this.#o.now(),
+        done: () => {
+          signal.removeEventListener("abort", leave);
+          resolve();
+        },
+        failed: (error) => {
+          signal.removeEventListener("abort", leave);
+          reject(error);
+        },
+      };
+      segment.waiters.add(waiter);
+      signal.addEventListener("abort", leave, { once: true });
       this.#ticker ??= setInterval(() => {
         this.#tick();
       }, TICK_MS);
@@ -187,7 +191,7 @@ export class Exchange {
       this.#dropPeer(from);
       return;
     }
-    this.#o.stats.received("p2p", bytes.byteLength, this.isStartup(descriptor));
+    this.#o.stats.received("p2p", bytes.byteLength, this.startup.includes(descriptor.sequence));
     this.#keep(segment, index, bytes);
   }
 
@@ -211,7 +215,7 @@ export class Exchange {
     if (!pieces.complete) return;
     this.#reassembler.forgetSegment(descriptor.variant, descriptor.sequence);
     this.#o.stats.segments.complete += 1;
-    if (segment.announcedAt !== null && !this.isStartup(descriptor))
+    if (segment.announcedAt !== null && !this.startup.includes(descriptor.sequence))
       this.#o.stats.completed(Math.round(now - segment.announcedAt));
     segment.finish();
   }
@@ -221,7 +225,7 @@ export class Exchange {
   }
 
   #dropPeer(id: MemberId): void {
-    this.#o.mesh?.close(id);
+    this.#o.mesh?.expel(id);
   }
 
   #linked(): boolean {
@@ -252,7 +256,7 @@ export class Exchange {
       expected: (piece) => this.#expected(segment, piece),
       storeTakesS: (count) => this.#o.store.takesS(count * descriptor.pieceSize),
     });
-    if (late && !segment.late && !this.isStartup(descriptor)) {
+    if (late && !segment.late && !this.startup.includes(descriptor.sequence)) {
       segment.late = true;
       this.#o.stats.segments.deadline_fetches += 1;
     }

@@ -70,7 +70,7 @@ export function fragmentLoader(
       const { signal } = this.#abort;
       const range = rangeEnd ? { first: rangeStart ?? 0, end: rangeEnd } : null;
       if (frag.sn !== "initSegment" && !range) return engine.fragment(url, frag.sn, signal);
-      const sequence = frag.sn === "initSegment" ? 0 : frag.sn;
+      const sequence = frag.sn === "initSegment" ? null : frag.sn;
       const data = await engine.resource(url, range, signal, sequence);
       return { data, transferMs: now() - this.stats.loading.start };
     }

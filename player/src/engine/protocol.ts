@@ -28,6 +28,8 @@ export interface Descriptor {
   url: string;
   /** bytes */
   size: number;
+  /** seconds */
+  duration: number;
   /** bytes of every piece but the last */
   pieceSize: number;
   /** SHA-256 of each piece, base64 */
@@ -126,15 +128,16 @@ export function parseServerMessage(text: string): ServerMessage | null {
 /** Parse one descriptor of `/live/segments.json` or of a `segment` message; null if it is unfit. */
 export function parseDescriptor(value: unknown): Descriptor | null {
   if (!isRecord(value)) return null;
-  const { variant, sequence, url, size, piece_size: pieceSize, pieces } = value;
+  const { variant, sequence, url, size, duration, piece_size: pieceSize, pieces } = value;
   if (!isCount(variant) || variant > 0xff || !isCount(sequence) || sequence > 0xffff_ffff)
     return null;
   if (!isText(url) || !isCount(size) || size === 0 || size > MAX_SEGMENT_BYTES) return null;
+  if (typeof duration !== "number" || !(duration > 0)) return null;
   if (!isCount(pieceSize) || pieceSize < MIN_PIECE_BYTES || !Number.isInteger(Math.log2(pieceSize)))
     return null;
   if (!Array.isArray(pieces) || pieces.length > MAX_PIECES || !pieces.every(isText)) return null;
   if (pieces.length !== Math.ceil(size / pieceSize)) return null;
-  return { variant, sequence, url, size, pieceSize, pieceHashes: pieces };
+  return { variant, sequence, url, size, duration, pieceSize, pieceHashes: pieces };
 }
 
 /** Parse the body of `/live/<variant>/segments.json`; unfit descriptors are left out. */

@@ -58,9 +58,10 @@ export class Roster {
     const member = this.#current?.members.find((one) => one.id === id);
     return member === undefined || member.variant === variant;
   }
-  /** The members that were there when this viewer came: those it calls. */
-  get first(): readonly MemberId[] {
-    return this.#first;
+  /** The members that were there when this viewer came, and still are: those it calls. */
+  get first(): MemberId[] {
+    const { others } = this;
+    return this.#first.filter((id) => others.includes(id));
   }
 
   /**
@@ -78,8 +79,9 @@ export class Roster {
 }
 
 /**
- * Whether a newcomer may say `ready`: at least 80 % of its links to its first roster are open, not
- * counting those that failed; at once with nobody to link to; never when all links failed.
+ * Whether a newcomer may say `ready`: at least 80 % of its links to those of its first roster that
+ * are still here are open, not counting those that failed; at once when nobody of them is here; not
+ * while all links failed.
  */
 export function mayBeReady(
   first: readonly MemberId[],

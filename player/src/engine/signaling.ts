@@ -14,6 +14,8 @@ export interface SignalingOptions {
   /** false: only to be counted, in no roster */
   sharing: boolean;
   onMessage: (message: ServerMessage) => void;
+  /** the connection is gone, and this viewer out of its room */
+  onAway: () => void;
   /** 0 ≤ x < 1 */
   random?: () => number;
 }
@@ -36,10 +38,16 @@ export class Signaling {
     return this.#joined;
   }
 
-  /** Send a message if the connection is up; without one it would come too late anyway. */
-  send(message: ClientMessage): void {
+  /**
+   * Send a message if the connection is up; without one it would come too late anyway.
+   *
+   * @returns whether it was sent
+   */
+  send(message: ClientMessage): boolean {
     const socket = this.#socket;
-    if (socket?.readyState === socket?.OPEN) socket?.send(JSON.stringify(message));
+    if (!socket || socket.readyState !== socket.OPEN) return false;
+    socket.send(JSON.stringify(message));
+    return true;
   }
 
   close(): void {
@@ -68,8 +76,10 @@ export class Signaling {
     };
     // an error is always followed by close
     socket.onclose = () => {
+      const wasJoined = this.#joined;
       this.#joined = false;
       if (this.#closed) return;
+      if (wasJoined) this.#options.onAway();
       this.#timer = setTimeout(() => {
         this.#connect();
       }, this.#backoffMs());

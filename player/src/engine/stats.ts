@@ -17,8 +17,10 @@ interface Counters {
 
 export class Stats {
   #total: Counters = zero();
-  /** the figures at the end of the membership before this one */
+  /** what was reported in the memberships before this one */
   #base: Counters = zero();
+  /** what the last report that was sent said */
+  #reported: Counters = zero();
   #completions: number[] = [];
   segments = { complete: 0, deadline_fetches: 0, duplicates: 0, bad_pieces: 0 };
 
@@ -54,12 +56,19 @@ export class Stats {
     return { median: middle ?? null, worst: sorted.at(-1) ?? null };
   }
 
-  /** A new membership began: what was reported under the old id must not count twice. */
+  /**
+   * A new membership began: what was reported under the old id must not count twice, and what came
+   * since then must not be lost.
+   */
   rejoined(): void {
-    this.#base = structuredClone(this.#total);
+    this.#base = this.#reported;
+  }
+  /** The report of these figures was sent. */
+  reported(): void {
+    this.#reported = structuredClone(this.#total);
   }
 
-  /** The `stats` message: figures since the join. */
+  /** The `stats` message: figures since the join, and those not reported before it. */
   report(peers: number, latency_s: number | null): StatsMessage {
     return {
       type: "stats",

@@ -215,7 +215,8 @@ function refusal(url: string, response: Response): StoreError {
   return new StoreError(response.status, `${url}: the store answered ${response.status}`);
 }
 
-function isTemporary(status: number): boolean {
+/** Whether a later request may get another answer. */
+export function isTemporary(status: number): boolean {
   return status >= 500 || status === 408 || status === 429;
 }
 

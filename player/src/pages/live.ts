@@ -1,9 +1,11 @@
 /** The live picture: hls.js on a <video>, started when the station is on air, and kept going. */
 
 import Hls, { ErrorTypes, Events } from "hls.js";
-import type { ErrorData, FragmentLoaderConstructor, HlsConfig } from "hls.js";
+import type { ErrorData, FragmentLoaderConstructor, LevelDetails } from "hls.js";
 
 import { catchUpRate } from "./catchup";
+import { hlsConfig } from "./hls";
+import { probe } from "./probe";
 
 /** How often an offline station is asked for its playlist. */
 const PROBE_INTERVAL_MS = 3_000;
@@ -24,28 +26,17 @@ export interface LiveOptions {
   onState: (state: OnAir) => void;
 }
 
-/** hls.js as this station needs it. */
-export function hlsConfig(fLoader: FragmentLoaderConstructor): Partial<HlsConfig> {
-  return {
-    fLoader,
-    // a worker would take the engine's buffers away
-    enableWorker: false,
-    lowLatencyMode: false,
-    liveSyncDurationCount: 2,
-    // seekable over the whole window
-    liveDurationInfinity: true,
-    maxBufferLength: 20,
-    maxMaxBufferLength: 30,
-    backBufferLength: 30,
-  };
-}
-
 export class Live {
   #o: LiveOptions;
   #hls: Hls | null = null;
   #state: OnAir = "connecting";
   /** what signaling said last: whether a stream is on air */
   #announced = true;
+  /** whether a playlist is loaded, by hls.js or by the browser itself */
+  #loaded = false;
+  /** whether that playlist is closed: what comes next is in a new one */
+  #ended = false;
+  #probing = false;
   #reloads = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #mediaErrorAt = -Infinity;
@@ -67,9 +58,9 @@ export class Live {
     void this.#probe();
   }
 
-  /** Whether there should be a picture, as far as signaling knows. */
+  /** Whether there should be a picture, as far as this page knows. */
   get expected(): boolean {
-    return this.#announced;
+    return this.#announced && !this.#ended && this.#state !== "offline";
   }
 
   /** Seconds behind live; null while unknown. */
@@ -94,7 +85,9 @@ export class Live {
   /** Signaling says that a stream went on air, or off. */
   announce(live: boolean): void {
     this.#announced = live;
-    if (live && !this.#hls) this.#again(0);
+    if (!live) return;
+    // the end of the stream before may still be playing
+    if (!this.#loaded || this.#isOver()) this.#probeIn(this.bufferedS * 1000);
   }
 
   goToLive(): void {
@@ -104,26 +97,30 @@ export class Live {
   }
 
   async #probe(): Promise<void> {
-    const { playlist } = this.#o;
-    try {
-      const { status, ok } = await fetch(playlist, { cache: "no-store" });
-      if (ok) this.#start();
-      else if (status === 404) this.#offline();
-      else this.#again(this.#backoffMs());
-    } catch {
-      this.#again(this.#backoffMs());
+    if (this.#probing) return;
+    this.#probing = true;
+    const found = await probe(this.#o.playlist);
+    this.#probing = false;
+    if (found === "live") {
+      this.#start();
+    } else if (found === "unknown") {
+      this.#probeIn(this.#backoffMs());
+    } else {
+      if (this.bufferedS < 1) this.#enter("offline");
+      this.#probeIn(PROBE_INTERVAL_MS);
     }
   }
 
-  #offline(): void {
-    this.#enter("offline");
-    this.#again(PROBE_INTERVAL_MS);
+  #probeIn(delayMs: number): void {
+    this.#later(delayMs, () => void this.#probe());
   }
 
-  #again(delayMs: number): void {
+  /** The one thing to do next. */
+  #later(delayMs: number, step: () => void): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
-      void this.#probe();
+      this.#timer = undefined;
+      step();
     }, delayMs);
   }
 
@@ -135,6 +132,7 @@ export class Live {
 
   #start(): void {
     this.#stop();
+    this.#loaded = true;
     this.#movedAt = performance.now();
     const { video, playlist, fragmentLoader } = this.#o;
     if (!Hls.isSupported()) {
@@ -147,8 +145,10 @@ export class Live {
       if (data.fatal) this.#recover(hls, data);
     });
     hls.on(Events.LEVEL_UPDATED, (_, { details }) => {
-      if (details.endSN > this.#newest) this.#newestAt = performance.now();
-      this.#newest = details.endSN;
+      this.#onPlaylist(details);
+    });
+    hls.on(Events.FRAG_BUFFERED, () => {
+      this.#reloads = 0;
     });
     hls.on(Events.MANIFEST_PARSED, () => {
       play(video);
@@ -158,9 +158,28 @@ export class Live {
   }
 
   #stop(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
     this.#hls?.destroy();
     this.#hls = null;
+    this.#loaded = false;
+    this.#ended = false;
     this.#newest = -1;
+  }
+
+  #onPlaylist({ startSN, endSN, live }: LevelDetails): void {
+    if (this.#newest !== -1 && startSN > this.#newest) {
+      // nothing of what was there before: a new stream began while nobody looked
+      this.#later(0, () => {
+        this.#start();
+      });
+      return;
+    }
+    if (endSN > this.#newest) this.#newestAt = performance.now();
+    this.#newest = Math.max(this.#newest, endSN);
+    if (live || this.#ended) return;
+    this.#ended = true;
+    this.#probeIn(Math.max(PROBE_INTERVAL_MS, this.bufferedS * 1000));
   }
 
   #recover(hls: Hls, { type }: ErrorData): void {
@@ -168,10 +187,27 @@ export class Live {
     if (type === ErrorTypes.MEDIA_ERROR && now - this.#mediaErrorAt > MEDIA_RECOVERY_MS) {
       this.#mediaErrorAt = now;
       hls.recoverMediaError();
-      return;
+    } else if (type === ErrorTypes.NETWORK_ERROR && this.bufferedS > 0) {
+      // the picture goes on meanwhile
+      this.#later(Math.min(this.#backoffMs(), this.bufferedS * 1000), () => {
+        if (this.bufferedS > 0) hls.startLoad();
+        else this.#reload(0);
+      });
+    } else {
+      this.#reload(this.#backoffMs());
     }
+  }
+
+  #reload(delayMs: number): void {
     this.#stop();
-    this.#again(this.#backoffMs());
+    this.#probeIn(delayMs);
+  }
+
+  /** Whether what is loaded has come to its end; native playback ends with its playlist. */
+  #isOver(): boolean {
+    const { video } = this.#o;
+    const native = this.#loaded && !this.#hls;
+    return this.#ended || (native && (video.ended || video.error !== null));
   }
 
   /** Looks whether the picture moves. */
@@ -186,13 +222,15 @@ export class Live {
       this.#movedAt = now;
       return;
     }
-    const silent = !this.#announced || now - Math.max(this.#newestAt, this.#movedAt) > STUCK_MS;
-    if (silent && this.#state === "on air" && this.bufferedS < 1) this.#enter("offline");
+    const unexplained =
+      this.#state === "on air" && now - Math.max(this.#newestAt, this.#movedAt) > STUCK_MS;
+    if ((!this.#announced || this.#ended || unexplained) && this.bufferedS < 1)
+      this.#enter("offline");
     // while nothing new is published, starting again would only repeat the last segments
     const news = this.#newestAt > this.#movedAt + STUCK_MS / 2;
     if (this.#hls && news && now - this.#movedAt > STUCK_MS) this.#start();
-    // native playback ends with its playlist
-    if (!this.#hls && (video.ended || video.error)) this.#again(this.#backoffMs());
+    const idle = this.#timer === undefined && !this.#probing;
+    if (idle && this.#isOver()) this.#probeIn(this.#backoffMs());
   }
 
   #enter(state: OnAir): void {

@@ -12,6 +12,8 @@ export interface Snapshot {
   ready: boolean;
   /** in the room, this viewer included */
   members: number;
+  /** of them, those to whom the last attempt to connect failed */
+  unreachable: number;
   /** open links */
   peers: number;
   /** since the page was opened */

@@ -18,6 +18,7 @@ import { parseConfig } from "./config";
 import { Live } from "./live";
 import { sharingText } from "./sharing";
 import { snapshot } from "./snapshot";
+import { watchStalls } from "./stalls";
 
 const CONFIG_RETRY_MS = 2_000;
 const REFRESH_MS = 1_000;
@@ -74,11 +75,13 @@ function watch(config: StationConfig): void {
   video.addEventListener("loadeddata", () => {
     firstPictureMs ??= Math.round(performance.now());
   });
-  video.addEventListener("waiting", () => {
-    // before the first picture it is start-up, after a seek it is the viewer's own doing, and
-    // without a stream there is nothing to deliver
-    if (firstPictureMs !== null && !video.seeking && live.expected) engine.stats.stalled();
-  });
+  watchStalls(
+    video,
+    () => live.expected,
+    () => {
+      engine.stats.stalled();
+    },
+  );
   video.addEventListener("volumechange", showUnmute);
   video.addEventListener("playing", showUnmute);
   unmute.addEventListener("click", () => {
@@ -106,6 +109,7 @@ function watch(config: StationConfig): void {
     const text = sharingText({
       sharing: native ? "no MSE" : engine.sharing,
       members: engine.membership.members,
+      unreachable: engine.membership.unreachable,
       peers: engine.peers,
       share: engine.stats.share,
     });

@@ -44,6 +44,7 @@ function member(id: string): Node {
       lost: (other) => node.lost.push(other),
       message: (from, data) => node.received.push({ from, data }),
       sent: () => undefined,
+      random: () => 0.5,
     }),
   };
   nodes.set(id, node);
@@ -92,9 +93,11 @@ describe("the mesh", () => {
     expect(a.mesh.isPending("b0")).toBe(false);
     // nobody answers: the rest has its turn after the timeout
     await pause(10_000);
-    expect(FakePeerConnection.all).toHaveLength(9);
+    const called = FakePeerConnection.all.length;
+    expect(called).toBeGreaterThanOrEqual(9);
     await pause(10_000);
-    expect(a.lost.sort()).toEqual(others);
+    expect(new Set(a.lost)).toEqual(new Set(others));
+    expect(a.mesh.unreachable).toBe(9);
   });
 
   it("closes the links to those who left", async () => {
@@ -105,6 +108,62 @@ describe("the mesh", () => {
     expect([a.mesh.isOpen("b"), a.mesh.isOpen("c")]).toEqual([false, true]);
     expect(b.lost).toEqual(["a"]);
     expect(c.lost).toEqual([]);
+  });
+
+  it("calls again after 2, 4, 8, … seconds while the member is in the room", async () => {
+    const a = member("a");
+    a.mesh.call(["b"]);
+    await pause();
+    const calls: number[] = [];
+    for (let s = 0; s < 60; s += 1) {
+      FakePeerConnection.all.at(-1)?.fail();
+      const before = FakePeerConnection.all.length;
+      await pause(1_000);
+      if (FakePeerConnection.all.length > before) calls.push(s + 1);
+    }
+    expect(calls).toEqual([2, 6, 14, 30]);
+    expect([a.mesh.unreachable, a.mesh.hasFailed("b")]).toEqual([1, true]);
+    a.mesh.retain(new Set());
+    const before = FakePeerConnection.all.length;
+    await pause(120_000);
+    expect(FakePeerConnection.all).toHaveLength(before);
+    expect(a.mesh.unreachable).toBe(0);
+  });
+
+  it("makes a link that broke again: who called it calls, the other waits", async () => {
+    const [a, b] = [member("a"), member("b")];
+    a.mesh.call(["b"]);
+    await pause();
+    for (const connection of FakePeerConnection.all) connection.fail();
+    expect([a.mesh.size, b.mesh.size]).toEqual([0, 0]);
+    expect(a.mesh.unreachable).toBe(0);
+    await pause(2_000);
+    expect([a.opened, b.opened]).toEqual([
+      ["b", "b"],
+      ["a", "a"],
+    ]);
+    expect(FakePeerConnection.all).toHaveLength(4);
+  });
+
+  it("has done with who sent nonsense", async () => {
+    const [a, b] = [member("a"), member("b")];
+    a.mesh.call(["b"]);
+    await pause();
+    b.mesh.expel("a");
+    await pause(60_000);
+    expect(b.opened).toEqual(["a"]);
+    expect(b.mesh.size).toBe(0);
+  });
+
+  it("does not lose a connection for a candidate that cannot be used", async () => {
+    const [a, b] = [member("a"), member("b")];
+    await b.mesh.accept("a", { candidates: [{ candidate: "unusable" }] });
+    a.mesh.call(["b"]);
+    await pause();
+    await b.mesh.accept("a", { candidates: [{ candidate: "unusable" }, { candidate: "good" }] });
+    expect(b.lost).toEqual([]);
+    expect(b.mesh.isOpen("a")).toBe(true);
+    expect(FakePeerConnection.all[1]?.candidates).toContainEqual({ candidate: "good" });
   });
 
   it("takes a new offer in place of an old link", async () => {

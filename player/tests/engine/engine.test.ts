@@ -19,24 +19,31 @@ interface Viewer {
 let bytes: Uint8Array<ArrayBuffer>;
 let segment: Descriptor;
 let viewers: Map<string, Viewer>;
+/** what `/live/0/segments.json` names */
+let list: object[];
 
 beforeEach(async () => {
   ({ descriptor: segment, bytes } = await published(7, SIZE));
   FakePeerConnection.all = [];
   FakeWebSocket.all = [];
   viewers = new Map();
+  list = [];
 });
 afterEach(() => {
+  vi.restoreAllMocks();
   for (const { engine } of viewers.values()) engine.close();
 });
 
 function viewer(id: string, platform: object = {}): Viewer {
-  const store = storeOf(bytes);
+  const store = storeOf(() => bytes);
   const lines: string[] = [];
   const onAir: boolean[] = [];
   const engine = new Engine({
     platform: {
-      fetch: store.fetch,
+      fetch: (url, init) =>
+        url instanceof URL && url.pathname.endsWith("/segments.json")
+          ? Promise.resolve(Response.json({ stream: "a", variants: { "0": { segments: list } } }))
+          : store.fetch(url, init),
       WebSocket: FakeWebSocket as unknown as typeof WebSocket,
       PeerConnection: FakePeerConnection as unknown as PeerConnectionConstructor,
       subtle: crypto.subtle,
@@ -143,6 +150,102 @@ describe("two viewers", () => {
     });
     expect(b.engine.membership).toMatchObject({ id: "b2", members: 2, epoch: 4, ready: false });
   });
+});
+
+describe("while signaling is away", () => {
+  /** A later segment that only the list knows. */
+  async function drift() {
+    const both = await room();
+    announce(3);
+    await Promise.all(both.map(get));
+    const next = await published(8, SIZE);
+    const { pieceSize, pieceHashes, ...rest } = next.descriptor;
+    list = [{ ...rest, piece_size: pieceSize, pieces: pieceHashes }];
+    bytes = next.bytes;
+    for (const { store, socket } of both) {
+      store.ranges.length = 0;
+      socket.close();
+    }
+    return { both, next };
+  }
+  const halves = [
+    `bytes=0-${2 * PIECE_BYTES - 1}`,
+    `bytes=${2 * PIECE_BYTES}-${4 * PIECE_BYTES - 1}`,
+  ];
+
+  it("the viewers share what the list of segments names: one copy leaves the store", async () => {
+    const { both, next } = await drift();
+    const { url } = next.descriptor;
+    const got = both.map(({ engine }) => engine.fragment(url, 8, new AbortController().signal));
+    for (const { data } of await Promise.all(got)) expect(new Uint8Array(data)).toEqual(next.bytes);
+    expect(both.flatMap(({ store }) => store.ranges).sort()).toEqual(halves);
+  });
+
+  it("an owner finds out by itself, once a segment", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    const { both } = await drift();
+    await vi.advanceTimersByTimeAsync(5_000);
+    vi.useRealTimers();
+    await vi.waitFor(() => {
+      expect(both.flatMap(({ store }) => store.ranges).sort()).toEqual(halves);
+    });
+  });
+
+  it("nothing is reported, and what was missed is reported after the next join", async () => {
+    vi.spyOn(Math, "random").mockReturnValue(0);
+    const { both } = await drift();
+    const [a] = both;
+    a.engine.report();
+    expect(a.engine.stats.total.bytes).toMatchObject({ p2p: SIZE / 2, store: SIZE / 2 });
+    // both come back after the same pause, in order
+    await vi.waitFor(
+      () => {
+        expect(FakeWebSocket.all).toHaveLength(4);
+      },
+      { timeout: 2_000 },
+    );
+    a.socket = FakeWebSocket.all[2] ?? a.socket;
+    a.socket.accept();
+    a.engine.report();
+    expect(a.socket.take().map(({ type }) => type)).toEqual(["join"]);
+    viewers.delete("a");
+    viewers.delete("b");
+    viewers.set("a2", a);
+    roster(1, []);
+    a.socket.take();
+    a.engine.report();
+    expect(a.socket.take()).toMatchObject([{ bytes: { p2p: SIZE / 2, store: SIZE / 2 } }]);
+    both[1].engine.close();
+  });
+});
+
+describe("links that cannot be made", () => {
+  it("are told once, and do not keep a viewer from being ready when who it called has left", () => {
+    const a = viewer("a");
+    a.socket.accept();
+    viewers.set("ghost", { ...a, socket: new FakeWebSocket(new URL("wss://none.test")) });
+    roster(1, []);
+    FakePeerConnection.all.at(-1)?.fail();
+    roster(2, []);
+    expect(a.lines).toEqual(["could not connect to 1 of 1 viewers"]);
+    expect(a.engine.membership).toMatchObject({ unreachable: 1, members: 2 });
+    expect(a.socket.take().map(({ type }) => type)).not.toContain("ready");
+    viewers.delete("ghost");
+    roster(3, []);
+    expect(a.socket.take().map(({ type }) => type)).toEqual(["ready"]);
+    expect(a.engine.membership).toMatchObject({ unreachable: 0 });
+  });
+});
+
+it("a request that was given up while its descriptor was looked up fetches nothing", async () => {
+  const { pieceSize, pieceHashes, ...rest } = segment;
+  list = [{ ...rest, piece_size: pieceSize, pieces: pieceHashes }];
+  const a = viewer("a");
+  const abort = new AbortController();
+  const got = a.engine.fragment(segment.url, segment.sequence, abort.signal);
+  abort.abort(new Error("gone"));
+  await expect(got).rejects.toThrow("gone");
+  expect(a.store.ranges).toEqual([]);
 });
 
 describe("a viewer that cannot share", () => {

@@ -51,18 +51,13 @@ describe("the fragment loader", () => {
   });
 
   it.each([
-    ["init segments", { frag: { sn: "initSegment" } }, null],
-    ["byte ranges", { rangeStart: 10, rangeEnd: 30 }, { first: 10, end: 30 }],
-  ])("takes %s from the store", async (_, change, range) => {
+    ["init segments", { frag: { sn: "initSegment" } }, null, null],
+    ["byte ranges", { rangeStart: 10, rangeEnd: 30 }, { first: 10, end: 30 }, 7],
+  ])("takes %s from the store", async (_, change, range, sequence) => {
     const resource = vi.fn(() => Promise.resolve(new ArrayBuffer(20)));
     const { onSuccess } = load({ resource }, change);
     await pause();
-    expect(resource).toHaveBeenCalledWith(
-      URL_7,
-      range,
-      expect.any(AbortSignal),
-      expect.any(Number),
-    );
+    expect(resource).toHaveBeenCalledWith(URL_7, range, expect.any(AbortSignal), sequence);
     expect(onSuccess).toHaveBeenCalledOnce();
   });
 

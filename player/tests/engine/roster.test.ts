@@ -41,6 +41,13 @@ describe("the roster", () => {
     expect(roster.ready).toBe(true);
   });
 
+  it("calls nobody who has left", () => {
+    const roster = new Roster();
+    roster.apply(room(1, [member("ghost"), member("a"), member("me", false)]));
+    roster.apply(room(2, [member("a"), member("me", false)]));
+    expect(roster.first).toEqual(["a"]);
+  });
+
   it("starts anew under a new id", () => {
     const roster = new Roster();
     roster.apply(room(5, [member("a"), member("me")]));
@@ -80,7 +87,7 @@ describe("readiness", () => {
     expect(ready(["a", "b", "c", "d"], [])).toBe(true);
     expect(ready(["a", "b"], ["c", "d", "e"])).toBe(true);
   });
-  it("never comes when all links failed", () => {
+  it("does not come while all links have failed", () => {
     expect(ready([], first)).toBe(false);
   });
 });

@@ -85,6 +85,7 @@ export class FakePeerConnection {
   }
   addIceCandidate(candidate: RTCIceCandidateInit): Promise<void> {
     this.candidates.push(candidate);
+    if (candidate.candidate === "unusable") return Promise.reject(new Error("no such host"));
     return Promise.resolve();
   }
   close(): void {

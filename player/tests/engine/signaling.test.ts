@@ -5,11 +5,13 @@ import { FakeWebSocket } from "./websocket";
 
 const ROOM = { type: "room", room: "main", plan_version: 1, epoch: 1, you: "me", members: [] };
 let messages: ServerMessage[];
+let away: number;
 
 beforeEach(() => {
   vi.useFakeTimers();
   FakeWebSocket.all = [];
   messages = [];
+  away = 0;
 });
 afterEach(() => {
   vi.useRealTimers();
@@ -22,6 +24,7 @@ function connect(): { signaling: Signaling; socket: (nth: number) => FakeWebSock
     variant: () => 1,
     sharing: true,
     onMessage: (message) => messages.push(message),
+    onAway: () => (away += 1),
     random: () => 1,
   });
   const socket = (nth: number): FakeWebSocket => {

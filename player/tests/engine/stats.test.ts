@@ -29,6 +29,7 @@ describe("a viewer's figures", () => {
       stalls: 1,
       latency_s: 8.5,
     });
+    stats.reported();
     stats.rejoined();
     stats.received("p2p", 5, false);
     expect(stats.report(0, null)).toMatchObject({
@@ -37,6 +38,21 @@ describe("a viewer's figures", () => {
       stalls: 0,
     });
     expect(stats.total.bytes.store).toBe(100);
+  });
+
+  it("keep what came after the last report that was sent for the next membership", () => {
+    const stats = new Stats();
+    stats.received("store", 100, true);
+    stats.reported();
+    stats.received("store", 900, false);
+    stats.report(0, null);
+    stats.rejoined();
+    stats.rejoined();
+    stats.received("p2p", 50, false);
+    expect(stats.report(1, null)).toMatchObject({
+      bytes: { p2p: 50, store: 900, seed: 0 },
+      startup: { store: 0 },
+    });
   });
 
   it("keep a bounded number of completion times", () => {

@@ -2,13 +2,15 @@ import { expect, it } from "vitest";
 import type { SharingState } from "../../src/pages/sharing";
 import { sharingText } from "../../src/pages/sharing";
 
-const able: SharingState = { sharing: "able", members: 3, peers: 2, share: 0.679 };
+const able: SharingState = { sharing: "able", members: 3, unreachable: 0, peers: 2, share: 0.679 };
 
 it.each<[Partial<SharingState>, string]>([
   [{}, "67 % from 2 viewers"],
   [{ peers: 1, share: 0 }, "0 % from 1 viewer"],
   [{ share: null }, "connected to 2 viewers"],
   [{ peers: 0 }, "from the store: connecting to other viewers"],
+  [{ peers: 0, unreachable: 1 }, "from the store: connecting to other viewers"],
+  [{ peers: 0, unreachable: 2 }, "from the store: could not connect to other viewers"],
   [{ peers: 0, members: 1 }, "from the store: no other viewer yet"],
   [{ peers: 0, members: 0 }, "from the store: no contact to other viewers"],
   [{ sharing: "no WebRTC" }, "from the store: this browser has no WebRTC"],

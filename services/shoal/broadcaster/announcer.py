@@ -3,12 +3,14 @@
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Callable
 
 import aiohttp
 import msgspec
 
 from shoal.announcements import Audience, Resume, Segment, Stream, ToBroadcaster
+from shoal.broadcaster.room_lines import RoomLines
 from shoal.broadcaster.timeline import Timeline
 
 log = logging.getLogger("shoal.broadcaster")
@@ -40,6 +42,7 @@ class Announcer:
         self.fault: str | None = None
         """why there is no connection, None while there is one"""
         self.room_peers = 0
+        self._lines = RoomLines()
 
     def changed(self) -> None:
         """Say that the timeline or the stream may have changed."""
@@ -96,6 +99,12 @@ class Announcer:
                 said = msgspec.json.decode(frame.data, type=ToBroadcaster)
                 if isinstance(said, Audience):
                     self.room_peers = said.room_peers
+                    for line in self._lines.said(said, self._newest_name(), time.monotonic()):
+                        log.info(line)
+
+    def _newest_name(self) -> str:
+        names = [d.name for r in self._timeline.renditions.values() for d in r.descriptors()[-1:]]
+        return names[0] if names else "the room"
 
     async def _send(self, socket: aiohttp.ClientWebSocketResponse, sent: dict[int, int]) -> None:
         """Send what is on air and every segment above `sent` (media sequence by rendition)."""

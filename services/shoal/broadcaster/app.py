@@ -69,8 +69,8 @@ def create_app(views: Views, health: Callable[[], Health]) -> web.Application:
             web.get(r"/live/{variant:\d{1,4}}/playlist.m3u8", variant_playlist),
             web.get("/live/segments.json", all_segments),
             web.get(r"/live/{variant:\d{1,4}}/segments.json", variant_segments),
-            web.get(r"/live/{name:[^/]+\.ts}", segment),
-            web.get(r"/live/{variant:\d{1,4}}/{name:[^/]+\.ts}", segment),
+            web.get(r"/live/{name:[^/]+\.(?:ts|m4s)}", segment),
+            web.get(r"/live/{variant:\d{1,4}}/{name:[^/]+\.(?:ts|m4s)}", segment),
             web.get("/health", healthz),
             web.get("/metrics", metrics),
         ]

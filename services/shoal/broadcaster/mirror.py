@@ -16,7 +16,10 @@ INTERVAL_S = 60.0
 """writing is billed (class A): not more often than it must be"""
 MARGIN = 100_000
 """media sequence numbers that may have been given out since the mirror was written"""
-RESTORE_PATIENCE_S = 5.0
+DISCONTINUITY_MARGIN = 100
+"""streams that may have begun since; small, because players keep an array by these numbers"""
+RESTORE_PATIENCE_S = 10.0
+RESTORE_RETRY_S = 0.25
 
 
 class Numbers(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,21 +49,31 @@ async def restore(store: Store) -> Timeline:
     """
     try:
         async with asyncio.timeout(RESTORE_PATIENCE_S):
-            note = await store.get_note(KEY)
+            note = await _read(store)
         if note is None:
             return Timeline()
         before = msgspec.json.decode(note, type=Numbers)
-    except (StoreError, TimeoutError, msgspec.DecodeError) as error:
+    except (TimeoutError, msgspec.DecodeError):
         now = int(time.time())
-        log.warning("no state here, and none from the store (%s): going on from %d", error, now)
-        return Timeline(next_sequence=now, next_discontinuity=now)
+        log.warning("no state here, and none that the store would give: going on from %d", now)
+        return Timeline(next_sequence=now)
     log.info("no state here: going on above %d, from the bucket", before.next_sequence)
     return Timeline(
         target_duration=before.target_duration,
         next_sequence=before.next_sequence + MARGIN,
-        next_discontinuity=before.next_discontinuity + MARGIN,
+        next_discontinuity=before.next_discontinuity + DISCONTINUITY_MARGIN,
         published=before.published,
     )
+
+
+async def _read(store: Store) -> bytes | None:
+    """Read the mirror, again and again while the store fails: it may be starting, too."""
+    while True:
+        try:
+            return await store.get_note(KEY)
+        except StoreError as error:
+            log.info("the store is not there yet: %s", error)
+            await asyncio.sleep(RESTORE_RETRY_S)
 
 
 class Mirror:

@@ -12,6 +12,7 @@ from shoal.broadcaster.hls import SegmentName
 from shoal.broadcaster.metrics import (
     LAST_SEGMENT_TIMESTAMP,
     PUBLISH_DELAY_SECONDS,
+    SEGMENTS_DEGRADED,
     SEGMENTS_LATE,
     SEGMENTS_LOST,
     SEGMENTS_PUBLISHED,
@@ -19,6 +20,8 @@ from shoal.broadcaster.metrics import (
 )
 from shoal.broadcaster.problems import Problems
 from shoal.broadcaster.spool import Spool, Spooled
+from shoal.broadcaster.standby.standby import Standby
+from shoal.broadcaster.standby.torrents import Torrent
 from shoal.broadcaster.state import StateFile
 from shoal.broadcaster.timeline import Entry, Expired, Timeline, key_of
 from shoal.broadcaster.uploads import Uploads
@@ -27,6 +30,7 @@ from shoal.segments import Descriptor, piece_hashes, piece_size_for
 log = logging.getLogger("shoal.broadcaster")
 
 NS_PER_S = 1e9
+SOURCE_POLL_S = 0.05
 
 Queue = asyncio.Queue[tuple[Spooled, bytes | None]]
 """segments to publish; with their bytes only where the spool could not keep them"""
@@ -45,6 +49,7 @@ class Publisher:
         problems: Problems,
         media_url: str,
         named: Callable[[], Collection[int]],
+        standby: Standby | None,
         on_published: Callable[[], None],
     ) -> None:
         self._timeline = timeline
@@ -54,6 +59,7 @@ class Publisher:
         self._problems = problems
         self._media_url = media_url
         self._named = named
+        self._standby = standby
         self._on_published = on_published
         self._queues: dict[int, Queue] = {}
         self._held: dict[tuple[int, SegmentName], FoundSegment | None] = {}
@@ -142,14 +148,18 @@ class Publisher:
         sequence = self._timeline.sequence_of(segment.stream, segment.k)
         begun_s = time.monotonic()
         hashes = asyncio.create_task(asyncio.to_thread(_hashes, data))
-        if not await self._uploads.put(segment, data) and not await self._store_later(segment):
+        torrent = await self._seed(segment, data)
+        stored = await self._confirm(segment, data, torrent)
+        if stored is None:
             SEGMENTS_LOST.inc()
+            self._drop(segment, torrent)
             return
         stored_ms = (time.monotonic() - begun_s) * 1000
         source = self._held[segment.variant, segment.segment]
         if source is not None and (now := await asyncio.to_thread(newest, source)) is not source:
             # it was still being written after all; nobody has seen anything of it yet
             self._held[segment.variant, segment.segment] = replace(now, data=b"")
+            self._drop(segment, torrent)
             await self._keep(_spooled(now), now)
             await self._publish(_spooled(now), now.data)
             return
@@ -157,13 +167,13 @@ class Publisher:
         if not self._timeline.is_due(segment.variant, sequence):
             SEGMENTS_LATE.inc()
             self._timeline.expired.append(Expired(key_of(segment.variant, segment.name), 0))
-            self._spool.remove(segment.variant, segment.name)
+            self._drop(segment, torrent)
             return
         descriptor = Descriptor(
             variant=segment.variant,
             sequence=sequence,
             name=segment.name,
-            url=f"{self._media_url}/{key_of(segment.variant, segment.name)}",
+            url=self._url(segment),
             size=len(data),
             duration=segment.duration,
             program_date_time=segment.program_date_time,
@@ -171,31 +181,77 @@ class Publisher:
             sha256=sha256,
             piece_size=piece_size,
             pieces=pieces,
+            infohash=torrent.infohash if torrent else None,
+            magnet=torrent.magnet if torrent else None,
         )
         entry = Entry(
             sequence=sequence,
             duration=segment.duration,
             descriptor=descriptor,
             map_name=segment.map_name,
+            stored=stored,
         )
         left = self._timeline.publish(entry, time.time(), self._named())
         self.save()
         for gone in left:
             if gone.descriptor is not None:
+                if self._standby and gone.descriptor.infohash:
+                    self._standby.remove(gone.descriptor.infohash)
                 self._spool.remove(gone.descriptor.variant, gone.descriptor.name)
         SEGMENTS_PUBLISHED.inc()
+        SEGMENTS_DEGRADED.inc(not stored)
         LAST_SEGMENT_TIMESTAMP.set_to_current_time()
         PUBLISH_DELAY_SECONDS.observe(max(0.0, time.time() - segment.written_at))
         log.info(
-            "published %s as %d of rendition %d: %.1f s, %.1f KB, stored in %.0f ms",
+            "published %s as %d of rendition %d: %.1f s, %.1f KB, %s in %.0f ms",
             segment.name,
             sequence,
             segment.variant,
             segment.duration,
             len(data) / 1000,
+            "stored" if stored else "seeded, NOT stored,",
             stored_ms,
         )
         self._on_published()
+
+    async def _seed(self, segment: Spooled, data: bytes) -> Torrent | None:
+        """Seed a segment from the spool, where there is a standby and the spool has it."""
+        path = self._spool.path(segment.variant, segment.name)
+        if self._standby is None or not path.exists():
+            return None
+        return await self._standby.seed(path, data, self._url(segment))
+
+    async def _confirm(self, segment: Spooled, data: bytes, torrent: Torrent | None) -> bool | None:
+        """Wait until a source has the segment: true the store, false only the seeder.
+
+        None when there is none: the segment has left the spool while it waited.
+        """
+        if await self._uploads.put(segment, data):
+            return True
+        later = self._store_later(segment)
+        while not later.done():
+            if self._standby and torrent and self._standby.serves(torrent.infohash):
+                return False
+            await asyncio.wait({later}, timeout=SOURCE_POLL_S)
+        return later.result() or None
+
+    def _drop(self, segment: Spooled, torrent: Torrent | None) -> None:
+        """Forget a segment that is not published."""
+        if self._standby and torrent:
+            self._standby.remove(torrent.infohash)
+        self._spool.remove(segment.variant, segment.name)
+
+    def _url(self, segment: Spooled) -> str:
+        return f"{self._media_url}/{key_of(segment.variant, segment.name)}"
+
+    async def seed_window(self) -> None:
+        """Seed what an earlier run published and the spool still has."""
+        for rendition in list(self._timeline.renditions.values()):
+            for descriptor in rendition.descriptors():
+                path = self._spool.path(descriptor.variant, descriptor.name)
+                if self._standby and descriptor.infohash and path.exists():
+                    data = await asyncio.to_thread(path.read_bytes)
+                    await self._standby.seed(path, data, descriptor.url)
 
     def _store_later(self, segment: Spooled) -> asyncio.Future[bool]:
         """Put a segment into the backlog; once stored, its published entry says so."""

@@ -12,11 +12,18 @@ from shoal.broadcaster.app import SERVICE, create_app
 from shoal.broadcaster.folder import Folder
 from shoal.broadcaster.health import Health
 from shoal.broadcaster.janitor import Janitor
-from shoal.broadcaster.metrics import LIVE, SEGMENTS_LOST
+from shoal.broadcaster.metrics import (
+    LIVE,
+    SEGMENTS_LOST,
+    TORRENT_PEERS,
+    TORRENT_UPLOADED_BYTES,
+)
 from shoal.broadcaster.mirror import Mirror, restore
 from shoal.broadcaster.problems import Problems
 from shoal.broadcaster.publisher import Publisher
 from shoal.broadcaster.spool import Spool
+from shoal.broadcaster.standby.canary import Sample
+from shoal.broadcaster.standby.standby import Standby
 from shoal.broadcaster.state import StateFile
 from shoal.broadcaster.store import Store
 from shoal.broadcaster.timeline import Timeline
@@ -56,6 +63,7 @@ class Broadcaster:
         )
         spool = Spool(settings.state_dir / "segments")
         self.uploads = Uploads(store, spool, self._on_store)
+        self.standby = None if settings.standby == "off" else Standby(settings, self._newest)
         self.publisher = Publisher(
             timeline=timeline,
             state=state,
@@ -64,6 +72,7 @@ class Broadcaster:
             problems=self.problems,
             media_url=settings.media_url,
             named=self._named_by_owncast,
+            standby=self.standby,
             on_published=self._on_published,
         )
         self.janitor = Janitor(store, timeline, self.publisher.save)
@@ -83,6 +92,9 @@ class Broadcaster:
             for part in (self.announcer, self.uploads, self.janitor, self.mirror):
                 tasks.create_task(part.run())
             tasks.create_task(self._check())
+            if self.standby is not None:
+                tasks.create_task(self.standby.run())
+                tasks.create_task(self.publisher.seed_window())
             self.publisher.resume(tasks)
             while True:
                 for segment in self.folder.poll(time.monotonic(), self.publisher.wanted):
@@ -92,18 +104,19 @@ class Broadcaster:
     def health(self) -> Health:
         """Say how the broadcaster is, now."""
         age_s = self._segment_age_s()
+        torrent_peers = self.standby.peers if self.standby else 0
         return Health(
             status=self.problems.status,
             live=self.live,
-            torrents=0,
-            peers=self.announcer.room_peers,
+            torrents=self.standby.torrents if self.standby else 0,
+            peers=self.announcer.room_peers + torrent_peers,
             room_peers=self.announcer.room_peers,
-            torrent_peers=0,
+            torrent_peers=torrent_peers,
             chunks=self.timeline.published,
             signaling="connected" if self.announcer.connected else "disconnected",
             last_segment_age_s=None if age_s is None else round(age_s, 3),
             store="ok" if self.uploads.healthy else "failing",
-            standby="off",
+            standby=self.standby.status if self.standby else "off",
             problems=self.problems.standing(),
         )
 
@@ -119,6 +132,13 @@ class Broadcaster:
     def _on_store(self, fault: str | None) -> None:
         if fault is None:
             self.problems.clear("store")
+        elif self.standby is not None and self.standby.status == "ok":
+            self.problems.report(
+                "store",
+                f"cannot store segments: {fault}; viewers get them from the torrent seed, those"
+                " without WebRTC do not",
+                "degraded",
+            )
         else:
             self.problems.report("store", f"cannot store segments: {fault}", "failing")
 
@@ -130,6 +150,7 @@ class Broadcaster:
             self._check_lost(now_s)
             self._check_live()
             self._check_end(now_s)
+            self._check_standby()
             if self.announcer.fault:
                 self.problems.report("signaling", self.announcer.fault, "degraded")
             else:
@@ -194,6 +215,29 @@ class Broadcaster:
             log.info("the station is %s", "live" if live else "offline")
             self.announcer.changed()
 
+    def _check_standby(self) -> None:
+        if self.standby is None:
+            return
+        TORRENT_PEERS.set(self.standby.peers)
+        TORRENT_UPLOADED_BYTES.set(self.standby.uploaded_bytes)
+        if self.standby.fault is None:
+            self.problems.clear("standby")
+        else:
+            self.problems.report("standby", f"the torrent seed: {self.standby.fault}", "degraded")
+
+    def _newest(self) -> Sample | None:
+        """The newest segment that is seeded, for the canary."""
+        seeded = [
+            descriptor
+            for rendition in self.timeline.renditions.values()
+            for descriptor in rendition.descriptors()[-1:]
+            if descriptor.magnet
+        ]
+        if not seeded:
+            return None
+        newest = max(seeded, key=lambda descriptor: descriptor.sequence)
+        return Sample(newest.name, newest.magnet or "", newest.size, newest.sha256)
+
     def _check_end(self, now_s: float) -> None:
         """Close the playlists when nothing has come for the grace; never while something waits."""
         if self.live or self.timeline.ended or not self.timeline.renditions:
@@ -236,5 +280,7 @@ async def run(settings: BroadcasterSettings) -> None:
         stopped.cancel()
         await asyncio.gather(work, stopped, return_exceptions=True)
         await asyncio.wait({asyncio.create_task(broadcaster.mirror.write())}, timeout=LAST_MIRROR_S)
+        if broadcaster.standby is not None:
+            await broadcaster.standby.close()
         store.close()
         await runner.cleanup()

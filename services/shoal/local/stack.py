@@ -8,6 +8,7 @@ from pathlib import Path
 
 import aiohttp
 
+from shoal.broadcaster.standby.torrents import tracker_of
 from shoal.local.data_dir import DataDir
 from shoal.local.hls_folder import HLS_FOLDER
 from shoal.local.options import Options
@@ -80,6 +81,8 @@ class Stack:
             "SHOAL_BUCKET": BUCKET,
             "SHOAL_MEDIA_URL": self.store.media_url,
             "SHOAL_ICE_SERVERS": "[]",
+            "SHOAL_TORRENT_STUN_SERVER": "",
+            "SHOAL_TRACKER_URL": tracker_of(self.url("gateway")),
             "SHOAL_GATEWAY_METRICS_URL": self.metrics_url,
             "SHOAL_STORE_METRICS_URL": self.store.metrics_url,
             "CREDENTIALS_DIRECTORY": str(self._data.secrets),

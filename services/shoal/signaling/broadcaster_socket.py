@@ -82,12 +82,14 @@ async def _listen(socket: web.WebSocketResponse, hub: Hub, outbox: Outbox) -> WS
 
 
 async def _tell_audience(hub: Hub, outbox: Outbox) -> None:
-    told: int | None = None
+    told: Audience | None = None
     with hub.watching() as changed:
         async for _ in coalesced(changed, AUDIENCE_INTERVAL_S):
-            if hub.viewers != told:
-                told = hub.viewers
-                outbox.put(_encode(Audience(told)))
+            totals = hub.figures.totals()
+            audience = Audience(hub.viewers, totals.peers, totals.uploaded)
+            if audience != told:
+                told = audience
+                outbox.put(_encode(audience))
 
 
 def _encode(message: ToBroadcaster) -> bytes:

@@ -92,7 +92,9 @@ class Hub:
 
     def report(self, member: MemberId, stats: Stats) -> FigureRefusal | None:
         """Take a viewer's figures, or say why they cannot be true."""
-        return self.figures.report(member, stats, self._loop.time())
+        refusal = self.figures.report(member, stats, self._loop.time())
+        self._notify()
+        return refusal
 
     def listen_to(self, broadcaster: Outbox | None) -> Outbox | None:
         """Make this the station's broadcaster; return the one that it takes over from."""
@@ -135,7 +137,7 @@ class Hub:
 
     @contextmanager
     def watching(self) -> Generator[asyncio.Event]:
-        """Lend an event that is set now, and whenever viewers, broadcasters or chunks change."""
+        """Lend an event that is set now, and whenever a count or a viewer's figures change."""
         changed = asyncio.Event()
         changed.set()
         self._watchers.add(changed)

@@ -136,10 +136,10 @@ def test_what_is_taken_while_unlimited_stays_within_a_burst_and_the_budget(
     rate = 50_000.0
     budget = Budget(rate, 0.0)
     now_s, taken = 0.0, 0
-    for size, pause_s in uploads:
+    for wanted, pause_s in uploads:
         now_s += pause_s
         # libtorrent keeps to the rate while it is limited
-        size = min(size, int(rate * pause_s)) if budget.limited else size
+        size = min(wanted, int(rate * pause_s)) if budget.limited else wanted
         taken += size
         budget.take(size, now_s)
         assert taken <= rate * (now_s + BURST_S) + 100_000

@@ -1,0 +1,55 @@
+/** hls.js as this station needs it. */
+
+import type { FragmentLoaderConstructor, HlsConfig, LoadPolicy } from "hls.js";
+
+import { isTemporary } from "../engine/store";
+
+/** Outages are outlasted: with a buffer nobody notices, without one there is nothing to lose. */
+const MAX_RETRIES = 1_000;
+const FIRST_RETRY_MS = 500;
+const MAX_RETRY_MS = 2_000;
+const MAX_TIMEOUT_RETRIES = 4;
+const MAX_TO_FIRST_BYTE_MS = 10_000;
+
+/** hls.js's configuration, with a loader for its fragments. */
+export function hlsConfig(fLoader: FragmentLoaderConstructor): Partial<HlsConfig> {
+  return {
+    fLoader,
+    // a worker would take the engine's buffers away
+    enableWorker: false,
+    lowLatencyMode: false,
+    liveSyncDurationCount: 2,
+    // seekable over the whole window
+    liveDurationInfinity: true,
+    maxBufferLength: 20,
+    maxMaxBufferLength: 30,
+    backBufferLength: 30,
+    manifestLoadPolicy: loadPolicy(20_000),
+    playlistLoadPolicy: loadPolicy(20_000),
+    fragLoadPolicy: loadPolicy(120_000),
+  };
+}
+
+/**
+ * hls.js by itself gives up at once when there is no answer (status 0), unless the browser says
+ * that it is offline. What has no answer (a gap, a segment that cannot be parsed) and what was
+ * refused for good is left to it: it plays on behind the segment.
+ */
+function loadPolicy(maxLoadTimeMs: number): LoadPolicy {
+  return {
+    default: {
+      maxTimeToFirstByteMs: MAX_TO_FIRST_BYTE_MS,
+      maxLoadTimeMs,
+      timeoutRetry: { maxNumRetry: MAX_TIMEOUT_RETRIES, retryDelayMs: 0, maxRetryDelayMs: 0 },
+      errorRetry: {
+        maxNumRetry: MAX_RETRIES,
+        retryDelayMs: FIRST_RETRY_MS,
+        maxRetryDelayMs: MAX_RETRY_MS,
+        shouldRetry: (config, count, _timeout, response) =>
+          count < (config?.maxNumRetry ?? 0) &&
+          response?.code !== undefined &&
+          (response.code === 0 || isTemporary(response.code)),
+      },
+    },
+  };
+}

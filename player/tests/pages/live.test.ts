@@ -1,0 +1,218 @@
+import { ErrorTypes, Events } from "hls.js";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { OnAir } from "../../src/pages/live";
+import { Live } from "../../src/pages/live";
+import type { Probed } from "../../src/pages/probe";
+import { probe } from "../../src/pages/probe";
+
+const { hls, FakeHls } = vi.hoisted(() => {
+  class FakeHls {
+    handlers = new Map<string, (event: string, data: unknown) => void>();
+    latency = 0;
+    targetLatency = null;
+    destroyed = false;
+    loads = 0;
+    constructor() {
+      hls.all.push(this);
+    }
+    static isSupported = () => hls.supported;
+    on(event: string, handler: (event: string, data: unknown) => void): void {
+      this.handlers.set(event, handler);
+    }
+    emit(event: string, data: unknown): void {
+      this.handlers.get(event)?.(event, data);
+    }
+    loadSource(): void {}
+    attachMedia(): void {}
+    startLoad(): void {
+      this.loads += 1;
+    }
+    destroy(): void {
+      this.destroyed = true;
+    }
+  }
+  const hls = { all: [] as FakeHls[], supported: true };
+  return { hls, FakeHls };
+});
+type FakeHls = InstanceType<typeof FakeHls>;
+
+vi.mock(import("hls.js"), async (original) => {
+  const actual = await original();
+  return { ...actual, default: FakeHls as unknown as typeof actual.default };
+});
+vi.mock(import("../../src/pages/probe"));
+
+class FakeVideo extends EventTarget {
+  readonly HAVE_CURRENT_DATA = 2;
+  currentTime = 0;
+  ahead = 0;
+  paused = false;
+  ended = false;
+  error = null;
+  readyState = 2;
+  playbackRate = 1;
+  sources: string[] = [];
+  set src(url: string) {
+    this.sources.push(url);
+  }
+  get buffered() {
+    const { currentTime, ahead } = this;
+    return { length: ahead > 0 ? 1 : 0, start: () => 0, end: () => currentTime + ahead };
+  }
+  play = () => Promise.resolve();
+}
+
+let video: FakeVideo;
+let live: Live;
+let states: OnAir[];
+let found: Probed;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  hls.all = [];
+  hls.supported = true;
+  found = "live";
+  vi.mocked(probe)
+    .mockReset()
+    .mockImplementation(() => Promise.resolve(found));
+  states = [];
+  video = new FakeVideo();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+const pause = (ms = 0) => vi.advanceTimersByTimeAsync(ms);
+async function open(): Promise<FakeHls> {
+  live = new Live({
+    video: video as unknown as HTMLVideoElement,
+    playlist: new URL("https://tv.test/live/playlist.m3u8"),
+    fragmentLoader: vi.fn(),
+    onState: (state) => states.push(state),
+  });
+  await pause();
+  return newest();
+}
+const newest = () => hls.all.at(-1) ?? new FakeHls();
+const playlist = (of: FakeHls, startSN: number, endSN: number, isLive = true) => {
+  of.emit(Events.LEVEL_UPDATED, { details: { startSN, endSN, live: isLive } });
+};
+const networkError = (of: FakeHls) => {
+  of.emit(Events.ERROR, { fatal: true, type: ErrorTypes.NETWORK_ERROR });
+};
+const onAir = (ahead: number) => {
+  video.ahead = ahead;
+  video.dispatchEvent(new Event("playing"));
+};
+
+describe("a network error", () => {
+  it("leaves picture and buffer alone, and loading goes on", async () => {
+    const first = await open();
+    onAir(8);
+    networkError(first);
+    expect(first.destroyed).toBe(false);
+    await pause(1_000);
+    expect([first.loads, first.destroyed, hls.all.length]).toEqual([1, false, 1]);
+    networkError(first);
+    await pause(1_000);
+    expect(first.loads).toBe(1);
+    await pause(1_000);
+    expect(first.loads).toBe(2);
+  });
+
+  it("begins anew once the buffer is dry", async () => {
+    const first = await open();
+    onAir(0.5);
+    networkError(first);
+    video.ahead = 0;
+    await pause(600);
+    expect(first.destroyed).toBe(true);
+    expect(hls.all).toHaveLength(2);
+  });
+});
+
+describe("starting", () => {
+  it("happens once, though signaling says that it is live while the playlist is asked for", async () => {
+    let answer: (found: Probed) => void = () => undefined;
+    vi.mocked(probe).mockImplementation(() => new Promise((resolve) => (answer = resolve)));
+    await open();
+    hls.all = [];
+    live.announce(true);
+    await pause(100);
+    expect(probe).toHaveBeenCalledOnce();
+    answer("live");
+    await pause(10_000);
+    expect(hls.all).toHaveLength(1);
+  });
+
+  it("at a station whose stream has ended shows that it is offline", async () => {
+    found = "ended";
+    await open();
+    expect(states).toEqual(["offline"]);
+    found = "live";
+    live.announce(true);
+    await pause();
+    expect(newest().destroyed).toBe(false);
+    onAir(8);
+    expect(states).toEqual(["offline", "on air"]);
+  });
+
+  it("while signaling says that nothing is on air shows that too", async () => {
+    await open();
+    live.announce(false);
+    await pause(1_000);
+    expect(states).toEqual(["offline"]);
+    expect(live.expected).toBe(false);
+  });
+});
+
+describe("a stream's end", () => {
+  it("plays out, and a new stream is loaded by itself", async () => {
+    const first = await open();
+    playlist(first, 1, 10);
+    onAir(8);
+    found = "ended";
+    playlist(first, 1, 11, false);
+    expect(live.expected).toBe(false);
+    await pause(8_000);
+    expect(states).toEqual(["on air"]);
+    video.ahead = 0;
+    await pause(3_000);
+    expect(states).toEqual(["on air", "offline"]);
+    expect(first.destroyed).toBe(false);
+    found = "live";
+    await pause(3_000);
+    expect(first.destroyed).toBe(true);
+    expect(hls.all).toHaveLength(2);
+    expect(live.expected).toBe(false);
+    onAir(8);
+    expect(live.expected).toBe(true);
+  });
+
+  it("that nobody saw shows in a playlist that has nothing of the one before", async () => {
+    const first = await open();
+    playlist(first, 1, 10);
+    playlist(first, 2, 11);
+    await pause(10);
+    expect(hls.all).toHaveLength(1);
+    playlist(first, 12, 13);
+    await pause(10);
+    expect(hls.all).toHaveLength(2);
+    expect(first.destroyed).toBe(true);
+  });
+});
+
+it("native playback that ended starts again", async () => {
+  hls.supported = false;
+  await open();
+  hls.all = [];
+  onAir(5);
+  expect(video.sources).toHaveLength(1);
+  video.ahead = 0;
+  video.ended = true;
+  // its pauses have grown longer than the time between two looks
+  found = "unknown";
+  await pause(20_000);
+  found = "live";
+  await pause(16_000);
+  expect(video.sources.length).toBeGreaterThan(1);
+});

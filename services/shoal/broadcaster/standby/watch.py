@@ -1,0 +1,77 @@
+"""Asks the tracker, over a socket of our own, what it knows of our torrents.
+
+libtorrent has one socket to the tracker for all torrents. When that is lost it does nothing until
+each torrent's next announce is due, two minutes later; until then nobody finds the seeder.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Collection, Mapping
+
+import aiohttp
+import msgspec
+
+SCRAPE_INTERVAL_S = 1.0
+SCRAPED_AT_ONCE = 100
+ANSWER_TIMEOUT_S = 5.0
+HEARTBEAT_S = 10.0
+RECONNECT_S = 1.0
+
+
+class Swarm(msgspec.Struct, frozen=True):
+    """What the tracker says of one torrent."""
+
+    complete: int
+    incomplete: int
+
+
+class _Scraped(msgspec.Struct, frozen=True):
+    files: dict[str, Swarm]
+
+
+class Watch:
+    """A socket to the tracker that only scrapes."""
+
+    def __init__(
+        self,
+        tracker_url: str,
+        infohashes: Callable[[], Collection[str]],
+        on_scraped: Callable[[Mapping[str, Swarm]], None],
+        on_lost: Callable[[], None],
+    ) -> None:
+        """Scrape `infohashes()` (hex) again and again; `on_scraped` gets the answers.
+
+        `on_lost` is called when the socket is lost: the tracker may know nothing any more.
+        """
+        self._url = tracker_url
+        self._infohashes = infohashes
+        self._on_scraped = on_scraped
+        self._on_lost = on_lost
+        self.fault: str | None = None
+        """why the tracker cannot be asked, None while it can"""
+
+    async def run(self) -> None:
+        """Stay connected until cancelled."""
+        async with aiohttp.ClientSession() as session:
+            while True:
+                try:
+                    async with session.ws_connect(self._url, heartbeat=HEARTBEAT_S) as socket:
+                        await self._scrape(socket)
+                except (aiohttp.ClientError, OSError, TimeoutError, msgspec.DecodeError) as error:
+                    self.fault = f"cannot ask the tracker at {self._url}: {error or 'no answer'}"
+                self._on_lost()
+                await asyncio.sleep(RECONNECT_S * random.uniform(0.5, 1))
+
+    async def _scrape(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        while True:
+            wanted = [bytes.fromhex(h).decode("latin-1") for h in self._infohashes()]
+            for start in range(0, len(wanted), SCRAPED_AT_ONCE):
+                part = wanted[start : start + SCRAPED_AT_ONCE]
+                await socket.send_json({"action": "scrape", "info_hash": part})
+                answer = await asyncio.wait_for(socket.receive(), ANSWER_TIMEOUT_S)
+                if answer.type is not aiohttp.WSMsgType.TEXT:
+                    raise aiohttp.ClientError("it closed the connection")
+                files = msgspec.json.decode(answer.data, type=_Scraped).files
+                self._on_scraped({h.encode("latin-1").hex(): s for h, s in files.items()})
+            self.fault = None
+            await asyncio.sleep(SCRAPE_INTERVAL_S)

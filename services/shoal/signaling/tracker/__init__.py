@@ -1,0 +1,1 @@
+"""The WebTorrent tracker: brings the peers of one torrent together, and nothing more."""

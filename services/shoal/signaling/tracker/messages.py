@@ -1,0 +1,155 @@
+"""What a WebTorrent tracker and its clients say to each other: JSON over a WebSocket.
+
+Hashes and ids are binary: 20 bytes, each written as the character with that number (latin-1).
+Session descriptions are passed on as they came, unread.
+"""
+
+from typing import Annotated, Literal, NewType
+
+import msgspec
+from msgspec import Meta, Raw
+
+HASH_CHARACTERS = 20
+MAX_OFFERS = 20
+"""offers of one announce that are looked at, more are ignored; wt-tracker's default"""
+MAX_SCRAPED = 256
+"""hashes in one scrape: four renditions of 60 segments"""
+
+InfoHash = NewType("InfoHash", str)
+"""v1 infohash, 20 latin-1 characters"""
+PeerId = NewType("PeerId", str)
+"""20 latin-1 characters"""
+
+OfferId = Annotated[str, Meta(max_length=64)]
+Binary = Annotated[str, Meta(max_length=64)]
+"""a hash or an id as it came, not looked at yet"""
+
+
+class Offer(msgspec.Struct, frozen=True):
+    """One session description, for whichever peer it is passed to."""
+
+    offer_id: OfferId
+    offer: Raw
+
+
+class Announce(msgspec.Struct, frozen=True):
+    """Client → tracker: I am here; or, with `answer`, an answer for `to_peer_id`."""
+
+    info_hash: Binary = ""
+    peer_id: Binary = ""
+    event: str | None = None
+    left: float | None = None
+    """bytes that the client lacks; null while it does not know"""
+    numwant: float | None = None
+    """offers that the client will answer until its next announce"""
+    offers: list[Offer] | None = None
+    to_peer_id: Binary | None = None
+    offer_id: OfferId | None = None
+    answer: Raw = Raw()
+
+    @property
+    def answers(self) -> bool:
+        """Whether this is an answer, which announces nothing."""
+        return bytes(self.answer) not in (b"", b"null")
+
+
+class Scrape(msgspec.Struct, frozen=True):
+    """Client → tracker: how many are there?"""
+
+    info_hash: Binary | list[Binary] = msgspec.field(default_factory=list[Binary])
+
+
+class _Action(msgspec.Struct, frozen=True):
+    action: str = ""
+
+
+class Counts(msgspec.Struct, frozen=True):
+    """How many peers a swarm has."""
+
+    complete: int
+    incomplete: int
+    downloaded: int = 0
+
+
+class Announced(msgspec.Struct, frozen=True, kw_only=True):
+    """Tracker → client: you are in the swarm."""
+
+    action: Literal["announce"] = "announce"
+    info_hash: InfoHash
+    interval: int
+    """seconds until the next announce is due"""
+    complete: int
+    incomplete: int
+
+
+class RelayedOffer(msgspec.Struct, frozen=True, kw_only=True):
+    """Tracker → client: another peer's offer."""
+
+    action: Literal["announce"] = "announce"
+    info_hash: InfoHash
+    peer_id: PeerId
+    offer_id: str
+    offer: Raw
+
+
+class RelayedAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """Tracker → client: another peer's answer to an offer of this client."""
+
+    action: Literal["announce"] = "announce"
+    info_hash: InfoHash
+    peer_id: PeerId
+    offer_id: str
+    answer: Raw
+
+
+class Scraped(msgspec.Struct, frozen=True, kw_only=True):
+    """Tracker → client: the swarms that were asked for."""
+
+    action: Literal["scrape"] = "scrape"
+    files: dict[InfoHash, Counts]
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True, rename={"reason": "failure reason"}):
+    """Tracker → client: that was refused; the socket stays open."""
+
+    action: str
+    info_hash: str
+    reason: str
+
+
+FromClient = Announce | Scrape
+ToClient = Announced | RelayedOffer | RelayedAnswer | Scraped | Failure
+
+
+class BadMessageError(Exception):
+    """A frame that no client of ours sends."""
+
+
+_action = msgspec.json.Decoder(_Action)
+_announce = msgspec.json.Decoder(Announce)
+_scrape = msgspec.json.Decoder(Scrape)
+_encoder = msgspec.json.Encoder()
+
+
+def decode(frame: str | bytes) -> FromClient:
+    """Read one frame; raises BadMessageError."""
+    try:
+        match _action.decode(frame).action:
+            case "announce":
+                return _announce.decode(frame)
+            case "scrape":
+                return _scrape.decode(frame)
+            case other:
+                raise BadMessageError(f"action {other[:20]!r} is neither announce nor scrape")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadMessageError(str(error)) from error
+
+
+def encode(message: ToClient) -> bytes:
+    """Return a frame."""
+    return _encoder.encode(message)
+
+
+def is_binary_20(text: str) -> bool:
+    """Say whether `text` stands for 20 bytes."""
+    return len(text) == HASH_CHARACTERS and all(ord(character) < 256 for character in text)

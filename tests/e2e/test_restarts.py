@@ -1,0 +1,60 @@
+"""Services die under viewers: the picture goes on, the numbers go on, sharing comes back."""
+
+import os
+import signal
+import urllib.error
+from pathlib import Path
+
+from tests.support.station import Station, station, wait_for
+from tests.support.viewers import Viewer, chromium
+
+
+def kill(running: Station, service: str) -> None:
+    """SIGKILL a service and wait until `shoal up` has started it again."""
+    running.refresh()
+    before = running.local["pids"][service]
+    os.kill(before, signal.SIGKILL)
+
+    def restarted() -> bool:
+        running.refresh()
+        return running.local["pids"][service] != before
+
+    wait_for(f"{service} is back", restarted)
+
+
+def newest(running: Station) -> int:
+    """The newest media sequence, as far as the broadcaster answers."""
+    try:
+        return running.descriptors()[-1]["sequence"]
+    except urllib.error.HTTPError:
+        return -1
+
+
+def test_killed_services_stop_nobodys_picture(tmp_path: Path) -> None:
+    with station(tmp_path / "data", "--bitrate", "600") as running, chromium() as browser:
+        viewers = [Viewer(browser, running.local["watch"]) for _ in range(2)]
+        for viewer in viewers:
+            viewer.wait("s.ready && s.peers === 1 && s.playing", 45)
+        running.wait_published(running.published() + 2)
+        before = [viewer.stats() for viewer in viewers]
+        first = running.descriptors()[-1]
+
+        kill(running, "signaling")
+        for viewer, stats in zip(viewers, before, strict=True):
+            # everybody comes back under a new id, and shares again
+            viewer.wait(f"s.id !== {stats['id']!r} && s.ready && s.peers === 1", 60)
+            assert viewer.stats()["stalls"] == stats["stalls"]
+        kill(running, "broadcaster")
+        wait_for("new segments", lambda: newest(running) > first["sequence"] + 4)
+        wait_for("announced again", lambda: running.health()["signaling"] == "connected")
+        running.wait_published(running.published() + 3)
+
+        after = [viewer.stats() for viewer in viewers]
+        for one, two in zip(before, after, strict=True):
+            assert two["playing"]
+            assert two["bytes"]["p2p"] > one["bytes"]["p2p"]
+        sequences = [segment["sequence"] for segment in running.descriptors()]
+        assert sequences == list(range(sequences[0], sequences[0] + len(sequences)))
+        assert running.origin_video_bytes() == 0
+        for viewer in viewers:
+            assert viewer.errors() == []

@@ -1,0 +1,111 @@
+"""The broadcaster's torrents, through the real signaling service, with and without the store."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.support.broadcaster import Broadcaster, Owncast, broadcaster, get
+from tests.support.objects import new_store, running
+from tests.support.station import SHOAL, free_port, wait_for
+
+
+@contextmanager
+def signaling(folder: Path) -> Iterator[str]:
+    """The real signaling service as a process; yields its URL."""
+    secrets = folder / "signaling-secrets"
+    secrets.mkdir()
+    (secrets / "broadcaster_token").write_text("token")
+    url = f"http://127.0.0.1:{free_port()}"
+    environment = {"SHOAL_SIGNALING_URL": url, "CREDENTIALS_DIRECTORY": str(secrets)}
+    log = (folder / "signaling.log").open("ab")
+    process = subprocess.Popen(
+        [*SHOAL, "signaling"], stdout=log, stderr=log, env={**os.environ, **environment}
+    )
+    log.close()
+    try:
+        wait_for("signaling answers", lambda: answers(url))
+        yield url
+    finally:
+        process.terminate()
+        process.wait(15)
+
+
+def answers(url: str) -> bool:
+    try:
+        return get(f"{url}/health").status == 200
+    except OSError:
+        return False
+
+
+def settings(url: str) -> dict[str, str]:
+    return {"SHOAL_SIGNALING_URL": url, "SHOAL_TORRENT_STUN_SERVER": "", "SHOAL_STANDBY": "standby"}
+
+
+def descriptors(station: Broadcaster) -> list[dict[str, Any]]:
+    body = get(f"{station.url}/live/segments.json").json
+    return body["variants"].get("0", {}).get("segments", [])
+
+
+def test_every_segment_of_the_window_is_seeded_and_the_canary_proves_it(tmp_path: Path) -> None:
+    owncast = Owncast(tmp_path / "hls")
+    owncast.path.mkdir()
+    owncast.start_stream()
+    store = new_store(tmp_path)
+    with running(store), signaling(tmp_path) as url:
+        with broadcaster(tmp_path, store, settings(url)) as station:
+            for k in range(63):
+                owncast.write("a", k)
+                if k % 8 == 7:
+                    station.wait_named(f"stream-a-{k}.ts")
+            station.wait_named("stream-a-62.ts")
+            assert station.health()["torrents"] == 60
+            for descriptor in descriptors(station):
+                assert f"xt=urn:btih:{descriptor['infohash']}" in descriptor["magnet"]
+            wait_for("the canary", lambda: station.health()["standby"] == "ok", 40)
+            # the canary is no viewer
+            assert station.health()["torrent_peers"] == 0
+            assert station.health()["status"] == "ok"
+        with broadcaster(tmp_path, store, settings(url)) as station:
+            wait_for("seeded again", lambda: station.health()["torrents"] == 60)
+
+
+def test_without_the_store_segments_come_from_the_seeder_and_are_stored_later(
+    tmp_path: Path,
+) -> None:
+    owncast = Owncast(tmp_path / "hls")
+    owncast.path.mkdir()
+    owncast.start_stream()
+    store = new_store(tmp_path)
+    with signaling(tmp_path) as url, broadcaster(tmp_path, store, settings(url)) as station:
+        names = [owncast.write("a", k) for k in range(8)]
+        station.wait_named(names[-1], timeout_s=30)
+        assert station.names() == names
+        health = station.health()
+        assert health["store"] == "failing"
+        assert station.problem("store")
+        wait_for("the canary fetched one", lambda: station.health()["standby"] == "ok", 40)
+        wait_for("said so", lambda: station.health()["status"] == "degraded", 20)
+        with running(store):
+            wait_for("the store is back", lambda: station.problem("store") is None, 30)
+            for segment in station.playlist().segments:
+                uri = segment.uri or ""
+                wait_for("stored", lambda uri=uri: get(uri).status == 200, 20)
+            assert station.names() == names
+            owncast.write("a", 8)
+            station.wait_named("stream-a-8.ts")
+
+
+def test_switched_off_there_is_no_torrent(tmp_path: Path) -> None:
+    owncast = Owncast(tmp_path / "hls")
+    owncast.path.mkdir()
+    owncast.start_stream()
+    store = new_store(tmp_path)
+    with running(store), broadcaster(tmp_path, store, {"SHOAL_STANDBY": "off"}) as station:
+        station.wait_named(owncast.write("a", 0))
+        [descriptor] = descriptors(station)
+        assert descriptor["infohash"] is None
+        assert descriptor["magnet"] is None
+        assert (station.health()["torrents"], station.health()["standby"]) == (0, "off")

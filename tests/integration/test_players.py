@@ -1,0 +1,87 @@
+"""Real video through the real broadcaster, read back by a player that knows nothing of Shoal."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from shoal.local.store import Store
+from tests.support.broadcaster import broadcaster, get
+from tests.support.objects import new_store, running
+from tests.support.station import FFMPEG, wait_for
+
+SECONDS = 8
+FRAMES_PER_S = 15
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    store = new_store(tmp_path_factory.mktemp("objects"))
+    with running(store):
+        yield store
+
+
+def encode(folder: Path, stream: str, kind: str, size: str = "320x180") -> None:
+    """Write an HLS stream as ffmpeg does: TS or fMP4, 2 s segments, four of them."""
+    folder.mkdir(exist_ok=True)
+    suffix = {"mpegts": "ts", "fmp4": "m4s"}[kind]
+    picture = ["-f", "lavfi", "-i", f"testsrc2=size={size}:rate={FRAMES_PER_S}"]
+    sound = ["-f", "lavfi", "-i", "sine=sample_rate=48000"]
+    codecs = ["-c:v", "libx264", "-preset", "ultrafast", "-g", "30", "-c:a", "aac", "-t", "8"]
+    hls = ["-f", "hls", "-hls_time", "2", "-hls_list_size", "8", "-hls_segment_type", kind]
+    flags = ["-hls_flags", "program_date_time+independent_segments+omit_endlist"]
+    names = ["-hls_segment_filename", f"{folder}/stream-{stream}-%d.{suffix}"]
+    names.append(f"{folder}/stream.m3u8")
+    subprocess.run(
+        [FFMPEG, "-v", "error", "-nostdin", *picture, *sound, *codecs, *hls, *flags, *names],
+        check=True,
+        timeout=60,
+    )
+
+
+def decoded_frames(playlist_url: str) -> int:
+    """Let ffmpeg play a playlist to its end; every decoding error fails."""
+    count = ["-map", "0:v", "-fps_mode", "passthrough", "-f", "null", "-progress", "-", "-"]
+    done = subprocess.run(
+        [FFMPEG, "-v", "error", "-xerror", "-nostdin", "-i", playlist_url, *count],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr
+    return max(int(x[6:]) for x in done.stdout.splitlines() if x.startswith("frame="))
+
+
+@pytest.mark.parametrize("kind", ["mpegts", "fmp4"])
+def test_ffmpeg_plays_what_was_published(tmp_path: Path, store: Store, kind: str) -> None:
+    suffix = {"mpegts": "ts", "fmp4": "m4s"}[kind]
+    hls = tmp_path / "hls"
+    hls.mkdir()
+    with broadcaster(tmp_path, store, {"SHOAL_END_GRACE_S": "2"}) as station:
+        encode(hls / "0", kind, kind)
+        station.wait_named(f"stream-{kind}-3.{suffix}")
+        text = get(f"{station.url}/live/playlist.m3u8").body.decode()
+        assert text.count("#EXT-X-MAP") == (1 if kind == "fmp4" else 0)
+        # ffmpeg stops by itself where the playlist ends
+        with (hls / "0" / "stream.m3u8").open("a") as playlist:
+            playlist.write("#EXT-X-ENDLIST\n")
+        wait_for("closed", lambda: station.playlist().is_endlist, 15)
+        assert decoded_frames(f"{station.url}/live/playlist.m3u8") == SECONDS * FRAMES_PER_S
+        first = get(station.playlist().segments[0].uri or "")
+        assert first.headers["Content-Type"] == {"ts": "video/mp2t", "m4s": "video/mp4"}[suffix]
+        assert get(f"{station.url}/live/0/stream-{kind}-0.{suffix}").status == 302
+        # the same name of an initialization section, other bytes: another URL
+        if kind == "fmp4":
+            encode(hls / "0", "again", kind, size="640x360")
+            station.wait_named("stream-again-3.m4s")
+            wait_for("closed", lambda: not station.playlist().is_endlist, 15)
+            maps = re.findall(r'#EXT-X-MAP:URI="(.+?)"', text + playlist_text(station.url))
+            assert len(set(maps)) == 2
+
+
+def playlist_text(url: str) -> str:
+    return get(f"{url}/live/playlist.m3u8").body.decode()

@@ -1,0 +1,212 @@
+"""The seeder and the canary with our own signaling, and libtorrent processes that fetch."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from shoal.broadcaster.standby.canary import Canary, Sample
+from shoal.broadcaster.standby.seeder import Seeder
+from shoal.broadcaster.standby.torrents import tracker_of
+from tests.integration.signaling_station import PATIENCE_S, Signaling, running_signaling
+from tests.support.station import free_port
+from tests.support.torrents import Published, fetching, publish
+
+WINDOW = 60
+NEWEST_ANNOUNCED_S = 2.0
+BACK_S = 5.0
+
+
+@pytest_asyncio.fixture
+async def service() -> AsyncGenerator[Signaling]:
+    async with running_signaling() as running:
+        yield running
+
+
+@asynccontextmanager
+async def seeding(service: Signaling, **options: Any) -> AsyncGenerator[Seeder]:
+    settings = {"tracker_url": tracker_of(service.url), "upload_mbps": 1000.0, **options}
+    seeder = Seeder(**settings)
+    watching = asyncio.create_task(seeder.run())
+    try:
+        yield seeder
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        await seeder.close()
+
+
+async def seed(seeder: Seeder, published: Published) -> float:
+    """Seed and wait for the tracker; return how long that took, in seconds."""
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    seeder.add(published.torrent, published.path)
+    await asyncio.wait_for(seeder.until_announced(published.torrent.infohash), PATIENCE_S)
+    return loop.time() - begun
+
+
+async def until(what: Callable[[], bool], limit_s: float = PATIENCE_S) -> None:
+    """Poll, where there is no event to wait for."""
+    async with asyncio.timeout(limit_s):
+        while not what():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+def canary_folders(folder: Path) -> list[Path]:
+    return list(folder.glob("shoal-canary-*"))
+
+
+def fetchers() -> int:
+    """How many processes of a canary are children of this one."""
+    children = "".join(p.read_text() for p in Path("/proc/self/task").glob("*/children")).split()
+    lines: list[bytes] = []
+    for pid in children:
+        with suppress(OSError):
+            lines.append((Path("/proc") / pid / "cmdline").read_bytes())
+    return sum(b"standby.fetch" in line for line in lines)
+
+
+async def fetched(published: Published, folder: Path, transport: str) -> str:
+    """What a second libtorrent process gets of a segment: its SHA-256."""
+    process = fetching(published.torrent.magnet, folder, transport)
+    try:
+        output, _ = await asyncio.to_thread(process.communicate, timeout=40)
+    finally:
+        process.kill()
+        process.wait()
+    return output
+
+
+def sample(published: Published) -> Sample:
+    torrent = published.torrent
+    return Sample(torrent.name, torrent.magnet, torrent.size, published.sha256)
+
+
+async def test_a_second_process_fetches_over_webrtc_and_the_operator_is_told(
+    service: Signaling, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "shoal.broadcaster")
+    published = publish(tmp_path, 7, tracker_of(service.url))
+    async with seeding(service) as seeder:
+        await seed(seeder, published)
+        assert (seeder.torrents, seeder.peers, seeder.uploaded_bytes) == (1, 0, 0)
+        assert await fetched(published, tmp_path, "webrtc") == published.sha256
+        await until(lambda: seeder.uploaded_bytes == published.torrent.size)
+        assert seeder.peers == 1
+        await until(lambda: "Uploaded" in caplog.text)
+        lines = [record.message for record in caplog.records]
+        assert "👥 New peer connected to stream-abc-7.ts (total: 1)" in lines
+        assert "⬆️ Uploaded 1200.0 KB via P2P to 1 peer" in lines
+
+        seeder.remove(published.torrent.infohash)
+        published.path.unlink()
+        assert seeder.torrents == 0
+        assert not seeder.announced(published.torrent.infohash)
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+async def test_a_second_process_fetches_over_tcp_where_the_seeder_listens(
+    service: Signaling, tmp_path: Path
+) -> None:
+    port = free_port()
+    published = publish(tmp_path, 1, tracker_of(service.url), peer_address=f"127.0.0.1:{port}")
+    async with seeding(service, listen_port=port) as seeder:
+        await seed(seeder, published)
+        assert await fetched(published, tmp_path, "tcp") == published.sha256
+        await until(lambda: seeder.uploaded_bytes == published.torrent.size)
+
+
+async def test_the_upload_budget_holds(service: Signaling, tmp_path: Path) -> None:
+    mbps = 0.8  # 100 KB/s, and 500 KB at once
+    published = publish(tmp_path, 1, tracker_of(service.url), size=900_000)
+    async with seeding(service, upload_mbps=mbps) as seeder:
+        await seed(seeder, published)
+        begun = asyncio.get_running_loop().time()
+        assert await fetched(published, tmp_path, "webrtc") == published.sha256
+        assert asyncio.get_running_loop().time() - begun > 3
+
+
+async def test_the_newest_is_announced_within_two_seconds_while_a_window_is_seeded(
+    service: Signaling, tmp_path: Path
+) -> None:
+    window = [publish(tmp_path, k, tracker_of(service.url)) for k in range(WINDOW + 5)]
+    async with seeding(service) as seeder:
+        first = await asyncio.gather(*(seed(seeder, published) for published in window[:WINDOW]))
+        newest: list[float] = []
+        for old, new in zip(window, window[WINDOW:], strict=False):
+            newest.append(await seed(seeder, new))
+            seeder.remove(old.torrent.infohash)
+        assert seeder.torrents == WINDOW
+        print(f"\n{WINDOW} at once: {max(first):.2f} s, the newest: {max(newest):.2f} s")  # noqa: T201
+        assert max(newest) <= NEWEST_ANNOUNCED_S
+        assert await fetched(window[-1], tmp_path, "webrtc") == window[-1].sha256
+
+
+async def test_a_tracker_that_was_restarted_hears_of_every_torrent_again(
+    service: Signaling, tmp_path: Path
+) -> None:
+    window = [publish(tmp_path, k, tracker_of(service.url)) for k in range(WINDOW)]
+    async with seeding(service) as seeder:
+        await asyncio.gather(*(seed(seeder, published) for published in window))
+        await service.stop()
+        await until(lambda: not any(seeder.announced(p.torrent.infohash) for p in window))
+        await service.start()
+        back = asyncio.get_running_loop().time()
+        async with asyncio.timeout(BACK_S):
+            for published in window:
+                await seeder.until_announced(published.torrent.infohash)
+        took_s = asyncio.get_running_loop().time() - back
+        print(f"\n{WINDOW} torrents known again {took_s:.2f} s after the tracker was back")  # noqa: T201
+        assert await fetched(window[0], tmp_path, "webrtc") == window[0].sha256
+        assert seeder.fault is None
+
+
+async def test_the_canary_sings_while_the_seeder_seeds_and_says_why_it_does_not(
+    service: Signaling, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    published = publish(tmp_path, 1, tracker_of(service.url))
+    canary = Canary(lambda: sample(published))
+    assert (canary.status, canary.fault) == ("failing", None)
+    async with seeding(service, not_counted=canary.peer_prefix) as seeder:
+        await seed(seeder, published)
+        checking = asyncio.create_task(canary.run())
+        await until(lambda: canary.status == "ok")
+        checking.cancel()
+        await asyncio.gather(checking, return_exceptions=True)
+        assert (canary.fault, seeder.peers, seeder.uploaded_bytes) == (None, 0, 0)
+
+        wrong = Sample("x.ts", published.torrent.magnet, published.torrent.size, "00" * 32)
+        await canary.check(wrong)
+        assert canary.fault == "fetching x.ts as a viewer: other bytes came than were published"
+        await canary.check(sample(published))
+        assert canary.status == "ok"
+
+    await canary.check(sample(published), limit_s=1.0)
+    assert canary.status == "failing"
+    assert canary.fault == (
+        "fetching stream-abc-1.ts as a viewer: not within 1 s:"
+        " the tracker knows no peer that sent it"
+    )
+    await service.stop()
+    await canary.check(sample(published), limit_s=1.0)
+    assert canary.fault is not None
+    assert not canary_folders(tmp_path)
+
+
+async def test_a_canary_that_is_stopped_leaves_nothing(
+    service: Signaling, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    published = publish(tmp_path, 1, tracker_of(service.url))
+    checking = asyncio.create_task(Canary(lambda: sample(published)).run())
+    await until(lambda: bool(canary_folders(tmp_path)) and fetchers() > 0)
+    checking.cancel()
+    await asyncio.gather(checking, return_exceptions=True)
+    assert not canary_folders(tmp_path)
+    await until(lambda: fetchers() == 0)
