@@ -16,6 +16,8 @@ from shoal.signaling.tracker.messages import (
     Announced,
     BadMessageError,
     Failure,
+    InfoHash,
+    InfoHash,
     RelayedAnswer,
     RelayedOffer,
     Scrape,
@@ -211,7 +213,7 @@ def test_everything_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         announce(swarms, 50 + number, info_hash=f"{number:020d}")
     assert len(swarms) == 3
     assert announce(swarms, 0, info_hash=HASH)[0].message == Announced(
-        info_hash=rules.InfoHash(HASH), interval=120, complete=0, incomplete=3
+        info_hash=InfoHash(HASH), interval=120, complete=0, incomplete=3
     )
 
 
