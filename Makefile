@@ -6,7 +6,7 @@ STATIC := services/shoal/site/static
 PLAYER_SOURCES := $(shell find player \( -path player/node_modules -o -path player/tests \) -prune \
 	-o -type f -print 2>/dev/null)
 
-.PHONY: up test chromium lint test-unit test-integration test-e2e test-faults lock clean bench-station
+.PHONY: up test chromium lint test-unit test-integration test-e2e test-faults lock clean bench-station bench-broadcaster
 .NOTPARALLEL:
 
 up: $(VENV)/local.stamp $(STATIC)/index.html
@@ -65,6 +65,9 @@ test-e2e: chromium $(STATIC)/index.html
 
 bench-station: chromium $(STATIC)/index.html
 	$(BIN)/python -m tests.bench.station $(ARGS)
+
+bench-broadcaster: $(VENV)/dev.stamp $(STATIC)/index.html
+	$(BIN)/python -m tests.bench.broadcaster $(ARGS)
 
 # --- upkeep ---
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

@@ -17,7 +17,6 @@ from shoal.signaling.tracker.messages import (
     BadMessageError,
     Failure,
     InfoHash,
-    InfoHash,
     RelayedAnswer,
     RelayedOffer,
     Scrape,
