@@ -6,7 +6,6 @@ import hashlib
 import shutil
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import brotli
@@ -16,21 +15,6 @@ from shoal.local.store import Store
 from tests.support.broadcaster import Owncast, broadcaster, get
 from tests.support.objects import new_store, running
 from tests.support.station import wait_for
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    store = new_store(tmp_path_factory.mktemp("objects"))
-    with running(store):
-        yield store
-
-
-@pytest.fixture
-def owncast(tmp_path: Path) -> Owncast:
-    owncast = Owncast(tmp_path / "hls")
-    owncast.path.mkdir()
-    owncast.start_stream()
-    return owncast
 
 
 def test_a_segment_is_stored_then_named_and_redirected_to(

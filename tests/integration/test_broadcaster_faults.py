@@ -22,21 +22,6 @@ from tests.support.station import wait_for
 NOBODY = 65534
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    store = new_store(tmp_path_factory.mktemp("objects"))
-    with running(store):
-        yield store
-
-
-@pytest.fixture
-def owncast(tmp_path: Path) -> Owncast:
-    owncast = Owncast(tmp_path / "hls")
-    owncast.path.mkdir()
-    owncast.start_stream()
-    return owncast
-
-
 def keys(store: Store) -> set[str]:
     """Every key in the bucket."""
     client = boto3.client(

@@ -2,25 +2,16 @@
 
 import re
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from shoal.local.store import Store
 from tests.support.broadcaster import broadcaster, get
-from tests.support.objects import new_store, running
 from tests.support.station import FFMPEG, wait_for
 
 SECONDS = 8
 FRAMES_PER_S = 15
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    store = new_store(tmp_path_factory.mktemp("objects"))
-    with running(store):
-        yield store
 
 
 def encode(folder: Path, stream: str, kind: str, size: str = "320x180") -> None:
