@@ -55,7 +55,7 @@ test-unit: $(VENV)/dev.stamp player/node_modules/.package-lock.json
 	cd player && ../tools/npm run --silent test
 
 test-integration: $(VENV)/dev.stamp $(STATIC)/index.html
-	$(BIN)/python -m pytest tests/integration
+	$(BIN)/python -m pytest -n 3 --dist loadfile tests/integration
 
 test-faults: chromium $(STATIC)/index.html
 	$(BIN)/python -m pytest -m long --timeout 900 tests
