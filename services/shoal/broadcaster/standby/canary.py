@@ -20,6 +20,8 @@ from shoal.broadcaster.standby.fetch import Order, Result
 log = logging.getLogger("shoal.broadcaster")
 
 INTERVAL_S = 60.0
+RETRY_S = 5.0
+"""after a fetch that failed: a segment may have left the window meanwhile"""
 FIRST_LOOK_S = 1.0
 """how often it looks for a first segment"""
 LIMIT_S = 20.0
@@ -63,9 +65,11 @@ class Canary:
         """Fetch until cancelled."""
         while True:
             sample = self._newest()
-            if sample is not None:
+            if sample is None:
+                await asyncio.sleep(FIRST_LOOK_S)
+            else:
                 await self.check(sample)
-            await asyncio.sleep(FIRST_LOOK_S if sample is None else INTERVAL_S)
+                await asyncio.sleep(INTERVAL_S if self._proven else RETRY_S)
 
     async def check(self, sample: Sample, limit_s: float = LIMIT_S) -> None:
         """Fetch one segment and note how it went; raises nothing."""

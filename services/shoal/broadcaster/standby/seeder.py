@@ -1,48 +1,53 @@
-"""Seeds the torrents of the live window over WebRTC, and over TCP and uTP where it may listen."""
+"""Seeds the torrents of the live window, by a process of its own that may die.
+
+libtorrent 2.1.1 can crash when a peer's connection opens while its torrent is removed, and the end
+of a session holds the interpreter until the tracker has said goodbye. Neither may stop the
+broadcaster: the seeder process is ended without ceremony, and started again when it dies.
+"""
 
 import asyncio
 import logging
-from collections.abc import Mapping
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import libtorrent as lt
+import msgspec
 
-from shoal.broadcaster.standby.budget import Budget
-from shoal.broadcaster.standby.served import LINE_INTERVAL_S, Served
-from shoal.broadcaster.standby.session import MAX_WEBTORRENT_OFFERS, Session, infohash_of
-from shoal.broadcaster.standby.torrents import PIECE_BYTES, Torrent
-from shoal.broadcaster.standby.watch import Swarm, Watch
+from shoal.broadcaster.standby.torrents import Torrent
+from shoal.broadcaster.standby.wire import (
+    MAX_LINE_BYTES,
+    Add,
+    Figures,
+    Open,
+    Order,
+    Remove,
+    Said,
+    decode_report,
+    encode,
+)
 
 log = logging.getLogger("shoal.broadcaster")
 
-BLOCK_BYTES = 16 * 1024
-"""BitTorrent's unit of transfer (BEP 3)"""
-FIRST_LINE_S = 1.0
-"""a transfer that begins is given this long before it is reported"""
-REANNOUNCE_S = 1.5
-"""an announce is given this long to be answered before it is made again"""
-OFFER_AGAIN_S = 0.5
-"""while peers of a torrent lack data it is announced again, each time after twice as long: an
-announce gives them new offers, and lets libtorrent answer as many of theirs"""
-MAX_CONNECTIONS = 2_000
+WORKER = (sys.executable, "-m", "shoal.broadcaster.standby.worker")
+MAX_WEBTORRENT_OFFERS = 5
+"""offers with each announce of a torrent, and the most of others' that are answered until the next;
+0 switches WebRTC off. 24 webtorrent clients in Chromium that fetch one segment of 1.2 MB at once,
+all on two busy cores, two runs each: with 1, 20 and 10 of them had it after 15 s; with 5 all after
+5.8 s, with 10 after 5.9 s, with 30 after 5.8 s. Each offer holds a socket until it times out."""
+SILENCE_LIMIT_S = 10.0
+"""the process says how it is once a second; when it says nothing it hangs"""
+RESTART_S = 1.0
 
 
 @dataclass
 class _Seeded:
     torrent: Torrent
-    asked_at_s: float
-    """when its last announce was asked for"""
-    patience_s: float = OFFER_AGAIN_S
-    waiting: int = 0
-    """peers that lacked data when the tracker was last asked"""
-    handle: lt.torrent_handle | None = None
-    """None until libtorrent has taken it"""
+    path: Path
     announced: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Seeder:
-    """A libtorrent session that only uploads. Must be made inside a running event loop."""
+    """The seeder process as the broadcaster sees it."""
 
     def __init__(
         self,
@@ -60,30 +65,13 @@ class Seeder:
         With `listen_port` peers are also served over TCP and uTP. Peers whose id begins with
         `not_counted` are served but not counted.
         """
-        self._tracker_url = tracker_url
-        self._not_counted = None if not_counted is None else not_counted.encode()
+        self._open = Open(tracker_url, upload_mbps, stun_server, listen_port, not_counted, offers)
         self._seeded: dict[str, _Seeded] = {}
-        self._served = Served()
-        self._loop = asyncio.get_running_loop()
-        self._line_timer: asyncio.TimerHandle | None = None
-        self._line_at_s = 0.0
-        self._watch = Watch(tracker_url, lambda: self._seeded, self._on_scraped, self._on_lost)
-        self._budget = Budget(upload_mbps * 1_000_000 / 8, self._loop.time())
-        settings: dict[str, str | int | bool] = {
-            "webtorrent_stun_server": stun_server,
-            "max_webtorrent_offers": offers,
-            "ignore_limits_on_local_network": False,
-            "allow_multiple_connections_per_ip": True,
-            "connections_limit": MAX_CONNECTIONS,
-            "active_seeds": -1,
-            "active_limit": -1,
-            "active_tracker_limit": -1,
-            "unchoke_slots_limit": -1,
-        }
-        if listen_port is not None:
-            settings["listen_interfaces"] = f"0.0.0.0:{listen_port},[::]:{listen_port}"
-            settings["enable_incoming_tcp"] = settings["enable_incoming_utp"] = True
-        self._session = Session(self._on_alert, settings)
+        self._process: asyncio.subprocess.Process | None = None
+        self._figures = Figures()
+        self._uploaded_before = 0
+        """bytes that earlier processes uploaded"""
+        self._death: str | None = None
 
     @property
     def torrents(self) -> int:
@@ -93,39 +81,36 @@ class Seeder:
     @property
     def peers(self) -> int:
         """Torrent peers that are being served."""
-        return self._served.peers(self._loop.time())
+        return self._figures.peers
 
     @property
     def uploaded_bytes(self) -> int:
         """Payload bytes that peers took since the start."""
-        return self._served.uploaded_bytes
+        return self._uploaded_before + self._figures.uploaded_bytes
 
     @property
     def fault(self) -> str | None:
-        """Why the tracker cannot be reached, None while it can."""
-        return self._watch.fault
+        """Why nobody may find the seeder, None while all is well."""
+        return self._death or self._figures.fault
+
+    @property
+    def pid(self) -> int | None:
+        """The process that seeds, None while there is none."""
+        return None if self._process is None else self._process.pid
 
     def add(self, torrent: Torrent, path: Path) -> None:
         """Seed a torrent whose data lies in `path`; one that is seeded already stays as it is.
 
         The file must stay until `remove`.
         """
-        if torrent.infohash in self._seeded:
-            return
-        params = lt.load_torrent_buffer(torrent.metainfo)
-        params.save_path = str(path.parent)
-        params.renamed_files = {0: path.name}
-        params.trackers = [self._tracker_url]
-        params.url_seeds = []
-        params.flags |= lt.torrent_flags.seed_mode | lt.torrent_flags.disable_pex
-        self._seeded[torrent.infohash] = _Seeded(torrent, self._loop.time())
-        self._session.add(params)
+        if torrent.infohash not in self._seeded:
+            self._seeded[torrent.infohash] = _Seeded(torrent, path)
+            self._send(Add(torrent, str(path)))
 
     def remove(self, infohash: str) -> None:
         """Seed a torrent no more; its file may be deleted then. An unknown one is ignored."""
-        seeded = self._seeded.pop(infohash, None)
-        if seeded is not None and seeded.handle is not None:
-            self._session.remove(seeded.handle)
+        if self._seeded.pop(infohash, None) is not None:
+            self._send(Remove(infohash))
 
     def announced(self, infohash: str) -> bool:
         """Say whether the tracker has acknowledged a torrent, and is not known to have lost it."""
@@ -137,97 +122,56 @@ class Seeder:
         await self._seeded[infohash].announced.wait()
 
     async def run(self) -> None:
-        """Keep the tracker informed until cancelled."""
-        await self._watch.run()
+        """Seed until cancelled; a process that dies is replaced."""
+        while True:
+            try:
+                await self._run_once()
+            except OSError as error:
+                self._death = f"the seeder cannot be started: {error}"
+            finally:
+                await self.close()
+            log.error("%s", self._death)
+            await asyncio.sleep(RESTART_S)
 
     async def close(self) -> None:
-        """Disconnect everybody and end the session. Call it last, when `run` has ended."""
-        if self._line_timer is not None:
-            self._line_timer.cancel()
-        self._seeded.clear()
-        await self._session.close(self._tracker_url)
-
-    def _on_alert(self, alert: lt.alert) -> None:
-        if isinstance(alert, lt.listen_failed_alert):
-            log.error("torrents: %s", alert.message())
-            return
-        if isinstance(alert, lt.add_torrent_alert):
-            self._on_added(alert)
-            return
-        if not isinstance(alert, lt.torrent_alert):
-            return
-        seeded = self._seeded.get(infohash_of(alert.handle))
-        if seeded is None:
-            return
-        if isinstance(alert, lt.block_uploaded_alert):
-            self._on_block(seeded.torrent, alert)
-        elif isinstance(alert, lt.tracker_reply_alert):
-            seeded.announced.set()
-        elif isinstance(alert, lt.tracker_error_alert):
-            seeded.announced.clear()
-        elif isinstance(alert, lt.torrent_error_alert | lt.file_error_alert):
-            log.error("cannot seed %s: %s", seeded.torrent.name, alert.message())
-
-    def _on_added(self, alert: lt.add_torrent_alert) -> None:
-        seeded = self._seeded.get(str(alert.params.info_hashes.v1))
-        if alert.error.value():
-            log.error("cannot seed: %s", alert.message())
-        elif seeded is None:  # removed in the meantime
-            self._session.remove(alert.handle)
-        else:
-            seeded.handle = alert.handle
-
-    def _on_block(self, torrent: Torrent, alert: lt.block_uploaded_alert) -> None:
-        start = alert.piece_index * PIECE_BYTES + alert.block_index * BLOCK_BYTES
-        size = min(BLOCK_BYTES, torrent.size - start)
-        self._spend(size)
-        peer = alert.pid.to_bytes()
-        if self._not_counted and peer.startswith(self._not_counted):
-            return
-        now_s = self._loop.time()
-        line = self._served.took(peer, torrent.name, size, now_s)
-        if line is not None:
-            log.info(line)
-        if self._line_timer is None:
-            at_s = max(now_s + FIRST_LINE_S, self._line_at_s + LINE_INTERVAL_S)
-            self._line_timer = self._loop.call_at(at_s, self._say_uploaded)
-
-    def _say_uploaded(self) -> None:
-        self._line_timer = None
-        self._line_at_s = self._loop.time()
-        line = self._served.line()
-        if line is not None:
-            log.info(line)
-
-    def _on_lost(self) -> None:
+        """End the process, if there is one."""
+        process, self._process = self._process, None
+        self._uploaded_before = self.uploaded_bytes
+        self._figures = Figures()
         for seeded in self._seeded.values():
             seeded.announced.clear()
+        if process is not None and process.returncode is None:
+            process.kill()
+            await process.wait()
 
-    def _on_scraped(self, swarms: Mapping[str, Swarm]) -> None:
-        """Announce again what the tracker does not know, and what peers wait for."""
-        now_s = self._loop.time()
-        for infohash, swarm in swarms.items():
-            seeded = self._seeded.get(infohash)
-            if seeded is None or seeded.handle is None:
-                continue
-            if swarm.complete == 0:
-                seeded.announced.clear()
-            if swarm.incomplete == 0 or swarm.incomplete > seeded.waiting:
-                seeded.patience_s = OFFER_AGAIN_S
-            seeded.waiting = swarm.incomplete
-            asked_s_ago = now_s - seeded.asked_at_s
-            if not seeded.announced.is_set():
-                due = asked_s_ago >= REANNOUNCE_S
-            elif due := bool(swarm.incomplete) and asked_s_ago >= seeded.patience_s:
-                seeded.patience_s *= 2
-            if due:
-                seeded.asked_at_s = now_s
-                seeded.handle.force_reannounce(0, -1, lt.reannounce_flags_t.ignore_min_interval)
-        self._spend(0)
+    async def _run_once(self) -> None:
+        pipe = asyncio.subprocess.PIPE
+        process = self._process = await asyncio.create_subprocess_exec(
+            *WORKER, stdin=pipe, stdout=pipe, limit=MAX_LINE_BYTES
+        )
+        assert process.stdout is not None
+        self._send(self._open)
+        for seeded in self._seeded.values():
+            self._send(Add(seeded.torrent, str(seeded.path)))
+        try:
+            while line := await asyncio.wait_for(process.stdout.readline(), SILENCE_LIMIT_S):
+                self._take(line)
+            self._death = f"the seeder died with status {await process.wait()}: starting it again"
+        except TimeoutError:
+            self._death = f"the seeder said nothing for {SILENCE_LIMIT_S:g} s: starting it again"
+        except (msgspec.DecodeError, ValueError) as error:
+            self._death = f"the seeder spoke nonsense ({error}): starting it again"
 
-    def _spend(self, size: int) -> None:
-        limited = self._budget.limited
-        self._budget.take(size, self._loop.time())
-        if self._budget.limited != limited:
-            limit = int(self._budget.bytes_per_s) if self._budget.limited else 0
-            self._session.apply({"upload_rate_limit": limit})
+    def _send(self, order: Order) -> None:
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.write(encode(order))
+
+    def _take(self, line: bytes) -> None:
+        report = decode_report(line)
+        if isinstance(report, Figures):
+            self._figures = report
+            self._death = None
+        elif isinstance(report, Said):
+            log.log(report.level, "%s", report.text)
+        elif seeded := self._seeded.get(report.infohash):
+            seeded.announced.set() if report.ok else seeded.announced.clear()
