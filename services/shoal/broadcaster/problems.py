@@ -43,10 +43,6 @@ class Problems:
             PROBLEM.labels(code).set(0)
             log.info("%s: over", code)
 
-    def stands(self, code: str) -> bool:
-        """Say whether a problem stands."""
-        return code in self._standing
-
     @property
     def status(self) -> Literal["ok", "degraded", "failing"]:
         """The worst severity that stands."""

@@ -160,8 +160,9 @@ class Publisher:
             # it was still being written after all; nobody has seen anything of it yet
             self._held[segment.variant, segment.segment] = replace(now, data=b"")
             self._drop(segment, torrent)
-            await self._keep(_spooled(now), now)
-            await self._publish(_spooled(now), now.data)
+            again = _spooled(now)
+            await self._keep(again, now)
+            await self._publish(again, now.data)
             return
         sha256, piece_size, pieces = await hashes
         if not self._timeline.is_due(segment.variant, sequence):

@@ -15,7 +15,7 @@ from shoal import bearer
 from shoal.announcements import Audience, FromBroadcaster, Segment, Stream, ToBroadcaster
 from shoal.signaling.coalesce import coalesced
 from shoal.signaling.hub import Hub
-from shoal.signaling.outbox import CLOSE_TIMEOUT_S, Outbox
+from shoal.signaling.outbox import Outbox, accept
 from shoal.web import error_response
 
 log = logging.getLogger("shoal.signaling")
@@ -33,16 +33,9 @@ async def converse(request: web.Request, hub: Hub, token: str) -> web.StreamResp
     if not bearer.presents(request.headers.get("Authorization"), token):
         log.warning("a broadcaster without the right token was refused")
         return error_response(401, "unauthorized", "the broadcaster's bearer token is required")
-    socket = web.WebSocketResponse(
-        heartbeat=HEARTBEAT_S,
-        max_msg_size=MAX_MESSAGE_BYTES,
-        timeout=CLOSE_TIMEOUT_S,
-        compress=False,
-    )
-    await socket.prepare(request)
-    if request.transport is None:  # gone already
+    socket, outbox = await accept(request, HEARTBEAT_S, MAX_MESSAGE_BYTES)
+    if outbox is None:
         return socket
-    outbox = Outbox(socket, request.transport)
     hub.sockets.add(outbox)
     before = hub.listen_to(outbox)
     if before is not None:

@@ -88,3 +88,23 @@ class Outbox:
             except ConnectionError:
                 return
             self._queued_bytes -= len(frame)
+
+
+async def accept(
+    request: web.Request, heartbeat_s: float, max_message_bytes: int
+) -> tuple[web.WebSocketResponse, Outbox | None]:
+    """Answer a WebSocket handshake; without an outbox when the client is gone already.
+
+    A ping follows after `heartbeat_s` of silence; a longer message than `max_message_bytes` ends
+    the socket with 1009.
+    """
+    socket = web.WebSocketResponse(
+        heartbeat=heartbeat_s,
+        max_msg_size=max_message_bytes,
+        timeout=CLOSE_TIMEOUT_S,
+        compress=False,
+    )
+    await socket.prepare(request)
+    if request.transport is None:
+        return socket, None
+    return socket, Outbox(socket, request.transport)

@@ -7,7 +7,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from shoal.signaling.hub import Hub
 from shoal.signaling.metrics import FIGURES_REFUSED, ROOM_MESSAGES, ROOM_REFUSALS
-from shoal.signaling.outbox import CLOSE_TIMEOUT_S, Outbox
+from shoal.signaling.outbox import accept
 from shoal.signaling.rooms.messages import (
     BadMessageError,
     FromViewer,
@@ -42,16 +42,9 @@ class RefusedError(Exception):
 
 async def converse(request: web.Request, hub: Hub) -> web.WebSocketResponse:
     """Serve one viewer until it leaves, is refused, or reads too slowly."""
-    socket = web.WebSocketResponse(
-        heartbeat=HEARTBEAT_S,
-        max_msg_size=MAX_MESSAGE_BYTES,
-        timeout=CLOSE_TIMEOUT_S,
-        compress=False,
-    )
-    await socket.prepare(request)
-    if request.transport is None:  # gone already
+    socket, outbox = await accept(request, HEARTBEAT_S, MAX_MESSAGE_BYTES)
+    if outbox is None:
         return socket
-    outbox = Outbox(socket, request.transport)
     hub.sockets.add(outbox)
     member: MemberId | None = None
     code = WSCloseCode.OK

@@ -10,7 +10,7 @@ from prometheus_client import REGISTRY, Counter
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from shoal.signaling.outbox import CLOSE_TIMEOUT_S, Outbox
+from shoal.signaling.outbox import Outbox, accept
 from shoal.signaling.tracker.messages import (
     Announce,
     BadMessageError,
@@ -111,17 +111,10 @@ async def _expire(swarms: Swarms) -> None:
 
 async def _converse(request: web.Request) -> web.WebSocketResponse:
     """Serve one client until it leaves, says what is no message, or reads too slowly."""
-    socket = web.WebSocketResponse(
-        heartbeat=HEARTBEAT_S,
-        max_msg_size=MAX_MESSAGE_BYTES,
-        timeout=CLOSE_TIMEOUT_S,
-        compress=False,
-    )
-    await socket.prepare(request)
-    if request.transport is None:  # gone already
+    socket, outbox = await accept(request, HEARTBEAT_S, MAX_MESSAGE_BYTES)
+    if outbox is None:
         return socket
     tracker = request.app[TRACKER]
-    outbox = Outbox(socket, request.transport)
     connection = tracker.enter(outbox)
     code = WSCloseCode.OK
     try:
