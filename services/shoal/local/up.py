@@ -89,8 +89,9 @@ class _Up:
         try:
             await self._start(stack)
             self._supervisor.started = True
+            healths = await _healths(stack)
+            self._print(stack, healths)
             self._describe()
-            self._print(stack, await _healths(stack))
             await asyncio.Event().wait()
         finally:
             await gateway.close()
