@@ -4,7 +4,8 @@
   renditions of 2 s segments on the local store;
 - playlists: 2,000 requests/s with compression, the broadcaster pinned to one core and the load to
   another; and the most that it answers;
-- soak: 5,000 segments at twenty times real speed: memory, files, threads, processor time;
+- soak: 5,000 segments at twenty times real speed, each seeded as a torrent through signaling:
+  memory of the broadcaster and of its seeder, files, sockets, torrents, processor time;
 - ffmpeg's HLS muxer with its own HTTP PUT output to the same store: segment end → object readable.
 
 `ARGS="--quick"` makes all of it short.
@@ -12,6 +13,8 @@
 
 import argparse
 import asyncio
+import contextlib
+import gc
 import json
 import os
 import re
@@ -21,6 +24,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -30,6 +34,7 @@ from shoal.local.store import Store
 from tests.bench.record import cpu_s, memory_mb, record
 from tests.support.broadcaster import Broadcaster, Owncast, broadcaster, get
 from tests.support.objects import new_store, running
+from tests.support.signaling import signaling
 from tests.support.station import FFMPEG, station, wait_for
 
 VARIANTS = 3
@@ -52,12 +57,17 @@ def percentile(values: list[float], part: float) -> float:
     return sorted(values)[min(len(values) - 1, int(len(values) * part))]
 
 
+def seeding(url: str) -> dict[str, str]:
+    """Settings of a broadcaster that seeds through the signaling at `url`."""
+    return {"SHOAL_SIGNALING_URL": url, "SHOAL_TORRENT_STUN_SERVER": "", "SHOAL_STANDBY": "standby"}
+
+
 def publish_delays_ms(folder: Path, store: Store, rounds: int) -> list[float]:
     """Delay beyond the PUT of each segment, milliseconds."""
     owncast = Owncast(folder / "hls")
     owncast.path.mkdir(parents=True)
     owncast.start_stream(VARIANTS)
-    with broadcaster(folder, store) as running_one:
+    with signaling(folder) as url, broadcaster(folder, store, seeding(url)) as running_one:
         written: dict[tuple[int, str], float] = {}
         seen: dict[tuple[int, str], float] = {}
         for k in range(rounds):
@@ -126,6 +136,7 @@ def playlists(folder: Path, store: Store, seconds: float) -> dict[str, float]:
         cores = sorted(os.sched_getaffinity(0))
         pin(running_one.process.pid, {cores[0]})
         os.sched_setaffinity(0, {cores[-1]})
+        gc.freeze()  # the load's own collections are no delay of the server's
         try:
             paced = asyncio.run(request_playlists(running_one.url, seconds, RATE_PER_S))
             most = asyncio.run(request_playlists(running_one.url, seconds, None))
@@ -153,17 +164,40 @@ def fill(running_one: Broadcaster, owncast: Owncast, count: int) -> None:
             running_one.wait_named(f"stream-fill-{k}.ts")
 
 
+def processes(pid: int) -> list[int]:
+    """A process and its children: the broadcaster and its seeder."""
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *(int(child) for child in children)]
+
+
+def open_files(pid: int) -> tuple[int, int]:
+    """Open files and, of these, sockets."""
+    folder = Path(f"/proc/{pid}/fd")
+    targets: list[str] = []
+    for name in folder.iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            targets.append(str(name.readlink()))
+    return len(targets), sum(target.startswith("socket:") for target in targets)
+
+
+def growth_pct(memory: Sequence[float]) -> float:
+    """Growth from the first fifth of the samples to the last, medians, percent."""
+    part = max(1, len(memory) // 5)
+    first, last = statistics.median(memory[:part]), statistics.median(memory[-part:])
+    return (last - first) / first * 100
+
+
 def soak(folder: Path, store: Store, segments: int) -> dict[str, float]:
     """Many segments at twenty times real speed; growth after the first five hundred."""
     owncast = Owncast(folder / "hls")
     owncast.path.mkdir(parents=True)
     owncast.start_stream()
     settled = min(SOAK_SETTLED, segments // 2)
-    with broadcaster(folder, store) as running_one:
-        pid = running_one.process.pid
+    with signaling(folder) as url, broadcaster(folder, store, seeding(url)) as running_one:
+        broadcaster_pid, seeder_pid = processes(running_one.process.pid)
         begun = time.monotonic()
-        memory: list[float] = []
-        handles: list[int] = []
+        memory: dict[int, list[float]] = {broadcaster_pid: [], seeder_pid: []}
+        files, sockets, torrents = [0], [0], [0]
         used = 0.0
         for k in range(segments):
             owncast.write("soak", k, packets=SEGMENT_PACKETS)
@@ -171,24 +205,29 @@ def soak(folder: Path, store: Store, segments: int) -> dict[str, float]:
                 old = owncast.path / "0" / f"stream-soak-{k - owncast.list_size - 10}.ts"
                 old.unlink()
             if k == settled:
-                used = cpu_s(pid)
+                used = sum(cpu_s(pid) for pid in memory)
             if k >= settled and k % 50 == 0:
-                memory.append(memory_mb(pid))
-                handles.append(len(os.listdir(f"/proc/{pid}/fd")))  # noqa: PTH208
+                for pid, sizes in memory.items():
+                    sizes.append(memory_mb(pid))
+                counts = [open_files(pid) for pid in memory]
+                files.append(sum(count for count, _ in counts))
+                sockets.append(sum(count for _, count in counts))
+                torrents.append(running_one.health()["torrents"])
             time.sleep(max(0.0, begun + (k + 1) * SEGMENT_S / SOAK_SPEED - time.monotonic()))
         running_one.wait_named(f"stream-soak-{segments - 1}.ts")
-        used = cpu_s(pid) - used
-        part = max(1, len(memory) // 5)
-        first, last = statistics.median(memory[:part]), statistics.median(memory[-part:])
-        health = running_one.health()
+        used = sum(cpu_s(pid) for pid in memory) - used
         spooled = len(list((folder / "state" / "segments" / "0").glob("*.ts")))
+    together = [sum(sizes) for sizes in zip(*memory.values(), strict=True)]
     return {
         "soak_segments": segments,
-        "soak_memory_mb": last,
-        "soak_memory_growth_pct": (last - first) / first * 100,
-        "soak_open_files_most": max(handles),
+        "soak_memory_mb": together[-1],
+        "soak_memory_growth_pct": growth_pct(together),
+        "soak_memory_growth_broadcaster_pct": growth_pct(memory[broadcaster_pid]),
+        "soak_memory_growth_seeder_pct": growth_pct(memory[seeder_pid]),
+        "soak_open_files_most": max(files),
+        "soak_sockets_most": max(sockets),
+        "soak_torrents_most": max(torrents),
         "soak_spooled_files": spooled,
-        "soak_torrents": health["torrents"],
         "soak_cpu_ms_per_segment": used / (segments - settled) * 1000,
     }
 

@@ -1,43 +1,12 @@
 """The broadcaster's torrents, through the real signaling service, with and without the store."""
 
-import os
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tests.support.broadcaster import Broadcaster, Owncast, broadcaster, get
 from tests.support.objects import new_store, running
-from tests.support.station import SHOAL, free_port, wait_for
-
-
-@contextmanager
-def signaling(folder: Path) -> Iterator[str]:
-    """The real signaling service as a process; yields its URL."""
-    secrets = folder / "signaling-secrets"
-    secrets.mkdir()
-    (secrets / "broadcaster_token").write_text("token")
-    url = f"http://127.0.0.1:{free_port()}"
-    environment = {"SHOAL_SIGNALING_URL": url, "CREDENTIALS_DIRECTORY": str(secrets)}
-    log = (folder / "signaling.log").open("ab")
-    process = subprocess.Popen(
-        [*SHOAL, "signaling"], stdout=log, stderr=log, env={**os.environ, **environment}
-    )
-    log.close()
-    try:
-        wait_for("signaling answers", lambda: answers(url))
-        yield url
-    finally:
-        process.terminate()
-        process.wait(15)
-
-
-def answers(url: str) -> bool:
-    try:
-        return get(f"{url}/health").status == 200
-    except OSError:
-        return False
+from tests.support.signaling import signaling
+from tests.support.station import wait_for
 
 
 def settings(url: str) -> dict[str, str]:
