@@ -5,6 +5,7 @@ names, or from `$CREDENTIALS_DIRECTORY/r2_secret_access_key` (systemd's LoadCred
 an environment variable: an environment is inherited and printed too easily.
 """
 
+import ipaddress
 import os
 import re
 from pathlib import Path
@@ -52,6 +53,45 @@ def _address(value: str) -> str:
 
 
 Address = Annotated[str, AfterValidator(_address)]
+
+
+def _origin(value: str) -> str:
+    if value == "*":
+        return value
+    problem = f"{value!r} is neither * nor an origin like https://example.org"
+    try:
+        url = URL(value)
+        origin = url.origin()
+    except ValueError as error:
+        raise ValueError(problem) from error
+    if url.scheme not in ("http", "https") or url.path_qs != "/" or url.fragment or url.user:
+        raise ValueError(problem)
+    if not re.fullmatch(r"[a-z0-9._-]+|[0-9a-f:.]+", origin.raw_host or ""):
+        raise ValueError(problem)
+    return str(origin)  # as browsers write it: lower-case, no port that goes without saying
+
+
+Origin = Annotated[str, AfterValidator(_origin)]
+
+
+def _network(value: str) -> str:
+    try:
+        return str(ipaddress.ip_network(value))
+    except ValueError as error:
+        raise ValueError(f"must be CIDRs like 10.0.0.0/8: {error}") from error
+
+
+Network = Annotated[str, AfterValidator(_network)]
+
+
+def _redis_url(value: str) -> str:
+    url = URL(value)
+    if url.scheme not in ("redis", "rediss") or not url.host:
+        raise ValueError("must be a redis:// or rediss:// URL")
+    return value
+
+
+RedisUrl = Annotated[str, AfterValidator(_redis_url)]
 
 
 class _SecretFiles(PydanticBaseSettingsSource):
@@ -102,6 +142,13 @@ class _Environment(EnvSettingsSource):
             return None, field_name, False
         return super().get_field_value(field, field_name)
 
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        """Return the list that JSON text stands for; what is no JSON is named with the rest."""
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except ValueError:
+            return value
+
 
 class StationSettings(BaseSettings):
     """Where the station's services are. Each service binds the address in its own URL."""
@@ -112,6 +159,10 @@ class StationSettings(BaseSettings):
     signaling_url: HttpUrl = Field(default="http://localhost:8081", description="signaling")
     site_url: HttpUrl = Field(default="http://localhost:8000", description="the site")
     owncast_url: HttpUrl = Field(default="http://localhost:8080", description="Owncast's HTTP port")
+    embed_origins: list[Origin] = Field(
+        default=[],
+        description="other sites that may embed the player, a JSON list of origins, or of *",
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -172,6 +223,22 @@ class SignalingSettings(StationSettings):
     """What signaling needs to know."""
 
     broadcaster_token: SecretStr = Field(description="what the broadcaster must present")
+    join_secret: SecretStr = Field(description="checks the join tokens that the site hands out")
+    trusted_proxies: list[Network] = Field(
+        default=["127.0.0.0/8", "::1/128"],
+        description="who may say a client's real address (CF-Connecting-IP), a JSON list of CIDRs",
+    )
+    max_sockets_per_address: int = Field(
+        default=200, ge=1, description="sockets at a time from one address"
+    )
+    max_messages_per_s: float = Field(
+        default=50.0, gt=0, description="messages a second that one socket may send"
+    )
+    cluster_url: RedisUrl | None = Field(
+        default=None,
+        description="redis:// or rediss:// URL of the Valkey or Redis that several signaling"
+        " processes share; unset: this is the only one",
+    )
 
 
 class SiteSettings(StationSettings):
@@ -189,6 +256,7 @@ class SiteSettings(StationSettings):
         default=None, description="metrics of the local object store (`shoal up` sets it)"
     )
     operator_token: SecretStr = Field(description="opens /api/station's details")
+    join_secret: SecretStr = Field(description="signs the join tokens in /config.json")
 
 
 S = TypeVar("S", bound=StationSettings)

@@ -18,6 +18,7 @@ from shoal.signaling.service import signaling
 from shoal.web import start
 
 TOKEN = "broadcaster's token"
+JOIN_SECRET = "join secret"
 PATIENCE_S = 10.0
 
 Message = dict[str, Any]
@@ -72,7 +73,11 @@ class Signaling:
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:
-        settings = SignalingSettings(signaling_url=self.url, broadcaster_token=SecretStr(TOKEN))
+        settings = SignalingSettings(
+            signaling_url=self.url,
+            broadcaster_token=SecretStr(TOKEN),
+            join_secret=SecretStr(JOIN_SECRET),
+        )
         self.app = signaling(settings)
         self._runner = await start(self.app, "signaling", self.url)
 

@@ -19,7 +19,7 @@ from shoal.settings import SignalingSettings, SiteSettings
 from shoal.signaling.service import signaling
 from shoal.site.service import site
 from shoal.web import application, metrics, start
-from tests.integration.signaling_station import TOKEN, free_url
+from tests.integration.signaling_station import JOIN_SECRET, TOKEN, free_url
 
 OPERATOR = "operator's token"
 PAGE = "<!doctype html><title>player</title>"
@@ -51,7 +51,9 @@ class Site:
         broadcaster.router.add_get("/store", store)
         self.runners.append(await start(broadcaster, "broadcaster", self.broadcaster_url))
         settings = SignalingSettings(
-            signaling_url=self.signaling_url, broadcaster_token=SecretStr(TOKEN)
+            signaling_url=self.signaling_url,
+            broadcaster_token=SecretStr(TOKEN),
+            join_secret=SecretStr(JOIN_SECRET),
         )
         self.runners.append(await start(signaling(settings), "signaling", self.signaling_url))
 
@@ -64,6 +66,7 @@ class Site:
             store_metrics_url=f"{self.broadcaster_url}/store",
             ice_servers=[],
             operator_token=SecretStr(OPERATOR),
+            join_secret=SecretStr(JOIN_SECRET),
         )
         self.runners.append(await start(site(settings, self.static), "site", self.url))
 
@@ -164,7 +167,7 @@ async def test_configuration_and_health(running: Site) -> None:
 
 
 def test_without_a_build_the_site_does_not_start(tmp_path: Path) -> None:
-    settings = SiteSettings(operator_token=SecretStr(OPERATOR))
+    settings = SiteSettings(operator_token=SecretStr(OPERATOR), join_secret=SecretStr(JOIN_SECRET))
     with pytest.raises(OperatorError, match="make up"):
         site(settings, tmp_path)
 

@@ -16,6 +16,7 @@ def signaling(folder: Path) -> Iterator[str]:
     secrets = folder / "signaling-secrets"
     secrets.mkdir(parents=True)
     (secrets / "broadcaster_token").write_text("token")
+    (secrets / "join_secret").write_text("join secret")
     url = f"http://127.0.0.1:{free_port()}"
     environment = {"SHOAL_SIGNALING_URL": url, "CREDENTIALS_DIRECTORY": str(secrets)}
     log = (folder / "signaling.log").open("ab")

@@ -3,31 +3,43 @@ from pathlib import Path
 import pytest
 
 from shoal.errors import OperatorError
-from shoal.settings import BroadcasterSettings, SignalingSettings, describe, load
+from shoal.settings import BroadcasterSettings, SignalingSettings, SiteSettings, describe, load
 
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("CREDENTIALS_DIRECTORY", "SHOAL_BROADCASTER_TOKEN_FILE", "SHOAL_SIGNALING_URL"):
+    for name in (
+        *("CREDENTIALS_DIRECTORY", "SHOAL_BROADCASTER_TOKEN_FILE", "SHOAL_JOIN_SECRET_FILE"),
+        *("SHOAL_SIGNALING_URL", "SHOAL_EMBED_ORIGINS", "SHOAL_TRUSTED_PROXIES"),
+    ):
         monkeypatch.delenv(name, raising=False)
 
 
-def test_a_secret_comes_from_systemds_credentials(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "broadcaster_token").write_text("s3cret\n")
+@pytest.fixture
+def secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("broadcaster_token", "operator_token", "join_secret"):
+        (tmp_path / name).write_text("s3cret\n")
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    return tmp_path
+
+
+@pytest.mark.usefixtures("secrets")
+def test_a_secret_comes_from_systemds_credentials() -> None:
     settings = load(SignalingSettings)
     assert settings.broadcaster_token.get_secret_value() == "s3cret"
+    assert settings.join_secret.get_secret_value() == "s3cret"
     assert "s3cret" not in repr(settings)
 
 
 def test_a_named_file_goes_first_and_a_plain_variable_never_counts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (tmp_path / "join_secret").write_text("s3cret")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
     monkeypatch.setenv("SHOAL_BROADCASTER_TOKEN", "from the environment")
     with pytest.raises(OperatorError, match="SHOAL_BROADCASTER_TOKEN_FILE"):
         load(SignalingSettings)
+    (tmp_path / "broadcaster_token").write_text("from systemd")
     (tmp_path / "token").write_text("from a file")
     monkeypatch.setenv("SHOAL_BROADCASTER_TOKEN_FILE", str(tmp_path / "token"))
     assert load(SignalingSettings).broadcaster_token.get_secret_value() == "from a file"
@@ -56,3 +68,60 @@ def test_help_names_every_variable() -> None:
     text = describe(BroadcasterSettings)
     assert "SHOAL_HLS_DIR" in text
     assert "SHOAL_R2_SECRET_ACCESS_KEY_FILE" in text
+
+
+@pytest.mark.usefixtures("secrets")
+def test_embed_origins_are_as_browsers_write_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load(SiteSettings).embed_origins == []
+    monkeypatch.setenv(
+        "SHOAL_EMBED_ORIGINS",
+        '["https://Example.org", "https://b\u00fccher.example:443/", "http://[::1]:8888", "*"]',
+    )
+    for kind in (SiteSettings, SignalingSettings):
+        assert load(kind).embed_origins == [
+            *("https://example.org", "https://xn--bcher-kva.example", "http://[::1]:8888", "*")
+        ]
+
+
+@pytest.mark.usefixtures("secrets")
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("SHOAL_EMBED_ORIGINS", '["https://example.org/page"]', "nor an origin like"),
+        ("SHOAL_EMBED_ORIGINS", '["https://example.org?a"]', "nor an origin like"),
+        ("SHOAL_EMBED_ORIGINS", '["https://me@example.org"]', "nor an origin like"),
+        ("SHOAL_EMBED_ORIGINS", '["https://*.example.org"]', "nor an origin like"),
+        ("SHOAL_EMBED_ORIGINS", '["https://"]', "nor an origin like"),
+        ("SHOAL_EMBED_ORIGINS", '["example.org"]', "'example.org' is neither"),
+        ("SHOAL_EMBED_ORIGINS", '["ftp://example.org"]', "nor an origin like"),
+        ("SHOAL_EMBED_ORIGINS", '["null"]', "nor an origin like"),
+        ("SHOAL_EMBED_ORIGINS", "https://example.org", "valid list"),
+        ("SHOAL_TRUSTED_PROXIES", '["10.0.0.1/8"]', "has host bits set"),
+        ("SHOAL_TRUSTED_PROXIES", '["everybody"]', "must be CIDRs"),
+        ("SHOAL_MAX_SOCKETS_PER_ADDRESS", "0", "greater than or equal to 1"),
+        ("SHOAL_MAX_MESSAGES_PER_S", "0", "greater than 0"),
+        ("SHOAL_CLUSTER_URL", "http://:passw0rd@valkey", "must be a redis:// or rediss:// URL"),
+    ],
+)
+def test_what_signaling_cannot_use_is_one_clear_line(
+    variable: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(OperatorError) as caught:
+        load(SignalingSettings)
+    assert variable in str(caught.value)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert "passw0rd" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("secrets")
+def test_signaling_s_limits_and_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load(SignalingSettings)
+    assert settings.trusted_proxies == ["127.0.0.0/8", "::1/128"]
+    assert settings.cluster_url is None
+    monkeypatch.setenv("SHOAL_TRUSTED_PROXIES", '["10.1.2.3", "fd00::/8"]')
+    monkeypatch.setenv("SHOAL_CLUSTER_URL", "rediss://:password@valkey:6380/0")
+    settings = load(SignalingSettings)
+    assert settings.trusted_proxies == ["10.1.2.3/32", "fd00::/8"]
+    assert settings.cluster_url == "rediss://:password@valkey:6380/0"

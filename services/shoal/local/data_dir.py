@@ -10,7 +10,10 @@ from typing import Any
 
 from shoal.errors import OperatorError
 
-SECRETS = ("r2_access_key_id", "r2_secret_access_key", "broadcaster_token", "operator_token")
+SECRETS = (
+    *("r2_access_key_id", "r2_secret_access_key"),
+    *("broadcaster_token", "operator_token", "join_secret"),
+)
 MIN_FREE_BYTES = 1_000_000_000
 MARK = "shoal-up"  # a file by which a folder is known as ours
 
