@@ -3,6 +3,7 @@
 import base64
 import gzip
 import hashlib
+import json
 import shutil
 import urllib.parse
 import urllib.request
@@ -153,14 +154,11 @@ def test_bad_settings_and_a_damaged_state_are_one_line(tmp_path: Path, store: St
     assert "Traceback" not in str(caught.value)
 
 
-def test_playlists_may_be_read_from_any_page_in_the_best_coding(
-    tmp_path: Path, store: Store, owncast: Owncast
-) -> None:
+def test_playlists_come_in_the_best_coding(tmp_path: Path, store: Store, owncast: Owncast) -> None:
     with broadcaster(tmp_path, store) as station:
         station.wait_named(owncast.write("six", 0))
         url = f"{station.url}/live/playlist.m3u8"
         plain = get(url)
-        assert plain.headers["Access-Control-Allow-Origin"] == "*"
         packed = get(url, Accept_Encoding="gzip, br, zstd")
         assert packed.headers["Content-Encoding"] == "br"
         assert brotli.decompress(packed.body) == plain.body
@@ -168,6 +166,34 @@ def test_playlists_may_be_read_from_any_page_in_the_best_coding(
         whole = get(url, Range="bytes=0-3")
         assert (whole.status, whole.body) == (200, plain.body)
         assert plain.headers["Accept-Ranges"] == "none"
+
+
+@pytest.mark.parametrize(
+    ("origins", "allowed"),
+    [
+        ([], None),
+        (["https://a.example"], "https://a.example"),
+        (["https://a.example", "https://b.example"], "*"),
+    ],
+)
+def test_pages_that_embed_the_player_may_read_what_is_public(
+    tmp_path: Path, store: Store, owncast: Owncast, origins: list[str], allowed: str | None
+) -> None:
+    settings = {"SHOAL_EMBED_ORIGINS": json.dumps(origins)}
+    with broadcaster(tmp_path, store, settings) as station:
+
+        def allows(path: str, **headers: str) -> str | None:
+            answer = get(station.url + path, Origin="https://b.example", **headers)
+            return answer.headers["Access-Control-Allow-Origin"]
+
+        assert allows("/live/playlist.m3u8") == allowed  # 404: offline
+        name = owncast.write("cors", 0)
+        station.wait_named(name)
+        assert allows("/live/playlist.m3u8") == allowed
+        assert allows("/live/playlist.m3u8", If_None_Match="*") == allowed
+        assert allows("/live/0/segments.json") == allowed
+        assert allows(f"/live/{name}") == allowed  # 302
+        assert allows("/health") is None
 
 
 def test_no_request_makes_the_broadcaster_keep_what_nobody_asked_for_twice(

@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 import sys
+import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from shoal.errors import OperatorError
+from shoal.join_tokens import LIFETIME_S, check
 from shoal.ops.report import Target, ask
 from shoal.settings import SignalingSettings, SiteSettings
 from shoal.signaling.service import signaling
@@ -65,6 +67,7 @@ class Site:
             gateway_metrics_url=f"{self.broadcaster_url}/metrics",
             store_metrics_url=f"{self.broadcaster_url}/store",
             ice_servers=[],
+            embed_origins=["https://embed.example"],
             operator_token=SecretStr(OPERATOR),
             join_secret=SecretStr(JOIN_SECRET),
         )
@@ -155,15 +158,53 @@ async def test_errors_are_json(running: Site) -> None:
 async def test_configuration_and_health(running: Site) -> None:
     async with running.session.get(f"{running.url}/config.json") as config:
         assert config.headers["Cache-Control"] == "no-store"
-        assert await config.json() == {
+        body = await config.json()
+        assert isinstance(body.pop("join_token"), str)
+        assert body == {
             "title": "Shoal",
             "playlist": "/live/playlist.m3u8",
             "room": "/ws/room",
             "segments": "/live/segments.json",
             "ice_servers": [],
+            "join_token_lifetime_s": LIFETIME_S,
         }
     async with running.session.get(f"{running.url}/health") as health:
         assert await health.json() == {"status": "ok"}
+
+
+async def test_a_join_token_is_for_the_host_that_was_asked_and_new_each_time(
+    running: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s = time.time()
+
+    async def token(later_s: float, host: str) -> str:
+        monkeypatch.setattr(time, "time", lambda: now_s + later_s)
+        url = f"{running.url}/config.json"
+        async with running.session.get(url, headers={"Host": host}) as config:
+            return (await config.json())["join_token"]
+
+    first = await token(0, "TV.example:8888")
+    later = await token(LIFETIME_S + 60, "tv.example")
+    for good_s, text in ((0, first), (LIFETIME_S + 60, later)):
+        assert check(JOIN_SECRET, text, "tv.example", now_s + good_s) == "ok"
+        assert check(JOIN_SECRET, text, "127.0.0.1", now_s + good_s) == "invalid"
+    assert check(JOIN_SECRET, first, "tv.example", now_s + LIFETIME_S + 60) == "expired"
+
+
+async def test_pages_that_embed_the_player_may_read_configuration_and_figures(
+    running: Site,
+) -> None:
+    await running.start_services()
+    embedding = {"Origin": "https://embed.example"}
+    for path in ("/config.json", "/api/station"):
+        async with running.session.get(running.url + path, headers=embedding) as answer:
+            assert answer.headers["Access-Control-Allow-Origin"] == embedding["Origin"]
+            assert answer.headers["Vary"] == "Origin"
+        for headers in ({"Origin": "https://other.example"}, {}):
+            async with running.session.get(running.url + path, headers=headers) as answer:
+                assert "Access-Control-Allow-Origin" not in answer.headers
+    async with running.session.get(running.url, headers=embedding) as page:
+        assert "Access-Control-Allow-Origin" not in page.headers
 
 
 def test_without_a_build_the_site_does_not_start(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ import { Room } from "./room";
 import { Stats } from "./stats";
 import type { ByteRange } from "./store";
 import { Store } from "./store";
+import type { JoinToken } from "./token";
+import { JoinTokens } from "./token";
 import { verifier } from "./verify";
 
 const REPORT_INTERVAL_MS = 10_000;
@@ -43,6 +45,10 @@ export interface EngineOptions {
   player: Player;
   /** `/ws/room` */
   room: URL;
+  /** what signaling wants to see of those who join, handed out just now */
+  joinToken: JoinToken;
+  /** asks the site for another; rejects when that fails or `signal` is aborted */
+  renewJoinToken: (signal: AbortSignal) => Promise<JoinToken>;
   /** `/live/segments.json` */
   segments: URL;
   iceServers: RTCIceServer[];
@@ -84,6 +90,7 @@ export class Engine {
     this.#room = new Room({
       url: options.room,
       WebSocket: platform.WebSocket,
+      tokens: new JoinTokens({ first: options.joinToken, renew: options.renewJoinToken, now }),
       PeerConnection: subtle && PeerConnection,
       iceServers: options.iceServers,
       now,

@@ -68,6 +68,12 @@ export interface ErrorMessage {
   code: string;
   message: string;
 }
+/** Error codes of a join token that is not taken: with another one the viewer may come in. */
+export const TOKEN_REFUSALS: readonly string[] = [
+  "token_missing",
+  "token_invalid",
+  "token_expired",
+];
 export type ServerMessage =
   RoomMessage | SegmentMessage | SignalMessage | StreamMessage | ErrorMessage;
 
@@ -88,7 +94,7 @@ export interface StatsMessage {
   latency_s: number | null;
 }
 export type ClientMessage =
-  | { type: "join"; plan_version: number; variant: Variant; sharing: boolean }
+  | { type: "join"; plan_version: number; variant: Variant; sharing: boolean; token: string }
   | { type: "variant"; variant: Variant }
   | { type: "signal"; to: MemberId; data: SignalData }
   | { type: "ready" }

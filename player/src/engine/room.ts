@@ -15,11 +15,13 @@ import type {
 } from "./protocol";
 import { Roster, mayBeReady } from "./roster";
 import { Signaling } from "./signaling";
+import type { JoinTokens } from "./token";
 
 export interface RoomOptions {
   /** `/ws/room` */
   url: URL;
   WebSocket: typeof WebSocket;
+  tokens: JoinTokens;
   /** null where nothing can be shared */
   PeerConnection: PeerConnectionConstructor | null;
   iceServers: RTCIceServer[];
@@ -55,6 +57,7 @@ export class Room {
     this.#signaling = new Signaling({
       url: options.url,
       WebSocket: options.WebSocket,
+      tokens: options.tokens,
       variant: options.variant,
       sharing: this.mesh !== null,
       onMessage: (message) => {

@@ -1,7 +1,8 @@
 /** The WebSocket to signaling: joins, keeps trying, hands messages on in order. */
 
 import type { ClientMessage, ServerMessage, Variant } from "./protocol";
-import { PLAN_VERSION, parseServerMessage } from "./protocol";
+import { PLAN_VERSION, TOKEN_REFUSALS, parseServerMessage } from "./protocol";
+import type { JoinTokens } from "./token";
 
 const FIRST_BACKOFF_MS = 1_000;
 const MAX_BACKOFF_MS = 30_000;
@@ -9,6 +10,7 @@ const MAX_BACKOFF_MS = 30_000;
 export interface SignalingOptions {
   url: URL;
   WebSocket: typeof WebSocket;
+  tokens: JoinTokens;
   /** the rendition to join for */
   variant: () => Variant;
   /** false: only to be counted, in no roster */
@@ -30,7 +32,7 @@ export class Signaling {
 
   constructor(options: SignalingOptions) {
     this.#options = options;
-    this.#connect();
+    void this.#connect();
   }
 
   /** Whether this viewer is in a room over a connection that is up. */
@@ -56,13 +58,16 @@ export class Signaling {
     this.#socket?.close();
   }
 
-  #connect(): void {
+  async #connect(): Promise<void> {
+    const { tokens } = this.#options;
+    const token = tokens.fresh ?? (await tokens.renewed());
+    if (this.#closed) return;
     const socket = new this.#options.WebSocket(this.#options.url);
     this.#socket = socket;
     socket.onopen = () => {
       const { sharing } = this.#options;
       const variant = this.#options.variant();
-      this.send({ type: "join", plan_version: PLAN_VERSION, variant, sharing });
+      this.send({ type: "join", plan_version: PLAN_VERSION, variant, sharing, token });
     };
     socket.onmessage = ({ data }: MessageEvent<unknown>) => {
       const message = typeof data === "string" ? parseServerMessage(data) : null;
@@ -72,6 +77,7 @@ export class Signaling {
         // only a server that lets us in ends the backoff: one that accepts and refuses does not
         this.#failures = 0;
       }
+      if (message.type === "error" && TOKEN_REFUSALS.includes(message.code)) tokens.refused();
       this.#options.onMessage(message);
     };
     // an error is always followed by close
@@ -81,7 +87,7 @@ export class Signaling {
       if (this.#closed) return;
       if (wasJoined) this.#options.onAway();
       this.#timer = setTimeout(() => {
-        this.#connect();
+        void this.#connect();
       }, this.#backoffMs());
       this.#failures += 1;
     };

@@ -1,11 +1,25 @@
 /** `/config.json`: what the page must know of this station. */
 
+import type { JoinToken } from "../engine/token";
+
 export interface StationConfig {
   title: string;
   playlist: URL;
   room: URL;
   segments: URL;
   iceServers: RTCIceServer[];
+  joinToken: JoinToken;
+}
+
+/**
+ * Ask the station of this page for its `/config.json`.
+ *
+ * @throws if it does not answer, or not with what we know, or when `signal` is aborted
+ */
+export async function fetchConfig(page: URL, signal?: AbortSignal): Promise<StationConfig> {
+  const response = await fetch(new URL("/config.json", page), signal ? { signal } : {});
+  if (!response.ok) throw new Error(`/config.json: the site answered ${response.status}`);
+  return parseConfig(await response.json(), page);
 }
 
 /**
@@ -25,11 +39,15 @@ export function parseConfig(value: unknown, page: URL): StationConfig {
   // http → ws, https → wss
   room.protocol = room.protocol.replace(/^http/, "ws");
   const iceServers = config["ice_servers"];
+  const lifetimeS = config["join_token_lifetime_s"];
+  if (typeof lifetimeS !== "number" || !(lifetimeS > 0))
+    throw new Error("/config.json: join_token_lifetime_s is missing");
   return {
     title: text("title"),
     playlist: new URL(text("playlist"), page),
     room,
     segments: new URL(text("segments"), page),
     iceServers: Array.isArray(iceServers) ? (iceServers as RTCIceServer[]) : [],
+    joinToken: { text: text("join_token"), lifetimeMs: lifetimeS * 1000 },
   };
 }

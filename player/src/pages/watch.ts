@@ -14,7 +14,7 @@ import "media-chrome/dist/media-volume-range.js";
 import { Engine } from "../engine/engine";
 import { fragmentLoader } from "../engine/loader";
 import type { StationConfig } from "./config";
-import { parseConfig } from "./config";
+import { fetchConfig } from "./config";
 import { Live } from "./live";
 import { sharingText } from "./sharing";
 import { snapshot } from "./snapshot";
@@ -25,6 +25,7 @@ const REFRESH_MS = 1_000;
 /** Within one segment of where a viewer starts counts as live. */
 const LIVE_MARGIN_S = 6;
 
+const page = new URL(location.href);
 const player = element("player", HTMLElement);
 const video = element("video", HTMLVideoElement);
 const title = element("title", HTMLElement);
@@ -52,6 +53,8 @@ function watch(config: StationConfig): void {
       playing: () => !video.paused && video.readyState > video.HAVE_CURRENT_DATA,
     },
     room: config.room,
+    joinToken: config.joinToken,
+    renewJoinToken: async (signal) => (await fetchConfig(page, signal)).joinToken,
     segments: config.segments,
     iceServers: config.iceServers,
     onStream: (onAir) => {
@@ -129,9 +132,7 @@ function showUnmute(): void {
 async function loadConfig(): Promise<StationConfig> {
   for (;;) {
     try {
-      const response = await fetch("/config.json");
-      if (response.ok) return parseConfig(await response.json(), new URL(location.href));
-      console.warn(`/config.json: the site answered ${response.status}`);
+      return await fetchConfig(page);
     } catch (error) {
       console.warn("/config.json cannot be read", error);
     }

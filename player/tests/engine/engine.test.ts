@@ -52,6 +52,8 @@ function viewer(id: string, platform: object = {}): Viewer {
     },
     player: { bufferedS: () => 8, latencyS: () => 9, playing: () => true },
     room: new URL("wss://tv.test/ws/room"),
+    joinToken: { text: "token", lifetimeMs: 600_000 },
+    renewJoinToken: () => Promise.resolve({ text: "another", lifetimeMs: 600_000 }),
     segments: new URL("https://tv.test/live/segments.json"),
     iceServers: [],
     onStream: (live) => onAir.push(live),
@@ -261,7 +263,7 @@ describe("a viewer that cannot share", () => {
       members: [{ id: "b", variant: 0, ready: true }],
     });
     expect(alone.socket.take()).toEqual([
-      { type: "join", plan_version: 1, variant: 0, sharing: false },
+      { type: "join", plan_version: 1, variant: 0, sharing: false, token: "token" },
     ]);
     const { data } = await get(alone);
     expect(new Uint8Array(data)).toEqual(bytes);

@@ -1,14 +1,22 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { ServerMessage } from "../../src/engine/protocol";
 import { Signaling } from "../../src/engine/signaling";
+import type { JoinToken } from "../../src/engine/token";
+import { JoinTokens } from "../../src/engine/token";
 import { FakeWebSocket } from "./websocket";
 
 const ROOM = { type: "room", room: "main", plan_version: 1, epoch: 1, you: "me", members: [] };
+const LIFETIME_MS = 600_000;
 let messages: ServerMessage[];
 let away: number;
+/** how often the site was asked for a token, and what it answers */
+let renewals: number;
+let renew: () => Promise<JoinToken>;
 
 beforeEach(() => {
   vi.useFakeTimers();
+  renewals = 0;
+  renew = () => Promise.resolve({ text: `token ${renewals}`, lifetimeMs: LIFETIME_MS });
   FakeWebSocket.all = [];
   messages = [];
   away = 0;
@@ -21,6 +29,14 @@ function connect(): { signaling: Signaling; socket: (nth: number) => FakeWebSock
   const signaling = new Signaling({
     url: new URL("wss://tv.test/ws/room"),
     WebSocket: FakeWebSocket as unknown as typeof WebSocket,
+    tokens: new JoinTokens({
+      first: { text: "token 0", lifetimeMs: LIFETIME_MS },
+      renew: () => {
+        renewals += 1;
+        return renew();
+      },
+      now: () => performance.now(),
+    }),
     variant: () => 1,
     sharing: true,
     onMessage: (message) => messages.push(message),
@@ -39,7 +55,9 @@ describe("signaling", () => {
   it("joins, and hands messages on in order, nonsense left out", () => {
     const { signaling, socket } = connect();
     socket(0).accept();
-    expect(socket(0).sent).toEqual([{ type: "join", plan_version: 1, variant: 1, sharing: true }]);
+    expect(socket(0).sent).toEqual([
+      { type: "join", plan_version: 1, variant: 1, sharing: true, token: "token 0" },
+    ]);
     expect(signaling.joined).toBe(false);
     socket(0).receive({ type: "stream", stream: "a", live: true });
     socket(0).receive({ type: "gossip" });
@@ -78,6 +96,85 @@ describe("signaling", () => {
     const { signaling } = connect();
     signaling.close();
     vi.advanceTimersByTime(100_000);
+    expect(FakeWebSocket.all).toHaveLength(1);
+  });
+});
+
+describe("a viewer's token", () => {
+  it("is presented again while it is young", async () => {
+    const { socket } = connect();
+    socket(0).accept();
+    socket(0).receive(ROOM);
+    await vi.advanceTimersByTimeAsync(LIFETIME_MS / 2 - 2_000);
+    socket(0).close();
+    await vi.advanceTimersByTimeAsync(1_000);
+    socket(1).accept();
+    expect(socket(1).sent).toMatchObject([{ type: "join", token: "token 0" }]);
+    expect(renewals).toBe(0);
+  });
+
+  it("is renewed before a join when half of its life is over", async () => {
+    const { socket } = connect();
+    socket(0).accept();
+    socket(0).receive(ROOM);
+    await vi.advanceTimersByTimeAsync(24 * 3_600_000);
+    expect(renewals).toBe(0); // who is in a room needs none
+    socket(0).close();
+    await vi.advanceTimersByTimeAsync(1_000);
+    socket(1).accept();
+    expect(socket(1).sent).toMatchObject([{ type: "join", token: "token 1" }]);
+  });
+
+  it("that is old joins as it is when the site gives no other", async () => {
+    renew = () => Promise.reject(new Error("the site is gone"));
+    const { socket } = connect();
+    await vi.advanceTimersByTimeAsync(LIFETIME_MS);
+    socket(0).close();
+    await vi.advanceTimersByTimeAsync(1_000);
+    socket(1).accept();
+    expect(socket(1).sent).toMatchObject([{ type: "join", token: "token 0" }]);
+    expect(renewals).toBe(1);
+  });
+
+  it.each(["token_missing", "token_invalid", "token_expired"])(
+    "is renewed after %s, with growing pauses",
+    async (code) => {
+      const { socket } = connect();
+      for (const [nth, pause] of [1_000, 2_000, 4_000, 8_000].entries()) {
+        socket(nth).accept();
+        expect(socket(nth).sent).toMatchObject([{ type: "join", token: `token ${nth}` }]);
+        socket(nth).receive({ type: "error", code, message: "no" });
+        socket(nth).close();
+        await vi.advanceTimersByTimeAsync(pause - 1);
+        expect([FakeWebSocket.all.length, renewals]).toEqual([nth + 1, nth]);
+        await vi.advanceTimersByTimeAsync(1);
+        expect([FakeWebSocket.all.length, renewals]).toEqual([nth + 2, nth + 1]);
+      }
+      expect(messages.map(({ type }) => type)).toEqual(["error", "error", "error", "error"]);
+    },
+  );
+
+  it("stays when something else was wrong", async () => {
+    const { socket } = connect();
+    socket(0).accept();
+    socket(0).receive({ type: "error", code: "plan_version", message: "load the page again" });
+    socket(0).close();
+    await vi.advanceTimersByTimeAsync(1_000);
+    socket(1).accept();
+    expect(renewals).toBe(0);
+  });
+
+  it("that comes after the page has gone opens no socket", async () => {
+    let give: (token: JoinToken) => void = () => undefined;
+    renew = () => new Promise((resolve) => (give = resolve));
+    const { signaling, socket } = connect();
+    await vi.advanceTimersByTimeAsync(LIFETIME_MS);
+    socket(0).close();
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(renewals).toBe(1);
+    signaling.close();
+    give({ text: "late", lifetimeMs: LIFETIME_MS });
+    await vi.advanceTimersByTimeAsync(60_000);
     expect(FakeWebSocket.all).toHaveLength(1);
   });
 });

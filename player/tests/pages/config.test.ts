@@ -1,5 +1,5 @@
-import { expect, it } from "vitest";
-import { parseConfig } from "../../src/pages/config";
+import { afterEach, expect, it, vi } from "vitest";
+import { fetchConfig, parseConfig } from "../../src/pages/config";
 
 const CONFIG = {
   title: "Shoal",
@@ -7,6 +7,8 @@ const CONFIG = {
   room: "/ws/room",
   segments: "/live/segments.json",
   ice_servers: [{ urls: ["stun:stun.test"] }],
+  join_token: "1.1.abc",
+  join_token_lifetime_s: 600,
 };
 
 it("URLs are those of the page's host, the room's a WebSocket", () => {
@@ -17,6 +19,28 @@ it("URLs are those of the page's host, the room's a WebSocket", () => {
   expect(parseConfig(CONFIG, new URL("http://localhost:8888/")).room.href).toBe(
     "ws://localhost:8888/ws/room",
   );
+});
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+});
+
+it("the join token comes with its lifetime, and not without", () => {
+  const page = new URL("https://tv.test/");
+  expect(parseConfig(CONFIG, page).joinToken).toEqual({ text: "1.1.abc", lifetimeMs: 600_000 });
+  for (const name of ["join_token", "join_token_lifetime_s"])
+    expect(() => parseConfig({ ...CONFIG, [name]: undefined }, page)).toThrow(`${name} is missing`);
+  expect(() => parseConfig({ ...CONFIG, join_token_lifetime_s: 0 }, page)).toThrow("is missing");
+});
+
+it("is asked for at the root of the page's host; an error of the site is one", async () => {
+  const answer = vi.fn<typeof fetch>(() => Promise.resolve(Response.json(CONFIG)));
+  vi.stubGlobal("fetch", answer);
+  const page = new URL("https://tv.test/embed?x");
+  expect((await fetchConfig(page)).title).toBe("Shoal");
+  expect(answer.mock.lastCall?.[0]).toEqual(new URL("https://tv.test/config.json"));
+  answer.mockResolvedValueOnce(new Response("", { status: 502 }));
+  await expect(fetchConfig(page)).rejects.toThrow("502");
 });
 
 it("a configuration without a playlist is refused by name", () => {

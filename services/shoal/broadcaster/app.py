@@ -1,11 +1,12 @@
 """The broadcaster's HTTP side: playlists, descriptors, redirects to the store, health."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from http import HTTPStatus
 
 import msgspec
 from aiohttp import ETag, web
 
+from shoal import cors
 from shoal.broadcaster.health import Health
 from shoal.broadcaster.views import Body, Views
 from shoal.web import application, error_response, metrics
@@ -17,8 +18,11 @@ MAX_SEQUENCE_DIGITS = 19
 REDIRECT_CACHE = "public, max-age=60"
 
 
-def create_app(views: Views, health: Callable[[], Health]) -> web.Application:
-    """Return the broadcaster's application."""
+def create_app(
+    views: Views, health: Callable[[], Health], embed_origins: Collection[str]
+) -> web.Application:
+    """Return the broadcaster's application; pages of `embed_origins` may read what is public."""
+    readable = cors.for_everybody(embed_origins)
 
     async def playlist(request: web.Request) -> web.Response:
         return _answer(request, views.playlist())
@@ -62,7 +66,12 @@ def create_app(views: Views, health: Callable[[], Health]) -> web.Application:
             headers={"Cache-Control": "no-store"},
         )
 
+    async def let_others_read(request: web.Request, response: web.StreamResponse) -> None:
+        if request.path.startswith("/live/"):  # the offline answer and the redirects too
+            response.headers.update(readable)
+
     app = application(SERVICE)
+    app.on_response_prepare.append(let_others_read)
     app.add_routes(
         [
             web.get("/live/playlist.m3u8", playlist),
@@ -85,7 +94,6 @@ def _answer(request: web.Request, body: Body | None) -> web.Response:
     headers = {
         "Cache-Control": PLAYLIST_CACHE,
         "Vary": "Accept-Encoding",
-        "Access-Control-Allow-Origin": "*",
         "Accept-Ranges": "none",
     }
     wanted = request.if_none_match or ()

@@ -267,7 +267,9 @@ async def run(settings: BroadcasterSettings) -> None:
     timeline = state.load() or await restore(store)
     broadcaster = Broadcaster(settings, state, store, timeline)
     runner = await start(
-        create_app(broadcaster.views, broadcaster.health), SERVICE, settings.broadcaster_url
+        create_app(broadcaster.views, broadcaster.health, settings.embed_origins),
+        SERVICE,
+        settings.broadcaster_url,
     )
     work = asyncio.create_task(broadcaster.run())
     stopped = asyncio.create_task(stop.wait())

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import msgspec
 
+from shoal.join_tokens import LIFETIME_S
+
 
 class IceServer(msgspec.Struct, frozen=True):
     """WebRTC's RTCIceServer."""
@@ -19,10 +21,15 @@ class PlayerConfig(msgspec.Struct, frozen=True, kw_only=True):
     room: str = "/ws/room"
     segments: str = "/live/segments.json"
     ice_servers: tuple[IceServer, ...]
+    join_token: str
+    """what signaling wants to see of who joins: for this host, and not for long"""
+    join_token_lifetime_s: float = LIFETIME_S
 
 
-def player_config(title: str, ice_servers: Sequence[str]) -> PlayerConfig:
+def player_config(title: str, ice_servers: Sequence[str], join_token: str) -> PlayerConfig:
     """Return the configuration for a station with these STUN servers' URLs, maybe none."""
     return PlayerConfig(
-        title=title, ice_servers=(IceServer(tuple(ice_servers)),) if ice_servers else ()
+        title=title,
+        ice_servers=(IceServer(tuple(ice_servers)),) if ice_servers else (),
+        join_token=join_token,
     )

@@ -1,5 +1,6 @@
 """The site: the player's pages, its configuration, and the station's figures."""
 
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import aiohttp
 import msgspec
 from aiohttp import web
 
-from shoal import bearer
+from shoal import bearer, cors, join_tokens
 from shoal.settings import SiteSettings
 from shoal.site.configuration import player_config
 from shoal.site.pages import STATIC, add_pages
@@ -20,17 +21,27 @@ STATION = web.AppKey("station", Station)
 def site(settings: SiteSettings, static: Path = STATIC) -> web.Application:
     """Return the site's application; raise OperatorError when the player is not built."""
     token = settings.operator_token.get_secret_value()
-    config = msgspec.json.encode(player_config(settings.station_title, settings.ice_servers))
+    join_secret = settings.join_secret.get_secret_value()
 
-    async def config_json(_request: web.Request) -> web.Response:
-        return _json(config)
+    async def config_json(request: web.Request) -> web.Response:
+        host = join_tokens.host_name(request.host)
+        join_token = join_tokens.issue(join_secret, host, time.time())
+        config = player_config(settings.station_title, settings.ice_servers, join_token)
+        return readable(request, _json(msgspec.json.encode(config)))
 
     async def station(request: web.Request) -> web.Response:
         authorization = request.headers.get("Authorization")
         if authorization is not None and not bearer.presents(authorization, token):
             return error_response(401, "unauthorized", "this is not the operator's token")
         figures = await request.app[STATION].figures()
-        return _json(msgspec.json.encode(figures if authorization else public_station(figures)))
+        shown = figures if authorization else public_station(figures)
+        return readable(request, _json(msgspec.json.encode(shown)))
+
+    def readable(request: web.Request, response: web.Response) -> web.Response:
+        """Let the pages of the sites that embed us read the answer."""
+        origin = request.headers.get("Origin")
+        response.headers.update(cors.for_reader(settings.embed_origins, origin))
+        return response
 
     async def with_station(app: web.Application) -> AsyncIterator[None]:
         async with aiohttp.ClientSession() as session:

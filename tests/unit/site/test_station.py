@@ -103,12 +103,14 @@ def test_an_answer_of_somebody_else_counts_as_none() -> None:
 
 
 def test_the_player_s_configuration() -> None:
-    config = player_config("Station", ["stun:a.example:3478", "stun:b.example:3478"])
+    config = player_config("Station", ["stun:a.example:3478", "stun:b.example:3478"], "token")
     assert json.loads(msgspec.json.encode(config)) == {
         "title": "Station",
         "playlist": "/live/playlist.m3u8",
         "room": "/ws/room",
         "segments": "/live/segments.json",
         "ice_servers": [{"urls": ["stun:a.example:3478", "stun:b.example:3478"]}],
+        "join_token": "token",
+        "join_token_lifetime_s": 600,
     }
-    assert player_config("Station", []).ice_servers == ()
+    assert player_config("Station", [], "token").ice_servers == ()

@@ -1,0 +1,33 @@
+import pytest
+
+from shoal.cors import for_everybody, for_reader
+
+A, B = "https://a.example", "https://b.example"
+
+
+@pytest.mark.parametrize(
+    ("origins", "origin", "headers"),
+    [
+        ([], A, {}),
+        ([], None, {}),
+        (["*"], A, {"Access-Control-Allow-Origin": "*"}),
+        (["*"], None, {"Access-Control-Allow-Origin": "*"}),
+        ([A, "*"], B, {"Access-Control-Allow-Origin": "*"}),
+        ([A], A, {"Access-Control-Allow-Origin": A, "Vary": "Origin"}),
+        ([A, B], B, {"Access-Control-Allow-Origin": B, "Vary": "Origin"}),
+        ([A], B, {"Vary": "Origin"}),
+        ([A], "null", {"Vary": "Origin"}),
+        ([A], None, {"Vary": "Origin"}),
+    ],
+)
+def test_a_reader_is_told_whether_it_is_one_of_them(
+    origins: list[str], origin: str | None, headers: dict[str, str]
+) -> None:
+    assert for_reader(origins, origin) == headers
+
+
+@pytest.mark.parametrize(
+    ("origins", "allowed"), [([], None), ([A], A), ([A, B], "*"), (["*"], "*"), ([A, "*"], "*")]
+)
+def test_what_caches_share_names_at_most_one_site(origins: list[str], allowed: str | None) -> None:
+    assert for_everybody(origins).get("Access-Control-Allow-Origin") == allowed
