@@ -1,4 +1,4 @@
-"""What the station says about itself: the bodies of signaling's `/stats` and of `/api/station`.
+"""What the station says about itself: the bodies of `/api/…`, and of what signaling says for them.
 
 A value that could not be asked for is null, never 0.
 """
@@ -69,6 +69,59 @@ class SignalingStats(msgspec.Struct, frozen=True, kw_only=True):
     live: bool
     stream: str | None
     """Owncast's id of the stream that is, or was last, on air"""
+
+
+class HistoryColumns(msgspec.Struct, frozen=True, kw_only=True):
+    """Body of signaling's `/history` and of `/api/history`: rows, oldest first, by column.
+
+    Bytes and stalls are what was reported within the step. A row that is null is a step that
+    signaling slept over: what was reported meanwhile is in the row after it.
+    """
+
+    step_s: int
+    at: list[int]
+    """Unix time of each step's end"""
+    viewers: list[int | None]
+    linked: list[int | None]
+    """viewers with at least one open link"""
+    rooms: list[int | None]
+    p2p: list[int | None]
+    store: list[int | None]
+    seed: list[int | None]
+    startup: list[int | None]
+    """the part of these three that belongs to viewers' start-up"""
+    startup_p2p: list[int | None]
+    """the part of `p2p` that does"""
+    uploaded: list[int | None]
+    stalls: list[int | None]
+    latency_s: list[float | None]
+    """median of the viewers that knew it; null also where none did"""
+
+
+class ViewerFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """What one present viewer reported last, since it joined; null before its first report."""
+
+    id: str
+    since: int
+    """when it joined, Unix time"""
+    variant: int
+    """the rendition that it is on"""
+    sharing: bool
+    """false: it cannot share, or may not"""
+    bytes: BytesBySource | None
+    startup: BytesBySource | None
+    uploaded: int | None
+    links: int | None
+    """open now"""
+    stalls: int | None
+    latency_s: float | None
+
+
+class Viewers(msgspec.Struct, frozen=True):
+    """Body of signaling's `/viewers` and of `/api/viewers`."""
+
+    viewers: list[ViewerFigures]
+    """in the order of joining"""
 
 
 class PublicStation(msgspec.Struct, frozen=True):

@@ -1,24 +1,24 @@
-"""The sum of what viewers report about themselves.
+"""What viewers report about themselves: the sums, and each viewer's last report.
 
-A report carries counters since its viewer joined, so the totals are those of the viewers that left
-plus the last report of each that is here. A viewer can only speak for itself, and only within what
-a link could carry and what there was to receive; a report that cannot be true is refused whole, and
-the one before it stays.
+A report carries counters since its viewer joined; the sums grow by what it says beyond the report
+before it, so they keep what viewers that left had said, and cost the same however many there are.
+A viewer can only speak for itself, and only within what a link could carry and what there was to
+receive; a report that cannot be true is refused whole, and the one before it stays.
 """
 
-from collections import deque
-from dataclasses import dataclass, field, replace
-from statistics import median
+from bisect import bisect_left, insort
+from collections import Counter, deque
+from dataclasses import dataclass
 from typing import Literal
 
+from shoal.signaling.bounds import Announced, Stay
 from shoal.signaling.rooms.messages import MemberId, Stats
-from shoal.station import BytesBySource
+from shoal.signaling.totals import Totals
+from shoal.station import BytesBySource, ViewerFigures
 
 MAX_BYTES_PER_S = 125_000_000
 """1 Gbit/s, each way"""
 MAX_STALLS_PER_S = 10
-WINDOW_SEGMENTS = 60
-"""of the playlist: what a newcomer may fetch of the time before it joined"""
 STORE_FACTOR = 2
 """the store's bytes count as they arrive, so a piece that a peer was faster with counts twice"""
 RECENT_S = 120.0
@@ -36,32 +36,16 @@ FigureRefusal = Literal[
     "negative", "absurd", "decreasing", "too_fast", "too_much", "startup_above_bytes"
 ]
 
-
-@dataclass(frozen=True)
-class Totals:
-    """Sums over all viewers since the start, and what the present ones say of now."""
-
-    bytes: BytesBySource = field(default_factory=BytesBySource)
-    startup: BytesBySource = field(default_factory=BytesBySource)
-    uploaded: int = 0
-    stalls: int = 0
-    recent: BytesBySource = field(default_factory=BytesBySource)
-    """`bytes` without `startup`, of the last two minutes or so, of the time with somebody to share
-    with"""
-    peers: int = 0
-    """present viewers with at least one open link"""
-    not_sharing: int = 0
-    """present viewers that cannot share, or may not"""
-    latency_s: float | None = None
-    """median of the present viewers that know it"""
+NOTHING = Stats(bytes=BytesBySource(), startup=BytesBySource(), uploaded=0, peers=0, stalls=0)
 
 
-@dataclass
+@dataclass(slots=True)
 class _Account:
     joined_at: float
     sharing: bool
-    announced: dict[int, int]
-    """bytes announced before it joined, by rendition"""
+    stay: Stay
+    left_before: int
+    """viewers that left before it joined"""
     last: Stats | None = None
 
 
@@ -94,84 +78,157 @@ class _Recent:
         return self.total - self._marks[0][1]
 
 
+class _Sorted:
+    """Numbers in order, for their median."""
+
+    def __init__(self) -> None:
+        self._values: list[float] = []
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def replace(self, old: float | None, new: float | None) -> None:
+        """Take one out, and another one in."""
+        if old is not None:
+            del self._values[bisect_left(self._values, old)]
+        if new is not None:
+            insort(self._values, new)
+
+    @property
+    def median(self) -> float | None:
+        """The middle one, or the mean of the two in the middle."""
+        middle, odd = divmod(len(self._values), 2)
+        if odd:
+            return self._values[middle]
+        return (self._values[middle - 1] + self._values[middle]) / 2 if middle else None
+
+
 class Figures:
     """The viewers' accounts. Times are seconds of a clock that does not go back."""
 
     def __init__(self) -> None:
+        self._announced = Announced()
         self._accounts: dict[MemberId, _Account] = {}
-        self._finished = Totals()
+        self._joins = 0
+        self._bytes = BytesBySource()
+        self._startup = BytesBySource()
+        self._uploaded = 0
+        self._stalls = 0
         self._recent = _Recent()
-        self._announced: dict[int, int] = {}
-        self._largest = 0
+        self._renditions: Counter[int] = Counter()
+        self._sharing = 0
+        self._linked = 0
+        self._latencies = _Sorted()
 
     def announced(self, variant: int, size: int) -> None:
         """Note a segment that viewers may receive from now on."""
-        self._announced[variant] = self._announced.get(variant, 0) + size
-        self._largest = max(self._largest, size)
+        self._announced.add(variant, size)
 
-    def joined(self, member: MemberId, now: float, *, sharing: bool = True) -> None:
-        """Open a viewer's account."""
-        self._accounts[member] = _Account(now, sharing, dict(self._announced))
-        if sharing and sum(account.sharing for account in self._accounts.values()) == 2:
+    def joined(self, member: MemberId, variant: int, now: float, *, sharing: bool = True) -> None:
+        """Open the account of a viewer that is on this rendition."""
+        left_before = self._joins - len(self._accounts)
+        stay = Stay(self._announced, variant)
+        self._accounts[member] = _Account(now, sharing, stay, left_before)
+        self._joins += 1
+        self._renditions[variant] += 1
+        self._sharing += sharing
+        if sharing and self._sharing == 2:
             self._recent.begin(now + SETTLE_S)
 
+    def switched(self, member: MemberId, variant: int) -> None:
+        """Note that a viewer plays another rendition from now on."""
+        stay = self._accounts[member].stay
+        self._move(stay.variant, variant)
+        stay.switch(variant)
+
     def left(self, member: MemberId) -> None:
-        """Close a viewer's account; what it reported stays in the totals."""
+        """Close a viewer's account; what it reported stays in the sums."""
         account = self._accounts.pop(member, None)
-        if account is not None and account.last is not None:
-            self._finished = _added(self._finished, account.last)
+        if account is not None:
+            self._sharing -= account.sharing
+            self._move(account.stay.variant, None)
+            self._now_says(account.last or NOTHING, NOTHING)
 
     def report(self, member: MemberId, stats: Stats, now: float) -> FigureRefusal | None:
         """Take a viewer's report, or say why it cannot be true."""
         account = self._accounts[member]
-        refusal = _refusal(stats, account.last, now - account.joined_at)
-        if refusal is None and self._is_too_much(stats.bytes, account):
+        before = account.last or NOTHING
+        refusal = _refusal(stats, before, now - account.joined_at)
+        if refusal is None and self._is_too_much(stats, account):
             refusal = "too_much"
         if refusal is None:
-            before = _steady(account.last) if account.last is not None else BytesBySource()
-            self._recent.add(_steady(stats) - before, now)
             account.last = stats
+            self._bytes += stats.bytes - before.bytes
+            self._startup += stats.startup - before.startup
+            self._uploaded += stats.uploaded - before.uploaded
+            self._stalls += stats.stalls - before.stalls
+            self._recent.add(_steady(stats) - _steady(before), now)
+            self._now_says(before, stats)
         return refusal
 
     def totals(self) -> Totals:
         """Return the sums."""
-        totals = self._finished
-        accounts = self._accounts.values()
-        present = [account.last for account in accounts if account.last is not None]
-        for stats in present:
-            totals = _added(totals, stats)
-        latencies = [stats.latency_s for stats in present if stats.latency_s is not None]
-        return replace(
-            totals,
+        return Totals(
+            bytes=self._bytes,
+            startup=self._startup,
+            uploaded=self._uploaded,
+            stalls=self._stalls,
             recent=self._recent.latest,
-            peers=sum(stats.peers > 0 for stats in present),
-            not_sharing=sum(not account.sharing for account in accounts),
-            latency_s=median(latencies) if latencies else None,
+            viewers=len(self._accounts),
+            renditions=dict(self._renditions),
+            peers=self._linked,
+            not_sharing=len(self._accounts) - self._sharing,
+            latency_s=self._latencies.median,
+            timed=len(self._latencies),
         )
 
-    def _is_too_much(self, received: BytesBySource, account: _Account) -> bool:
-        """Say whether there was less to receive, where it is known what there was."""
-        if not self._announced:
-            return False
-        since_join = max(
-            size - account.announced.get(variant, 0) for variant, size in self._announced.items()
+    def viewers(self, now: float, unix_now: float) -> list[ViewerFigures]:
+        """Return what each present viewer reported last, in the order of joining.
+
+        `unix_now` is the same moment as `now`, Unix time.
+        """
+        return [
+            ViewerFigures(
+                id=member,
+                since=round(unix_now - (now - account.joined_at)),
+                variant=account.stay.variant,
+                sharing=account.sharing,
+                bytes=said and said.bytes,
+                startup=said and said.startup,
+                uploaded=said and said.uploaded,
+                links=said and said.peers,
+                stalls=said and said.stalls,
+                latency_s=said and said.latency_s,
+            )
+            for member, account in self._accounts.items()
+            for said in (account.last,)
+        ]
+
+    def _move(self, variant: int, to: int | None) -> None:
+        self._renditions[variant] -= 1
+        if not self._renditions[variant]:
+            del self._renditions[variant]
+        if to is not None:
+            self._renditions[to] += 1
+
+    def _now_says(self, before: Stats, after: Stats) -> None:
+        """Let a present viewer say `after` of now, where it said `before`."""
+        self._linked += (after.peers > 0) - (before.peers > 0)
+        self._latencies.replace(before.latency_s, after.latency_s)
+
+    def _is_too_much(self, stats: Stats, account: _Account) -> bool:
+        """Say whether there was less to receive, or to send to all that it can have met."""
+        available, received = account.stay.available, stats.bytes
+        met = self._joins - account.left_before
+        return (
+            received.p2p > available
+            or received.store + received.seed > STORE_FACTOR * available
+            or stats.uploaded > met * available
         )
-        available = since_join + WINDOW_SEGMENTS * self._largest
-        return received.p2p > available or received.store + received.seed > STORE_FACTOR * available
 
 
 def _steady(stats: Stats) -> BytesBySource:
     return stats.bytes - stats.startup
-
-
-def _added(totals: Totals, stats: Stats) -> Totals:
-    return replace(
-        totals,
-        bytes=totals.bytes + stats.bytes,
-        startup=totals.startup + stats.startup,
-        uploaded=totals.uploaded + stats.uploaded,
-        stalls=totals.stalls + stats.stalls,
-    )
 
 
 def _counters(stats: Stats) -> tuple[int, ...]:
@@ -188,7 +245,7 @@ def _counters(stats: Stats) -> tuple[int, ...]:
     )
 
 
-def _refusal(stats: Stats, before: Stats | None, elapsed_s: float) -> FigureRefusal | None:
+def _refusal(stats: Stats, before: Stats, elapsed_s: float) -> FigureRefusal | None:
     counters = _counters(stats)
     received, startup = stats.bytes, stats.startup
     latency = stats.latency_s if stats.latency_s is not None else 0.0
@@ -199,9 +256,7 @@ def _refusal(stats: Stats, before: Stats | None, elapsed_s: float) -> FigureRefu
         return "absurd"
     if startup.p2p > received.p2p or startup.store > received.store or startup.seed > received.seed:
         return "startup_above_bytes"
-    if before is not None and any(
-        new < old for new, old in zip(counters, _counters(before), strict=True)
-    ):
+    if any(new < old for new, old in zip(counters, _counters(before), strict=True)):
         return "decreasing"
     if (
         received.total > MAX_BYTES_PER_S * allowed_s

@@ -6,6 +6,7 @@ that keeps the roster's order on every socket.
 
 import asyncio
 import secrets
+import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
@@ -18,7 +19,7 @@ from shoal.signaling.outbox import Outbox
 from shoal.signaling.programme import Programme
 from shoal.signaling.rooms.messages import MemberId, Stats, encode
 from shoal.signaling.rooms.roster import Outgoing, Roster
-from shoal.station import SignalingStats, share
+from shoal.station import SignalingStats, Viewers, share
 
 ROOM = "main"
 """the station's one room"""
@@ -48,6 +49,11 @@ class Hub:
         return len(self._roster)
 
     @property
+    def rooms(self) -> int:
+        """Rooms with members."""
+        return int(self.viewers > 0)
+
+    @property
     def broadcasters(self) -> int:
         """Broadcasters connected now: 0 or 1."""
         return int(self.broadcaster is not None)
@@ -57,7 +63,7 @@ class Hub:
         member = MemberId(secrets.token_urlsafe(MEMBER_ID_BYTES))
         now = self._loop.time()
         self._members[member] = outbox
-        self.figures.joined(member, now, sharing=sharing)
+        self.figures.joined(member, variant, now, sharing=sharing)
         self._change(
             self._roster.join(
                 member,
@@ -84,6 +90,7 @@ class Hub:
 
     def switch(self, member: MemberId, variant: int) -> None:
         """Let a viewer share another rendition."""
+        self.figures.switched(member, variant)
         self._change(self._roster.switch(member, variant, self._loop.time()))
 
     def signal(self, sender: MemberId, to: MemberId, data: Raw) -> None:
@@ -121,7 +128,7 @@ class Hub:
             viewers=self.viewers,
             broadcasters=self.broadcasters,
             chunks=self.programme.chunks,
-            rooms=int(self.viewers > 0),
+            rooms=self.rooms,
             peers=totals.peers,
             not_sharing=totals.not_sharing,
             bytes=totals.bytes,
@@ -134,6 +141,10 @@ class Hub:
             live=self.programme.on_air.live,
             stream=self.programme.on_air.stream,
         )
+
+    def each_viewer(self) -> Viewers:
+        """Return what `/viewers` says."""
+        return Viewers(self.figures.viewers(self._loop.time(), time.time()))
 
     @contextmanager
     def watching(self) -> Generator[asyncio.Event]:

@@ -24,12 +24,24 @@ class HubCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics of this moment."""
-        stats = self._hub.stats()
+        stats, totals = self._hub.stats(), self._hub.figures.totals()
         yield GaugeMetricFamily("shoal_viewers", "Members of rooms", stats.viewers)
         yield GaugeMetricFamily("shoal_linked_viewers", "Members with an open link", stats.peers)
         yield GaugeMetricFamily(
             "shoal_not_sharing_viewers", "Members that cannot or may not share", stats.not_sharing
         )
+        renditions = GaugeMetricFamily(
+            "shoal_rendition_viewers", "Members of rooms by rendition", labels=["variant"]
+        )
+        for variant, viewers in sorted(totals.renditions.items()):
+            renditions.add_metric([str(variant)], viewers)
+        yield renditions
+        if stats.latency_s is not None:
+            yield GaugeMetricFamily(
+                "shoal_viewer_latency_median_seconds",
+                "How far behind live viewers are, the median of those that know it",
+                stats.latency_s,
+            )
         yield GaugeMetricFamily("shoal_rooms", "Rooms with members", stats.rooms)
         yield GaugeMetricFamily("shoal_broadcasters", "Broadcasters connected", stats.broadcasters)
         yield GaugeMetricFamily("shoal_live", "1 while a stream is on air", int(stats.live))

@@ -13,6 +13,7 @@ from shoal.signaling import broadcaster_socket
 from shoal.signaling.coalesce import coalesced
 from shoal.signaling.hub import Hub
 from shoal.signaling.metrics import HubCollector
+from shoal.signaling.records import add_records
 from shoal.signaling.rooms import socket as room_socket
 from shoal.signaling.tracker.socket import add_tracker
 from shoal.web import application, metrics, serve
@@ -43,6 +44,7 @@ def signaling(settings: SignalingSettings) -> web.Application:
     app.router.add_get("/metrics", metrics)
     app.cleanup_ctx.append(_with_hub)
     app.on_shutdown.append(_close_sockets)
+    add_records(app, HUB)
     add_tracker(app)
     return app
 

@@ -1,0 +1,57 @@
+"""`/history` and `/viewers`: the viewers' figures, for this host only (the site passes them on)."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from math import isfinite
+
+import msgspec
+from aiohttp import web
+
+from shoal.signaling.history import STEP_S, History
+from shoal.signaling.hub import Hub
+from shoal.web import error_response
+
+
+def add_records(app: web.Application, hub_key: web.AppKey[Hub]) -> None:
+    """Serve both for the hub that the application holds, and keep its history while it runs."""
+    history = History()
+
+    async def keep(app: web.Application) -> AsyncIterator[None]:
+        keeping = asyncio.create_task(_keep(history, app[hub_key]))
+        try:
+            yield
+        finally:
+            keeping.cancel()
+            await asyncio.wait({keeping})
+
+    async def get_history(request: web.Request) -> web.Response:
+        try:
+            after = float(request.query.get("after", "0"))
+            if not isfinite(after):
+                raise ValueError
+        except ValueError:
+            return error_response(
+                400, "bad_after", "`after` must be a Unix time in seconds, as in ?after=1900000000"
+            )
+        return _json(msgspec.json.encode(history.after(after)))
+
+    async def get_viewers(request: web.Request) -> web.Response:
+        return _json(msgspec.json.encode(request.app[hub_key].each_viewer()))
+
+    app.router.add_get("/history", get_history)
+    app.router.add_get("/viewers", get_viewers)
+    app.cleanup_ctx.append(keep)
+
+
+async def _keep(history: History, hub: Hub) -> None:
+    """Write a row whenever a step ends; runs until cancelled."""
+    while True:
+        await asyncio.sleep(STEP_S - time.time() % STEP_S)
+        history.take(time.time(), hub.figures.totals(), hub.rooms)
+
+
+def _json(body: bytes) -> web.Response:
+    return web.Response(
+        body=body, content_type="application/json", headers={"Cache-Control": "no-store"}
+    )

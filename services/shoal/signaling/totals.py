@@ -1,0 +1,54 @@
+"""Sums over viewers, which those of another process can be added to."""
+
+from collections import Counter
+
+import msgspec
+
+from shoal.station import BytesBySource
+
+
+class Totals(msgspec.Struct, frozen=True, kw_only=True):
+    """Sums over all viewers since the start, and what the present ones say of now."""
+
+    bytes: BytesBySource = BytesBySource()
+    startup: BytesBySource = BytesBySource()
+    uploaded: int = 0
+    stalls: int = 0
+    recent: BytesBySource = BytesBySource()
+    """`bytes` without `startup`, of the last two minutes or so, of the time with somebody to share
+    with"""
+    viewers: int = 0
+    """present viewers"""
+    renditions: dict[int, int] = {}
+    """how many of them are on each rendition"""
+    peers: int = 0
+    """present viewers with at least one open link"""
+    not_sharing: int = 0
+    """present viewers that cannot share, or may not"""
+    latency_s: float | None = None
+    """median of the present viewers that know it"""
+    timed: int = 0
+    """how many viewers know it"""
+
+    def __add__(self, other: "Totals") -> "Totals":
+        """Return the sums; of two medians the mean, by how many viewers each is of."""
+        return Totals(
+            bytes=self.bytes + other.bytes,
+            startup=self.startup + other.startup,
+            uploaded=self.uploaded + other.uploaded,
+            stalls=self.stalls + other.stalls,
+            recent=self.recent + other.recent,
+            viewers=self.viewers + other.viewers,
+            renditions=dict(Counter(self.renditions) + Counter(other.renditions)),
+            peers=self.peers + other.peers,
+            not_sharing=self.not_sharing + other.not_sharing,
+            latency_s=_between(self, other),
+            timed=self.timed + other.timed,
+        )
+
+
+def _between(one: Totals, other: Totals) -> float | None:
+    if one.latency_s is None or other.latency_s is None:
+        return other.latency_s if one.latency_s is None else one.latency_s
+    weighed = one.latency_s * one.timed + other.latency_s * other.timed
+    return weighed / (one.timed + other.timed)
