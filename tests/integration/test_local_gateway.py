@@ -199,15 +199,33 @@ async def test_owncast_is_closed(station: Station, target: str) -> None:
 
 
 async def test_the_client_is_named_by_the_edge_alone(station: Station) -> None:
-    await station.raw("/", X_Forwarded_For="6.6.6.6", CF_Connecting_IP="6.6.6.6", TE="trailers")
+    forged = {"X_Forwarded_For": "6.6.6.6", "CF_Connecting_IP": "6.6.6.6"}
+    await station.raw("/", **forged, Origin="https://embed.example", TE="trailers")
     headers = station.upstreams["site"].requests[0].headers
     assert headers.getall("X-Forwarded-For") == ["127.0.0.1"]
     assert headers.getall("CF-Connecting-IP") == ["127.0.0.1"]
     assert headers["X-Forwarded-Proto"] == "http"
     assert headers["Host"] == "tv.example"
+    assert headers["Origin"] == "https://embed.example"
     assert "TE" not in headers
     assert "Accept-Encoding" not in headers
     assert "User-Agent" not in headers
+
+
+async def test_a_websocket_s_client_is_named_likewise(station: Station) -> None:
+    said = {
+        "Host": "tv.example:8888",
+        "Origin": "https://embed.example",
+        "CF-Connecting-IP": "6.6.6.6",
+        "CF-IPCountry": "XX",
+    }
+    async with station.session.ws_connect(f"{station.url}/ws/room", headers=said) as socket:
+        await socket.close()
+    headers = station.upstreams["signaling"].requests[0].headers
+    assert headers.getall("CF-Connecting-IP") == ["127.0.0.1"]
+    assert "CF-IPCountry" not in headers
+    assert headers.getall("Host") == ["tv.example:8888"]
+    assert headers.getall("Origin") == ["https://embed.example"]
 
 
 async def test_ranges_heads_and_conditions(station: Station) -> None:

@@ -39,7 +39,9 @@ WEBSOCKET_HOP = frozenset(
         *("sec-websocket-accept", "sec-websocket-protocol"),
     }
 )
-SET_BY_THE_EDGE = frozenset({"x-forwarded-for", "x-forwarded-proto", "cf-connecting-ip"})
+SET_BY_THE_EDGE = frozenset(
+    {"x-forwarded-for", "x-forwarded-proto", "cf-connecting-ip", "cf-ipcountry"}
+)
 CLIENTS_OWN = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 
 
@@ -60,7 +62,11 @@ def end_to_end(headers: "CIMultiDictProxy[str] | CIMultiDict[str]") -> CIMultiDi
 def upstream_headers(
     headers: "CIMultiDictProxy[str] | CIMultiDict[str]", client: str
 ) -> CIMultiDict[str]:
-    """Return a request's headers as the edge passes them on for a client's address."""
+    """Return a request's headers as the edge passes them on for a client's address.
+
+    The client's own `Host` and `Origin` go on: by them the services know the station's name, and
+    whose page asks.
+    """
     passed = end_to_end(headers)
     for name in (*SET_BY_THE_EDGE, "Expect"):
         passed.popall(name, None)

@@ -34,10 +34,14 @@ def test_the_edge_says_who_the_client_is_whatever_the_client_says() -> None:
             ("x-forwarded-proto", "https"),
             ("CF-Connecting-IP", "6.6.6.6"),
             ("CF-Connecting-IP", "7.7.7.7"),
+            ("CF-IPCountry", "XX"),
+            ("Origin", "https://embed.example"),
         ]
     )
     passed = upstream_headers(headers, "127.0.0.1")
     assert passed["Host"] == "tv.example"
+    assert passed["Origin"] == "https://embed.example"
+    assert "CF-IPCountry" not in passed
     assert passed.getall("X-Forwarded-For") == ["127.0.0.1"]
     assert passed.getall("X-Forwarded-Proto") == ["http"]
     assert passed.getall("CF-Connecting-IP") == ["127.0.0.1"]
