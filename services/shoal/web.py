@@ -13,6 +13,7 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, generate_latest
 from yarl import URL
 
+from shoal import systemd
 from shoal.errors import OperatorError
 
 log = logging.getLogger("shoal.web")
@@ -114,15 +115,21 @@ async def start(app: web.Application, service: str, url: str) -> web.AppRunner:
     gc.collect()
     gc.freeze()
     log.info("%s listens on %s", service, url)
+    systemd.ready(f"listens on {url}")
     return runner
 
 
 def stop_event() -> asyncio.Event:
-    """Return an event that SIGTERM and SIGINT set."""
+    """Return an event that SIGTERM and SIGINT set; systemd hears of it at once."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def set_it() -> None:
+        stop.set()
+        systemd.stopping()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, set_it)
     return stop
 
 
