@@ -18,6 +18,7 @@ from shoal.errors import OperatorError
 from shoal.join_tokens import LIFETIME_S, check
 from shoal.ops.report import Target, ask
 from shoal.settings import SignalingSettings, SiteSettings
+from shoal.signaling.history import STEP_S
 from shoal.signaling.service import signaling
 from shoal.site.service import site
 from shoal.web import application, metrics, start
@@ -139,6 +140,8 @@ async def test_the_page_is_asked_for_again_and_assets_are_kept(running: Site) ->
         "/index.html",
         "/live/playlist.m3u8",
         "/stats",
+        "/history",
+        "/viewers",
         "/metrics",
     ],
 )
@@ -234,6 +237,49 @@ async def test_the_station_s_figures_need_the_operator_s_token(running: Site) ->
     assert (station["peers"], station["not_sharing"], station["store_sent"]) == (0, 0, 1234)
     assert station["since"]["store"] == "2030-03-17T17:46:40+00:00"
     assert station["since"]["viewers"] == station["since"]["gateway"]  # one process here
+
+
+@pytest.mark.parametrize("path", ["/api/history", "/api/viewers"])
+async def test_what_signaling_keeps_of_viewers_is_the_operator_s_only(
+    running: Site, path: str
+) -> None:
+    url = running.url + path
+    for headers in ({}, {"Authorization": "Bearer wrong"}):
+        async with running.session.get(url, headers=headers) as refused:
+            assert refused.status == 401
+            assert (await refused.json())["error"]["code"] == "unauthorized"
+    headers = {"Authorization": f"Bearer {OPERATOR}"}
+    async with running.session.get(url, headers=headers) as down:
+        assert down.status == 503
+        assert down.headers["Cache-Control"] == "no-store"
+        assert (await down.json())["error"]["code"] == "signaling_unreachable"
+    await running.start_services()
+    async with running.session.get(url, headers=headers) as answer:
+        assert (answer.status, answer.content_type) == (200, "application/json")
+        assert (answer.headers["Cache-Control"], answer.headers["X-Shoal"]) == ("no-store", "site")
+        body = await answer.json()
+    assert body["viewers"] == []
+    async with running.session.get(url, headers=headers, params={"after": "soon"}) as wrong:
+        assert wrong.status == (400 if path == "/api/history" else 200)
+
+
+async def test_what_somebody_else_says_is_not_passed_on(running: Site) -> None:
+    stranger = application("stranger")
+    stranger.router.add_get("/viewers", metrics)
+    running.runners.append(await start(stranger, "stranger", running.signaling_url))
+    headers = {"Authorization": f"Bearer {OPERATOR}"}
+    async with running.session.get(f"{running.url}/api/viewers", headers=headers) as answer:
+        assert answer.status == 503
+
+
+async def test_the_report_tells_of_the_last_day(running: Site) -> None:
+    await running.start_services()
+    day = None
+    async with asyncio.timeout(2 * STEP_S):
+        while day is None:
+            await asyncio.sleep(0.2)
+            day = (await ask(Target(running.url, OPERATOR))).last_day
+    assert (day.peak_viewers, day.share, day.since) == (0, None, day.peak_at)
 
 
 async def test_the_report_asks_a_running_station(running: Site) -> None:

@@ -4,7 +4,15 @@ from datetime import datetime
 
 import msgspec
 
-from shoal.station import BytesBySource, CountingSince, OperatorStation, PublicStation, share
+from shoal.ops.last_day import LastDay, last_day
+from shoal.station import (
+    BytesBySource,
+    CountingSince,
+    HistoryColumns,
+    OperatorStation,
+    PublicStation,
+    share,
+)
 
 SERVICES_TOLERANCE = 0.01
 SERVICES_TOLERANCE_BYTES = 256 * 1024
@@ -82,6 +90,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     chunks: int | None = None
     rooms: int | None = None
     services: dict[str, ServiceStatus] | None = None
+    last_day: LastDay | None = None
+    """null also where signaling has not been up for ten seconds"""
 
 
 def public_report(url: str, at: str, station: PublicStation) -> Report:
@@ -89,7 +99,9 @@ def public_report(url: str, at: str, station: PublicStation) -> Report:
     return Report(url=url, at=at, live=station.live, viewers=station.viewers, share=station.share)
 
 
-def operator_report(url: str, at: str, station: OperatorStation) -> Report:
+def operator_report(
+    url: str, at: str, station: OperatorStation, history: HistoryColumns | None
+) -> Report:
     """Return everything; of two counts of EC2's video the larger one stands."""
     services, gateway = station.ec2_video.services, station.ec2_video.gateway
     counts = [count for count in (services, gateway) if count is not None]
@@ -127,6 +139,7 @@ def operator_report(url: str, at: str, station: OperatorStation) -> Report:
             name: msgspec.json.decode(health, type=ServiceStatus)
             for name, health in station.services.items()
         },
+        last_day=history and last_day(history),
     )
 
 

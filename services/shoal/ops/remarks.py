@@ -3,6 +3,7 @@
 from rich.filesize import decimal
 
 from shoal.ops.figures import LOW_SHARE, Report
+from shoal.ops.last_day import LastDay
 
 
 def remarks(report: Report) -> list[str]:
@@ -37,6 +38,8 @@ def _facts(report: Report) -> list[str]:
             f"{report.peers} of {report.viewers} viewers have a link to another,"
             f" {report.not_sharing} cannot or may not share"
         )
+    if report.last_day is not None:
+        lines.append(_of_the_last_day(report.last_day))
     if store is not None and store.agree is None:
         lines.append("the store's counter and what viewers report cannot be compared")
     if since is not None:
@@ -46,6 +49,14 @@ def _facts(report: Report) -> list[str]:
             f" counter {since.store or 'unknown'}"
         )
     return lines
+
+
+def _of_the_last_day(day: LastDay) -> str:
+    return (
+        f"the last 24 hours (since {day.since}): peers carried {percent(day.share)}, in the last"
+        f" hour {percent(day.share_last_hour)}; at most {day.peak_viewers} viewers, at"
+        f" {day.peak_at}; {day.stalls} stalls"
+    )
 
 
 def _of_sharing(report: Report) -> list[str]:

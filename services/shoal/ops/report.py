@@ -17,7 +17,7 @@ from shoal.errors import OperatorError
 from shoal.ops.figures import Report, VideoBytes, operator_report, public_report
 from shoal.ops.remarks import percent, remarks, size
 from shoal.settings import StationSettings, load
-from shoal.station import OperatorStation, PublicStation
+from shoal.station import HistoryColumns, OperatorStation, PublicStation
 
 TIMEOUT_S = 10.0
 
@@ -70,17 +70,34 @@ def find_target(url: str | None, data: Path, token_file: Path | None) -> Target:
 async def ask(target: Target) -> Report:
     """Return the report of a station."""
     headers = {"Authorization": f"Bearer {target.token}"} if target.token else {}
+    timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
     url = f"{target.url}/api/station"
+    async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
+        status, body = await _get(session, url)
+        if status == 401:
+            raise OperatorError(f"{url} refuses the operator's token: name the right --token-file")
+        if status != 200:
+            raise OperatorError(f"{url} answered {status}: look at the site's log")
+        past = await _get(session, f"{target.url}/api/history") if target.token else None
+    at = datetime.now(UTC).isoformat(timespec="seconds")
     try:
-        async with (
-            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as session,
-            session.get(url, headers=headers) as response,
-        ):
-            status, who, body = (
-                response.status,
-                response.headers.get("X-Shoal"),
-                await response.read(),
-            )
+        if past is None:
+            return public_report(target.url, at, msgspec.json.decode(body, type=PublicStation))
+        station = msgspec.json.decode(body, type=OperatorStation)
+        status, rows = past
+        # without signaling there is no history; that it does not answer is among the remarks
+        history = msgspec.json.decode(rows, type=HistoryColumns) if status == 200 else None
+        return operator_report(target.url, at, station, history)
+    except msgspec.DecodeError as error:
+        raise OperatorError(f"{url} runs another version of Shoal: {error}") from error
+
+
+async def _get(session: aiohttp.ClientSession, url: str) -> tuple[int, bytes]:
+    """Return the status and body of an answer of a station's site."""
+    try:
+        async with session.get(url) as response:
+            status, who = response.status, response.headers.get("X-Shoal")
+            body = await response.read()
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
         raise OperatorError(
             f"{url} does not answer ({error or type(error).__name__}): is the station up?"
@@ -89,17 +106,7 @@ async def ask(target: Target) -> Report:
         raise OperatorError(
             f"{url} is not a Shoal station: status {status}, X-Shoal: {who or 'missing'}"
         )
-    if status == 401:
-        raise OperatorError(f"{url} refuses the operator's token: name the right --token-file")
-    if status != 200:
-        raise OperatorError(f"{url} answered {status}: look at the site's log")
-    at = datetime.now(UTC).isoformat(timespec="seconds")
-    try:
-        if target.token is None:
-            return public_report(target.url, at, msgspec.json.decode(body, type=PublicStation))
-        return operator_report(target.url, at, msgspec.json.decode(body, type=OperatorStation))
-    except msgspec.DecodeError as error:
-        raise OperatorError(f"{url} runs another version of Shoal: {error}") from error
+    return status, body
 
 
 def show(report: Report, console: Console) -> None:

@@ -1,8 +1,8 @@
-"""What `/api/station` answers: the other services are asked on their loopback ports, and summed."""
+"""What `/api/…` answers: the other services are asked on their loopback ports, and summed."""
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
@@ -44,6 +44,16 @@ class Answers:
     gateway_metrics: bytes | None
     store_metrics: bytes | None
     own_metrics: bytes
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a service said."""
+
+    status: int
+    who: str | None
+    """its X-Shoal"""
+    body: bytes
 
 
 def operator_station(answers: Answers, *, has_gateway: bool) -> OperatorStation:
@@ -109,6 +119,14 @@ class Station:
                 self._asked_at = loop.time()
             return self._latest
 
+    async def ask_signaling(
+        self, path: str, query: Mapping[str, str] | None = None
+    ) -> Answer | None:
+        """Return signaling's answer, 200 or (to a wrong question) 400; None when it gives none."""
+        answer = await self._fetch(f"{self._settings.signaling_url}{path}", query)
+        ours = answer is not None and answer.who == "signaling" and answer.status in (200, 400)
+        return answer if ours else None
+
     async def _ask(self) -> Answers:
         broadcaster, signaling = self._settings.broadcaster_url, self._settings.signaling_url
         bodies = await asyncio.gather(
@@ -124,13 +142,15 @@ class Station:
 
     async def _get(self, url: str | None) -> bytes | None:
         """Return the body, whatever the status: a failing service's health answers 503."""
-        if url is None:
-            return None
+        answer = None if url is None else await self._fetch(url)
+        return answer and answer.body
+
+    async def _fetch(self, url: str, query: Mapping[str, str] | None = None) -> Answer | None:
+        timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
         try:
-            async with self._session.get(
-                url, timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)
-            ) as response:
-                return await response.read()
+            async with self._session.get(url, params=query, timeout=timeout) as response:
+                who = response.headers.get("X-Shoal")
+                return Answer(response.status, who, await response.read())
         except (aiohttp.ClientError, TimeoutError) as error:
             log.warning("%s does not answer: %s", url, error or type(error).__name__)
             return None

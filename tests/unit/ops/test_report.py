@@ -17,6 +17,7 @@ from shoal.station import (
     OperatorStation,
     PublicStation,
 )
+from tests.unit.ops.make import columns
 
 URL, AT = "http://127.0.0.1:8888", "2030-01-01T00:00:00+00:00"
 
@@ -60,7 +61,7 @@ def local_station(data: Path, token: str = "local token") -> None:
 
 
 def test_the_table_names_each_way_with_bytes_and_per_cent() -> None:
-    text = shown(operator_report(URL, AT, station()))
+    text = shown(operator_report(URL, AT, station(), None))
     rows = {line.split("│")[1].strip(): line for line in text.splitlines() if "│" in line}
     assert "0 bytes" in rows["EC2"]
     assert "0.0%" in rows["EC2"]
@@ -92,7 +93,7 @@ def test_the_table_names_each_way_with_bytes_and_per_cent() -> None:
 def test_of_two_counts_of_ec2_the_larger_one_stands(
     services: int | None, gateway: int | None, ec2: int, agree: bool | None
 ) -> None:
-    report = operator_report(URL, AT, station(services, gateway))
+    report = operator_report(URL, AT, station(services, gateway), None)
     assert report.bytes is not None
     assert report.ec2_video is not None
     assert report.bytes.ec2_video == ec2
@@ -108,7 +109,7 @@ def changed(**figures: Any) -> OperatorStation:
 
 
 def warnings(station: OperatorStation) -> str:
-    lines = remarks(operator_report(URL, AT, station))
+    lines = remarks(operator_report(URL, AT, station, None))
     return "\n".join(line for line in lines if line.startswith("WARNING"))
 
 
@@ -153,7 +154,7 @@ def test_the_store_s_own_counter_stands_beside_the_viewers_claims(
     sent: int, claimed: int, *, agree: bool
 ) -> None:
     said = changed(store_sent=sent, bytes=BytesBySource(store=claimed))
-    report = operator_report(URL, AT, said)
+    report = operator_report(URL, AT, said, None)
     assert report.store_counter == StoreCounter(sent, agree)
     assert ("the store sent" in warnings(said)) == (not agree)
 
@@ -161,10 +162,10 @@ def test_the_store_s_own_counter_stands_beside_the_viewers_claims(
 def test_counters_that_began_at_different_times_are_not_compared() -> None:
     later = CountingSince(AT, AT, AT, "2030-01-01T02:00:00+00:00")
     said = changed(store_sent=0, bytes=BytesBySource(store=50_000_000), since=later)
-    assert operator_report(URL, AT, said).store_counter == StoreCounter(0, None)
+    assert operator_report(URL, AT, said, None).store_counter == StoreCounter(0, None)
     assert warnings(said) == ""
-    assert "cannot be compared" in "\n".join(remarks(operator_report(URL, AT, said)))
-    assert operator_report(URL, AT, changed(store_sent=None)).store_counter is None
+    assert "cannot be compared" in "\n".join(remarks(operator_report(URL, AT, said, None)))
+    assert operator_report(URL, AT, changed(store_sent=None), None).store_counter is None
 
 
 def test_unknown_is_said_not_shown_as_zero() -> None:
@@ -183,10 +184,22 @@ def test_unknown_is_said_not_shown_as_zero() -> None:
         since=CountingSince(None, None, None, None),
         services={"signaling": msgspec.Raw(b'{"status":"unreachable"}')},
     )
-    text = shown(operator_report(URL, AT, unknown))
+    text = shown(operator_report(URL, AT, unknown, None))
     assert "0 bytes" not in text
+    assert "24 hours" not in text
     assert "signaling does not answer" in text
     assert "signaling is unreachable" in text
+
+
+def test_the_last_day_is_one_remark() -> None:
+    history = columns(
+        at=[1_900_000_000, 1_900_000_010], viewers=[3, 7], p2p=[80, 0], store=[20, 60]
+    )
+    text = " ".join(shown(operator_report(URL, AT, station(), history)).split())
+    assert (
+        "the last 24 hours (since 2030-03-17T17:46:40+00:00): peers carried 50.0%, in the last hour"
+        " 50.0%; at most 7 viewers, at 2030-03-17T17:46:50+00:00; 0 stalls"
+    ) in text
 
 
 def test_without_the_token_it_says_what_it_cannot_know() -> None:
