@@ -1,5 +1,10 @@
 """The broadcaster's torrents, through the real signaling service, with and without the store."""
 
+import hashlib
+import os
+import re
+import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +12,7 @@ from tests.support.broadcaster import Broadcaster, Owncast, broadcaster, get
 from tests.support.objects import new_store, running
 from tests.support.signaling import signaling
 from tests.support.station import wait_for
+from tests.support.torrents import fetching
 
 
 def settings(url: str) -> dict[str, str]:
@@ -16,6 +22,23 @@ def settings(url: str) -> dict[str, str]:
 def descriptors(station: Broadcaster) -> list[dict[str, Any]]:
     body = get(f"{station.url}/live/segments.json").json
     return body["variants"].get("0", {}).get("segments", [])
+
+
+def uploaded_bytes(station: Broadcaster) -> float:
+    """What the seeder's counter says, once it is there."""
+    text = get(f"{station.url}/metrics").body.decode()
+    [value] = re.findall(r"^shoal_torrent_uploaded_bytes_total (\S+)$", text, re.MULTILINE)
+    return float(value)
+
+
+def seeder_pid(station: Broadcaster) -> int | None:
+    """The process that seeds for a broadcaster, None while there is none."""
+    tasks = Path(f"/proc/{station.process.pid}/task").glob("*/children")
+    for pid in "".join(children.read_text() for children in tasks).split():
+        with suppress(OSError):  # it is gone already
+            if b"standby.worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                return int(pid)
+    return None
 
 
 def test_every_segment_of_the_window_is_seeded_and_the_canary_proves_it(tmp_path: Path) -> None:
@@ -65,6 +88,40 @@ def test_without_the_store_segments_come_from_the_seeder_and_are_stored_later(
             assert station.names() == names
             owncast.write("a", 8)
             station.wait_named("stream-a-8.ts")
+
+
+def test_what_torrent_peers_took_is_counted_over_the_seeder_s_death(tmp_path: Path) -> None:
+    owncast = Owncast(tmp_path / "hls")
+    owncast.path.mkdir()
+    owncast.start_stream()
+    store = new_store(tmp_path)
+    with (
+        running(store),
+        signaling(tmp_path) as url,
+        broadcaster(tmp_path, store, settings(url)) as station,
+    ):
+        station.wait_named(owncast.write("a", 0))
+        [descriptor] = descriptors(station)
+        assert uploaded_bytes(station) == 0
+        counted = 0.0
+        for fetched in (1, 2):
+            folder = tmp_path / f"fetched-{fetched}"
+            folder.mkdir()
+            with fetching(descriptor["magnet"], folder, "webrtc") as process:
+                output, _ = process.communicate(timeout=60)
+            assert (
+                output
+                == hashlib.sha256((owncast.path / "0/stream-a-0.ts").read_bytes()).hexdigest()
+            )
+            least = counted + 0.9 * descriptor["size"]
+            wait_for("counted", lambda least=least: uploaded_bytes(station) > least, 10)
+            counted = uploaded_bytes(station)
+            assert counted < 2 * fetched * descriptor["size"]
+            dead = seeder_pid(station)
+            assert dead is not None
+            os.kill(dead, signal.SIGKILL)
+            wait_for("replaced", lambda dead=dead: seeder_pid(station) not in (None, dead), 10)
+            assert uploaded_bytes(station) >= counted
 
 
 def test_switched_off_there_is_no_torrent(tmp_path: Path) -> None:

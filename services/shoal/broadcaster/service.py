@@ -84,6 +84,7 @@ class Broadcaster:
         self._fault_since_s: float | None = None
         self._listed_since_s: float | None = None
         self._lost = 0
+        self._torrents_uploaded = 0
         self._lost_at_s = 0.0
 
     async def run(self) -> None:
@@ -219,7 +220,8 @@ class Broadcaster:
         if self.standby is None:
             return
         TORRENT_PEERS.set(self.standby.peers)
-        TORRENT_UPLOADED_BYTES.set(self.standby.uploaded_bytes)
+        TORRENT_UPLOADED_BYTES.inc(self.standby.uploaded_bytes - self._torrents_uploaded)
+        self._torrents_uploaded = self.standby.uploaded_bytes
         if self.standby.fault is None:
             self.problems.clear("standby")
         else:
