@@ -4,7 +4,7 @@ The broadcaster opens the socket with `Authorization: Bearer <broadcaster_token>
 at once with `Resume`, naming the newest segment it has of each rendition; the broadcaster then
 sends `Stream`, every `Segment` after those (of a rendition that `Resume` does not name, the newest
 six), and goes on with each new one, in order. When a second broadcaster connects, signaling closes
-the first one's socket with code 1008.
+the first one's socket with code 1008. `Swarms` comes when it connects, and on every change.
 """
 
 import msgspec
@@ -25,6 +25,13 @@ class Segment(msgspec.Struct, frozen=True, tag_field="type", tag="segment"):
     descriptor: Descriptor
 
 
+class Swarms(msgspec.Struct, frozen=True, tag_field="type", tag="swarms"):
+    """Broadcaster → signaling: in which swarms p2p-media-loader shares the playlist of now."""
+
+    info_hashes: tuple[str, ...]
+    """20 ASCII characters each"""
+
+
 class Resume(msgspec.Struct, frozen=True, tag_field="type", tag="resume"):
     """Signaling → broadcaster: the newest media sequence it has, by rendition."""
 
@@ -42,5 +49,5 @@ class Audience(msgspec.Struct, frozen=True, tag_field="type", tag="audience"):
     """bytes that viewers sent each other since signaling started"""
 
 
-FromBroadcaster = Stream | Segment
+FromBroadcaster = Stream | Segment | Swarms
 ToBroadcaster = Resume | Audience

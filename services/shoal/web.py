@@ -99,24 +99,40 @@ def _count_bodies(app: web.Application, service: str) -> None:
 async def start(app: web.Application, service: str, url: str) -> web.AppRunner:
     """Listen on the host and port of `url`; a port that is taken becomes an OperatorError."""
     address = URL(url)
-    _count_bodies(app, service)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
-    await runner.setup()
+    runner = await prepare(app, service)
     try:
         await web.TCPSite(runner, address.host, address.port).start()
     except OSError as error:
         await runner.cleanup()
-        if error.errno != errno.EADDRINUSE:
-            raise OperatorError(f"{service}: cannot listen on {url}: {error.strerror}") from error
-        raise OperatorError(
-            f"{service}: port {address.port} is taken: stop what uses it, or choose another port"
-        ) from error
+        raise cannot_listen(service, url, error) from error
+    started(service, url)
+    return runner
+
+
+async def prepare(app: web.Application, service: str) -> web.AppRunner:
+    """Return a runner for an application, which does not listen yet."""
+    _count_bodies(app, service)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
+    await runner.setup()
+    return runner
+
+
+def cannot_listen(service: str, url: str, error: OSError) -> OperatorError:
+    """Return what the operator is told about a port that cannot be had."""
+    if error.errno != errno.EADDRINUSE:
+        return OperatorError(f"{service}: cannot listen on {url}: {error.strerror}")
+    return OperatorError(
+        f"{service}: port {URL(url).port} is taken: stop what uses it, or choose another port"
+    )
+
+
+def started(service: str, url: str) -> None:
+    """Note, for the log and for systemd, that a service listens."""
     # what was made up to here stays for good: a full collection over it is a pause of 100 ms
     gc.collect()
     gc.freeze()
     log.info("%s listens on %s", service, url)
     systemd.ready(f"listens on {url}")
-    return runner
 
 
 def stop_event() -> asyncio.Event:

@@ -107,7 +107,7 @@ async def service() -> AsyncGenerator[Signaling]:
 
 @pytest_asyncio.fixture
 async def seeder(service: Signaling) -> AsyncGenerator[Seeder]:
-    seeder = Seeder(tracker_url=tracker_of(service.url), upload_mbps=1000)
+    seeder = Seeder(tracker_url=service.seed_url, upload_mbps=1000)
     watching = asyncio.create_task(seeder.run())
     try:
         yield seeder

@@ -3,19 +3,21 @@
 import asyncio
 import json
 import socket
+import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
 import msgspec
-from aiohttp import WSMsgType, web
+from aiohttp import WSMsgType
 from pydantic import SecretStr
 
 from shoal.announcements import FromBroadcaster
+from shoal.join_tokens import issue, seed_token
 from shoal.settings import SignalingSettings
-from shoal.signaling.service import signaling
-from shoal.web import start
+from shoal.signaling import service
+from shoal.signaling.hub import Hub
 
 TOKEN = "broadcaster's token"
 JOIN_SECRET = "join secret"
@@ -66,25 +68,42 @@ class Client:
 class Signaling:
     """One signaling service on one port, and its clients' session."""
 
-    def __init__(self, session: aiohttp.ClientSession) -> None:
+    def __init__(self, session: aiohttp.ClientSession, **settings: Any) -> None:
         self.session = session
+        self._settings = settings
         self.clients: list[Client] = []  # a socket that nobody holds is closed
         self.url = free_url()
-        self._runner: web.AppRunner | None = None
+        self._service: service.Signaling | None = None
+
+    @property
+    def hub(self) -> Hub:
+        """The running service's hub."""
+        assert self._service is not None
+        return self._service.hub
+
+    @property
+    def seed_url(self) -> str:
+        """The tracker's URL for the broadcaster's seeder."""
+        return f"ws{self.url.removeprefix('http')}/ws?seed={seed_token(TOKEN)}"
+
+    def token(self, **options: Any) -> str:
+        """A join token for this station."""
+        return issue(JOIN_SECRET, "127.0.0.1", time.time(), **options)
 
     async def start(self) -> None:
         settings = SignalingSettings(
             signaling_url=self.url,
             broadcaster_token=SecretStr(TOKEN),
             join_secret=SecretStr(JOIN_SECRET),
+            **self._settings,
         )
-        self.app = signaling(settings)
-        self._runner = await start(self.app, "signaling", self.url)
+        self._service = service.Signaling(settings)
+        await self._service.start()
 
     async def stop(self) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
-        self._runner = None
+        if self._service is not None:
+            await self._service.stop()
+        self._service = None
 
     async def connect(self, **options: Any) -> Client:
         return self._hold(await self.session.ws_connect(f"{self.url}/ws/room", **options))
@@ -92,7 +111,7 @@ class Signaling:
     async def join(self, variant: int = 0, **options: Any) -> Client:
         """Return a viewer that has read its first `stream` and `room`."""
         viewer = await self.connect(**options)
-        await viewer.send(type="join", plan_version=1, variant=variant)
+        await viewer.send(type="join", plan_version=1, variant=variant, token=self.token())
         assert (await viewer.next())["type"] == "stream"
         room = await viewer.next()
         assert room["type"] == "room"
@@ -118,12 +137,12 @@ class Signaling:
 
 
 @asynccontextmanager
-async def running_signaling() -> AsyncGenerator[Signaling]:
+async def running_signaling(**settings: Any) -> AsyncGenerator[Signaling]:
     async with aiohttp.ClientSession() as session:
-        service = Signaling(session)
-        await service.start()
+        running = Signaling(session, **settings)
+        await running.start()
         try:
-            yield service
+            yield running
         finally:
-            await asyncio.gather(*(client.ws.close() for client in service.clients))
-            await service.stop()
+            await asyncio.gather(*(client.ws.close() for client in running.clients))
+            await running.stop()

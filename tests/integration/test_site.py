@@ -19,13 +19,14 @@ from shoal.join_tokens import LIFETIME_S, check
 from shoal.ops.report import Target, ask
 from shoal.settings import SignalingSettings, SiteSettings
 from shoal.signaling.history import STEP_S
-from shoal.signaling.service import signaling
+from shoal.signaling.service import Signaling
 from shoal.site.service import site
 from shoal.web import application, metrics, start
 from tests.integration.signaling_station import JOIN_SECRET, TOKEN, free_url
 
 OPERATOR = "operator's token"
 PAGE = "<!doctype html><title>player</title>"
+P2PML = "<!doctype html><title>p2p-media-loader</title>"
 SCRIPT = "console.log(1)"
 
 
@@ -39,6 +40,7 @@ class Site:
         self.broadcaster_url = free_url()
         self.signaling_url = free_url()
         self.runners: list[web.AppRunner] = []
+        self.signaling: Signaling | None = None
 
     async def start_services(self) -> None:
         async def health(_request: web.Request) -> web.Response:
@@ -58,7 +60,8 @@ class Site:
             broadcaster_token=SecretStr(TOKEN),
             join_secret=SecretStr(JOIN_SECRET),
         )
-        self.runners.append(await start(signaling(settings), "signaling", self.signaling_url))
+        self.signaling = Signaling(settings)
+        await self.signaling.start()
 
     async def start(self) -> None:
         settings = SiteSettings(
@@ -77,6 +80,8 @@ class Site:
     async def stop(self) -> None:
         for runner in self.runners:
             await runner.cleanup()
+        if self.signaling is not None:
+            await self.signaling.stop()
 
 
 @pytest_asyncio.fixture
@@ -84,6 +89,7 @@ async def running(tmp_path: Path) -> AsyncGenerator[Site]:
     static = tmp_path / "static"
     (static / "assets").mkdir(parents=True)
     (static / "index.html").write_text(PAGE)
+    (static / "p2pml.html").write_text(P2PML)
     (static / "assets" / "index-B2x_9.js").write_text(SCRIPT)
     (tmp_path / "secret").write_text("secret")
     async with aiohttp.ClientSession() as session:
@@ -106,12 +112,14 @@ async def raw_status(url: str, target: str) -> int:
     return int(head.split()[1])
 
 
-async def test_the_page_is_asked_for_again_and_assets_are_kept(running: Site) -> None:
-    async with running.session.get(running.url) as page:
-        assert await page.text() == PAGE
-        assert page.headers["Cache-Control"] == "no-cache"
-        assert page.headers["X-Shoal"] == "site"
-        etag = page.headers["ETag"]
+async def test_pages_are_asked_for_again_and_assets_are_kept(running: Site) -> None:
+    for path, text in (("/p2pml", P2PML), ("/", PAGE)):
+        async with running.session.get(running.url + path) as page:
+            assert await page.text() == text
+            assert page.content_type == "text/html"
+            assert page.headers["Cache-Control"] == "no-cache"
+            assert page.headers["X-Shoal"] == "site"
+            etag = page.headers["ETag"]
     async with running.session.get(running.url, headers={"If-None-Match": etag}) as again:
         assert again.status == 304
         assert again.headers["Cache-Control"] == "no-cache"
@@ -138,6 +146,8 @@ async def test_the_page_is_asked_for_again_and_assets_are_kept(running: Site) ->
         "//secret",
         "/assets/%00",
         "/index.html",
+        "/p2pml.html",
+        "/p2pml/",
         "/live/playlist.m3u8",
         "/stats",
         "/history",
@@ -168,6 +178,8 @@ async def test_configuration_and_health(running: Site) -> None:
             "playlist": "/live/playlist.m3u8",
             "room": "/ws/room",
             "segments": "/live/segments.json",
+            "tracker": "/ws",
+            "swarm": "shoal",
             "ice_servers": [],
             "join_token_lifetime_s": LIFETIME_S,
         }

@@ -32,7 +32,7 @@ async def service() -> AsyncGenerator[Signaling]:
 
 @asynccontextmanager
 async def seeding(service: Signaling, **options: Any) -> AsyncGenerator[Seeder]:
-    settings = {"tracker_url": tracker_of(service.url), "upload_mbps": 1000.0, **options}
+    settings = {"tracker_url": service.seed_url, "upload_mbps": 1000.0, **options}
     seeder = Seeder(**settings)
     watching = asyncio.create_task(seeder.run())
     try:
@@ -220,6 +220,9 @@ async def test_a_seeder_process_that_dies_is_replaced_and_seeds_the_window_again
     window = [publish(tmp_path, k, tracker_of(service.url)) for k in range(WINDOW)]
     async with seeding(service) as seeder:
         await asyncio.gather(*(seed(seeder, published) for published in window))
+        assert await fetched(window[0], tmp_path, "webrtc") == window[0].sha256
+        size = window[0].torrent.size
+        await until(lambda: seeder.uploaded_bytes > 0.9 * size)
         dead = seeder.pid
         assert dead is not None
         os.kill(dead, signal.SIGKILL)
@@ -231,4 +234,6 @@ async def test_a_seeder_process_that_dies_is_replaced_and_seeds_the_window_again
         await until(lambda: seeder.fault is None)
         assert seeder.pid not in (None, dead)
         assert await fetched(window[-1], tmp_path, "webrtc") == window[-1].sha256
+        # what the dead one served still counts
+        await until(lambda: seeder.uploaded_bytes > 1.8 * size)
     assert seeder.pid is None

@@ -7,9 +7,10 @@ from typing import Any
 import aiohttp
 import pytest_asyncio
 
+from shoal.p2p_media_loader import SWARM_ID, info_hashes
 from tests.integration.signaling_station import Client, Signaling, running_signaling
 
-HASH = "".join(chr(n) for n in range(236, 256))
+[HASH] = info_hashes(SWARM_ID)
 
 
 @pytest_asyncio.fixture
@@ -19,7 +20,7 @@ async def service() -> AsyncGenerator[Signaling]:
 
 
 async def connect(service: Signaling) -> Client:
-    client = Client(await service.session.ws_connect(f"{service.url}/ws"))
+    client = Client(await service.session.ws_connect(f"{service.url}/ws?token={service.token()}"))
     service.clients.append(client)
     return client
 
@@ -82,7 +83,7 @@ async def test_what_is_no_message_closes_its_own_socket_only(service: Signaling)
     assert await bad.closed() == aiohttp.WSCloseCode.POLICY_VIOLATION
     await big.ws.send_str("x" * 70_000)
     assert await big.closed() == aiohttp.WSCloseCode.MESSAGE_TOO_BIG
-    await good.send(**announce(1, info_hash="short"))
+    await good.send(**announce(1, peer_id="short"))
     assert "20 bytes" in (await good.next())["failure reason"]
     await good.send(**announce(1))
     assert (await good.next())["incomplete"] == 1

@@ -9,7 +9,15 @@ from collections.abc import Callable
 import aiohttp
 import msgspec
 
-from shoal.announcements import Audience, Resume, Segment, Stream, ToBroadcaster
+from shoal.announcements import (
+    Audience,
+    FromBroadcaster,
+    Resume,
+    Segment,
+    Stream,
+    Swarms,
+    ToBroadcaster,
+)
 from shoal.broadcaster.room_lines import RoomLines
 from shoal.broadcaster.timeline import Timeline
 
@@ -30,13 +38,19 @@ class Announcer:
     """
 
     def __init__(
-        self, url: str, token: str, timeline: Timeline, stream: Callable[[], Stream]
+        self,
+        url: str,
+        token: str,
+        timeline: Timeline,
+        stream: Callable[[], Stream],
+        swarms: Callable[[], Swarms],
     ) -> None:
         """Announce to signaling at `url` (http); `stream()` says what is on air."""
         self._url = f"{url}/broadcaster"
         self._token = token
         self._timeline = timeline
         self._stream = stream
+        self._swarms = swarms
         self._changed = asyncio.Event()
         self.connected = False
         self.fault: str | None = None
@@ -108,12 +122,14 @@ class Announcer:
 
     async def _send(self, socket: aiohttp.ClientWebSocketResponse, sent: dict[int, int]) -> None:
         """Send what is on air and every segment above `sent` (media sequence by rendition)."""
-        told: Stream | None = None
+        told: list[Stream | Swarms] = []
         while True:
             self._changed.clear()
-            if (stream := self._stream()) != told:
-                await _send(socket, stream)
-                told = stream
+            now: list[Stream | Swarms] = [self._stream(), self._swarms()]
+            for message in now:
+                if message not in told:
+                    await _send(socket, message)
+            told = now
             for variant, rendition in sorted(self._timeline.renditions.items()):
                 after = sent.get(variant)
                 recent = rendition.descriptors()[-RECENT_SEGMENTS:]
@@ -123,5 +139,5 @@ class Announcer:
             await self._changed.wait()
 
 
-async def _send(socket: aiohttp.ClientWebSocketResponse, message: Stream | Segment) -> None:
+async def _send(socket: aiohttp.ClientWebSocketResponse, message: FromBroadcaster) -> None:
     await socket.send_str(msgspec.json.encode(message).decode())

@@ -6,7 +6,7 @@ import time
 from collections.abc import Collection
 from datetime import datetime
 
-from shoal.announcements import Stream
+from shoal.announcements import Stream, Swarms
 from shoal.broadcaster.announcer import Announcer
 from shoal.broadcaster.app import SERVICE, create_app
 from shoal.broadcaster.folder import Folder
@@ -29,6 +29,7 @@ from shoal.broadcaster.store import Store
 from shoal.broadcaster.timeline import Timeline
 from shoal.broadcaster.uploads import Uploads
 from shoal.broadcaster.views import Views
+from shoal.p2p_media_loader import SWARM_ID, info_hashes
 from shoal.settings import BroadcasterSettings
 from shoal.web import start, stop_event
 
@@ -60,6 +61,7 @@ class Broadcaster:
             settings.broadcaster_token.get_secret_value(),
             timeline,
             lambda: Stream(timeline.stream, self.live),
+            self._swarms,
         )
         spool = Spool(settings.state_dir / "segments")
         self.uploads = Uploads(store, spool, self._on_store)
@@ -226,6 +228,11 @@ class Broadcaster:
             self.problems.clear("standby")
         else:
             self.problems.report("standby", f"the torrent seed: {self.standby.fault}", "degraded")
+
+    def _swarms(self) -> Swarms:
+        playlist = self.views.playlist()
+        text = playlist.plain.decode() if playlist is not None else ""
+        return Swarms(tuple(sorted(info_hashes(SWARM_ID, text))))
 
     def _newest(self) -> Sample | None:
         """The newest segment that is seeded, for the canary."""

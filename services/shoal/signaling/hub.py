@@ -15,10 +15,10 @@ from msgspec import Raw
 from shoal.announcements import Stream
 from shoal.segments import Descriptor
 from shoal.signaling.figures import FigureRefusal, Figures
-from shoal.signaling.outbox import Outbox
 from shoal.signaling.programme import Programme
 from shoal.signaling.rooms.messages import MemberId, Stats, encode
 from shoal.signaling.rooms.roster import Outgoing, Roster
+from shoal.signaling.websockets import Socket
 from shoal.station import SignalingStats, Viewers, share
 
 ROOM = "main"
@@ -33,12 +33,10 @@ class Hub:
     def __init__(self) -> None:
         self.programme = Programme()
         self.figures = Figures()
-        self.broadcaster: Outbox | None = None
+        self.broadcaster: Socket | None = None
         """the one that is listened to"""
-        self.sockets: set[Outbox] = set()
-        """all that are open, joined or not"""
         self._roster = Roster(ROOM)
-        self._members: dict[MemberId, Outbox] = {}
+        self._members: dict[MemberId, Socket] = {}
         self._watchers: set[asyncio.Event] = set()
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -58,11 +56,11 @@ class Hub:
         """Broadcasters connected now: 0 or 1."""
         return int(self.broadcaster is not None)
 
-    def join(self, outbox: Outbox, variant: int, *, sharing: bool) -> MemberId:
-        """Seat a viewer that is written to through `outbox`; return its new id."""
+    def join(self, socket: Socket, variant: int, *, sharing: bool) -> MemberId:
+        """Seat a viewer that is written to through `socket`; return its new id."""
         member = MemberId(secrets.token_urlsafe(MEMBER_ID_BYTES))
         now = self._loop.time()
-        self._members[member] = outbox
+        self._members[member] = socket
         self.figures.joined(member, variant, now, sharing=sharing)
         self._change(
             self._roster.join(
@@ -103,7 +101,7 @@ class Hub:
         self._notify()
         return refusal
 
-    def listen_to(self, broadcaster: Outbox | None) -> Outbox | None:
+    def listen_to(self, broadcaster: Socket | None) -> Socket | None:
         """Make this the station's broadcaster; return the one that it takes over from."""
         before, self.broadcaster = self.broadcaster, broadcaster
         self._notify()

@@ -1,57 +1,143 @@
-"""The signaling service: its routes, its lines for operators, and its life."""
+"""The signaling service: who may connect to what, its lines for operators, and its life."""
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import Sequence
+from functools import partial
 
 import msgspec
-from aiohttp import WSCloseCode, web
+from aiohttp import web
+from picows import WSCloseCode, WSUpgradeRequest
 from prometheus_client import REGISTRY
+from yarl import URL
 
+from shoal import bearer
+from shoal.join_tokens import seed_token
 from shoal.settings import SignalingSettings
-from shoal.signaling import broadcaster_socket
+from shoal.signaling.access import (
+    Client,
+    Proxies,
+    Refusal,
+    TokenVerdict,
+    Visitors,
+    origin_refusal,
+    token_verdict,
+)
+from shoal.signaling.broadcaster_socket import BroadcasterConversation
 from shoal.signaling.coalesce import coalesced
+from shoal.signaling.door import Door
 from shoal.signaling.hub import Hub
 from shoal.signaling.metrics import HubCollector
 from shoal.signaling.records import add_records
-from shoal.signaling.rooms import socket as room_socket
-from shoal.signaling.tracker.socket import add_tracker
-from shoal.web import application, metrics, serve
+from shoal.signaling.rooms.socket import RoomConversation
+from shoal.signaling.tracker.admission import Pass
+from shoal.signaling.tracker.socket import Tracker
+from shoal.signaling.websockets import Socket, Sockets
+from shoal.web import Handler, application, error_response, metrics, stop_event
 
 log = logging.getLogger("shoal.signaling")
 
 COUNTS_INTERVAL_S = 10.0
 """operators' lines come at most this often"""
 
+TRACKER, ROOM, BROADCASTER = "/ws", "/ws/room", "/broadcaster"
+PUBLIC = (TRACKER, ROOM)
+PATHS = (*PUBLIC, BROADCASTER)
+
 HUB = web.AppKey("hub", Hub)
 
 
-def signaling(settings: SignalingSettings) -> web.Application:
-    """Return signaling's application."""
-    token = settings.broadcaster_token.get_secret_value()
+class Signaling:
+    """One signaling process. Must be made inside a running event loop."""
 
-    async def room(request: web.Request) -> web.StreamResponse:
-        return await room_socket.converse(request, request.app[HUB])
+    def __init__(self, settings: SignalingSettings) -> None:
+        self._settings = settings
+        self._broadcaster_token = settings.broadcaster_token.get_secret_value()
+        self._seed_token = seed_token(self._broadcaster_token)
+        self._join_secret = settings.join_secret.get_secret_value()
+        self._proxies = Proxies(settings.trusted_proxies)
+        self._visitors = Visitors(settings.max_sockets_per_address, settings.max_messages_per_s)
+        self.hub = Hub()
+        self.tracker = Tracker()
+        self._sockets = Sockets()
+        self._door = Door(
+            _application(self.hub), frozenset(path.encode() for path in PATHS), self._welcome
+        )
+        self._tasks: list[asyncio.Task[None]] = []
+        self._collectors = (HubCollector(self.hub), self.tracker)
 
-    async def broadcaster(request: web.Request) -> web.StreamResponse:
-        return await broadcaster_socket.converse(request, request.app[HUB], token)
+    async def start(self) -> None:
+        """Listen; raises OperatorError when that cannot be."""
+        url = self._settings.signaling_url
+        await self._door.open(url, shared=self._settings.cluster_url is not None)
+        for collector in self._collectors:
+            REGISTRY.register(collector)
+        self._tasks = [
+            asyncio.create_task(log_counts(self.hub)),
+            asyncio.create_task(self.tracker.expire()),
+        ]
 
-    app = application("signaling")
-    app.router.add_get("/ws/room", room)
-    app.router.add_get("/broadcaster", broadcaster)
-    app.router.add_get("/health", _health)
-    app.router.add_get("/stats", _stats)
-    app.router.add_get("/metrics", metrics)
-    app.cleanup_ctx.append(_with_hub)
-    app.on_shutdown.append(_close_sockets)
-    add_records(app, HUB)
-    add_tracker(app)
-    return app
+    async def stop(self) -> None:
+        """Let nobody in, end every socket with 1001, and stop."""
+        self._door.close()
+        await self._sockets.close(WSCloseCode.GOING_AWAY, "signaling stops")
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for collector in self._collectors:
+            REGISTRY.unregister(collector)
+        self.hub.close()
+        await self._door.clean_up()
+
+    def _welcome(self, request: WSUpgradeRequest, peer: str) -> Socket | Refusal:
+        """Decide on a handshake."""
+        url = URL(request.path.decode("latin-1"), encoded=True)
+        client = self._proxies.client(peer, request.headers)
+        if url.raw_path == BROADCASTER:
+            return self._welcome_broadcaster(request, client)
+        refusal = origin_refusal(request.headers, self._settings.embed_origins)
+        if refusal is not None:
+            return refusal
+        if url.raw_path == ROOM:
+            begin = partial(self._room, client)
+            seeder = False
+        else:
+            seeder = not client.through_edge and bearer.equal(
+                url.query.get("seed", ""), self._seed_token
+            )
+            shown = Pass(self._check_token(client, url.query.get("token", "")), seeder)
+            begin = partial(self.tracker.converse, client, shown)
+        if seeder:
+            return Socket(self._sockets, begin, None)
+        visit = self._visitors.visit(client.address, self._sockets.time())
+        return visit if isinstance(visit, Refusal) else Socket(self._sockets, begin, visit)
+
+    def _welcome_broadcaster(self, request: WSUpgradeRequest, client: Client) -> Socket | Refusal:
+        if client.through_edge:
+            return Refusal(404, "not_found", "there is no such page")
+        if not bearer.presents(request.headers.get("Authorization"), self._broadcaster_token):
+            log.warning("a broadcaster without the right token was refused")
+            return Refusal(401, "unauthorized", "the broadcaster's bearer token is required")
+        begin = partial(BroadcasterConversation, self.hub, self.tracker.admission)
+        return Socket(self._sockets, begin, None)
+
+    def _room(self, client: Client, socket: Socket) -> RoomConversation:
+        return RoomConversation(self.hub, partial(self._check_token, client), socket)
+
+    def _check_token(self, client: Client, token: str) -> TokenVerdict:
+        return token_verdict(self._join_secret, token, client.host, time.time())
 
 
 async def run(settings: SignalingSettings) -> None:
-    """Serve until SIGTERM, then close every socket with code 1001."""
-    await serve(signaling(settings), "signaling", settings.signaling_url)
+    """Serve until SIGTERM or SIGINT, then close every socket with code 1001."""
+    stop = stop_event()
+    signaling = Signaling(settings)
+    await signaling.start()
+    try:
+        await stop.wait()
+    finally:
+        await signaling.stop()
 
 
 async def log_counts(hub: Hub, interval_s: float = COUNTS_INTERVAL_S) -> None:
@@ -70,22 +156,39 @@ async def log_counts(hub: Hub, interval_s: float = COUNTS_INTERVAL_S) -> None:
             said = lines
 
 
-async def _with_hub(app: web.Application) -> AsyncIterator[None]:
-    hub = app[HUB] = Hub()
-    collector = HubCollector(hub)
-    REGISTRY.register(collector)
-    counts = asyncio.create_task(log_counts(hub))
-    try:
-        yield
-    finally:
-        counts.cancel()
-        REGISTRY.unregister(collector)
-        hub.close()
+def _application(hub: Hub) -> web.Application:
+    """Return what is served over HTTP, for this host only."""
+    app = application("signaling")
+    app.middlewares.insert(0, _this_host_only)
+    app[HUB] = hub
+    app.router.add_get("/health", _health)
+    app.router.add_get("/stats", _stats)
+    app.router.add_get("/metrics", metrics)
+    for path in PATHS:
+        app.router.add_get(path, _upgrade_required)
+    add_records(app, HUB)
+    return app
 
 
-async def _close_sockets(app: web.Application) -> None:
-    for outbox in app[HUB].sockets:
-        outbox.end(WSCloseCode.GOING_AWAY, "signaling stops")
+@web.middleware
+async def _this_host_only(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Hide everything but the WebSockets from what comes through the edge.
+
+    The public routes lead to `/ws` alone, so this is for the day on which they are wrong.
+    """
+    if "CF-Connecting-IP" in request.headers and request.rel_url.raw_path not in PUBLIC:
+        response: web.StreamResponse = error_response(404, "not_found", "there is no such page")
+    else:
+        response = await handler(request)
+    # a WebSocket that came next on this connection would not get to the door
+    response.force_close()
+    return response
+
+
+async def _upgrade_required(_request: web.Request) -> web.Response:
+    response = error_response(426, "upgrade_required", "this is for WebSockets")
+    response.headers["Upgrade"] = "websocket"
+    return response
 
 
 async def _health(request: web.Request) -> web.Response:

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shoal.signaling.tracker import matching
 from shoal.signaling.tracker import swarms as rules
+from shoal.signaling.tracker.matching import Connection
 from shoal.signaling.tracker.messages import (
     MAX_OFFERS,
     Announce,
@@ -24,7 +26,7 @@ from shoal.signaling.tracker.messages import (
     decode,
     encode,
 )
-from shoal.signaling.tracker.swarms import SILENCE_LIMIT_S, Connection, Outgoing, Swarms
+from shoal.signaling.tracker.swarms import SILENCE_LIMIT_S, Outgoing, Swarms
 
 HASH = "".join(chr(n) for n in range(236, 256))
 OTHER_HASH = "h" * 20
@@ -178,7 +180,7 @@ def test_a_scrape_counts_known_and_unknown_swarms() -> None:
     announce(swarms, 1, left=0)
     announce(swarms, 2, event="completed")
     announce(swarms, 3, left=None)
-    [reply] = swarms.scrape(Connection(9), Scrape([HASH, OTHER_HASH, "bad"]))
+    reply = swarms.scrape(Connection(9), Scrape([HASH, OTHER_HASH, "bad"]), ())
     assert isinstance(reply.message, Scraped)
     assert msgspec.json.decode(encode(reply.message)) == {
         "action": "scrape",
@@ -202,7 +204,7 @@ def test_everything_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rules, "MAX_SWARMS", 3)
     monkeypatch.setattr(rules, "MAX_PEERS_PER_SWARM", 3)
     monkeypatch.setattr(rules, "MAX_SWARMS_PER_CONNECTION", 2)
-    monkeypatch.setattr(rules, "MAX_MET", 4)
+    monkeypatch.setattr(matching, "MAX_MET", 4)
     swarms = Swarms()
     for number in range(20):
         announce(swarms, number)
@@ -263,7 +265,7 @@ def test_whatever_happens_messages_stay_within_a_swarm(
         elif kind == "expire":
             swarms.expire(float(now_s))
         elif kind == "scrape":
-            messages = swarms.scrape(sender, Scrape([info_hash]))
+            messages = [swarms.scrape(sender, Scrape([info_hash]), ())]
         elif kind == "stopped":
             messages = swarms.announce(sender, say(event="stopped", **fields), float(now_s))
             if owners.get((info_hash, peer(number))) == connection:

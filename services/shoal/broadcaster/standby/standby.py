@@ -8,6 +8,7 @@ from typing import Literal
 from shoal.broadcaster.standby.canary import Canary, Sample
 from shoal.broadcaster.standby.seeder import Seeder
 from shoal.broadcaster.standby.torrents import Torrent, make_torrent, tracker_of
+from shoal.join_tokens import seed_token
 from shoal.settings import BroadcasterSettings
 
 
@@ -19,11 +20,12 @@ class Standby:
         address = settings.torrent_address
         # the seeder is beside signaling; everybody else comes by the public address
         own_tracker = tracker_of(settings.signaling_url)
+        token = seed_token(settings.broadcaster_token.get_secret_value())
         self._tracker_url = settings.tracker_url or own_tracker
         self._peer_address = address
         self._canary = Canary(newest, stun_server=settings.torrent_stun_server)
         self._seeder = Seeder(
-            tracker_url=own_tracker,
+            tracker_url=f"{own_tracker}?seed={token}",
             upload_mbps=settings.torrent_upload_mbps,
             stun_server=settings.torrent_stun_server,
             listen_port=int(address.rpartition(":")[2]) if address else None,

@@ -20,6 +20,8 @@ class Join(msgspec.Struct, frozen=True, tag_field="type", tag="join"):
 
     plan_version: int
     variant: Variant
+    token: str = ""
+    """join token of /config.json"""
     sharing: bool = True
     """false: this browser cannot share, or may not; it is counted, and in nobody's roster"""
 

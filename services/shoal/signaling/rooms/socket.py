@@ -1,16 +1,16 @@
-"""`/ws/room`: one WebSocket of one viewer. Frames go to the hub; the hub's go to the outbox."""
+"""`/ws/room`: one WebSocket of one viewer. What it says goes to the hub; the hub puts its own."""
 
 import asyncio
 import logging
+from collections.abc import Callable
 
-from aiohttp import WSCloseCode, WSMsgType, web
+from picows import WSCloseCode
 
+from shoal.signaling.access import TokenVerdict
 from shoal.signaling.hub import Hub
 from shoal.signaling.metrics import FIGURES_REFUSED, ROOM_MESSAGES, ROOM_REFUSALS
-from shoal.signaling.outbox import accept
 from shoal.signaling.rooms.messages import (
     BadMessageError,
-    FromViewer,
     Join,
     MemberId,
     Ready,
@@ -22,14 +22,18 @@ from shoal.signaling.rooms.messages import (
     encode,
 )
 from shoal.signaling.rooms.plan import PLAN_VERSION
+from shoal.signaling.websockets import Conversation, Socket
 
 log = logging.getLogger("shoal.signaling")
 
-HEARTBEAT_S = 25.0
-"""a ping after this silence, the socket closed after half of it without an answer: keeps
-Cloudflare's idle limit of 100 s away, and a viewer that vanished is out within 40 s"""
 JOIN_TIMEOUT_S = 10.0
-MAX_MESSAGE_BYTES = 64 * 1024
+WHY = {
+    "missing": "the join lacks a token: /config.json has one",
+    "invalid": "the join token is not one of this station",
+    "expired": "the join token is too old: /config.json has a new one",
+}
+
+TokenCheck = Callable[[str], TokenVerdict]
 
 
 class RefusedError(Exception):
@@ -40,84 +44,78 @@ class RefusedError(Exception):
         self.code = code
 
 
-async def converse(request: web.Request, hub: Hub) -> web.WebSocketResponse:
-    """Serve one viewer until it leaves, is refused, or reads too slowly."""
-    socket, outbox = await accept(request, HEARTBEAT_S, MAX_MESSAGE_BYTES)
-    if outbox is None:
-        return socket
-    hub.sockets.add(outbox)
-    member: MemberId | None = None
-    code = WSCloseCode.OK
-    try:
-        async with outbox.reading():
-            joined = await _first_join(socket, JOIN_TIMEOUT_S)
-            if joined is None:
-                return socket
-            member = hub.join(outbox, joined.variant, sharing=joined.sharing)
-            while (frame := await _next_frame(socket)) is not None:
-                _handle(hub, member, _decoded(frame))
-    except RefusedError as refused:
-        ROOM_REFUSALS.labels(refused.code).inc()
-        outbox.put(encode(Refusal(refused.code, str(refused))))
-        code = WSCloseCode.POLICY_VIOLATION
-    finally:
-        if member is not None:
-            hub.leave(member)
-        if outbox.overflowed:
+class RoomConversation(Conversation):
+    """One viewer: until it joins, and then as a member."""
+
+    def __init__(self, hub: Hub, check_token: TokenCheck, socket: Socket) -> None:
+        """Let who joins with a token that passes `check_token` into the hub's rooms."""
+        self._socket = socket
+        self._hub = hub
+        self._check_token = check_token
+        self._member: MemberId | None = None
+        self._timer = asyncio.get_running_loop().call_later(JOIN_TIMEOUT_S, self._too_late)
+
+    def hear(self, message: bytes) -> None:
+        """Do what the viewer asks for, or tell it why not and end."""
+        try:
+            self._hear(message)
+        except RefusedError as refused:
+            self._refuse(refused.code, str(refused))
+
+    def over(self) -> None:
+        """Leave."""
+        self._timer.cancel()
+        if self._member is not None:
+            self._hub.leave(self._member)
+        if self._socket.cut:
             ROOM_REFUSALS.labels("slow_reader").inc()
-            log.warning("viewer %s cut off: it reads too slowly", member)
-        await outbox.close(code)
-        hub.sockets.discard(outbox)
-    return socket
+            log.warning("viewer %s cut off: it reads too slowly", self._member)
 
+    def _hear(self, frame: bytes) -> None:
+        try:
+            message = decode(frame)
+        except BadMessageError as error:
+            raise RefusedError("bad_message", str(error)) from error
+        kind = "unknown" if message is None else type(message).__name__.lower()
+        ROOM_MESSAGES.labels(kind).inc()
+        hub, member = self._hub, self._member
+        match message:
+            case Join():
+                self._join(message)
+            case _ if member is None:
+                pass
+            case Signal(to, data):
+                hub.signal(member, to, data)
+            case Switch(variant):
+                hub.switch(member, variant)
+            case Ready():
+                hub.ready(member)
+            case Stats():
+                refusal = hub.report(member, message)
+                if refusal is not None:
+                    FIGURES_REFUSED.labels(refusal).inc()
+            case None:
+                pass
 
-async def _first_join(socket: web.WebSocketResponse, timeout_s: float) -> Join | None:
-    """Return the viewer's `join`, or None when it went; what it says before that is ignored."""
-    try:
-        async with asyncio.timeout(timeout_s):
-            while (frame := await _next_frame(socket)) is not None:
-                if isinstance(message := _decoded(frame), Join):
-                    break
-            else:
-                return None
-    except TimeoutError as error:
-        raise RefusedError("join_timeout", f"no `join` within {timeout_s:g} s") from error
-    if message.plan_version != PLAN_VERSION:
-        raise RefusedError(
-            "plan_version",
-            f"this station plans by version {PLAN_VERSION}, not {message.plan_version}:"
-            " load the page again",
-        )
-    return message
+    def _join(self, join: Join) -> None:
+        if self._member is not None:
+            return
+        if join.plan_version != PLAN_VERSION:
+            raise RefusedError(
+                "plan_version",
+                f"this station plans by version {PLAN_VERSION}, not {join.plan_version}:"
+                " load the page again",
+            )
+        verdict = self._check_token(join.token)
+        if verdict != "ok":
+            raise RefusedError(f"token_{verdict}", WHY[verdict])
+        self._timer.cancel()
+        self._member = self._hub.join(self._socket, join.variant, sharing=join.sharing)
 
+    def _too_late(self) -> None:
+        self._refuse("join_timeout", f"no `join` within {JOIN_TIMEOUT_S:g} s")
 
-async def _next_frame(socket: web.WebSocketResponse) -> str | bytes | None:
-    """Return the next frame, or None when the socket is closed or broken."""
-    frame = await socket.receive()
-    return frame.data if frame.type in (WSMsgType.TEXT, WSMsgType.BINARY) else None
-
-
-def _decoded(frame: str | bytes) -> FromViewer | None:
-    try:
-        message = decode(frame)
-    except BadMessageError as error:
-        raise RefusedError("bad_message", str(error)) from error
-    kind = "unknown" if message is None else type(message).__name__.lower()
-    ROOM_MESSAGES.labels(kind).inc()
-    return message
-
-
-def _handle(hub: Hub, member: MemberId, message: FromViewer | None) -> None:
-    match message:
-        case Signal(to, data):
-            hub.signal(member, to, data)
-        case Switch(variant):
-            hub.switch(member, variant)
-        case Ready():
-            hub.ready(member)
-        case Stats():
-            refusal = hub.report(member, message)
-            if refusal is not None:
-                FIGURES_REFUSED.labels(refusal).inc()
-        case Join() | None:
-            pass
+    def _refuse(self, code: str, message: str) -> None:
+        ROOM_REFUSALS.labels(code).inc()
+        self._socket.put(encode(Refusal(code, message)))
+        self._socket.end(WSCloseCode.POLICY_VIOLATION, code)

@@ -12,8 +12,8 @@ from msgspec import Meta, Raw
 HASH_CHARACTERS = 20
 MAX_OFFERS = 20
 """offers of one announce that are looked at, more are ignored; wt-tracker's default"""
-MAX_SCRAPED = 256
-"""hashes in one scrape: four renditions of 60 segments"""
+MAX_SCRAPED = 512
+"""hashes in one scrape: four renditions of 60 segments, and as many that have just gone"""
 
 InfoHash = NewType("InfoHash", str)
 """v1 infohash, 20 latin-1 characters"""
@@ -32,7 +32,7 @@ class Offer(msgspec.Struct, frozen=True):
     offer: Raw
 
 
-class Announce(msgspec.Struct, frozen=True):
+class Announce(msgspec.Struct, frozen=True, tag_field="action", tag="announce"):
     """Client → tracker: I am here; or, with `answer`, an answer for `to_peer_id`."""
 
     info_hash: Binary = ""
@@ -53,14 +53,11 @@ class Announce(msgspec.Struct, frozen=True):
         return bytes(self.answer) not in (b"", b"null")
 
 
-class Scrape(msgspec.Struct, frozen=True):
+class Scrape(msgspec.Struct, frozen=True, tag_field="action", tag="scrape"):
     """Client → tracker: how many are there?"""
 
-    info_hash: Binary | list[Binary] = msgspec.field(default_factory=list[Binary])
-
-
-class _Action(msgspec.Struct, frozen=True):
-    action: str = ""
+    info_hash: Binary | list[Binary] | None = None
+    """null: of every torrent of the station"""
 
 
 class Counts(msgspec.Struct, frozen=True):
@@ -125,22 +122,14 @@ class BadMessageError(Exception):
     """A frame that no client of ours sends."""
 
 
-_action = msgspec.json.Decoder(_Action)
-_announce = msgspec.json.Decoder(Announce)
-_scrape = msgspec.json.Decoder(Scrape)
+_decoder = msgspec.json.Decoder[FromClient](FromClient)
 _encoder = msgspec.json.Encoder()
 
 
 def decode(frame: str | bytes) -> FromClient:
     """Read one frame; raises BadMessageError."""
     try:
-        match _action.decode(frame).action:
-            case "announce":
-                return _announce.decode(frame)
-            case "scrape":
-                return _scrape.decode(frame)
-            case other:
-                raise BadMessageError(f"action {other[:20]!r} is neither announce nor scrape")
+        return _decoder.decode(frame)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadMessageError(str(error)) from error
 
@@ -152,4 +141,7 @@ def encode(message: ToClient) -> bytes:
 
 def is_binary_20(text: str) -> bool:
     """Say whether `text` stands for 20 bytes."""
-    return len(text) == HASH_CHARACTERS and all(ord(character) < 256 for character in text)
+    try:
+        return len(text.encode("latin-1")) == HASH_CHARACTERS
+    except UnicodeEncodeError:
+        return False

@@ -1,35 +1,43 @@
-"""`/ws`: one WebSocket of one tracker client. Frames go to the swarms, theirs to the outboxes."""
+"""`/ws`: what tracker clients say goes to the swarms, what these say to the clients' sockets."""
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
 
-from aiohttp import WSCloseCode, WSMsgType, web
-from prometheus_client import REGISTRY, Counter
+from picows import WSCloseCode
+from prometheus_client import Counter
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from shoal.signaling.outbox import Outbox, accept
+from shoal.p2p_media_loader import SWARM_ID, info_hashes
+from shoal.signaling.access import Client
+from shoal.signaling.tracker.admission import Admission, Pass
+from shoal.signaling.tracker.matching import Connection, Whereabouts
 from shoal.signaling.tracker.messages import (
     Announce,
     BadMessageError,
     Failure,
-    FromClient,
+    InfoHash,
     decode,
     encode,
 )
-from shoal.signaling.tracker.swarms import Connection, Outgoing, Swarms
+from shoal.signaling.tracker.swarms import Outgoing, Swarms
+from shoal.signaling.websockets import Conversation, Socket
 
-HEARTBEAT_S = 25.0
-"""a ping after this silence, the socket closed after half of it without an answer: keeps
-Cloudflare's idle limit of 100 s away, and a client that vanished is out within 40 s"""
-MAX_MESSAGE_BYTES = 64 * 1024
-"""wt-tracker's and aquatic_ws's limit; twenty offers take about 30 KB"""
 EXPIRY_INTERVAL_S = 10.0
 
 TRACKER_MESSAGES = Counter("shoal_tracker_messages", "Messages from tracker clients", ["type"])
 TRACKER_REFUSALS = Counter("shoal_tracker_refusals", "Refusals of the tracker, by code", ["code"])
+ANNOUNCES, ANSWERS, SCRAPES = (
+    TRACKER_MESSAGES.labels(kind) for kind in ("announce", "answer", "scrape")
+)
+
+WHY = {
+    "token_missing": "this swarm needs a join token: /ws?token=… with that of /config.json",
+    "token_invalid": "the join token is not one of this station",
+    "token_expired": "the join token is too old: /config.json has a new one",
+    "unknown_torrent": "this tracker serves the torrents of its own station alone",
+}
 
 
 class Tracker(Collector):
@@ -37,96 +45,91 @@ class Tracker(Collector):
 
     def __init__(self) -> None:
         self.swarms = Swarms()
-        self.outboxes: dict[Connection, Outbox] = {}
+        self.admission = Admission()
+        self.admission.go_live([InfoHash(text) for text in info_hashes(SWARM_ID)])
+        self._sockets: dict[Connection, Socket] = {}
         self._numbers = itertools.count(1)
+        self._time = asyncio.get_running_loop().time
 
-    def enter(self, outbox: Outbox) -> Connection:
+    def converse(self, client: Client, shown: Pass, socket: Socket) -> "TrackerConversation":
         """Take a new socket in."""
         connection = Connection(next(self._numbers))
-        self.outboxes[connection] = outbox
-        return connection
+        self._sockets[connection] = socket
+        self.swarms.enter(connection, Whereabouts(client.network, client.country))
+        return TrackerConversation(self, connection, socket, shown)
 
     def leave(self, connection: Connection) -> None:
         """Forget a socket and its peers."""
-        del self.outboxes[connection]
+        del self._sockets[connection]
         self.swarms.leave(connection)
 
-    def handle(self, sender: Connection, message: FromClient) -> None:
-        """Let the swarms decide, and queue what they say."""
-        if isinstance(message, Announce):
-            kind = "answer" if message.answers else "announce"
-            answers = self.swarms.announce(sender, message, asyncio.get_running_loop().time())
+    def hear(self, connection: Connection, shown: Pass, message: bytes) -> None:
+        """Let the swarms decide, and queue what they say; raises BadMessageError."""
+        said = decode(message)
+        if not isinstance(said, Announce):
+            SCRAPES.inc()
+            self._send(self.swarms.scrape(connection, said, self.admission))
+            return
+        now_s = self._time()
+        if said.answers:
+            ANSWERS.inc()
         else:
-            kind = "scrape"
-            answers = self.swarms.scrape(sender, message)
-        TRACKER_MESSAGES.labels(kind).inc()
-        for outgoing in answers:
+            ANNOUNCES.inc()
+            code = self.admission.refusal(InfoHash(said.info_hash), shown, now_s)
+            if code is not None:
+                self._refuse(connection, said, code)
+                return
+        for outgoing in self.swarms.announce(connection, said, now_s):
             self._send(outgoing)
+
+    async def expire(self) -> None:
+        """Forget who is silent, until cancelled."""
+        while True:
+            await asyncio.sleep(EXPIRY_INTERVAL_S)
+            self.swarms.expire(self._time())
+            self.admission.expire(self._time())
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics of this moment."""
         yield GaugeMetricFamily("shoal_tracker_swarms", "Torrents with peers", len(self.swarms))
         yield GaugeMetricFamily("shoal_tracker_peers", "Peers of all torrents", self.swarms.peers)
-        yield GaugeMetricFamily("shoal_tracker_sockets", "Tracker clients", len(self.outboxes))
+        yield GaugeMetricFamily("shoal_tracker_sockets", "Tracker clients", len(self._sockets))
+
+    def _refuse(self, connection: Connection, said: Announce, code: str) -> None:
+        TRACKER_REFUSALS.labels(code).inc()
+        reason = f"{code}: {WHY[code]}"
+        refusal = Failure(action="announce", info_hash=said.info_hash, reason=reason)
+        self._send(Outgoing(connection, refusal))
 
     def _send(self, outgoing: Outgoing) -> None:
-        if isinstance(outgoing.message, Failure):
+        if isinstance(outgoing.message, Failure) and outgoing.peer is None:
             TRACKER_REFUSALS.labels("announce").inc()
-        self.outboxes[outgoing.to].put(encode(outgoing.message))
+        socket = self._sockets.get(outgoing.to)
+        if socket is not None:
+            socket.put(encode(outgoing.message))
 
 
-TRACKER = web.AppKey("tracker", Tracker)
+class TrackerConversation(Conversation):
+    """One client."""
 
+    __slots__ = ("_connection", "_shown", "_socket", "_tracker")
 
-def add_tracker(app: web.Application) -> None:
-    """Serve the tracker on `/ws` of this application."""
-    app.router.add_get("/ws", _converse)
-    app.cleanup_ctx.append(_with_tracker)
-    app.on_shutdown.append(_close_sockets)
+    def __init__(
+        self, tracker: Tracker, connection: Connection, socket: Socket, shown: Pass
+    ) -> None:
+        self._tracker = tracker
+        self._connection = connection
+        self._socket = socket
+        self._shown = shown
 
+    def hear(self, message: bytes) -> None:
+        """Pass a message on; what is none ends the socket."""
+        try:
+            self._tracker.hear(self._connection, self._shown, message)
+        except BadMessageError as error:
+            TRACKER_REFUSALS.labels("bad_message").inc()
+            self._socket.end(WSCloseCode.POLICY_VIOLATION, f"bad_message: {error}")
 
-async def _with_tracker(app: web.Application) -> AsyncIterator[None]:
-    tracker = app[TRACKER] = Tracker()
-    REGISTRY.register(tracker)
-    expiry = asyncio.create_task(_expire(tracker.swarms))
-    try:
-        yield
-    finally:
-        expiry.cancel()
-        with suppress(asyncio.CancelledError):
-            await expiry
-        REGISTRY.unregister(tracker)
-
-
-async def _close_sockets(app: web.Application) -> None:
-    for outbox in app[TRACKER].outboxes.values():
-        outbox.end(WSCloseCode.GOING_AWAY, "signaling stops")
-
-
-async def _expire(swarms: Swarms) -> None:
-    while True:
-        await asyncio.sleep(EXPIRY_INTERVAL_S)
-        swarms.expire(asyncio.get_running_loop().time())
-
-
-async def _converse(request: web.Request) -> web.WebSocketResponse:
-    """Serve one client until it leaves, says what is no message, or reads too slowly."""
-    socket, outbox = await accept(request, HEARTBEAT_S, MAX_MESSAGE_BYTES)
-    if outbox is None:
-        return socket
-    tracker = request.app[TRACKER]
-    connection = tracker.enter(outbox)
-    code = WSCloseCode.OK
-    try:
-        async with outbox.reading():
-            while (frame := await socket.receive()).type in (WSMsgType.TEXT, WSMsgType.BINARY):
-                tracker.handle(connection, decode(frame.data))
-    except BadMessageError:
-        TRACKER_REFUSALS.labels("bad_message").inc()
-        code = WSCloseCode.POLICY_VIOLATION
-    finally:
-        tracker.leave(connection)
-        if outbox.overflowed:
-            TRACKER_REFUSALS.labels("slow_reader").inc()
-        await outbox.close(code)
-    return socket
+    def over(self) -> None:
+        """Leave."""
+        self._tracker.leave(self._connection)

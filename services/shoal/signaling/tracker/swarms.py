@@ -7,10 +7,19 @@ answer has done nothing wrong.
 """
 
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import NewType
+from collections.abc import Iterable
 
+import msgspec
+
+from shoal.signaling.tracker.matching import (
+    Connection,
+    Peer,
+    Pools,
+    Whereabouts,
+    choose,
+    introduce,
+    pair,
+)
 from shoal.signaling.tracker.messages import (
     MAX_OFFERS,
     MAX_SCRAPED,
@@ -19,7 +28,6 @@ from shoal.signaling.tracker.messages import (
     Counts,
     Failure,
     InfoHash,
-    Offer,
     PeerId,
     RelayedAnswer,
     RelayedOffer,
@@ -35,48 +43,47 @@ SILENCE_LIMIT_S = 2 * ANNOUNCE_INTERVAL_S + 10.0
 """a peer that misses two announces has stopped without a word, as libtorrent does"""
 DEFAULT_NUMWANT = 5
 """what webtorrent asks for"""
-MAX_MET = 200
-"""then a peer meets everybody anew"""
 MAX_SWARMS = 10_000
-MAX_PEERS_PER_SWARM = 10_000
+MAX_PEERS_PER_SWARM = 50_000
 MAX_SWARMS_PER_CONNECTION = 1_000
 """a broadcaster with four renditions seeds 240 and leaves 250 s worth of old ones behind"""
-
-Connection = NewType("Connection", int)
-"""one client's socket, which may carry any number of torrents"""
+NOWHERE = Whereabouts()
 
 
-@dataclass(frozen=True)
-class Outgoing:
+class Outgoing(msgspec.Struct, frozen=True, gc=False):
     """A message for one connection."""
 
     to: Connection
     message: ToClient
+    peer: PeerId | None = None
+    """whom of that connection's peers a relayed message is for"""
 
 
-@dataclass(slots=True)
-class _Peer:
-    id: PeerId
-    connection: Connection
-    announced_at_s: float
-    seed: bool
-    wants: float = 0
-    """offers that it answers until its next announce: libtorrent drops the rest"""
-    offered: int = 0
-    """offers passed to it since its last announce"""
-    met: set[PeerId] = field(default_factory=set[PeerId])
-    """peers that an offer was exchanged with"""
-
-
-@dataclass
 class _Swarm:
-    peers: dict[PeerId, _Peer] = field(default_factory=dict[PeerId, _Peer])
-    downloaded: int = 0
-    """`completed` events so far"""
+    def __init__(self) -> None:
+        self.peers: dict[PeerId, Peer] = {}
+        self.pools = Pools()
+        self.seeds = 0
+        self.downloaded = 0
+        """`completed` events so far"""
 
     def counts(self) -> Counts:
-        seeds = sum(peer.seed for peer in self.peers.values())
-        return Counts(seeds, len(self.peers) - seeds, self.downloaded)
+        return Counts(self.seeds, len(self.peers) - self.seeds, self.downloaded)
+
+    def add(self, peer: Peer) -> None:
+        self.peers[peer.id] = peer
+        self.pools.add(peer)
+        self.seeds += peer.seed
+
+    def remove(self, peer: Peer) -> None:
+        del self.peers[peer.id]
+        self.pools.remove(peer)
+        self.seeds -= peer.seed
+        peer.begin()
+
+    def set_seed(self, peer: Peer, *, seed: bool) -> None:
+        self.seeds += seed - peer.seed
+        peer.seed = seed
 
 
 class Swarms:
@@ -86,6 +93,8 @@ class Swarms:
         self._chance = chance or random.Random()
         self._swarms: dict[InfoHash, _Swarm] = {}
         self._joined: dict[Connection, set[tuple[InfoHash, PeerId]]] = {}
+        self._whereabouts: dict[Connection, Whereabouts] = {}
+        self._peers = 0
 
     def __len__(self) -> int:
         return len(self._swarms)
@@ -93,47 +102,56 @@ class Swarms:
     @property
     def peers(self) -> int:
         """Peers in all swarms; a client counts once for each torrent."""
-        return sum(len(joined) for joined in self._joined.values())
+        return self._peers
+
+    def enter(self, connection: Connection, whereabouts: Whereabouts) -> None:
+        """Note where a connection comes from."""
+        self._whereabouts[connection] = whereabouts
 
     def announce(self, sender: Connection, said: Announce, now_s: float) -> list[Outgoing]:
         """Take an announce, or an answer to an offer; `now_s` is a monotonic clock."""
-        if not is_binary_20(said.info_hash):
-            return [_refuse(sender, said, "info_hash must be 20 bytes")]
-        if not is_binary_20(said.peer_id):
-            return [_refuse(sender, said, "peer_id must be 20 bytes")]
         info_hash, peer_id = InfoHash(said.info_hash), PeerId(said.peer_id)
+        swarm = self._swarms.get(info_hash)
+        peer = swarm.peers.get(peer_id) if swarm is not None else None
         if said.answers:
-            return self._answer(sender, info_hash, peer_id, said)
+            return self._answer(sender, swarm, peer, said, now_s)
         if said.event == "stopped":
-            swarm = self._swarms.get(info_hash, _Swarm())
-            if (peer := swarm.peers.get(peer_id)) and peer.connection == sender:
+            if peer is not None and peer.connection == sender:
                 self._remove(info_hash, peer)
-            return [_announced(sender, info_hash, swarm)]
-        refusal = self._no_room(sender, info_hash, peer_id)
-        if refusal:
-            return [_refuse(sender, said, refusal)]
-        swarm, peer = self._seat(sender, info_hash, peer_id, now_s)
+            return [_announced(sender, info_hash, swarm or _Swarm())]
+        if peer is None or peer.connection != sender:
+            refusal = self._refusal(sender, said)
+            if refusal:
+                return [_refuse(sender, said, refusal)]
+            swarm, peer = self._seat(sender, info_hash, peer_id, now_s)
+        assert swarm is not None  # a peer is in one
+        if said.event == "started":
+            peer.begin()
+        peer.drop_old_partners(now_s)
+        peer.announced_at_s = now_s
+        peer.offered = peer.pending = 0
         peer.wants = DEFAULT_NUMWANT if said.numwant is None else said.numwant
-        peer.seed = said.left == 0 or said.event == "completed"
+        swarm.set_seed(peer, seed=said.left == 0 or said.event == "completed")
         swarm.downloaded += said.event == "completed"
-        offers = (said.offers or [])[:MAX_OFFERS]
-        return [
-            _announced(sender, info_hash, swarm),
-            *self._offer(swarm, info_hash, peer, offers),
-        ]
+        messages = [_announced(sender, info_hash, swarm)]
+        if said.offers:
+            self._offer(swarm, info_hash, peer, said, messages)
+        return messages
 
-    def scrape(self, sender: Connection, said: Scrape) -> list[Outgoing]:
-        """Count the swarms that are asked for; one that nobody is in counts as empty."""
-        hashes = [said.info_hash] if isinstance(said.info_hash, str) else said.info_hash
+    def scrape(self, sender: Connection, said: Scrape, known: Iterable[InfoHash]) -> Outgoing:
+        """Count the swarms that are asked for, or all `known` ones; an empty one counts as such."""
+        asked = said.info_hash
+        hashes = [asked] if isinstance(asked, str) else known if asked is None else asked
         files = {
-            InfoHash(h): self._swarms.get(InfoHash(h), _Swarm()).counts()
-            for h in hashes[:MAX_SCRAPED]
+            InfoHash(h): self._swarms[InfoHash(h)].counts() if h in self._swarms else Counts(0, 0)
+            for h in list(hashes)[:MAX_SCRAPED]
             if is_binary_20(h)
         }
-        return [Outgoing(sender, Scraped(files=files))]
+        return Outgoing(sender, Scraped(files=files))
 
     def leave(self, connection: Connection) -> None:
         """Forget a connection and every peer that it carried."""
+        self._whereabouts.pop(connection, None)
         for info_hash, peer_id in tuple(self._joined.get(connection, ())):
             self._remove(info_hash, self._swarms[info_hash].peers[peer_id])
 
@@ -148,10 +166,12 @@ class Swarms:
         for info_hash, peer in silent:
             self._remove(info_hash, peer)
 
-    def _no_room(self, sender: Connection, info_hash: InfoHash, peer_id: PeerId) -> str | None:
-        if (info_hash, peer_id) in self._joined.get(sender, ()):
-            return None
-        swarm = self._swarms.get(info_hash)
+    def _refusal(self, sender: Connection, said: Announce) -> str | None:
+        if not is_binary_20(said.info_hash):
+            return "info_hash must be 20 bytes"
+        if not is_binary_20(said.peer_id):
+            return "peer_id must be 20 bytes"
+        swarm = self._swarms.get(InfoHash(said.info_hash))
         if swarm is None and len(self._swarms) >= MAX_SWARMS:
             return "the tracker holds no more torrents"
         if swarm is not None and len(swarm.peers) >= MAX_PEERS_PER_SWARM:
@@ -162,87 +182,73 @@ class Swarms:
 
     def _seat(
         self, sender: Connection, info_hash: InfoHash, peer_id: PeerId, now_s: float
-    ) -> tuple[_Swarm, _Peer]:
-        """Put a peer into its swarm, or note that it is still there."""
+    ) -> tuple[_Swarm, Peer]:
+        """Put a peer into its swarm, in the place of one with its id."""
         before = self._swarms[info_hash].peers.get(peer_id) if info_hash in self._swarms else None
-        if before is not None and before.connection != sender:
+        if before is not None:
             self._remove(info_hash, before)
-            before = None
         swarm = self._swarms.setdefault(info_hash, _Swarm())
-        if before is None:
-            before = swarm.peers[peer_id] = _Peer(peer_id, sender, now_s, seed=False)
-            self._joined.setdefault(sender, set()).add((info_hash, peer_id))
-        before.announced_at_s = now_s
-        before.offered = 0
-        return swarm, before
+        where = self._whereabouts.get(sender, NOWHERE)
+        peer = Peer(peer_id, sender, where, now_s, seed=False)
+        swarm.add(peer)
+        self._joined.setdefault(sender, set()).add((info_hash, peer_id))
+        self._peers += 1
+        return swarm, peer
 
     def _offer(
-        self, swarm: _Swarm, info_hash: InfoHash, sender: _Peer, offers: Sequence[Offer]
-    ) -> list[Outgoing]:
-        """Pass offers on, one to a peer.
-
-        First come peers that the sender has not met, of those the ones that still answer offers, of
-        those the seeds (of two leechers that meet before they have the metadata, webtorrent's never
-        ask each other again), of those the ones with the fewest offers, and of those anyone.
-        """
-        others = [
-            peer
-            for peer in swarm.peers.values()
-            if peer is not sender and not (peer.seed and sender.seed)
-        ]
-        self._chance.shuffle(others)
-        others.sort(
-            key=lambda peer: (
-                peer.id in sender.met,
-                peer.offered >= peer.wants,
-                not peer.seed,
-                peer.offered,
-            )
-        )
-        messages: list[Outgoing] = []
-        for peer, offer in zip(others, offers, strict=False):
-            peer.offered += 1
-            _introduce(sender, peer)
-            _introduce(peer, sender)
+        self,
+        swarm: _Swarm,
+        info_hash: InfoHash,
+        sender: Peer,
+        said: Announce,
+        messages: list[Outgoing],
+    ) -> None:
+        """Pass offers on, one to a peer."""
+        offers = (said.offers or [])[:MAX_OFFERS]
+        receivers = choose(sender, len(offers), swarm.pools, self._chance)
+        for peer, offer in zip(receivers, offers, strict=False):
+            introduce(sender, peer)
             relayed = RelayedOffer(
                 info_hash=info_hash,
                 peer_id=sender.id,
                 offer_id=offer.offer_id,
                 offer=offer.offer,
             )
-            messages.append(Outgoing(peer.connection, relayed))
-        return messages
+            messages.append(Outgoing(peer.connection, relayed, peer.id))
 
     def _answer(
-        self, sender: Connection, info_hash: InfoHash, peer_id: PeerId, said: Announce
+        self,
+        sender: Connection,
+        swarm: _Swarm | None,
+        answering: Peer | None,
+        said: Announce,
+        now_s: float,
     ) -> list[Outgoing]:
-        swarm = self._swarms.get(info_hash)
-        if swarm is None or said.offer_id is None:
+        if swarm is None or answering is None or said.offer_id is None:
             return []
-        answering = swarm.peers.get(peer_id)
         offering = swarm.peers.get(PeerId(said.to_peer_id or ""))
-        if answering is None or offering is None or answering.connection != sender:
+        if offering is None or offering is answering or answering.connection != sender:
+            return []
+        if not pair(answering, offering, now_s):
             return []
         relayed = RelayedAnswer(
-            info_hash=info_hash, peer_id=peer_id, offer_id=said.offer_id, answer=said.answer
+            info_hash=InfoHash(said.info_hash),
+            peer_id=answering.id,
+            offer_id=said.offer_id,
+            answer=said.answer,
         )
-        return [Outgoing(offering.connection, relayed)]
+        return [Outgoing(offering.connection, relayed, offering.id)]
 
-    def _remove(self, info_hash: InfoHash, peer: _Peer) -> None:
+    def _remove(self, info_hash: InfoHash, peer: Peer) -> None:
         swarm = self._swarms[info_hash]
-        del swarm.peers[peer.id]
+        swarm.remove(peer)
+        self._peers -= 1
         if not swarm.peers:
             del self._swarms[info_hash]
         joined = self._joined[peer.connection]
         joined.discard((info_hash, peer.id))
         if not joined:
             del self._joined[peer.connection]
-
-
-def _introduce(peer: _Peer, other: _Peer) -> None:
-    if len(peer.met) >= MAX_MET:
-        peer.met.clear()
-    peer.met.add(other.id)
 
 
 def _announced(to: Connection, info_hash: InfoHash, swarm: _Swarm) -> Outgoing:

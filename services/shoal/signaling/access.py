@@ -1,0 +1,196 @@
+"""Who may come in: where a client is, which page it comes from, and how much it may ask for.
+
+Plain: headers and times go in, verdicts come out. What a refusal's code means is written in
+docs/architecture.md.
+"""
+
+import ipaddress
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from shoal.join_tokens import check, host_name
+
+BURST_S = 10.0
+"""messages of so many seconds may come at once"""
+ADDRESS_FACTOR = 10
+"""an address may send so many times what one of its connections may: many viewers share one"""
+IPV4_NETWORK = 24
+IPV6_NETWORK = 48
+
+TokenVerdict = Literal["ok", "missing", "invalid", "expired"]
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why somebody is not let in."""
+
+    status: int
+    """of the HTTP answer"""
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Client:
+    """Who asks for a WebSocket, as far as that is known."""
+
+    address: str
+    network: str
+    """its /24 or /48, or empty"""
+    country: str
+    """two letters, or empty"""
+    host: str
+    """the station's name as it was asked for, without port"""
+    through_edge: bool
+    """whether the request came from the internet, through the edge's proxy"""
+
+
+class Proxies:
+    """The proxies whose word on a client's address is taken."""
+
+    def __init__(self, trusted: Sequence[str]) -> None:
+        """Trust the CIDRs."""
+        self._trusted = [ipaddress.ip_network(cidr) for cidr in trusted]
+
+    def client(self, peer: str, headers: Mapping[str, str]) -> Client:
+        """Return who is behind a request from the socket address `peer`."""
+        said = headers.get("CF-Connecting-IP")
+        country = ""
+        address = peer
+        if said is not None and self._trusts(peer):
+            address = said.strip()
+            country = headers.get("CF-IPCountry", "").strip().upper()
+        return Client(
+            address=address,
+            network=_network(address),
+            country=country if len(country) == 2 and country.isalnum() else "",
+            host=host_name(headers.get("Host", "")),
+            through_edge=said is not None,
+        )
+
+    def _trusts(self, peer: str) -> bool:
+        address = _parsed(peer)
+        return address is not None and any(address in network for network in self._trusted)
+
+
+def _parsed(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _network(text: str) -> str:
+    address = _parsed(text)
+    if address is None:
+        return ""
+    prefix = IPV4_NETWORK if address.version == 4 else IPV6_NETWORK
+    return str(ipaddress.ip_network((address, prefix), strict=False))
+
+
+def origin_refusal(headers: Mapping[str, str], embed_origins: Collection[str]) -> Refusal | None:
+    """Say why a page may not connect; browsers alone send an `Origin`, others are not asked.
+
+    The station's own pages may, and those of `embed_origins`; `*` there stands for everybody.
+    """
+    origin = headers.get("Origin")
+    if origin is None or "*" in embed_origins or origin.lower() in embed_origins:
+        return None
+    scheme, _, host = origin.lower().partition("://")
+    if scheme in ("http", "https") and host and host == headers.get("Host", "").lower():
+        return None
+    return Refusal(403, "origin", f"pages of {origin[:200]} may not connect to this station")
+
+
+def token_verdict(secret: str, token: str | None, host: str, now_s: float) -> TokenVerdict:
+    """Say what a join token is worth here; `now_s` is Unix time."""
+    return check(secret, token, host, now_s) if token else "missing"
+
+
+class Allowance:
+    """A bucket of tokens, filled at `per_s`; times are seconds of a clock that only rises."""
+
+    __slots__ = ("_at_s", "_left", "_most", "_per_s")
+
+    def __init__(self, per_s: float, now_s: float) -> None:
+        self._per_s = per_s
+        self._most = per_s * BURST_S
+        self._left = self._most
+        self._at_s = now_s
+
+    def take(self, now_s: float) -> bool:
+        """Use one up; False when none is left."""
+        self._left = min(self._most, self._left + (now_s - self._at_s) * self._per_s)
+        self._at_s = now_s
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+
+class Visit:
+    """One socket of one address."""
+
+    __slots__ = ("_address", "_own", "_shared", "_visitors")
+
+    def __init__(self, visitors: "Visitors", address: str, now_s: float) -> None:
+        self._visitors = visitors
+        self._address = address
+        self._own = Allowance(visitors.messages_per_s, now_s)
+        self._shared = self._own
+        """what all sockets of the address may send together, once this one counts"""
+
+    def begin(self, now_s: float) -> None:
+        """Count the socket."""
+        self._shared = self._visitors.enter(self._address, now_s)
+
+    def may_speak(self, now_s: float) -> bool:
+        """Use up a message of what the socket and its address may send."""
+        return self._own.take(now_s) and self._shared.take(now_s)
+
+    def end(self) -> None:
+        """Count the socket no more."""
+        self._visitors.leave(self._address)
+
+
+@dataclass
+class _Visitor:
+    allowance: Allowance
+    sockets: int = 0
+
+
+class Visitors:
+    """The addresses that are connected."""
+
+    def __init__(self, max_sockets: int, messages_per_s: float) -> None:
+        """Allow an address so many sockets, and each of them so many messages."""
+        self.messages_per_s = messages_per_s
+        self._max_sockets = max_sockets
+        self._visitors: dict[str, _Visitor] = {}
+
+    def visit(self, address: str, now_s: float) -> Visit | Refusal:
+        """Let an address have another socket, or say why not."""
+        visitor = self._visitors.get(address)
+        if visitor is not None and visitor.sockets >= self._max_sockets:
+            return Refusal(
+                429, "too_many_sockets", f"{self._max_sockets} sockets of one address are the most"
+            )
+        return Visit(self, address, now_s)
+
+    def enter(self, address: str, now_s: float) -> Allowance:
+        """Count a socket; return what all of its address may send together."""
+        visitor = self._visitors.get(address)
+        if visitor is None:
+            allowance = Allowance(self.messages_per_s * ADDRESS_FACTOR, now_s)
+            visitor = self._visitors[address] = _Visitor(allowance)
+        visitor.sockets += 1
+        return visitor.allowance
+
+    def leave(self, address: str) -> None:
+        """Take a socket off the count."""
+        visitor = self._visitors[address]
+        visitor.sockets -= 1
+        if not visitor.sockets:
+            del self._visitors[address]

@@ -1,0 +1,224 @@
+"""The one port: a request for a WebSocket goes to picows, every other one to aiohttp.
+
+picows alone is fast enough for the crowd, aiohttp alone knows HTTP. Which of them gets a connection
+is seen from the head of its first request; a client that does not finish that in time, or makes it
+too long, is out.
+"""
+
+import asyncio
+import logging
+import re
+from collections.abc import Callable, Mapping
+from functools import partial
+from http import HTTPStatus
+from typing import cast
+
+import msgspec
+from aiohttp import web
+from picows import (
+    WSAutoPingStrategy,
+    WSUpgradeRequest,
+    WSUpgradeResponse,
+    WSUpgradeResponseWithListener,
+)
+from picows.picows import (
+    WSProtocol,  # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType]
+)
+from prometheus_client import Counter
+from yarl import URL
+
+from shoal.signaling.access import Refusal
+from shoal.signaling.websockets import MAX_MESSAGE_BYTES, PING_AFTER_S, PONG_WITHIN_S, Socket
+from shoal.web import cannot_listen, prepare, started
+
+SERVICE = "signaling"
+
+HEAD_TIMEOUT_S = 10.0
+MAX_HEAD_BYTES = 16 * 1024
+MAX_WAITING = 1_000
+"""connections without a whole head; the one that took longest makes room for another"""
+BACKLOG = 1_024
+"""connections that the kernel keeps while we are busy: a crowd comes all at once"""
+READ_BUFFER_BYTES = 2_304
+"""to begin with; it grows when a message is longer"""
+
+HANDSHAKES_REFUSED = Counter(
+    "shoal_handshakes_refused", "Requests for a WebSocket that were refused, by code", ["code"]
+)
+
+HEADERS: Mapping[str, str] = {"X-Shoal": SERVICE}
+
+_protocol = cast("Callable[..., asyncio.BufferedProtocol]", WSProtocol)
+_picows_log = logging.getLogger("shoal.signaling.websockets")
+_picows_log.setLevel(logging.CRITICAL)  # it notes every connection; what matters is counted here
+
+_PATH = re.compile(rb"GET ([^ ?]+)[^ ]* HTTP/1\.1\r\n")
+_UPGRADE = re.compile(rb"\r\nupgrade:[ \t]*websocket[ \t]*\r\n", re.IGNORECASE)
+
+Welcome = Callable[[WSUpgradeRequest, str], Socket | Refusal]
+"""takes a handshake and the address of its socket's peer, and lets it in or not"""
+
+
+class Door:
+    """Listens, and hands each connection over."""
+
+    def __init__(self, app: web.Application, paths: frozenset[bytes], welcome: Welcome) -> None:
+        """Let `welcome` decide on WebSockets for `paths`; `app` answers everything else."""
+        self._app = app
+        self._runner: web.AppRunner | None = None
+        self._paths = paths
+        self._welcome = welcome
+        self._waiting: dict[_Newcomer, None] = {}
+        self._server: asyncio.Server | None = None
+
+    async def open(self, url: str, *, shared: bool) -> None:
+        """Listen at `url`; `shared` lets other processes listen there too.
+
+        Raises OperatorError when that cannot be.
+        """
+        self._runner = await prepare(self._app, SERVICE)
+        address = URL(url)
+        try:
+            self._server = await asyncio.get_running_loop().create_server(
+                partial(_Newcomer, self),
+                address.host,
+                address.port or 0,
+                backlog=BACKLOG,
+                reuse_port=shared,
+            )
+        except OSError as error:
+            await self._runner.cleanup()
+            raise cannot_listen(SERVICE, url, error) from error
+        started(SERVICE, url)
+
+    def close(self) -> None:
+        """Stop listening: what is there goes on."""
+        if self._server is not None:
+            self._server.close()
+        for newcomer in tuple(self._waiting):
+            newcomer.refuse("stopping")
+
+    async def clean_up(self) -> None:
+        """End the application."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    def wait_for(self, newcomer: "_Newcomer") -> None:
+        """Note a connection that has not said what it wants."""
+        self._waiting[newcomer] = None
+        if len(self._waiting) > MAX_WAITING:
+            next(iter(self._waiting)).refuse("too_many_waiting")
+
+    def forget(self, newcomer: "_Newcomer") -> None:
+        """Wait no more."""
+        self._waiting.pop(newcomer, None)
+
+    def protocol_for(self, head: bytes, peer: str) -> asyncio.BaseProtocol:
+        """Return who goes on with a connection."""
+        path = _PATH.match(head)
+        if path and path[1] in self._paths and _UPGRADE.search(head):
+            return _websocket(partial(self._answer, peer=peer))
+        assert self._runner is not None  # prepared before listening
+        assert self._runner.server is not None
+        return self._runner.server()
+
+    def _answer(self, request: WSUpgradeRequest, peer: str) -> WSUpgradeResponseWithListener:
+        answer = self._welcome(request, peer)
+        if isinstance(answer, Refusal):
+            HANDSHAKES_REFUSED.labels(answer.code).inc()
+            return WSUpgradeResponseWithListener(_refused(answer), None)
+        return WSUpgradeResponseWithListener(WSUpgradeResponse.create_101_response(HEADERS), answer)
+
+
+def _refused(refusal: Refusal) -> WSUpgradeResponse:
+    body = {"error": {"code": refusal.code, "message": refusal.message}}
+    headers = {"Content-Type": "application/json", "Cache-Control": "no-store", **HEADERS}
+    return WSUpgradeResponse.create_error_response(
+        HTTPStatus(refusal.status), msgspec.json.encode(body), headers
+    )
+
+
+def _websocket(
+    factory: Callable[[WSUpgradeRequest], WSUpgradeResponseWithListener],
+) -> asyncio.BufferedProtocol:
+    """Return a server's side of a WebSocket, as `picows.ws_create_server` makes it."""
+    return _protocol(
+        None,
+        None,
+        False,
+        factory,
+        _picows_log,
+        True,
+        HEAD_TIMEOUT_S,
+        True,
+        PING_AFTER_S,
+        PONG_WITHIN_S,
+        WSAutoPingStrategy.PING_WHEN_IDLE,
+        True,
+        MAX_MESSAGE_BYTES,
+        None,
+        READ_BUFFER_BYTES,
+    )
+
+
+class _Newcomer(asyncio.Protocol):
+    """A connection until it is known what it wants."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+        self._head = b""
+        self._transport: asyncio.Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(HEAD_TIMEOUT_S, self.refuse, "slow_head")
+        self._door.wait_for(self)
+
+    def data_received(self, data: bytes) -> None:
+        self._head += data
+        if b"\r\n\r\n" in self._head:
+            self._hand_over()
+        elif len(self._head) > MAX_HEAD_BYTES:
+            self.refuse("long_head")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._forget()
+
+    def refuse(self, code: str) -> None:
+        """Break off."""
+        HANDSHAKES_REFUSED.labels(code).inc()
+        self._forget()
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _forget(self) -> None:
+        self._door.forget(self)
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _hand_over(self) -> None:
+        self._forget()
+        transport, head = self._transport, self._head
+        assert transport is not None
+        peer = transport.get_extra_info("peername")
+        protocol = self._door.protocol_for(head, peer[0] if peer else "")
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+        if isinstance(protocol, asyncio.BufferedProtocol):
+            _feed(protocol, head)
+        else:
+            assert isinstance(protocol, asyncio.Protocol)
+            protocol.data_received(head)
+
+
+def _feed(protocol: asyncio.BufferedProtocol, data: bytes) -> None:
+    """Let a protocol read what came before it did."""
+    while data:
+        buffer = memoryview(protocol.get_buffer(len(data)))
+        part = data[: len(buffer)]
+        buffer[: len(part)] = part
+        data = data[len(part) :]
+        protocol.buffer_updated(len(part))

@@ -1,0 +1,76 @@
+"""Which torrents the tracker serves, and to whom.
+
+Two kinds: the swarms in which p2p-media-loader shares this station's live stream, for those who
+come with a join token; and torrents that the broadcaster's own seeder has announced, for everybody,
+because other seeders and desktop clients have no token. Plain; times are seconds of a clock that
+only rises.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from shoal.signaling.access import TokenVerdict
+from shoal.signaling.tracker.messages import InfoHash
+
+REGISTERED_S = 900.0
+"""a torrent is served so long after the seeder announced it last; it announces every 120 s"""
+MAX_REGISTERED = 10_000
+MAX_LIVE = 64
+"""swarms; a stream has one for each rendition"""
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What somebody showed when connecting."""
+
+    token: TokenVerdict
+    seeder: bool
+    """whether it is the broadcaster's own"""
+
+
+class Admission:
+    """The torrents that are served."""
+
+    def __init__(self) -> None:
+        self._live: dict[InfoHash, None] = {}
+        self._registered: dict[InfoHash, float] = {}
+        """until when, in the order of that"""
+
+    def __iter__(self) -> Iterator[InfoHash]:
+        yield from self._live
+        yield from self._registered
+
+    def go_live(self, info_hashes: Collection[InfoHash]) -> None:
+        """Serve the live stream's swarms of now; who watches an older playlist keeps its own."""
+        for info_hash in info_hashes:
+            self._live.pop(info_hash, None)
+            self._live[info_hash] = None
+        while len(self._live) > MAX_LIVE:
+            del self._live[next(iter(self._live))]
+
+    def refusal(self, info_hash: InfoHash, shown: Pass, now_s: float) -> str | None:
+        """Say by a code why a torrent is not served to somebody, or None."""
+        if shown.seeder:
+            self.register(info_hash, now_s)
+            return None
+        if self._registered.get(info_hash, 0) > now_s:
+            return None
+        if info_hash not in self._live:
+            return "unknown_torrent"
+        return None if shown.token == "ok" else f"token_{shown.token}"
+
+    def register(self, info_hash: InfoHash, now_s: float) -> bool:
+        """Serve a torrent of the broadcaster's from now on; say whether that is news."""
+        news = self._registered.pop(info_hash, None) is None
+        self._registered[info_hash] = now_s + REGISTERED_S
+        if len(self._registered) > MAX_REGISTERED:
+            del self._registered[next(iter(self._registered))]
+        return news
+
+    def expire(self, now_s: float) -> None:
+        """Forget the torrents that the seeder has not announced for long."""
+        while self._registered:
+            oldest = next(iter(self._registered))
+            if self._registered[oldest] > now_s:
+                return
+            del self._registered[oldest]

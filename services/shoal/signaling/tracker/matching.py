@@ -1,0 +1,205 @@
+"""Which peers get whose offers: plain functions on the peers of one swarm.
+
+A tracker does not see links, only that an offer was answered: two such peers are partners until one
+of them leaves. Partners are bounded, because some clients take every offer that they get
+(p2p-media-loader 2.3.1 has no limit of its own). Peers with few partners come first, so a newcomer
+is found by others too, and the hard limit is kept for them when everybody else has enough.
+"""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NewType
+
+from shoal.signaling.tracker.messages import PeerId
+
+ENOUGH_PARTNERS = 24
+"""then a peer is only offered to such as have few; a swarm of 1,000 is still four hops wide"""
+MOST_PARTNERS = 32
+FEW_PARTNERS = 4
+PARTNER_LIFETIME_S = 1_800.0
+"""links break unseen: after this time a partner is one no more"""
+SAMPLE = 12
+"""peers that are looked at beside two for each offer: the least busy of a few balance a swarm"""
+MAX_MET = 200
+"""then a peer meets everybody anew"""
+
+Connection = NewType("Connection", int)
+"""one client's socket, or another signaling process; either may carry any number of peers"""
+
+
+@dataclass(frozen=True)
+class Whereabouts:
+    """Where a client is, as far as it is known; empty text: not known."""
+
+    network: str = ""
+    """a /24 or /48"""
+    country: str = ""
+    """two letters"""
+
+
+@dataclass(slots=True, eq=False)
+class Peer:
+    """One peer of one swarm."""
+
+    id: PeerId
+    connection: Connection
+    whereabouts: Whereabouts
+    announced_at_s: float
+    seed: bool
+    wants: float = 0
+    """offers that it answers until its next announce: libtorrent drops the rest"""
+    offered: int = 0
+    """offers passed to it since its last announce"""
+    pending: int = 0
+    """of these, the ones that it has not answered"""
+    partners: "dict[Peer, float]" = field(default_factory=dict["Peer", float])
+    """peers with which an offer was answered, and when"""
+    met: set[PeerId] = field(default_factory=set[PeerId])
+    """peers that an offer was exchanged with"""
+
+    def begin(self) -> None:
+        """Take note that the client has started anew: it has no links."""
+        for partner in self.partners:
+            partner.partners.pop(self, None)
+        self.partners.clear()
+        self.met.clear()
+
+    def drop_old_partners(self, now_s: float) -> None:
+        """Forget partners of which nothing was heard for long."""
+        while self.partners:
+            oldest = next(iter(self.partners))
+            if now_s - self.partners[oldest] < PARTNER_LIFETIME_S:
+                return
+            del self.partners[oldest]
+            oldest.partners.pop(self, None)
+
+
+class Pool:
+    """Peers to draw from at random, each as likely."""
+
+    def __init__(self) -> None:
+        self._peers: list[Peer] = []
+        self._places: dict[Peer, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._peers)
+
+    def __iter__(self) -> Iterator[Peer]:
+        return iter(self._peers)
+
+    def add(self, peer: Peer) -> None:
+        """Put a peer in."""
+        self._places[peer] = len(self._peers)
+        self._peers.append(peer)
+
+    def remove(self, peer: Peer) -> None:
+        """Take a peer out."""
+        place = self._places.pop(peer)
+        last = self._peers.pop()
+        if last is not peer:
+            self._peers[place] = last
+            self._places[last] = place
+
+    def draw(self, count: int, chance: random.Random) -> list[Peer]:
+        """Return `count` peers, or all when there are not many more, in random order."""
+        peers = self._peers
+        if len(peers) <= 2 * count:
+            drawn = peers[:]
+            chance.shuffle(drawn)
+            return drawn
+        fraction, total = chance.random, len(peers)
+        return list({peers[int(fraction() * total)]: None for _ in range(count)})
+
+
+class Pools:
+    """One swarm's peers: all of them, and by network and country where these are known."""
+
+    def __init__(self) -> None:
+        self.all = Pool()
+        self._near: dict[str, Pool] = {}
+        """by network and by country; a network has a dot or a colon in its name, no country has"""
+
+    def add(self, peer: Peer) -> None:
+        """Put a peer in."""
+        self.all.add(peer)
+        for name in (peer.whereabouts.network, peer.whereabouts.country):
+            if name:
+                self._near.setdefault(name, Pool()).add(peer)
+
+    def remove(self, peer: Peer) -> None:
+        """Take a peer out."""
+        self.all.remove(peer)
+        for name in (peer.whereabouts.network, peer.whereabouts.country):
+            if name:
+                pool = self._near[name]
+                pool.remove(peer)
+                if not pool:
+                    del self._near[name]
+
+    def near(self, name: str) -> Pool | None:
+        """Return the peers of a network or country, if anybody is there."""
+        return self._near.get(name) if name else None
+
+
+def choose(sender: Peer, count: int, pools: Pools, chance: random.Random) -> list[Peer]:
+    """Return up to `count` peers to pass the sender's offers to.
+
+    Two of five come from its network and two from its country, where there are any; the others from
+    anywhere, so that a swarm does not fall apart into networks.
+    """
+    count = min(count, ENOUGH_PARTNERS - len(sender.partners))
+    if count <= 0:
+        return []
+    chosen: list[Peer] = []
+    where = sender.whereabouts
+    if near := pools.near(where.network):
+        _take(near, sender, (2 * count + 4) // 5, chosen, chance)
+    if near := pools.near(where.country):
+        _take(near, sender, 2 * count // 5, chosen, chance)
+    _take(pools.all, sender, count - len(chosen), chosen, chance)
+    return chosen
+
+
+def _take(pool: Pool, sender: Peer, count: int, chosen: list[Peer], chance: random.Random) -> None:
+    """Add `count` peers of a pool, if there are as many that can use an offer.
+
+    First come those that the sender has not met, of those the ones that still answer offers, of
+    those the seeds (of two leechers that meet before they have the metadata, webtorrent's never ask
+    each other again), of those the least busy, and of those anyone.
+    """
+    lonely = len(sender.partners) < FEW_PARTNERS
+    ranked: list[tuple[bool, bool, bool, int, int, Peer]] = []
+    for number, peer in enumerate(pool.draw(SAMPLE + 2 * count, chance)):
+        if peer is sender or (peer.seed and sender.seed) or peer in sender.partners:
+            continue
+        busy = len(peer.partners) + peer.pending
+        limit = MOST_PARTNERS if lonely or busy < FEW_PARTNERS else ENOUGH_PARTNERS
+        if busy >= limit or peer in chosen:
+            continue
+        met, sated = peer.id in sender.met, peer.offered >= peer.wants
+        ranked.append((met, sated, not peer.seed, busy, number, peer))
+    ranked.sort()
+    chosen.extend(entry[-1] for entry in ranked[:count])
+
+
+def introduce(sender: Peer, receiver: Peer) -> None:
+    """Note that an offer of `sender` is passed to `receiver`."""
+    receiver.offered += 1
+    receiver.pending += 1
+    for peer, other in ((sender, receiver), (receiver, sender)):
+        if len(peer.met) >= MAX_MET:
+            peer.met.clear()
+        peer.met.add(other.id)
+
+
+def pair(answering: Peer, offering: Peer, now_s: float) -> bool:
+    """Make two peers partners; False when one of them has too many already."""
+    answering.pending = max(0, answering.pending - 1)
+    if offering in answering.partners:
+        return True
+    if max(len(answering.partners), len(offering.partners)) >= MOST_PARTNERS:
+        return False
+    answering.partners[offering] = now_s
+    offering.partners[answering] = now_s
+    return True

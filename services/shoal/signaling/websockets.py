@@ -1,0 +1,252 @@
+"""WebSockets: what is heard goes to a conversation, what it says goes out in order and bounded.
+
+Frames that are put in one turn of the event loop leave together, with one write. That is most of
+what makes a small machine hold a big crowd: under load many frames wait for the same reader.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
+from prometheus_client import Counter, Gauge
+
+from shoal.signaling.access import Visit
+
+log = logging.getLogger("shoal.signaling")
+
+MAX_MESSAGE_BYTES = 64 * 1024
+"""wt-tracker's and aquatic_ws's limit; twenty offers take about 30 KB"""
+MAX_QUEUED_BYTES = 1024 * 1024
+"""a reader that is further behind is cut off before it costs more memory"""
+CLOSE_TIMEOUT_S = 2.0
+"""for what is queued to leave, and the peer's close frame to come"""
+PING_AFTER_S = 25.0
+PONG_WITHIN_S = 15.0
+"""a ping after so much silence, the socket closed when no answer comes: keeps Cloudflare's idle
+limit of 100 s away, and a client that vanished is out within 40 s"""
+
+SOCKETS = Gauge("shoal_signaling_sockets", "WebSockets that are open")
+SOCKETS_CUT = Counter("shoal_signaling_sockets_cut", "WebSockets that we cut, by reason", ["code"])
+
+_DATA = (WSMsgType.TEXT, WSMsgType.BINARY)
+
+
+class Conversation(Protocol):
+    """What is said on one socket. Both methods are called one after the other, never at once."""
+
+    def hear(self, message: bytes) -> None:
+        """Take a whole message of the peer; it may say nothing more after the socket's `end`."""
+        ...
+
+    def over(self) -> None:
+        """Take note, once, that nothing more will be heard, nor taken."""
+        ...
+
+
+class Socket(WSListener):
+    """One WebSocket."""
+
+    __slots__ = (
+        "_begin",
+        "_conversation",
+        "_ended",
+        "_gathered",
+        "_gathered_bytes",
+        "_sockets",
+        "_transport",
+        "_unfinished",
+        "_visit",
+        "cut",
+    )
+
+    def __init__(
+        self,
+        sockets: "Sockets",
+        begin: "Callable[[Socket], Conversation]",
+        visit: Visit | None,
+    ) -> None:
+        """Let `begin` make the conversation when the handshake is done.
+
+        More messages than the `visit` allows end the socket; None allows any number.
+        """
+        self.cut = False
+        """whether the peer was cut off because it read too slowly"""
+        self._sockets = sockets
+        self._begin = begin
+        self._visit = visit
+        self._conversation: Conversation | None = None
+        self._transport: WSTransport | None = None
+        self._gathered: list[bytes] = []
+        self._gathered_bytes = 0
+        self._unfinished = b""
+        self._ended = False
+
+    def put(self, frame: bytes) -> None:
+        """Send a text frame; a peer with too much before it is disconnected instead."""
+        if self._ended:
+            return
+        if not self._gathered:
+            self._sockets.gather(self)
+        self._gathered.append(frame)
+        self._gathered_bytes += len(frame)
+        if self._gathered_bytes > MAX_QUEUED_BYTES:
+            self._cut_off()
+
+    def end(self, code: WSCloseCode, reason: str = "") -> None:
+        """Say goodbye: what was put before leaves first."""
+        if self._ended:
+            return
+        self.flush()
+        self._over()
+        transport = self._transport
+        if transport is None or transport.is_disconnected:
+            return
+        transport.send_close(code, reason.encode()[:120])
+        asyncio.get_running_loop().call_later(CLOSE_TIMEOUT_S, transport.disconnect, False)
+
+    def flush(self) -> None:
+        """Write what was gathered."""
+        frames, self._gathered = self._gathered, []
+        self._gathered_bytes = 0
+        transport = self._transport
+        if transport is None or self._ended or transport.is_disconnected:
+            return
+        if len(frames) == 1:
+            transport.send(WSMsgType.TEXT, frames[0])
+        elif frames:
+            transport.underlying_transport.write(b"".join(_with_headers(frames)))
+        if transport.underlying_transport.get_write_buffer_size() > MAX_QUEUED_BYTES:
+            self._cut_off()
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        """Begin the conversation."""
+        self._transport = transport
+        transport.underlying_transport.set_write_buffer_limits(high=MAX_QUEUED_BYTES)
+        self._sockets.add(self)
+        if self._visit is not None:
+            self._visit.begin(self._sockets.time())
+        self._conversation = self._begin(self)
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        """Pass a whole message on; answer a close."""
+        kind = frame.msg_type
+        if kind == WSMsgType.CLOSE:
+            self._over()
+            if not transport.is_close_frame_sent:
+                code = frame.get_close_code()
+                transport.send_close(WSCloseCode.OK if code == WSCloseCode.NO_INFO else code)
+            transport.disconnect()
+            return
+        if self._ended or (kind not in _DATA and kind != WSMsgType.CONTINUATION):
+            return
+        message = frame.get_payload_as_bytes()
+        if self._unfinished or not frame.fin:
+            message = self._unfinished + message
+            if len(message) > MAX_MESSAGE_BYTES:
+                self._refuse(WSCloseCode.MESSAGE_TOO_BIG, "message_size")
+                return
+            self._unfinished = b"" if frame.fin else message
+            if not frame.fin:
+                return
+        if self._visit is not None and not self._visit.may_speak(self._sockets.time()):
+            self._refuse(WSCloseCode.POLICY_VIOLATION, "too_many_messages")
+            return
+        if self._conversation is not None:
+            self._conversation.hear(message)
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        """End the conversation."""
+        self._over()
+        self._sockets.remove(self)
+        if self._visit is not None:
+            self._visit.end()
+
+    def pause_writing(self) -> None:
+        """Do nothing: the limit is looked at when something is written."""
+
+    def resume_writing(self) -> None:
+        """Do nothing."""
+
+    def _refuse(self, code: WSCloseCode, why: str) -> None:
+        SOCKETS_CUT.labels(why).inc()
+        self.end(code, why)
+
+    def _cut_off(self) -> None:
+        SOCKETS_CUT.labels("slow_reader").inc()
+        self.cut = True
+        self._over()
+        if self._transport is not None:
+            self._transport.disconnect(graceful=False)
+
+    def _over(self) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        self._gathered.clear()
+        if self._conversation is not None:
+            self._conversation.over()
+
+
+class Sockets:
+    """All WebSockets of one process."""
+
+    def __init__(self) -> None:
+        self._open: set[Socket] = set()
+        self._gathering: list[Socket] = []
+        self._loop = asyncio.get_running_loop()
+        self._empty = asyncio.Event()
+        self._empty.set()
+        self.time = self._loop.time
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def add(self, socket: Socket) -> None:
+        """Count a socket in."""
+        self._open.add(socket)
+        self._empty.clear()
+        SOCKETS.set(len(self._open))
+
+    def remove(self, socket: Socket) -> None:
+        """Count a socket out."""
+        self._open.discard(socket)
+        SOCKETS.set(len(self._open))
+        if not self._open:
+            self._empty.set()
+
+    def gather(self, socket: Socket) -> None:
+        """Write what the socket gathers at the end of this turn of the event loop."""
+        if not self._gathering:
+            self._loop.call_soon(self._flush)
+        self._gathering.append(socket)
+
+    async def close(self, code: WSCloseCode, reason: str) -> None:
+        """End all sockets, and wait for that."""
+        for socket in tuple(self._open):
+            socket.end(code, reason)
+        try:
+            await asyncio.wait_for(self._empty.wait(), 2 * CLOSE_TIMEOUT_S)
+        except TimeoutError:
+            log.warning("%d sockets did not close in time", len(self._open))
+
+    def _flush(self) -> None:
+        sockets, self._gathering = self._gathering, []
+        for socket in sockets:
+            socket.flush()
+
+
+def _with_headers(frames: list[bytes]) -> list[bytes]:
+    """Return text frames as they go over the wire, each after its header (RFC 6455, 5.2)."""
+    parts: list[bytes] = []
+    for frame in frames:
+        size = len(frame)
+        if size < 126:
+            parts.append(bytes((0x81, size)))
+        elif size < 1 << 16:
+            parts.append(b"\x81\x7e" + size.to_bytes(2, "big"))
+        else:
+            parts.append(b"\x81\x7f" + size.to_bytes(8, "big"))
+        parts.append(frame)
+    return parts
