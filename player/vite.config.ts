@@ -1,7 +1,10 @@
+import { defaultClientConditions } from "vite";
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   base: "/",
+  // p2p-media-loader as its authors bundled it: in pieces it wants Node's `events` and `process`
+  resolve: { conditions: ["p2pml:core-as-bundle", ...defaultClientConditions] },
   build: {
     outDir: "../services/shoal/site/static",
     emptyOutDir: true,
@@ -9,6 +12,7 @@ export default defineConfig({
     // a data: URI or an inline script would need holes in the Content-Security-Policy
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    rolldownOptions: { input: ["index.html", "p2pml.html"] },
     // hls.js alone is above Vite's default of 500 kB
     chunkSizeWarningLimit: 900,
   },

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, WebSocket, sync_playwright
 
 from tests.support import chromium as browsers
 
@@ -42,26 +42,49 @@ def chromium() -> Iterator[Browser]:
 
 
 class Viewer:
-    """One viewer: a page in a context of its own."""
+    """One viewer: a page in a context of its own. `window.<hook>.stats()` are its figures."""
 
-    def __init__(self, browser: Browser, url: str, *, width: int = 640, height: int = 480) -> None:
+    def __init__(
+        self,
+        browser: Browser,
+        url: str,
+        *,
+        width: int = 640,
+        height: int = 480,
+        hook: str = "shoal",
+        script: str = "",
+    ) -> None:
+        """Open the page; `script` runs in it before its own."""
+        self.hook = hook
         self.console: list[str] = []
         self.requests: list[str] = []
+        self.sockets: list[str] = []
+        self.sent: list[str | bytes] = []
+        """frames, over any socket"""
         context = browser.new_context(viewport={"width": width, "height": height})
         self.page: Page = context.new_page()
         self.page.on("console", lambda message: self.console.append(message.text))
         self.page.on("pageerror", lambda error: self.console.append(f"ERROR {error}"))
         self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("websocket", self._listen)
+        self.page.add_init_script(script)
         self.page.goto(url)
+
+    def _listen(self, socket: WebSocket) -> None:
+        self.sockets.append(socket.url)
+        socket.on("framesent", self._sends)
+
+    def _sends(self, frame: str | bytes) -> None:
+        self.sent.append(frame)
 
     def stats(self) -> dict[str, Any]:
         """What the page says of itself."""
-        return self.page.evaluate("() => window.shoal.stats()")
+        return self.page.evaluate(f"() => window.{self.hook}.stats()")
 
     def wait(self, condition: str, timeout_s: float = 30) -> None:
         """Wait until a JavaScript expression over `s`, the page's figures, is true."""
         self.page.wait_for_function(
-            f"() => {{ const s = window.shoal?.stats(); return s && ({condition}); }}",
+            f"() => {{ const s = window.{self.hook}?.stats(); return s && ({condition}); }}",
             timeout=timeout_s * 1000,
             polling=100,
         )

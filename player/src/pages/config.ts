@@ -7,6 +7,9 @@ export interface StationConfig {
   playlist: URL;
   room: URL;
   segments: URL;
+  tracker: URL;
+  /** p2p-media-loader's `swarmId` */
+  swarm: string;
   iceServers: RTCIceServer[];
   joinToken: JoinToken;
 }
@@ -35,9 +38,12 @@ export function parseConfig(value: unknown, page: URL): StationConfig {
     if (typeof field !== "string") throw new Error(`/config.json: ${name} is missing`);
     return field;
   };
-  const room = new URL(text("room"), page);
-  // http → ws, https → wss
-  room.protocol = room.protocol.replace(/^http/, "ws");
+  const socket = (name: string): URL => {
+    const url = new URL(text(name), page);
+    // http → ws, https → wss
+    url.protocol = url.protocol.replace(/^http/, "ws");
+    return url;
+  };
   const iceServers = config["ice_servers"];
   const lifetimeS = config["join_token_lifetime_s"];
   if (typeof lifetimeS !== "number" || !(lifetimeS > 0))
@@ -45,8 +51,10 @@ export function parseConfig(value: unknown, page: URL): StationConfig {
   return {
     title: text("title"),
     playlist: new URL(text("playlist"), page),
-    room,
+    room: socket("room"),
     segments: new URL(text("segments"), page),
+    tracker: socket("tracker"),
+    swarm: text("swarm"),
     iceServers: Array.isArray(iceServers) ? (iceServers as RTCIceServer[]) : [],
     joinToken: { text: text("join_token"), lifetimeMs: lifetimeS * 1000 },
   };

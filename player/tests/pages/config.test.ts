@@ -6,15 +6,19 @@ const CONFIG = {
   playlist: "/live/playlist.m3u8",
   room: "/ws/room",
   segments: "/live/segments.json",
+  tracker: "/ws",
+  swarm: "shoal",
   ice_servers: [{ urls: ["stun:stun.test"] }],
   join_token: "1.1.abc",
   join_token_lifetime_s: 600,
 };
 
-it("URLs are those of the page's host, the room's a WebSocket", () => {
+it("URLs are those of the page's host, the room's and the tracker's WebSockets", () => {
   const config = parseConfig(CONFIG, new URL("https://tv.test/"));
   expect(config.playlist.href).toBe("https://tv.test/live/playlist.m3u8");
   expect(config.room.href).toBe("wss://tv.test/ws/room");
+  expect(config.tracker.href).toBe("wss://tv.test/ws");
+  expect(config.swarm).toBe("shoal");
   expect(config.iceServers).toEqual(CONFIG.ice_servers);
   expect(parseConfig(CONFIG, new URL("http://localhost:8888/")).room.href).toBe(
     "ws://localhost:8888/ws/room",

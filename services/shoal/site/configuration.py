@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from shoal.join_tokens import LIFETIME_S
+from shoal.p2p_media_loader import SWARM_ID
 
 
 class IceServer(msgspec.Struct, frozen=True):
@@ -20,6 +21,9 @@ class PlayerConfig(msgspec.Struct, frozen=True, kw_only=True):
     playlist: str = "/live/playlist.m3u8"
     room: str = "/ws/room"
     segments: str = "/live/segments.json"
+    tracker: str = "/ws"
+    swarm: str = SWARM_ID
+    """p2p-media-loader's `swarmId`"""
     ice_servers: tuple[IceServer, ...]
     join_token: str
     """what signaling wants to see of who joins: for this host, and not for long"""

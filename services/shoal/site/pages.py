@@ -1,4 +1,4 @@
-"""The player's build: one page, and assets whose names carry a hash of their content."""
+"""The player's build: its pages, and assets whose names carry a hash of their content."""
 
 from pathlib import Path
 
@@ -9,6 +9,9 @@ from shoal.errors import OperatorError
 STATIC = Path(__file__).with_name("static")
 """where the player's build goes; part of the package"""
 
+PAGES = {"/": "index.html", "/p2pml": "p2pml.html"}
+"""path → file of the build"""
+
 ASSET_NAME = r"[A-Za-z0-9_-][A-Za-z0-9._-]*"
 """one path segment that cannot lead out of its folder"""
 PAGE_CACHE = "no-cache"
@@ -17,18 +20,20 @@ ASSET_CACHE = "public, max-age=31536000, immutable"
 
 def add_pages(app: web.Application, static: Path) -> None:
     """Serve the build in `static`; raise OperatorError when there is none."""
-    index = static / "index.html"
     assets = static / "assets"
-    if not index.is_file():
-        raise OperatorError(f"site: the player is not built ({index} is missing): `make up` does")
+    for name in PAGES.values():
+        if not (static / name).is_file():
+            missing = f"{static / name} is missing"
+            raise OperatorError(f"site: the player is not built ({missing}): `make up` does")
 
-    async def page(_request: web.Request) -> web.StreamResponse:
-        return _file(index, PAGE_CACHE)
+    async def page(request: web.Request) -> web.StreamResponse:
+        return _file(static / PAGES[request.path], PAGE_CACHE)
 
     async def asset(request: web.Request) -> web.StreamResponse:
         return _file(assets / request.match_info["name"], ASSET_CACHE)
 
-    app.router.add_get("/", page)
+    for path in PAGES:
+        app.router.add_get(path, page)
     app.router.add_get(f"/assets/{{name:{ASSET_NAME}}}", asset)
 
 

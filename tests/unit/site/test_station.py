@@ -109,6 +109,8 @@ def test_the_player_s_configuration() -> None:
         "playlist": "/live/playlist.m3u8",
         "room": "/ws/room",
         "segments": "/live/segments.json",
+        "tracker": "/ws",
+        "swarm": "shoal",
         "ice_servers": [{"urls": ["stun:a.example:3478", "stun:b.example:3478"]}],
         "join_token": "token",
         "join_token_lifetime_s": 600,

@@ -1,0 +1,183 @@
+/** The page /p2pml: hls.js and p2p-media-loader, as others use them, on this station. */
+
+import Hls, { ErrorTypes, Events } from "hls.js";
+import type { HlsJsP2PEngine } from "p2p-media-loader-hlsjs";
+
+import type { StationConfig } from "./config";
+import { fetchConfig } from "./config";
+import type { P2pmlStats } from "./p2pml/figures";
+import { Figures, rows } from "./p2pml/figures";
+import { coreConfig, liveRoom, p2pmlHlsConfig } from "./p2pml/settings";
+import { withToken } from "./p2pml/sockets";
+import { SegmentHashes } from "./p2pml/validator";
+import { probe } from "./probe";
+import { watchStalls } from "./stalls";
+
+type Engine = typeof HlsJsP2PEngine;
+
+const RETRY_MS = 2_000;
+const REFRESH_MS = 1_000;
+/** Two media errors within this time: the decoder will not recover by itself. */
+const MEDIA_RECOVERY_MS = 5_000;
+
+const page = new URL(location.href);
+const title = element("title", HTMLElement);
+const chip = element("state", HTMLElement);
+const video = element("video", HTMLVideoElement);
+const table = element("figures", HTMLTableSectionElement);
+
+const figures = new Figures();
+let hls: Hls | null = null;
+/** whether a stream is loaded that has not ended */
+let onAir = false;
+
+show();
+setInterval(show, REFRESH_MS);
+watchStalls(
+  video,
+  () => onAir,
+  () => {
+    figures.stalls += 1;
+  },
+);
+window.p2pml = { stats };
+void run();
+
+async function run(): Promise<void> {
+  const config = await firstConfig();
+  title.textContent = document.title = config.title;
+  if (!Hls.isSupported()) {
+    chip.textContent = "from the store: this browser plays the stream by itself";
+    video.src = config.playlist.href;
+    return;
+  }
+  useTokens(config);
+  // loaded only now: it takes the WebSocket class that it finds
+  const { HlsJsP2PEngine } = await import("p2p-media-loader-hlsjs");
+  const hashes = segmentHashes(config);
+  for (;;) {
+    while ((await probe(config.playlist)) !== "live") {
+      chip.textContent = "the station is offline";
+      await pause(RETRY_MS);
+    }
+    await watch(config, HlsJsP2PEngine, hashes);
+    await pause(RETRY_MS);
+  }
+}
+
+/** Plays until the stream ends or breaks for good. */
+async function watch(config: StationConfig, Engine: Engine, hashes: SegmentHashes | null) {
+  const engine = new Engine({ core: coreConfig(config, hashes) });
+  figures.watch(engine);
+  const player = new Hls(p2pmlHlsConfig(engine.getConfigForHlsJs()));
+  engine.bindHls(player);
+  hls = player;
+  onAir = true;
+  chip.textContent = hashes === null ? "from the store: sharing needs https" : "on air";
+  const over = new AbortController();
+  await new Promise<void>((resolve) => {
+    let mediaErrorAt = -Infinity;
+    player.on(Events.ERROR, (_, { fatal, type }) => {
+      if (!fatal) return;
+      const now = performance.now();
+      if (type === ErrorTypes.MEDIA_ERROR && now - mediaErrorAt > MEDIA_RECOVERY_MS) {
+        mediaErrorAt = now;
+        player.recoverMediaError();
+      } else resolve();
+    });
+    player.on(Events.LEVEL_UPDATED, (_, { details }) => {
+      onAir = details.live;
+      const { bufferS, highDemandS } = liveRoom(details.targetduration, player.latency);
+      player.config.maxBufferLength = player.config.maxMaxBufferLength = bufferS;
+      engine.applyDynamicConfig({ core: { highDemandTimeWindow: highDemandS } });
+    });
+    player.on(Events.MANIFEST_PARSED, () => {
+      // refused where the viewer must click first
+      video.play().catch(() => undefined);
+    });
+    video.addEventListener(
+      "ended",
+      () => {
+        resolve();
+      },
+      { signal: over.signal },
+    );
+    player.loadSource(config.playlist.href);
+    player.attachMedia(video);
+  });
+  over.abort();
+  onAir = false;
+  hls = null;
+  player.destroy();
+}
+
+/** Lets every new socket to our tracker carry a token that is valid then. */
+function useTokens(config: StationConfig): void {
+  let token = config.joinToken.text;
+  setInterval(() => {
+    fetchConfig(page).then(
+      ({ joinToken }) => {
+        token = joinToken.text;
+      },
+      // the next time, then
+      () => undefined,
+    );
+  }, config.joinToken.lifetimeMs / 2);
+  window.WebSocket = withToken(WebSocket, config.tracker, () => token);
+}
+
+/** Without WebCrypto (no https) nothing that comes from peers can be checked. */
+function segmentHashes({ segments }: StationConfig): SegmentHashes | null {
+  if (!isSecureContext) return null;
+  return new SegmentHashes({ segments, fetch: fetch.bind(globalThis), subtle: crypto.subtle });
+}
+
+function stats(): P2pmlStats {
+  const { p2p, http, uploaded, refused, peers, stalls } = figures;
+  const latency = hls?.latency ?? 0;
+  return {
+    p2p,
+    http,
+    uploaded,
+    refused,
+    peers,
+    stalls,
+    latency_s: latency > 0 ? latency : null,
+    playing: !video.paused && video.readyState > video.HAVE_CURRENT_DATA,
+  };
+}
+
+function show(): void {
+  const shown = rows(stats(), figures.share).map(([name, text]) => {
+    const row = document.createElement("tr");
+    const head = document.createElement("th");
+    head.scope = "row";
+    head.textContent = name;
+    row.append(head);
+    row.insertCell().textContent = text;
+    return row;
+  });
+  table.replaceChildren(...shown);
+}
+
+/** Reads /config.json, for as long as it takes. */
+async function firstConfig(): Promise<StationConfig> {
+  for (;;) {
+    try {
+      return await fetchConfig(page);
+    } catch (error) {
+      console.warn("/config.json cannot be read", error);
+    }
+    await pause(RETRY_MS);
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+function element<T extends HTMLElement>(id: string, type: new () => T): T {
+  const found = document.getElementById(id);
+  if (!(found instanceof type)) throw new Error(`the page has no #${id}`);
+  return found;
+}

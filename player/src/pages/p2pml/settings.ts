@@ -1,0 +1,74 @@
+/** hls.js and p2p-media-loader as they share a live stream best, by the library's own settings. */
+
+import type { FragmentLoaderConstructor, HlsConfig, PlaylistLoaderConstructor } from "hls.js";
+import type { CoreConfig } from "p2p-media-loader-core";
+
+import { hlsConfig } from "../hls";
+import type { StationConfig } from "../config";
+import type { SegmentHashes } from "./validator";
+
+/** Behind live: the library's own default would be 120 s, PeerTube's is 5 segments. */
+const LIVE_SYNC_SEGMENTS = 6;
+/** The library's default, and most. */
+const MAX_HIGH_DEMAND_S = 15;
+/** Up to there some viewer, at random, fetches what no peer has yet. */
+const HTTP_AHEAD_S = 24;
+const P2P_AHEAD_S = 120;
+
+/** The engine's configuration; without hashes nothing is taken from peers. */
+export function coreConfig(
+  { tracker, swarm, iceServers }: StationConfig,
+  hashes: SegmentHashes | null,
+): Partial<CoreConfig> {
+  return {
+    // nobody else's trackers and STUN servers, which are the defaults
+    announceTrackers: [tracker.href],
+    rtcConfig: { iceServers },
+    swarmId: swarm,
+    isP2PDisabled: hashes === null,
+    validateP2PSegment: async (url, _range, data) => (await hashes?.check(url, data)) === "genuine",
+    // its first bytes may be a peer's: what a broken download has got is kept
+    validateHTTPSegment: async (url, _range, data) => (await hashes?.check(url, data)) !== "false",
+    httpDownloadTimeWindow: HTTP_AHEAD_S,
+    p2pDownloadTimeWindow: P2P_AHEAD_S,
+    simultaneousHttpDownloads: 1,
+    simultaneousP2PDownloads: 4,
+    segmentMemoryStorageLimit: 200,
+  };
+}
+
+/** hls.js's configuration, with the engine's loaders. */
+export function p2pmlHlsConfig({
+  fLoader,
+  pLoader,
+}: {
+  fLoader: unknown;
+  pLoader: unknown;
+}): Partial<HlsConfig> {
+  return {
+    // no worker: it would take away the buffers that the engine goes on offering to peers
+    ...hlsConfig(fLoader as FragmentLoaderConstructor),
+    pLoader: pLoader as PlaylistLoaderConstructor,
+    liveSyncDurationCount: LIVE_SYNC_SEGMENTS,
+  };
+}
+
+/** How far ahead of the playhead what is to be fetched. */
+export interface Room {
+  /** seconds that hls.js buffers */
+  bufferS: number;
+  /** seconds within which a segment is fetched over HTTP; in the rest of the buffer peers have time */
+  highDemandS: number;
+}
+
+/**
+ * The room for peers that a live stream leaves, by the rule of p2p-media-loader 5: with fixed
+ * windows a viewer near to live would fetch everything over HTTP.
+ *
+ * @param segmentS seconds of a segment
+ * @param latencyS seconds that the playhead is behind live
+ */
+export function liveRoom(segmentS: number, latencyS: number): Room {
+  const bufferS = Math.max(2 * segmentS, latencyS - segmentS);
+  return { bufferS, highDemandS: Math.min(MAX_HIGH_DEMAND_S, bufferS / 2) };
+}

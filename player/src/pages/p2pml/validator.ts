@@ -1,0 +1,83 @@
+/** Checks segments against the SHA-256 that the broadcaster published of each. */
+
+import { variantOf } from "../../engine/descriptors";
+import type { Variant } from "../../engine/protocol";
+
+/** The edge keeps the list for a second: one that lacks the segment is asked for again. */
+const LOOKUPS = 3;
+const LOOKUP_INTERVAL_MS = 600;
+const LOOKUP_TIMEOUT_MS = 1_500;
+/** Two windows of 60 segments in each of four renditions. */
+const MAX_HASHES = 480;
+
+export type Verdict = "genuine" | "false" | "unknown";
+
+export interface SegmentHashesOptions {
+  /** `/live/segments.json`; a rendition's own list is `/live/<variant>/segments.json` */
+  segments: URL;
+  fetch: typeof fetch;
+  subtle: SubtleCrypto;
+}
+
+export class SegmentHashes {
+  #options: SegmentHashesOptions;
+  /** SHA-256 in hex, by the segment's URL */
+  #hashes = new Map<string, string>();
+  /** the newest media sequence known of each rendition */
+  #newest = new Map<Variant, number>();
+
+  constructor(options: SegmentHashesOptions) {
+    this.#options = options;
+  }
+
+  /** Say whether these are the bytes of the segment at this URL. */
+  async check(url: string, data: ArrayBuffer): Promise<Verdict> {
+    // what a peer holds whose worker took the buffer away
+    if (data.byteLength === 0) return "false";
+    const wanted = await this.#find(url);
+    if (wanted === undefined) return "unknown";
+    const digest = new Uint8Array(await this.#options.subtle.digest("SHA-256", data));
+    const hex = [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+    return hex === wanted ? "genuine" : "false";
+  }
+
+  async #find(url: string): Promise<string | undefined> {
+    const variant = variantOf(url);
+    if (variant === null) return undefined;
+    for (let lookup = 1; lookup <= LOOKUPS && !this.#hashes.has(url); lookup += 1) {
+      if (lookup > 1) await new Promise((resolve) => setTimeout(resolve, LOOKUP_INTERVAL_MS));
+      if (!(await this.#look(variant))) break;
+    }
+    return this.#hashes.get(url);
+  }
+
+  /** Learn what was published since the last look; false where that cannot be had. */
+  async #look(variant: Variant): Promise<boolean> {
+    const list = new URL(`${variant}/segments.json`, this.#options.segments);
+    const newest = this.#newest.get(variant);
+    if (newest !== undefined) list.searchParams.set("after", String(newest));
+    try {
+      const signal = AbortSignal.timeout(LOOKUP_TIMEOUT_MS);
+      const response = await this.#options.fetch(list, { signal });
+      if (!response.ok) return false;
+      this.#add(variant, await response.json());
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  #add(variant: Variant, list: unknown): void {
+    const { variants } = list as { variants: Record<string, { segments: unknown[] }> };
+    for (const segment of variants[String(variant)]?.segments ?? []) {
+      const { url, sequence, sha256 } = segment as Record<string, unknown>;
+      if (typeof url !== "string" || typeof sha256 !== "string") continue;
+      this.#hashes.set(url, sha256);
+      if (typeof sequence === "number") this.#newest.set(variant, sequence);
+    }
+    for (const url of this.#hashes.keys()) {
+      if (this.#hashes.size <= MAX_HASHES) break;
+      this.#hashes.delete(url);
+    }
+  }
+}
