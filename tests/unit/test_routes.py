@@ -28,6 +28,8 @@ from shoal.routes import match, routes
         ("/live/../admin", "broadcaster"),
         ("/broadcaster", "site"),
         ("/stats", "site"),
+        ("/history", "site"),
+        ("/viewers", "site"),
     ],
 )
 def test_each_path_has_its_service(path: str, service: str) -> None:

@@ -1,3 +1,4 @@
+import math
 from statistics import median
 from typing import Any
 
@@ -97,7 +98,11 @@ def test_peers_and_latency_are_of_the_present() -> None:
         figures.report(member, stats(peers=number, latency_s=latency_s), 1)
     totals = figures.totals()
     assert (totals.peers, totals.latency_s) == (2, 7.0)
-    for number in range(3):
+    assert figures.report(MemberId("2"), stats(peers=2, latency_s=6.0), 2) is None
+    assert figures.totals().latency_s == 5.0
+    figures.left(MemberId("0"))
+    assert figures.totals().latency_s == 6.0
+    for number in (1, 2):
         figures.left(MemberId(str(number)))
     assert figures.totals() == Totals()
 
@@ -198,7 +203,7 @@ def test_share_leaves_start_up_apart() -> None:
 NAMES = st.sampled_from("abc")
 AMOUNT = st.one_of(st.integers(0, 10**6), st.integers(-5, 10**9))
 SOURCES = st.builds(BytesBySource, AMOUNT, AMOUNT, AMOUNT)
-LATENCY = st.none() | st.floats(allow_nan=True)
+LATENCY = st.sampled_from([None, 4.0, 8.0, 9.0, -1e9, math.nan])
 REPORT = st.builds(
     stats,
     AMOUNT,
@@ -208,7 +213,7 @@ REPORT = st.builds(
     uploaded=AMOUNT,
     peers=st.integers(-1, 3),
     stalls=st.integers(0, 50),
-    latency_s=st.just(8.0) | LATENCY,
+    latency_s=LATENCY,
 )
 LARGEST = 10_000
 EVENTS = st.lists(
