@@ -6,7 +6,7 @@ STATIC := services/shoal/site/static
 PLAYER_SOURCES := $(shell find player \( -path player/node_modules -o -path player/tests \) -prune \
 	-o -type f -print 2>/dev/null)
 
-.PHONY: up test chromium lint test-unit test-integration test-e2e test-faults lock clean bench-station bench-broadcaster
+.PHONY: up test chromium lint test-unit test-integration test-e2e test-faults lock clean bench-station bench-broadcaster bench-signaling
 .NOTPARALLEL:
 
 up: $(VENV)/local.stamp $(STATIC)/index.html
@@ -68,6 +68,9 @@ bench-station: chromium $(STATIC)/index.html
 
 bench-broadcaster: $(VENV)/dev.stamp $(STATIC)/index.html
 	$(BIN)/python -m tests.bench.broadcaster $(ARGS)
+
+bench-signaling: $(VENV)/dev.stamp player/node_modules/.package-lock.json
+	$(BIN)/python -m tests.bench.signaling $(ARGS)
 
 # --- upkeep ---
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

@@ -34,3 +34,22 @@ def test_the_station_bench_writes_its_figures(tmp_path: Path) -> None:
     for name in ("memory_mb", "cpu_pct"):
         assert set(figures[name]) == SERVICES
     assert figures["origin_bytes"] == 0
+
+
+def test_the_signaling_bench_writes_its_figures(tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "tests.bench.signaling", "--quick"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=True,
+        timeout=120,
+    )
+    figures = json.loads((tmp_path / ".bench" / "signaling.json").read_text())["figures"]
+    for name in ("shoal", "bittorrent_tracker"):
+        assert figures[f"messages_per_s_{name}_200"] > 0, name
+    assert figures["ratio_to_bittorrent_tracker_200"] > 0
+    assert 4 < figures["offers_relayed_per_announce_200"] <= 6
+    assert 0 < figures["relay_p50_ms"] <= figures["relay_p99_ms"]
+    assert figures["idle_kb_per_connection"] > 0
+    assert figures["join_storm_refused"] == 0, figures["join_storm_reasons"]
+    assert 0 < figures["join_storm_all_in_s"] < 30

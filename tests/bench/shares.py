@@ -1,0 +1,66 @@
+"""Who used the processor while something was measured."""
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench.trackers import SERVER_CORE, Server
+
+BUSY = 0.95
+"""of a core: from here on it is what limits a figure"""
+DISTURBANCE = 0.1
+"""of a core for others: a figure says less then"""
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Parts of a core, 0 to 1."""
+
+    load: float
+    """of the load's core, for the load"""
+    server: float
+    """of the server's core, for the server"""
+    others: float
+    """of the server's core, for anything else on this machine"""
+
+    @property
+    def load_bound(self) -> bool:
+        """Whether the load was at its limit and the server was not."""
+        return self.load > BUSY >= self.server
+
+    @property
+    def disturbed(self) -> bool:
+        """Whether the server had to share its core."""
+        return self.others > DISTURBANCE
+
+    def __str__(self) -> str:
+        return f"load {self.load:.0%}, server {self.server:.0%}, others {self.others:.0%} of a core"
+
+
+class Meter:
+    """Measures from its making to `shares`."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._begun = self._now()
+
+    def shares(self) -> Shares:
+        """What each had, on average."""
+        wall, load, used, busy = (
+            now - then for now, then in zip(self._now(), self._begun, strict=True)
+        )
+        return Shares(load / wall, used / wall, max(0.0, busy - used) / wall)
+
+    def _now(self) -> tuple[float, float, float, float]:
+        server, busy = self._server.cpu_s(), _busy_s(SERVER_CORE)
+        return time.perf_counter(), time.process_time(), server, busy
+
+
+def _busy_s(core: int) -> float:
+    """Time that a core did not idle, nor was idle for a disk, seconds."""
+    lines = Path("/proc/stat").read_text().splitlines()
+    fields = next(line.split()[1:] for line in lines if line.startswith(f"cpu{core} "))
+    # user, nice, system, idle, iowait, irq, softirq, steal; guests are in user already
+    ticks = [int(field) for field in fields[:8]]
+    return (sum(ticks) - ticks[3] - ticks[4]) / os.sysconf("SC_CLK_TCK")

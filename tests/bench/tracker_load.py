@@ -1,0 +1,282 @@
+"""WebTorrent clients by the thousand in one process, to load a tracker with.
+
+Each announces with five offers and answers every offer that it gets. Frames are made from byte
+templates, and what comes is read only as far as an answer needs it: a client has to cost less than
+the server that it loads, or the figures say nothing about the server.
+"""
+
+import asyncio
+import itertools
+import random
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import msgspec
+from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+
+OFFERS = 5
+"""of each announce: what webtorrent and p2p-media-loader send"""
+AT_ONCE = 100
+"""clients that connect, or announce once, at a time"""
+HANDSHAKE_TIMEOUT_S = 60.0
+ROUND_TIMEOUT_S = 60.0
+CLIENTS_PER_SOURCE = 5_000
+"""of one loopback address, which has 28,000 ports on Linux"""
+CLIENTS_PER_NETWORK = 4
+COUNTRIES = ("DE", "FR", "NL", "PL", "US")
+TICK_S = 0.001
+"""between turns of a paced load"""
+
+SDP = "\r\n".join(
+    [
+        "v=0",
+        "o=- 4611731400430051336 2 IN IP4 127.0.0.1",
+        "s=-",
+        "t=0 0",
+        "a=group:BUNDLE 0",
+        "a=extmap-allow-mixed",
+        "a=msid-semantic: WMS",
+        "m=application 52172 UDP/DTLS/SCTP webrtc-datachannel",
+        "c=IN IP4 203.0.113.17",
+        *(
+            f"a=candidate:{3_160_000_000 + n} 1 udp {2_113_937_151 - n} 192.0.2.{n} {52_000 + n}"
+            " typ host generation 0 network-cost 999"
+            for n in range(5)
+        ),
+        "a=ice-ufrag:4ZcD",
+        "a=ice-pwd:2/1muCWoOi3uLifh0NuRHlYb",
+        "a=ice-options:trickle",
+        f"a=fingerprint:sha-256 {':'.join(f'{n:02X}' for n in range(32))}",
+        "a=setup:actpass",
+        "a=mid:0",
+        "a=sctp-port:5000",
+        "a=max-message-size:262144",
+        "",
+    ]
+)
+"""what Chromium says of a data channel on a machine with five addresses, 947 bytes"""
+
+
+class _Heard(msgspec.Struct):
+    """What a client looks at of a tracker's message."""
+
+    peer_id: str = ""
+    offer_id: str = ""
+    offer: msgspec.Raw = msgspec.Raw()
+    answer: msgspec.Raw = msgspec.Raw()
+    failure: str | None = msgspec.field(default=None, name="failure reason")
+
+
+_decode = msgspec.json.Decoder(_Heard).decode
+
+
+@dataclass
+class Received:
+    """Messages that clients got, and the time at which these were counted."""
+
+    announced: int = 0
+    offers: int = 0
+    answers: int = 0
+    at_s: float = 0.0
+
+    @property
+    def messages(self) -> int:
+        """All of them."""
+        return self.announced + self.offers + self.answers
+
+    def since(self, before: "Received") -> "Received":
+        """The difference; `at_s` is then the time in between."""
+        return Received(
+            self.announced - before.announced,
+            self.offers - before.offers,
+            self.answers - before.answers,
+            self.at_s - before.at_s,
+        )
+
+
+class Crowd:
+    """Many clients of one tracker."""
+
+    def __init__(self) -> None:
+        self.clients: list[_Client] = []
+        self.announced = self.offers = self.answers = 0
+        self.again = False
+        """whether a client announces again as soon as it has its response"""
+        self.delays_ns: list[int] | None = None
+        """from an offer's send to its arrival, when somebody asks"""
+        self.trouble: list[str] = []
+        """refusals, and sockets that ended: no figure is worth anything then"""
+        self.stays = True
+
+    def received(self) -> Received:
+        """What came so far."""
+        return Received(self.announced, self.offers, self.answers, time.perf_counter())
+
+    def check(self) -> None:
+        """Raise RuntimeError if the tracker refused anything."""
+        if self.trouble:
+            raise RuntimeError(f"{len(self.trouble)} refusals, the first: {self.trouble[0]}")
+
+    async def announce_always(self) -> None:
+        """Let everybody announce, and again after each response; all have had one on return."""
+        self.again = True
+        for client in self.clients:
+            client.announce()
+        async with asyncio.timeout(ROUND_TIMEOUT_S):
+            while self.announced < len(self.clients):
+                await asyncio.sleep(0.05)
+                self.check()
+
+    async def announce_once(self) -> None:
+        """Let everybody announce once, a few at a time, and wait until all is said."""
+        for start in range(0, len(self.clients), AT_ONCE):
+            for client in self.clients[start : start + AT_ONCE]:
+                client.announce()
+            await self._quiet(0.02)
+        await self._quiet(0.5)
+
+    async def paced(self, announces_per_s: float, seconds: float) -> list[float]:
+        """Announce at this rate, whatever comes back; return each offer's delay, milliseconds."""
+        delays_ns = self.delays_ns = []
+        turns = itertools.cycle(random.sample(self.clients, len(self.clients)))
+        begun = time.perf_counter()
+        sent = 0
+        while (passed := time.perf_counter() - begun) < seconds:
+            due = int(passed * announces_per_s)
+            for client in itertools.islice(turns, due - sent):
+                client.announce()
+            sent = due
+            await asyncio.sleep(TICK_S)
+        await self._quiet(0.5)
+        self.delays_ns = None
+        return [delay / 1e6 for delay in delays_ns]
+
+    async def _quiet(self, for_s: float) -> None:
+        """Wait until nothing has come for so long."""
+        before = -1
+        while self.received().messages != before:
+            before = self.received().messages
+            await asyncio.sleep(for_s)
+
+
+class _Client(WSListener):
+    """One peer of one swarm, on a socket of its own."""
+
+    def __init__(self, crowd: Crowd, number: int, announce: bytes, answer: bytes) -> None:
+        self._crowd = crowd
+        self._peer_id = b"-PM0203-%012d" % number
+        self._announce = announce
+        self._answer = answer
+        self._transport: WSTransport
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self._transport = transport
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if frame.msg_type is WSMsgType.CLOSE:
+            self._crowd.trouble.append(f"closed: {frame.get_close_code()}")
+            transport.disconnect()
+        elif frame.msg_type is WSMsgType.TEXT:
+            self._hear(_decode(frame.get_payload_as_memoryview()))
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        if self._crowd.stays:
+            self._crowd.trouble.append("a socket ended")
+
+    def announce(self) -> None:
+        """Announce; each offer's id is the time at which it was made."""
+        now = time.perf_counter_ns()
+        ids = range(now, now + OFFERS)
+        self._transport.send(WSMsgType.TEXT, self._announce % (self._peer_id, *ids))
+
+    def leave(self) -> None:
+        """End the socket without a word."""
+        self._transport.disconnect(graceful=False)
+
+    def _hear(self, heard: _Heard) -> None:
+        crowd = self._crowd
+        if heard.offer:
+            crowd.offers += 1
+            if crowd.delays_ns is not None:
+                crowd.delays_ns.append(time.perf_counter_ns() - int(heard.offer_id))
+            ids = (self._peer_id, heard.peer_id.encode(), heard.offer_id.encode())
+            self._transport.send(WSMsgType.TEXT, self._answer % ids)
+        elif heard.answer:
+            crowd.answers += 1
+        elif heard.failure is not None:
+            crowd.trouble.append(heard.failure)
+        else:
+            crowd.announced += 1
+            if crowd.again:
+                self.announce()
+
+
+@asynccontextmanager
+async def crowd(url: str, count: int, info_hashes: Sequence[str]) -> AsyncGenerator[Crowd]:
+    """Connect `count` clients, which share the swarms out; they leave at the end."""
+    everybody = Crowd()
+    frames = [(_announce_frame(info_hash), _answer_frame(info_hash)) for info_hash in info_hashes]
+    slots = asyncio.Semaphore(AT_ONCE)
+
+    async def connect(number: int) -> None:
+        client = _Client(everybody, number, *frames[number % len(frames)])
+        async with slots:
+            await ws_connect(
+                lambda: client,
+                url,
+                extra_headers=from_address(number),
+                websocket_handshake_timeout=HANDSHAKE_TIMEOUT_S,
+                local_addr=source(number),
+            )
+        everybody.clients.append(client)
+
+    await asyncio.gather(*(connect(number) for number in range(count)))
+    try:
+        yield everybody
+    finally:
+        everybody.stays = False
+        for client in everybody.clients:
+            client.leave()
+        await asyncio.sleep(0)  # the sockets close on the loop's next turn
+
+
+def from_address(number: int) -> dict[str, str]:
+    """Headers as Cloudflare's tunnel adds them: an address for each client, four to a network."""
+    network, host = divmod(number, CLIENTS_PER_NETWORK)
+    return {
+        "CF-Connecting-IP": f"10.{network >> 8}.{network & 255}.{host + 1}",
+        "CF-IPCountry": COUNTRIES[network % len(COUNTRIES)],
+    }
+
+
+def source(number: int) -> tuple[str, int]:
+    """The loopback address from which this client connects, and any port of it."""
+    return f"127.0.0.{2 + number // CLIENTS_PER_SOURCE}", 0
+
+
+def _announce_frame(info_hash: str) -> bytes:
+    """A template: peer id, then the offers' ids as numbers.
+
+    Each announce says `started`: our tracker passes offers only to and from clients that lack
+    partners, and whoever has begun anew has none. Others take it for an update.
+    """
+    offer = b'{"offer":{"type":"offer","sdp":%b},"offer_id":"%%020d"}' % _in_template(SDP)
+    return (
+        b'{"action":"announce","info_hash":%b,"peer_id":"%%b","event":"started"'
+        b',"numwant":%d,"uploaded":0,"downloaded":0,"left":1,"offers":[%b]}'
+        % (_in_template(info_hash), OFFERS, b",".join([offer] * OFFERS))
+    )
+
+
+def _answer_frame(info_hash: str) -> bytes:
+    """A template: peer id, the other's peer id, the offer's id."""
+    return (
+        b'{"action":"announce","info_hash":%b,"peer_id":"%%b","to_peer_id":"%%b","offer_id":"%%b"'
+        b',"answer":{"type":"answer","sdp":%b}}' % (_in_template(info_hash), _in_template(SDP))
+    )
+
+
+def _in_template(text: str) -> bytes:
+    return msgspec.json.encode(text).replace(b"%", b"%%")
