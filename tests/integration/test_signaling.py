@@ -276,6 +276,7 @@ async def test_shutdown_says_going_away_and_a_restart_begins_anew(service: Signa
         "viewers": 0,
         "broadcasters": 0,
         "chunks": 0,
+        "problems": [],
     }
     await service.join()
     broadcaster = await service.broadcaster()

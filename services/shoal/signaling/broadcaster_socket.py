@@ -11,18 +11,11 @@ import logging
 import msgspec
 from picows import WSCloseCode
 
-from shoal.announcements import (
-    Audience,
-    FromBroadcaster,
-    Segment,
-    Stream,
-    Swarms,
-    ToBroadcaster,
-)
+from shoal.announcements import Audience, FromBroadcaster, ToBroadcaster
+from shoal.signaling.announcing import announce
 from shoal.signaling.coalesce import coalesced
 from shoal.signaling.hub import Hub
 from shoal.signaling.tracker.admission import Admission
-from shoal.signaling.tracker.messages import InfoHash
 from shoal.signaling.websockets import Conversation, Socket
 
 log = logging.getLogger("shoal.signaling")
@@ -56,13 +49,8 @@ class BroadcasterConversation(Conversation):
             log.warning("the broadcaster is disconnected, it sent no announcement: %s", error)
             self._socket.end(WSCloseCode.POLICY_VIOLATION, "no announcement")
             return
-        match announcement:
-            case Stream():
-                self._hub.stream(announcement)
-            case Segment(descriptor):
-                self._hub.segment(descriptor)
-            case Swarms(info_hashes):
-                self._admission.go_live([InfoHash(text) for text in info_hashes])
+        announce(announcement, self._hub, self._admission)
+        self._hub.spread(announcement)
 
     def over(self) -> None:
         """Take note that it went."""
@@ -74,8 +62,8 @@ class BroadcasterConversation(Conversation):
         told: Audience | None = None
         with self._hub.watching() as changed:
             async for _ in coalesced(changed, AUDIENCE_INTERVAL_S):
-                totals = self._hub.figures.totals()
-                audience = Audience(self._hub.viewers, totals.peers, totals.uploaded)
+                totals = self._hub.totals()
+                audience = Audience(totals.viewers, totals.peers, totals.uploaded)
                 if audience != told:
                     told = audience
                     self._socket.put(_encode(audience))

@@ -7,17 +7,19 @@ that keeps the roster's order on every socket.
 import asyncio
 import secrets
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 
 from msgspec import Raw
+from picows import WSCloseCode
 
-from shoal.announcements import Stream
+from shoal.announcements import FromBroadcaster, Stream
 from shoal.segments import Descriptor
 from shoal.signaling.figures import FigureRefusal, Figures
 from shoal.signaling.programme import Programme
 from shoal.signaling.rooms.messages import MemberId, Stats, encode
 from shoal.signaling.rooms.roster import Outgoing, Roster
+from shoal.signaling.totals import Totals
 from shoal.signaling.websockets import Socket
 from shoal.station import SignalingStats, Viewers, share
 
@@ -35,26 +37,54 @@ class Hub:
         self.figures = Figures()
         self.broadcaster: Socket | None = None
         """the one that is listened to"""
+        self.on_announced: Callable[[FromBroadcaster], None] | None = None
+        """told what our broadcaster announces"""
+        self.on_broadcaster: Callable[[], None] | None = None
+        """told when a broadcaster connects here"""
+        self._elsewhere = Totals()
+        self._rooms_elsewhere: int = 0
+        self._broadcasters_elsewhere: int = 0
         self._roster = Roster(ROOM)
         self._members: dict[MemberId, Socket] = {}
         self._watchers: set[asyncio.Event] = set()
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
 
+    def totals(self) -> Totals:
+        """Return the sums over the viewers of all signaling processes."""
+        return self.figures.totals() + self._elsewhere
+
     @property
     def viewers(self) -> int:
-        """Members of rooms now."""
-        return len(self._roster)
+        """Members of rooms now, of all signaling processes."""
+        return len(self._roster) + self._elsewhere.viewers
+
+    @property
+    def own_rooms(self) -> int:
+        """Rooms with members in this process."""
+        return int(len(self._roster) > 0)
 
     @property
     def rooms(self) -> int:
-        """Rooms with members."""
-        return int(self.viewers > 0)
+        """Rooms with members, of all signaling processes."""
+        return self.own_rooms + self._rooms_elsewhere
+
+    @property
+    def own_broadcasters(self) -> int:
+        """Broadcasters connected to this process: 0 or 1."""
+        return int(self.broadcaster is not None)
 
     @property
     def broadcasters(self) -> int:
-        """Broadcasters connected now: 0 or 1."""
-        return int(self.broadcaster is not None)
+        """Broadcasters connected now, to any signaling process."""
+        return self.own_broadcasters + self._broadcasters_elsewhere
+
+    def count_elsewhere(self, totals: Totals, rooms: int, broadcasters: int) -> None:
+        """Take the sums of the other signaling processes."""
+        now = (totals, rooms, broadcasters)
+        if now != (self._elsewhere, self._rooms_elsewhere, self._broadcasters_elsewhere):
+            self._elsewhere, self._rooms_elsewhere, self._broadcasters_elsewhere = now
+            self._notify()
 
     def join(self, socket: Socket, variant: int, *, sharing: bool) -> MemberId:
         """Seat a viewer that is written to through `socket`; return its new id."""
@@ -104,8 +134,20 @@ class Hub:
     def listen_to(self, broadcaster: Socket | None) -> Socket | None:
         """Make this the station's broadcaster; return the one that it takes over from."""
         before, self.broadcaster = self.broadcaster, broadcaster
+        if broadcaster is not None and self.on_broadcaster is not None:
+            self.on_broadcaster()
         self._notify()
         return before
+
+    def broadcaster_moved(self) -> None:
+        """Close the socket of a broadcaster that has connected to another process since."""
+        if self.broadcaster is not None:
+            self.broadcaster.end(WSCloseCode.POLICY_VIOLATION, "another broadcaster connected")
+
+    def spread(self, announced: FromBroadcaster) -> None:
+        """Tell the other signaling processes what our broadcaster announced."""
+        if self.on_announced is not None:
+            self.on_announced(announced)
 
     def stream(self, on_air: Stream) -> None:
         """Take what is on air, and tell viewers if it is news."""
@@ -121,9 +163,9 @@ class Hub:
 
     def stats(self) -> SignalingStats:
         """Return what `/stats` says."""
-        totals = self.figures.totals()
+        totals = self.totals()
         return SignalingStats(
-            viewers=self.viewers,
+            viewers=totals.viewers,
             broadcasters=self.broadcasters,
             chunks=self.programme.chunks,
             rooms=self.rooms,

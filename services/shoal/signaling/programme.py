@@ -1,8 +1,9 @@
 """What the broadcaster has announced: the stream on air and the newest segments."""
 
 from collections import deque
+from collections.abc import Collection
 
-from shoal.announcements import Resume, Stream
+from shoal.announcements import FromBroadcaster, Resume, Segment, Stream, Swarms
 from shoal.segments import Descriptor
 
 RECENT_SEGMENTS = 6
@@ -36,6 +37,11 @@ class Programme:
     def recent(self, variant: int) -> tuple[Descriptor, ...]:
         """Return the last segments of a rendition, oldest first."""
         return tuple(self._recent.get(variant, ()))
+
+    def all(self, swarms: Collection[str]) -> list[FromBroadcaster]:
+        """Return all that was announced and still counts, with the live stream's `swarms`."""
+        segments = [Segment(d) for recent in self._recent.values() for d in recent]
+        return [self.on_air, Swarms(tuple(swarms)), *segments]
 
     def resume(self) -> Resume:
         """Return what a broadcaster must know to go on: the newest sequence by rendition."""

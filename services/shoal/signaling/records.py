@@ -48,7 +48,7 @@ async def _keep(history: History, hub: Hub) -> None:
     """Write a row whenever a step ends; runs until cancelled."""
     while True:
         await asyncio.sleep(STEP_S - time.time() % STEP_S)
-        history.take(time.time(), hub.figures.totals(), hub.rooms)
+        history.take(time.time(), hub.totals(), hub.rooms)
 
 
 def _json(body: bytes) -> web.Response:

@@ -3,13 +3,14 @@
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import msgspec
 from aiohttp import web
 from picows import WSCloseCode, WSUpgradeRequest
 from prometheus_client import REGISTRY
+from prometheus_client.registry import Collector
 from yarl import URL
 
 from shoal import bearer
@@ -25,6 +26,7 @@ from shoal.signaling.access import (
     token_verdict,
 )
 from shoal.signaling.broadcaster_socket import BroadcasterConversation
+from shoal.signaling.cluster.cluster import Cluster
 from shoal.signaling.coalesce import coalesced
 from shoal.signaling.door import Door
 from shoal.signaling.hub import Hub
@@ -60,12 +62,20 @@ class Signaling:
         self._visitors = Visitors(settings.max_sockets_per_address, settings.max_messages_per_s)
         self.hub = Hub()
         self.tracker = Tracker()
+        url = settings.cluster_url
+        self._cluster = (
+            Cluster(url, self._broadcaster_token, self.hub, self.tracker) if url else None
+        )
         self._sockets = Sockets()
         self._door = Door(
-            _application(self.hub), frozenset(path.encode() for path in PATHS), self._welcome
+            _application(self.hub, self._fault),
+            frozenset(path.encode() for path in PATHS),
+            self._welcome,
         )
         self._tasks: list[asyncio.Task[None]] = []
-        self._collectors = (HubCollector(self.hub), self.tracker)
+        self._collectors: list[Collector] = [HubCollector(self.hub), self.tracker]
+        if self._cluster:
+            self._collectors.append(self._cluster)
 
     async def start(self) -> None:
         """Listen; raises OperatorError when that cannot be."""
@@ -77,6 +87,8 @@ class Signaling:
             asyncio.create_task(log_counts(self.hub)),
             asyncio.create_task(self.tracker.expire()),
         ]
+        if self._cluster:
+            self._tasks.append(asyncio.create_task(self._cluster.run()))
 
     async def stop(self) -> None:
         """Let nobody in, end every socket with 1001, and stop."""
@@ -89,6 +101,9 @@ class Signaling:
             REGISTRY.unregister(collector)
         self.hub.close()
         await self._door.clean_up()
+
+    def _fault(self) -> str | None:
+        return self._cluster.fault if self._cluster else None
 
     def _welcome(self, request: WSUpgradeRequest, peer: str) -> Socket | Refusal:
         """Decide on a handshake."""
@@ -156,12 +171,26 @@ async def log_counts(hub: Hub, interval_s: float = COUNTS_INTERVAL_S) -> None:
             said = lines
 
 
-def _application(hub: Hub) -> web.Application:
-    """Return what is served over HTTP, for this host only."""
+def _application(hub: Hub, fault: Callable[[], str | None]) -> web.Application:
+    """Return what is served over HTTP, for this host only; `fault()` degrades the health."""
+
+    async def health(_request: web.Request) -> web.Response:
+        now = fault()
+        return web.json_response(
+            {
+                "status": "degraded" if now else "ok",
+                "viewers": hub.viewers,
+                "broadcasters": hub.broadcasters,
+                "chunks": hub.programme.chunks,
+                "problems": [{"code": "cluster", "message": now}] if now else [],
+            },
+            headers={"Cache-Control": "no-store"},
+        )
+
     app = application("signaling")
     app.middlewares.insert(0, _this_host_only)
     app[HUB] = hub
-    app.router.add_get("/health", _health)
+    app.router.add_get("/health", health)
     app.router.add_get("/stats", _stats)
     app.router.add_get("/metrics", metrics)
     for path in PATHS:
@@ -189,19 +218,6 @@ async def _upgrade_required(_request: web.Request) -> web.Response:
     response = error_response(426, "upgrade_required", "this is for WebSockets")
     response.headers["Upgrade"] = "websocket"
     return response
-
-
-async def _health(request: web.Request) -> web.Response:
-    hub = request.app[HUB]
-    return web.json_response(
-        {
-            "status": "ok",
-            "viewers": hub.viewers,
-            "broadcasters": hub.broadcasters,
-            "chunks": hub.programme.chunks,
-        },
-        headers={"Cache-Control": "no-store"},
-    )
 
 
 async def _stats(request: web.Request) -> web.Response:

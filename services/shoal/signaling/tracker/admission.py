@@ -6,7 +6,7 @@ because other seeders and desktop clients have no token. Plain; times are second
 only rises.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 from shoal.signaling.access import TokenVerdict
@@ -33,6 +33,8 @@ class Admission:
 
     def __init__(self) -> None:
         self._live: dict[InfoHash, None] = {}
+        self.on_registered: Callable[[InfoHash], None] | None = None
+        """called when the broadcaster's seeder has announced a torrent here"""
         self._registered: dict[InfoHash, float] = {}
         """until when, in the order of that"""
 
@@ -52,6 +54,8 @@ class Admission:
         """Say by a code why a torrent is not served to somebody, or None."""
         if shown.seeder:
             self.register(info_hash, now_s)
+            if self.on_registered is not None:
+                self.on_registered(info_hash)
             return None
         if self._registered.get(info_hash, 0) > now_s:
             return None
@@ -59,13 +63,22 @@ class Admission:
             return "unknown_torrent"
         return None if shown.token == "ok" else f"token_{shown.token}"
 
-    def register(self, info_hash: InfoHash, now_s: float) -> bool:
-        """Serve a torrent of the broadcaster's from now on; say whether that is news."""
-        news = self._registered.pop(info_hash, None) is None
+    @property
+    def live(self) -> Collection[InfoHash]:
+        """The live stream's swarms."""
+        return self._live.keys()
+
+    @property
+    def registered(self) -> Collection[InfoHash]:
+        """The broadcaster's torrents."""
+        return self._registered.keys()
+
+    def register(self, info_hash: InfoHash, now_s: float) -> None:
+        """Serve a torrent of the broadcaster's from now on."""
+        self._registered.pop(info_hash, None)
         self._registered[info_hash] = now_s + REGISTERED_S
         if len(self._registered) > MAX_REGISTERED:
             del self._registered[next(iter(self._registered))]
-        return news
 
     def expire(self, now_s: float) -> None:
         """Forget the torrents that the seeder has not announced for long."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from picows import WSCloseCode
 from prometheus_client import Counter
@@ -21,6 +21,7 @@ from shoal.signaling.tracker.messages import (
     decode,
     encode,
 )
+from shoal.signaling.tracker.remote import Relay, as_relay
 from shoal.signaling.tracker.swarms import Outgoing, Swarms
 from shoal.signaling.websockets import Conversation, Socket
 
@@ -49,14 +50,20 @@ class Tracker(Collector):
         self.admission.go_live([InfoHash(text) for text in info_hashes(SWARM_ID)])
         self._sockets: dict[Connection, Socket] = {}
         self._numbers = itertools.count(1)
+        self.elsewhere: Callable[[Connection, Relay], None] | None = None
+        """takes what is for a peer of another signaling process"""
         self._time = asyncio.get_running_loop().time
 
     def converse(self, client: Client, shown: Pass, socket: Socket) -> "TrackerConversation":
         """Take a new socket in."""
-        connection = Connection(next(self._numbers))
+        connection = self.new_connection()
         self._sockets[connection] = socket
         self.swarms.enter(connection, Whereabouts(client.network, client.country))
         return TrackerConversation(self, connection, socket, shown)
+
+    def new_connection(self) -> Connection:
+        """Return a connection that no other has been."""
+        return Connection(next(self._numbers))
 
     def leave(self, connection: Connection) -> None:
         """Forget a socket and its peers."""
@@ -68,7 +75,7 @@ class Tracker(Collector):
         said = decode(message)
         if not isinstance(said, Announce):
             SCRAPES.inc()
-            self._send(self.swarms.scrape(connection, said, self.admission))
+            self.send(self.swarms.scrape(connection, said, self.admission))
             return
         now_s = self._time()
         if said.answers:
@@ -80,7 +87,9 @@ class Tracker(Collector):
                 self._refuse(connection, said, code)
                 return
         for outgoing in self.swarms.announce(connection, said, now_s):
-            self._send(outgoing)
+            if isinstance(outgoing.message, Failure):
+                TRACKER_REFUSALS.labels("announce").inc()
+            self.send(outgoing)
 
     async def expire(self) -> None:
         """Forget who is silent, until cancelled."""
@@ -99,14 +108,17 @@ class Tracker(Collector):
         TRACKER_REFUSALS.labels(code).inc()
         reason = f"{code}: {WHY[code]}"
         refusal = Failure(action="announce", info_hash=said.info_hash, reason=reason)
-        self._send(Outgoing(connection, refusal))
+        self.send(Outgoing(connection, refusal))
 
-    def _send(self, outgoing: Outgoing) -> None:
-        if isinstance(outgoing.message, Failure) and outgoing.peer is None:
-            TRACKER_REFUSALS.labels("announce").inc()
+    def send(self, outgoing: Outgoing) -> None:
+        """Queue a message for a client, here or elsewhere."""
         socket = self._sockets.get(outgoing.to)
         if socket is not None:
             socket.put(encode(outgoing.message))
+        elif self.elsewhere is not None and outgoing.peer is not None:
+            relay = as_relay(outgoing.message, outgoing.peer)
+            if relay is not None:
+                self.elsewhere(outgoing.to, relay)
 
 
 class TrackerConversation(Conversation):

@@ -6,12 +6,15 @@ comes for a peer that is gone, or from one that never announced, is ignored: the
 answer has done nothing wrong.
 """
 
+import math
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Literal
 
 import msgspec
 
 from shoal.signaling.tracker.matching import (
+    MOST_PARTNERS,
     Connection,
     Peer,
     Pools,
@@ -36,6 +39,7 @@ from shoal.signaling.tracker.messages import (
     ToClient,
     is_binary_20,
 )
+from shoal.signaling.tracker.remote import Relay, SwarmPeer, as_message
 
 ANNOUNCE_INTERVAL_S = 120
 """what wt-tracker and aquatic_ws ask for"""
@@ -48,6 +52,9 @@ MAX_PEERS_PER_SWARM = 50_000
 MAX_SWARMS_PER_CONNECTION = 1_000
 """a broadcaster with four renditions seeds 240 and leaves 250 s worth of old ones behind"""
 NOWHERE = Whereabouts()
+ALWAYS = math.inf
+
+OnChange = Callable[[InfoHash, Peer, Literal["joined", "left"]], None]
 
 
 class Outgoing(msgspec.Struct, frozen=True, gc=False):
@@ -81,9 +88,13 @@ class _Swarm:
         self.seeds -= peer.seed
         peer.begin()
 
-    def set_seed(self, peer: Peer, *, seed: bool) -> None:
+    def set_seed(self, peer: Peer, *, seed: bool) -> bool:
+        """Say whether that is news."""
+        if seed == peer.seed:
+            return False
         self.seeds += seed - peer.seed
         peer.seed = seed
+        return True
 
 
 class Swarms:
@@ -94,7 +105,11 @@ class Swarms:
         self._swarms: dict[InfoHash, _Swarm] = {}
         self._joined: dict[Connection, set[tuple[InfoHash, PeerId]]] = {}
         self._whereabouts: dict[Connection, Whereabouts] = {}
+        self._remote: set[Connection] = set()
+        """other signaling processes"""
         self._peers = 0
+        self.on_change: OnChange | None = None
+        """called when a peer of this process comes, goes, or becomes a seed"""
 
     def __len__(self) -> int:
         return len(self._swarms)
@@ -123,7 +138,9 @@ class Swarms:
             refusal = self._refusal(sender, said)
             if refusal:
                 return [_refuse(sender, said, refusal)]
-            swarm, peer = self._seat(sender, info_hash, peer_id, now_s)
+            where = self._whereabouts.get(sender, NOWHERE)
+            swarm, peer = self._seat(sender, info_hash, peer_id, where, now_s)
+            self._changed(info_hash, peer, "joined")
         assert swarm is not None  # a peer is in one
         if said.event == "started":
             peer.begin()
@@ -131,12 +148,67 @@ class Swarms:
         peer.announced_at_s = now_s
         peer.offered = peer.pending = 0
         peer.wants = DEFAULT_NUMWANT if said.numwant is None else said.numwant
-        swarm.set_seed(peer, seed=said.left == 0 or said.event == "completed")
+        if swarm.set_seed(peer, seed=said.left == 0 or said.event == "completed"):
+            self._changed(info_hash, peer, "joined")
         swarm.downloaded += said.event == "completed"
         messages = [_announced(sender, info_hash, swarm)]
         if said.offers:
             self._offer(swarm, info_hash, peer, said, messages)
         return messages
+
+    def adopt(self, node: Connection, said: SwarmPeer, *, known_to_be_new: bool) -> None:
+        """Seat a peer that is connected to another signaling process.
+
+        One that is not `known_to_be_new` does not take the place of a peer of ours.
+        """
+        swarm = self._swarms.get(said.info_hash)
+        peer = swarm.peers.get(said.peer_id) if swarm is not None else None
+        if peer is not None and peer.connection != node:
+            if not (known_to_be_new or peer.connection in self._remote):
+                return
+            peer = None
+        if peer is None:
+            self._remote.add(node)
+            where = Whereabouts(said.network, said.country)
+            swarm, peer = self._seat(node, said.info_hash, said.peer_id, where, ALWAYS)
+            peer.wants = ALWAYS
+        assert swarm is not None  # a peer is in one
+        swarm.set_seed(peer, seed=said.seed)
+
+    def abandon(self, node: Connection, info_hash: InfoHash, peer_id: PeerId) -> None:
+        """Take out a peer that is no more connected to another signaling process."""
+        if (info_hash, peer_id) in self._joined.get(node, ()):
+            self._remove(info_hash, self._swarms[info_hash].peers[peer_id])
+
+    def relayed(self, node: Connection, said: Relay, now_s: float) -> list[Outgoing]:
+        """Pass on what another signaling process has for a peer of ours."""
+        swarm = self._swarms.get(said.info_hash)
+        receiver = swarm.peers.get(said.to) if swarm is not None else None
+        if swarm is None or receiver is None or receiver.connection in self._remote:
+            return []
+        sender = swarm.peers.get(said.sender)
+        if sender is not None and sender.connection == node:
+            if said.answer:
+                if not pair(sender, receiver, now_s):
+                    return []
+            elif len(receiver.partners) + receiver.pending >= MOST_PARTNERS:
+                return []
+            else:
+                introduce(sender, receiver)
+        return [Outgoing(receiver.connection, as_message(said), receiver.id)]
+
+    def carried_by(self, connection: Connection) -> set[tuple[InfoHash, PeerId]]:
+        """Return the peers of a connection."""
+        return set(self._joined.get(connection, ()))
+
+    def own_peers(self) -> list[SwarmPeer]:
+        """Return the peers of this process."""
+        return [
+            described(info_hash, peer)
+            for info_hash, swarm in self._swarms.items()
+            for peer in swarm.peers.values()
+            if peer.connection not in self._remote
+        ]
 
     def scrape(self, sender: Connection, said: Scrape, known: Iterable[InfoHash]) -> Outgoing:
         """Count the swarms that are asked for, or all `known` ones; an empty one counts as such."""
@@ -154,6 +226,7 @@ class Swarms:
         self._whereabouts.pop(connection, None)
         for info_hash, peer_id in tuple(self._joined.get(connection, ())):
             self._remove(info_hash, self._swarms[info_hash].peers[peer_id])
+        self._remote.discard(connection)
 
     def expire(self, now_s: float) -> None:
         """Forget the peers that have not announced for SILENCE_LIMIT_S."""
@@ -181,17 +254,21 @@ class Swarms:
         return None
 
     def _seat(
-        self, sender: Connection, info_hash: InfoHash, peer_id: PeerId, now_s: float
+        self,
+        connection: Connection,
+        info_hash: InfoHash,
+        peer_id: PeerId,
+        where: Whereabouts,
+        now_s: float,
     ) -> tuple[_Swarm, Peer]:
         """Put a peer into its swarm, in the place of one with its id."""
         before = self._swarms[info_hash].peers.get(peer_id) if info_hash in self._swarms else None
         if before is not None:
             self._remove(info_hash, before)
         swarm = self._swarms.setdefault(info_hash, _Swarm())
-        where = self._whereabouts.get(sender, NOWHERE)
-        peer = Peer(peer_id, sender, where, now_s, seed=False)
+        peer = Peer(peer_id, connection, where, now_s, seed=False)
         swarm.add(peer)
-        self._joined.setdefault(sender, set()).add((info_hash, peer_id))
+        self._joined.setdefault(connection, set()).add((info_hash, peer_id))
         self._peers += 1
         return swarm, peer
 
@@ -239,16 +316,27 @@ class Swarms:
         )
         return [Outgoing(offering.connection, relayed, offering.id)]
 
+    def _changed(self, info_hash: InfoHash, peer: Peer, what: Literal["joined", "left"]) -> None:
+        if self.on_change is not None and peer.connection not in self._remote:
+            self.on_change(info_hash, peer, what)
+
     def _remove(self, info_hash: InfoHash, peer: Peer) -> None:
         swarm = self._swarms[info_hash]
         swarm.remove(peer)
         self._peers -= 1
+        self._changed(info_hash, peer, "left")
         if not swarm.peers:
             del self._swarms[info_hash]
         joined = self._joined[peer.connection]
         joined.discard((info_hash, peer.id))
         if not joined:
             del self._joined[peer.connection]
+
+
+def described(info_hash: InfoHash, peer: Peer) -> SwarmPeer:
+    """Return what other signaling processes are told of a peer."""
+    where = peer.whereabouts
+    return SwarmPeer(info_hash, peer.id, peer.seed, where.network, where.country)
 
 
 def _announced(to: Connection, info_hash: InfoHash, swarm: _Swarm) -> Outgoing:

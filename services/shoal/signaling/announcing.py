@@ -1,0 +1,17 @@
+"""What the broadcaster announces goes to the viewers' rooms and to the tracker."""
+
+from shoal.announcements import FromBroadcaster, Segment, Stream, Swarms
+from shoal.signaling.hub import Hub
+from shoal.signaling.tracker.admission import Admission
+from shoal.signaling.tracker.messages import InfoHash
+
+
+def announce(what: FromBroadcaster, hub: Hub, admission: Admission) -> None:
+    """Take an announcement, heard from the broadcaster or from another signaling process."""
+    match what:
+        case Stream():
+            hub.stream(what)
+        case Segment(descriptor):
+            hub.segment(descriptor)
+        case Swarms(info_hashes):
+            admission.go_live([InfoHash(text) for text in info_hashes])

@@ -1,0 +1,106 @@
+"""The line to Redis or Valkey: what is published is heard by every node that is connected."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+log = logging.getLogger("shoal.signaling")
+
+RECONNECT_FIRST_S = 0.25
+RECONNECT_MOST_S = 3.0
+TIMEOUT_S = 5.0
+PING_EVERY_S = 5
+MAX_QUEUED = 50_000
+"""messages; beyond that a slow Redis has lost the thread, and all is told anew"""
+
+
+class Bus:
+    """Publishes and subscribes, and comes back by itself."""
+
+    def __init__(
+        self,
+        url: str,
+        channels: Sequence[str],
+        on_message: Callable[[bytes], None],
+        on_connected: Callable[[], None],
+    ) -> None:
+        """Hear the `channels` of the Redis at `url` (redis:// or rediss://, with credentials)."""
+        self._url = url
+        self._channels = channels
+        self._on_message = on_message
+        self._on_connected = on_connected
+        self._queue: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
+        self.connected = False
+        self.fault: str | None = "not connected yet"
+        """why there is no connection, None while there is one; names no credentials"""
+
+    def publish(self, channel: str, data: bytes) -> None:
+        """Send to everybody that hears the channel; what is said while offline is lost."""
+        if self.connected and self._queue.qsize() < MAX_QUEUED:
+            self._queue.put_nowait((channel, data))
+
+    async def run(self) -> None:
+        """Stay connected until cancelled."""
+        delay_s = RECONNECT_FIRST_S
+        while True:
+            try:
+                await self._talk()
+            except (RedisError, OSError, TimeoutError) as error:
+                if self.connected or self.fault == "not connected yet":
+                    log.warning("the cluster's Redis is away: %s", error)
+                    delay_s = RECONNECT_FIRST_S
+                self.fault = f"the cluster's Redis: {error}"
+            finally:
+                self.connected = False
+            await asyncio.sleep(delay_s * random.uniform(0.5, 1))
+            delay_s = min(RECONNECT_MOST_S, delay_s * 2)
+
+    async def _talk(self) -> None:
+        redis: Any = Redis.from_url(  # pyright: ignore[reportUnknownMemberType]
+            self._url,
+            socket_timeout=TIMEOUT_S,
+            socket_connect_timeout=TIMEOUT_S,
+            retry=Retry(NoBackoff(), 0),
+            health_check_interval=PING_EVERY_S,
+        )
+        async with redis, redis.pubsub(ignore_subscribe_messages=True) as subscription:
+            await subscription.subscribe(*self._channels)
+            self._queue = asyncio.Queue()
+            self.connected, self.fault = True, None
+            log.info("connected to the cluster's Redis")
+            self._on_connected()
+            tasks = {
+                asyncio.create_task(self._hear(subscription)),
+                asyncio.create_task(self._send(redis)),
+            }
+            try:
+                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _hear(self, subscription: Any) -> None:
+        while True:
+            message = await subscription.get_message(timeout=PING_EVERY_S)
+            if message is not None:
+                self._on_message(message["data"])
+
+    async def _send(self, redis: Any) -> None:
+        while True:
+            waiting = [await self._queue.get()]
+            while not self._queue.empty():
+                waiting.append(self._queue.get_nowait())
+            async with redis.pipeline(transaction=False) as pipeline:
+                for channel, data in waiting:
+                    pipeline.publish(channel, data)
+                await pipeline.execute()
