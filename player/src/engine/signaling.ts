@@ -6,6 +6,8 @@ import type { JoinTokens } from "./token";
 
 const FIRST_BACKOFF_MS = 1_000;
 const MAX_BACKOFF_MS = 30_000;
+/** When signaling restarts, all of its viewers come back: spread over this long. */
+export const CROWD_SPREAD_MS = 5_000;
 
 export interface SignalingOptions {
   url: URL;
@@ -86,9 +88,12 @@ export class Signaling {
       this.#joined = false;
       if (this.#closed) return;
       if (wasJoined) this.#options.onAway();
-      this.#timer = setTimeout(() => {
-        void this.#connect();
-      }, this.#backoffMs());
+      this.#timer = setTimeout(
+        () => {
+          void this.#connect();
+        },
+        wasJoined ? CROWD_SPREAD_MS * this.#random() : this.#backoffMs(),
+      );
       this.#failures += 1;
     };
   }
@@ -96,6 +101,10 @@ export class Signaling {
   /** Exponential, with jitter, so that a room does not come back in one instant. */
   #backoffMs(): number {
     const limit = Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** this.#failures);
-    return limit * (0.5 + 0.5 * (this.#options.random ?? Math.random)());
+    return limit * (0.5 + 0.5 * this.#random());
+  }
+
+  #random(): number {
+    return (this.#options.random ?? Math.random)();
   }
 }

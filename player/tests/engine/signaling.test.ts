@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { ServerMessage } from "../../src/engine/protocol";
-import { Signaling } from "../../src/engine/signaling";
+import { CROWD_SPREAD_MS, Signaling } from "../../src/engine/signaling";
 import type { JoinToken } from "../../src/engine/token";
 import { JoinTokens } from "../../src/engine/token";
 import { FakeWebSocket } from "./websocket";
@@ -88,7 +88,10 @@ describe("signaling", () => {
     socket(pauses.length).receive(ROOM);
     socket(pauses.length).close();
     expect(signaling.joined).toBe(false);
-    vi.advanceTimersByTime(1_000);
+    // it was let in: others were too, and all of them lost it now
+    vi.advanceTimersByTime(CROWD_SPREAD_MS - 1);
+    expect(FakeWebSocket.all).toHaveLength(pauses.length + 1);
+    vi.advanceTimersByTime(1);
     expect(FakeWebSocket.all).toHaveLength(pauses.length + 2);
   });
 
@@ -105,9 +108,9 @@ describe("a viewer's token", () => {
     const { socket } = connect();
     socket(0).accept();
     socket(0).receive(ROOM);
-    await vi.advanceTimersByTimeAsync(LIFETIME_MS / 2 - 2_000);
+    await vi.advanceTimersByTimeAsync(LIFETIME_MS / 2 - 2 * CROWD_SPREAD_MS);
     socket(0).close();
-    await vi.advanceTimersByTimeAsync(1_000);
+    await vi.advanceTimersByTimeAsync(CROWD_SPREAD_MS);
     socket(1).accept();
     expect(socket(1).sent).toMatchObject([{ type: "join", token: "token 0" }]);
     expect(renewals).toBe(0);
@@ -120,7 +123,7 @@ describe("a viewer's token", () => {
     await vi.advanceTimersByTimeAsync(24 * 3_600_000);
     expect(renewals).toBe(0); // who is in a room needs none
     socket(0).close();
-    await vi.advanceTimersByTimeAsync(1_000);
+    await vi.advanceTimersByTimeAsync(CROWD_SPREAD_MS);
     socket(1).accept();
     expect(socket(1).sent).toMatchObject([{ type: "join", token: "token 1" }]);
   });
