@@ -241,7 +241,13 @@ async def test_the_station_s_figures_need_the_operator_s_token(running: Site) ->
         station = await operator.json()
     assert station["services"] == {
         "broadcaster": {"status": "failing", "problems": []},
-        "signaling": {"status": "ok", "viewers": 0, "broadcasters": 0, "chunks": 0},
+        "signaling": {
+            "status": "ok",
+            "viewers": 0,
+            "broadcasters": 0,
+            "chunks": 0,
+            "problems": [],
+        },
         "gateway": {"status": "ok"},
     }
     assert station["ec2_video"] == {"services": 0, "gateway": 0}
