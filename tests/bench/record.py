@@ -39,10 +39,10 @@ def record(name: str, figures: dict[str, Any], rows: list[tuple[str, str]]) -> N
     (folder / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n")
 
 
-def memory_mb(pid: int) -> float:
-    """Resident memory of a process, MB."""
+def memory_mb(pid: int, line_of_status: str = "VmRSS") -> float:
+    """Resident memory of a process, MB; `VmHWM` is the most that it ever was."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
+        if line.startswith(f"{line_of_status}:"):
             return int(line.split()[1]) / 1000
     return 0.0
 

@@ -174,10 +174,10 @@ def figures_of(runs: dict[tuple[str, int], Run]) -> dict[str, Any]:
         theirs = runs[THEIRS, clients]
         figures[f"messages_per_s_{name}_{clients}"] = round(run.per_s)
         figures[f"messages_per_cpu_s_{name}_{clients}"] = round(run.per_s / run.shares.server)
+        per_announce = run.received.messages / run.received.announced
+        figures[f"messages_per_announce_{name}_{clients}"] = per_announce
         if name == OURS:
             figures[f"ratio_to_bittorrent_tracker_{clients}"] = run.per_s / theirs.per_s
-            offers = run.received.offers / run.received.announced
-            figures[f"offers_relayed_per_announce_{clients}"] = offers
         elif name == AQUATIC_WS:
             figures[f"ratio_of_aquatic_ws_{clients}"] = run.per_s / theirs.per_s
     named = [(f"{name} {clients}", run.shares) for (name, clients), run in runs.items()]
@@ -213,8 +213,11 @@ def main() -> None:
         with shoal_signaling(folder) as server:
             figures["idle_kb_per_connection"] = asyncio.run(idle_kb(server, scale.idle))
         with shoal_signaling(folder) as server:
+            meter = Meter(server)
             fared = asyncio.run(storm(f"{server.url}/room", scale.viewers, scale.storm_s, token))
-        figures |= storm_figures(fared)
+            console.print(f"join storm; {meter.shares()}")
+            figures |= storm_figures(fared)
+            figures["join_storm_memory_mb_most"] = memory_mb(server.process.pid, "VmHWM")
     record("signaling", figures, [(key, shown(value)) for key, value in figures.items()])
 
 
