@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shoal.local.hls_folder import PLAYLIST_SEGMENTS
-from shoal.local.ladder import DEFAULT_KBPS, MAX_RENDITIONS, parse_bitrate
+from shoal.local.ladder import (
+    DEFAULT_KBPS,
+    MAX_RENDITIONS,
+    Picture,
+    parse_bitrate,
+    parse_picture,
+)
 
 GATEWAY_PORT = 8888
 RTMP_PORT = 1935
@@ -27,12 +33,22 @@ class Options:
     bitrate_kbps: int
     data: Path
     reset: bool
+    picture: Picture | None = None
+    """None: as fits the bitrate"""
 
 
 def bitrate_argument(text: str) -> int:
     """Return kbit/s, for argparse."""
     try:
         return parse_bitrate(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def picture_argument(text: str) -> Picture:
+    """Return a picture, for argparse."""
+    try:
+        return parse_picture(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 
@@ -74,6 +90,12 @@ def add_stream_options(parser: argparse.ArgumentParser) -> None:
         metavar="KBPS",
         help="kbit/s of the best rendition, sound included: 1920, 1920k or 1.92M [%(default)s]",
     )
+    parser.add_argument(
+        "--picture",
+        type=picture_argument,
+        metavar="WxH@FPS",
+        help="size and frames a second of every rendition, as in 320x180@15 [fits the bitrate]",
+    )
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -109,4 +131,5 @@ def options_of(arguments: argparse.Namespace) -> Options:
         bitrate_kbps=arguments.bitrate,
         data=arguments.data,
         reset=arguments.reset,
+        picture=arguments.picture,
     )

@@ -102,7 +102,7 @@ def _rfc3339(when: datetime | None) -> str | None:
 async def run(arguments: argparse.Namespace) -> None:
     """Run until SIGTERM or SIGINT. Raises OperatorError for what the operator can mend."""
     stop = asyncio.create_task(shoal_web.stop_event().wait())
-    renditions = ladder(arguments.bitrate, arguments.renditions)
+    renditions = ladder(arguments.bitrate, arguments.renditions, arguments.picture)
     own = await source_input(arguments.source, renditions[0])
     folder = HlsFolder(arguments.directory / HLS_FOLDER, len(renditions))
     receiver = Receiver(folder)

@@ -64,6 +64,8 @@ class Stack:
             *("--renditions", str(options.renditions), "--bitrate", str(options.bitrate_kbps)),
             *("--segment-seconds", str(options.segment_seconds)),
         ]
+        if options.picture is not None:
+            command += ["--picture", str(options.picture)]
         return Program("encoder", command, _base_env())
 
     def service_program(self, name: str) -> Program:

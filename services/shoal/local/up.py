@@ -181,7 +181,7 @@ async def _check(options: Options) -> None:
     if not PLAYER.exists():
         raise OperatorError("the player is not built: run `make up`, which builds it first")
     try:
-        renditions = ladder.ladder(options.bitrate_kbps, options.renditions)
+        renditions = ladder.ladder(options.bitrate_kbps, options.renditions, options.picture)
     except ValueError as error:
         raise OperatorError(str(error)) from None
     for flag, port in (("--port", options.port), ("--rtmp-port", options.rtmp_port)):

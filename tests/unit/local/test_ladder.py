@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoal.local.ladder import MIN_TOTAL_KBPS, ladder, parse_bitrate
+from shoal.local.ladder import MIN_TOTAL_KBPS, Picture, ladder, parse_bitrate, parse_picture
 
 
 @pytest.mark.parametrize("text", ["1920", "1920k", "1.92M"])
@@ -41,3 +41,18 @@ def test_a_ladder_that_ends_too_low_says_what_would_do() -> None:
         ladder(500, 3)
     with pytest.raises(ValueError, match="choose 1 to 4"):
         ladder(1920, 5)
+
+
+def test_a_picture_may_be_named_whatever_the_bitrate() -> None:
+    picture = parse_picture("320x180@15")
+    assert picture == Picture(320, 180, 15)
+    assert parse_picture(str(picture)) == picture
+    renditions = ladder(1100, 2, picture)
+    assert [r.total_kbps for r in renditions] == [1100, 550]
+    assert {(r.width, r.height, r.frame_rate) for r in renditions} == {(320, 180, 15)}
+
+
+@pytest.mark.parametrize("text", ["", "320x180", "321x180@15", "320x181@15", "320x180@0", "a@b"])
+def test_what_is_no_picture_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"320x180@15|even"):
+        parse_picture(text)
