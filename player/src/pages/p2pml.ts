@@ -1,19 +1,20 @@
 /** The page /p2pml: hls.js and p2p-media-loader, as others use them, on this station. */
 
 import Hls, { ErrorTypes, Events } from "hls.js";
+import type { FragmentLoaderConstructor } from "hls.js";
 import type { HlsJsP2PEngine } from "p2p-media-loader-hlsjs";
 
 import type { StationConfig } from "./config";
 import { fetchConfig } from "./config";
 import type { P2pmlStats } from "./p2pml/figures";
 import { Figures, rows } from "./p2pml/figures";
-import { coreConfig, liveRoom, p2pmlHlsConfig } from "./p2pml/settings";
+import { hlsConfig } from "./hls";
+import type { Sharing } from "./p2pml/settings";
+import { coreConfig, liveRoom, p2pmlHlsConfig, settingsOf } from "./p2pml/settings";
 import { withToken } from "./p2pml/sockets";
 import { SegmentHashes } from "./p2pml/validator";
 import { probe } from "./probe";
 import { watchStalls } from "./stalls";
-
-type Engine = typeof HlsJsP2PEngine;
 
 const RETRY_MS = 2_000;
 const REFRESH_MS = 1_000;
@@ -21,6 +22,7 @@ const REFRESH_MS = 1_000;
 const MEDIA_RECOVERY_MS = 5_000;
 
 const page = new URL(location.href);
+const settings = settingsOf(page);
 const title = element("title", HTMLElement);
 const chip = element("state", HTMLElement);
 const video = element("video", HTMLVideoElement);
@@ -40,6 +42,9 @@ watchStalls(
     figures.stalls += 1;
   },
 );
+video.addEventListener("loadeddata", () => {
+  figures.firstPictureMs ??= Math.round(performance.now());
+});
 window.p2pml = { stats };
 void run();
 
@@ -51,29 +56,59 @@ async function run(): Promise<void> {
     video.src = config.playlist.href;
     return;
   }
-  useTokens(config);
-  // loaded only now: it takes the WebSocket class that it finds
-  const { HlsJsP2PEngine } = await import("p2p-media-loader-hlsjs");
-  const hashes = segmentHashes(config);
+  const newPlayer = settings === "plain" ? plainPlayer : await sharingPlayer(settings, config);
   for (;;) {
     while ((await probe(config.playlist)) !== "live") {
       chip.textContent = "the station is offline";
       await pause(RETRY_MS);
     }
-    await watch(config, HlsJsP2PEngine, hashes);
+    await watch(config, newPlayer());
     await pause(RETRY_MS);
   }
 }
 
+/** hls.js by itself. */
+function plainPlayer(): Hls {
+  const player = new Hls(
+    hlsConfig(Hls.DefaultConfig.loader as unknown as FragmentLoaderConstructor),
+  );
+  player.on(Events.FRAG_LOADED, (_, { frag }) => {
+    figures.http += frag.stats.loaded;
+  });
+  chip.textContent = "from the store";
+  return player;
+}
+
+/** Returns what makes players that share. */
+async function sharingPlayer(settings: Sharing, config: StationConfig): Promise<() => Hls> {
+  useTokens(config);
+  // loaded only now: it takes the WebSocket class that it finds
+  const { HlsJsP2PEngine } = await import("p2p-media-loader-hlsjs");
+  const hashes = segmentHashes(config);
+  return () => {
+    const engine = new HlsJsP2PEngine({ core: coreConfig(settings, config, hashes) });
+    figures.watch(engine);
+    const player = new Hls(p2pmlHlsConfig(settings, engine.getConfigForHlsJs()));
+    engine.bindHls(player);
+    if (settings === "best") keepRoom(player, engine);
+    chip.textContent = hashes === null ? "from the store: sharing needs https" : "on air";
+    return player;
+  };
+}
+
+/** Leaves peers as much time as the live delay allows. */
+function keepRoom(player: Hls, engine: HlsJsP2PEngine): void {
+  player.on(Events.LEVEL_UPDATED, (_, { details }) => {
+    const { bufferS, highDemandS } = liveRoom(details.targetduration, player.latency);
+    player.config.maxBufferLength = player.config.maxMaxBufferLength = bufferS;
+    engine.applyDynamicConfig({ core: { highDemandTimeWindow: highDemandS } });
+  });
+}
+
 /** Plays until the stream ends or breaks for good. */
-async function watch(config: StationConfig, Engine: Engine, hashes: SegmentHashes | null) {
-  const engine = new Engine({ core: coreConfig(config, hashes) });
-  figures.watch(engine);
-  const player = new Hls(p2pmlHlsConfig(engine.getConfigForHlsJs()));
-  engine.bindHls(player);
+async function watch(config: StationConfig, player: Hls) {
   hls = player;
   onAir = true;
-  chip.textContent = hashes === null ? "from the store: sharing needs https" : "on air";
   const over = new AbortController();
   await new Promise<void>((resolve) => {
     let mediaErrorAt = -Infinity;
@@ -87,9 +122,6 @@ async function watch(config: StationConfig, Engine: Engine, hashes: SegmentHashe
     });
     player.on(Events.LEVEL_UPDATED, (_, { details }) => {
       onAir = details.live;
-      const { bufferS, highDemandS } = liveRoom(details.targetduration, player.latency);
-      player.config.maxBufferLength = player.config.maxMaxBufferLength = bufferS;
-      engine.applyDynamicConfig({ core: { highDemandTimeWindow: highDemandS } });
     });
     player.on(Events.MANIFEST_PARSED, () => {
       // refused where the viewer must click first
@@ -143,6 +175,7 @@ function stats(): P2pmlStats {
     peers,
     stalls,
     latency_s: latency > 0 ? latency : null,
+    first_picture_ms: figures.firstPictureMs,
     playing: !video.paused && video.readyState > video.HAVE_CURRENT_DATA,
   };
 }

@@ -11,6 +11,8 @@ export class Figures {
   /** segments that peers sent and that were not what the broadcaster published */
   refused = 0;
   stalls = 0;
+  /** milliseconds from the page's opening to the first picture */
+  firstPictureMs: number | null = null;
   /** by id: the library may say twice that a peer is gone */
   #peers = new Set<string>();
 
@@ -52,6 +54,7 @@ export interface P2pmlStats {
   peers: number;
   stalls: number;
   latency_s: number | null;
+  first_picture_ms: number | null;
   playing: boolean;
 }
 

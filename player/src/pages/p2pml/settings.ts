@@ -1,4 +1,4 @@
-/** hls.js and p2p-media-loader as they share a live stream best, by the library's own settings. */
+/** How the page sets up hls.js and p2p-media-loader, by `?settings=`. */
 
 import type { FragmentLoaderConstructor, HlsConfig, PlaylistLoaderConstructor } from "hls.js";
 import type { CoreConfig } from "p2p-media-loader-core";
@@ -7,16 +7,41 @@ import { hlsConfig } from "../hls";
 import type { StationConfig } from "../config";
 import type { SegmentHashes } from "./validator";
 
-/** Behind live: the library's own default would be 120 s, PeerTube's is 5 segments. */
+/**
+ * best: as they share a live stream best, which the page does by itself. The benches compare it
+ * with the library's own defaults, with what PeerTube sets for its live streams, and with plain
+ * hls.js without the library.
+ */
+export type Settings = Sharing | "plain";
+export type Sharing = "best" | "default" | "peertube";
+
+/** Behind live: the library's own default would be 120 s. */
 const LIVE_SYNC_SEGMENTS = 6;
+const PEERTUBE_LIVE_SYNC_SEGMENTS = 5;
+const PEERTUBE_HIGH_DEMAND_S = 4;
 /** The library's default, and most. */
 const MAX_HIGH_DEMAND_S = 15;
 /** Up to there some viewer, at random, fetches what no peer has yet. */
 const HTTP_AHEAD_S = 24;
 const P2P_AHEAD_S = 120;
 
+const BEST: Partial<CoreConfig> = {
+  httpDownloadTimeWindow: HTTP_AHEAD_S,
+  p2pDownloadTimeWindow: P2P_AHEAD_S,
+  simultaneousHttpDownloads: 1,
+  simultaneousP2PDownloads: 4,
+  segmentMemoryStorageLimit: 200,
+};
+
+/** What the page's address asks for. */
+export function settingsOf({ searchParams }: URL): Settings {
+  const named = searchParams.get("settings");
+  return named === "default" || named === "peertube" || named === "plain" ? named : "best";
+}
+
 /** The engine's configuration; without hashes nothing is taken from peers. */
 export function coreConfig(
+  settings: Sharing,
   { tracker, swarm, iceServers }: StationConfig,
   hashes: SegmentHashes | null,
 ): Partial<CoreConfig> {
@@ -29,28 +54,28 @@ export function coreConfig(
     validateP2PSegment: async (url, _range, data) => (await hashes?.check(url, data)) === "genuine",
     // its first bytes may be a peer's: what a broken download has got is kept
     validateHTTPSegment: async (url, _range, data) => (await hashes?.check(url, data)) !== "false",
-    httpDownloadTimeWindow: HTTP_AHEAD_S,
-    p2pDownloadTimeWindow: P2P_AHEAD_S,
-    simultaneousHttpDownloads: 1,
-    simultaneousP2PDownloads: 4,
-    segmentMemoryStorageLimit: 200,
+    ...{
+      best: BEST,
+      default: {},
+      peertube: { highDemandTimeWindow: PEERTUBE_HIGH_DEMAND_S },
+    }[settings],
   };
 }
 
 /** hls.js's configuration, with the engine's loaders. */
-export function p2pmlHlsConfig({
-  fLoader,
-  pLoader,
-}: {
-  fLoader: unknown;
-  pLoader: unknown;
-}): Partial<HlsConfig> {
+export function p2pmlHlsConfig(
+  settings: Sharing,
+  loaders: { fLoader: unknown; pLoader: unknown },
+): Partial<HlsConfig> {
+  const fLoader = loaders.fLoader as FragmentLoaderConstructor;
+  const pLoader = loaders.pLoader as PlaylistLoaderConstructor;
+  // a worker would take away the buffers that the engine goes on offering to peers
+  const others = { fLoader, pLoader, enableWorker: false };
   return {
-    // no worker: it would take away the buffers that the engine goes on offering to peers
-    ...hlsConfig(fLoader as FragmentLoaderConstructor),
-    pLoader: pLoader as PlaylistLoaderConstructor,
-    liveSyncDurationCount: LIVE_SYNC_SEGMENTS,
-  };
+    best: { ...hlsConfig(fLoader), pLoader, liveSyncDurationCount: LIVE_SYNC_SEGMENTS },
+    default: others,
+    peertube: { ...others, liveSyncDurationCount: PEERTUBE_LIVE_SYNC_SEGMENTS },
+  }[settings];
 }
 
 /** How far ahead of the playhead what is to be fetched. */

@@ -48,7 +48,7 @@ it("of errors, those count that a false segment made", () => {
 it("people read megabytes and percent; what is not known yet is a dash", () => {
   const stats = { p2p: 2_340_000, http: 780_000, uploaded: 0, refused: 0, peers: 2, stalls: 1 };
   const text = (share: number | null, latency_s: number | null) =>
-    Object.fromEntries(rows({ ...stats, latency_s, playing: true }, share));
+    Object.fromEntries(rows({ ...stats, latency_s, first_picture_ms: null, playing: true }, share));
   expect(text(0.756, 23.6)).toMatchObject({
     "from peers": "2.3 MB",
     "share of peers": "75 %",

@@ -1,5 +1,10 @@
 import { expect, it } from "vitest";
-import { coreConfig, liveRoom, p2pmlHlsConfig } from "../../../src/pages/p2pml/settings";
+import {
+  coreConfig,
+  liveRoom,
+  p2pmlHlsConfig,
+  settingsOf,
+} from "../../../src/pages/p2pml/settings";
 import type { SegmentHashes, Verdict } from "../../../src/pages/p2pml/validator";
 
 const STATION = {
@@ -16,7 +21,7 @@ const saying = (verdict: Verdict) =>
   ({ check: () => Promise.resolve(verdict) }) as unknown as SegmentHashes;
 
 it("nobody else's tracker or STUN server is used, though those are the defaults", () => {
-  const config = coreConfig(STATION, saying("genuine"));
+  const config = coreConfig("best", STATION, saying("genuine"));
   expect(config.announceTrackers).toEqual(["wss://tv.test/ws"]);
   expect(config.rtcConfig).toEqual({ iceServers: STATION.iceServers });
   expect(config.swarmId).toBe("shoal");
@@ -28,21 +33,53 @@ it.each<[Verdict, boolean, boolean]>([
   ["false", false, false],
   ["unknown", false, true],
 ])("what is %s: taken from peers %s, from the store %s", async (verdict, p2p, http) => {
-  const config = coreConfig(STATION, saying(verdict));
+  const config = coreConfig("best", STATION, saying(verdict));
   expect(await config.validateP2PSegment?.("u", undefined, new ArrayBuffer(1))).toBe(p2p);
   expect(await config.validateHTTPSegment?.("u", undefined, new ArrayBuffer(1))).toBe(http);
 });
 
 it("without WebCrypto nothing is shared, and the store's segments play", async () => {
-  const config = coreConfig(STATION, null);
+  const config = coreConfig("best", STATION, null);
   expect(config.isP2PDisabled).toBe(true);
   expect(await config.validateHTTPSegment?.("u", undefined, new ArrayBuffer(1))).toBe(true);
 });
 
-it("hls.js makes no worker, and the delay is set: the engine would set 120 s", () => {
-  const config = p2pmlHlsConfig({ fLoader: null, pLoader: null });
+it.each([
+  ["", "best"],
+  ["?settings=default", "default"],
+  ["?settings=peertube", "peertube"],
+  ["?settings=plain", "plain"],
+  ["?settings=fastest", "best"],
+])("the address %j asks for the settings %s", (query, settings) => {
+  expect(settingsOf(new URL(`https://tv.test/p2pml${query}`))).toBe(settings);
+});
+
+it.each([
+  ["best", 6],
+  ["peertube", 5],
+  // the engine's own is 120 s
+  ["default", undefined],
+] as const)("%s: hls.js makes no worker, and plays %s segments behind live", (settings, count) => {
+  const config = p2pmlHlsConfig(settings, { fLoader: null, pLoader: null });
   expect(config.enableWorker).toBe(false);
-  expect(config.liveSyncDurationCount).toBe(6);
+  expect(config.liveSyncDurationCount).toBe(count);
+});
+
+it.each(["best", "default", "peertube"] as const)(
+  "%s: only our tracker, and what peers send is checked",
+  async (settings) => {
+    const config = coreConfig(settings, STATION, saying("false"));
+    expect(config.announceTrackers).toEqual(["wss://tv.test/ws"]);
+    expect(await config.validateP2PSegment?.("u", undefined, new ArrayBuffer(1))).toBe(false);
+  },
+);
+
+it("the library's defaults are its own, PeerTube differs in one", () => {
+  const { highDemandTimeWindow, ...others } = coreConfig("peertube", STATION, null);
+  expect(highDemandTimeWindow).toBe(4);
+  const own = coreConfig("default", STATION, null);
+  expect(Object.keys(own)).toEqual(Object.keys(others));
+  expect(own.simultaneousP2PDownloads).toBeUndefined();
 });
 
 it.each([
