@@ -7,7 +7,7 @@ is found by others too, and the hard limit is kept for them when everybody else 
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NewType
 
@@ -21,8 +21,10 @@ PARTNER_LIFETIME_S = 1_800.0
 """links break unseen: after this time a partner is one no more"""
 SAMPLE = 12
 """peers that are looked at beside two for each offer: the least busy of a few balance a swarm"""
+NEAR_SHARE = 0.4
+"""of the offers: so many go to its own network, as many to its own country, the rest anywhere"""
 MAX_MET = 200
-"""then a peer meets everybody anew"""
+"""the ones that a peer met last are remembered"""
 
 Connection = NewType("Connection", int)
 """one client's socket, or another signaling process; either may carry any number of peers"""
@@ -55,8 +57,8 @@ class Peer:
     """of these, the ones that it has not answered"""
     partners: "dict[Peer, float]" = field(default_factory=dict["Peer", float])
     """peers with which an offer was answered, and when"""
-    met: set[PeerId] = field(default_factory=set[PeerId])
-    """peers that an offer was exchanged with"""
+    met: dict[PeerId, None] = field(default_factory=dict[PeerId, None])
+    """peers that an offer was exchanged with, the last one last"""
 
     def begin(self) -> None:
         """Take note that the client has started anew: it has no links."""
@@ -64,6 +66,13 @@ class Peer:
             partner.partners.pop(self, None)
         self.partners.clear()
         self.met.clear()
+
+    def meet(self, other: PeerId) -> None:
+        """Take note of an offer to or from another peer."""
+        self.met.pop(other, None)
+        self.met[other] = None
+        if len(self.met) > MAX_MET:
+            del self.met[next(iter(self.met))]
 
     def drop_old_partners(self, now_s: float) -> None:
         """Forget partners of which nothing was heard for long."""
@@ -113,23 +122,24 @@ class Pool:
 
 
 class Pools:
-    """One swarm's peers: all of them, and by network and country where these are known."""
+    """One swarm's peers: seeds and leechers, and by network and country where these are known."""
 
     def __init__(self) -> None:
-        self.all = Pool()
+        self.seeds = Pool()
+        self.leechers = Pool()
         self._near: dict[str, Pool] = {}
         """by network and by country; a network has a dot or a colon in its name, no country has"""
 
     def add(self, peer: Peer) -> None:
         """Put a peer in."""
-        self.all.add(peer)
+        (self.seeds if peer.seed else self.leechers).add(peer)
         for name in (peer.whereabouts.network, peer.whereabouts.country):
             if name:
                 self._near.setdefault(name, Pool()).add(peer)
 
     def remove(self, peer: Peer) -> None:
         """Take a peer out."""
-        self.all.remove(peer)
+        (self.seeds if peer.seed else self.leechers).remove(peer)
         for name in (peer.whereabouts.network, peer.whereabouts.country):
             if name:
                 pool = self._near[name]
@@ -137,32 +147,48 @@ class Pools:
                 if not pool:
                     del self._near[name]
 
-    def near(self, name: str) -> Pool | None:
+    def set_seed(self, peer: Peer, *, seed: bool) -> None:
+        """Make a peer a seed, or a leecher."""
+        (self.seeds if peer.seed else self.leechers).remove(peer)
+        peer.seed = seed
+        (self.seeds if seed else self.leechers).add(peer)
+
+    def near(self, name: str) -> Sequence[Pool]:
         """Return the peers of a network or country, if anybody is there."""
-        return self._near.get(name) if name else None
+        pool = self._near.get(name) if name else None
+        return () if pool is None else (pool,)
+
+    def anywhere(self, sender: Peer) -> Sequence[Pool]:
+        """Return all peers that can use an offer: of a seed, other seeds cannot.
+
+        They are drawn by kind, for otherwise a crowd of one would hide a few of the other.
+        """
+        return (self.leechers,) if sender.seed else (self.seeds, self.leechers)
 
 
 def choose(sender: Peer, count: int, pools: Pools, chance: random.Random) -> list[Peer]:
     """Return up to `count` peers to pass the sender's offers to.
 
-    Two of five come from its network and two from its country, where there are any; the others from
-    anywhere, so that a swarm does not fall apart into networks.
+    On average NEAR_SHARE of them come from its network and as many from its country, where there
+    are any; the others from anywhere, so that a swarm does not fall apart into networks, not even
+    one whose peers offer once at a time.
     """
     count = min(count, ENOUGH_PARTNERS - len(sender.partners))
     if count <= 0:
         return []
     chosen: list[Peer] = []
     where = sender.whereabouts
-    if near := pools.near(where.network):
-        _take(near, sender, (2 * count + 4) // 5, chosen, chance)
-    if near := pools.near(where.country):
-        _take(near, sender, 2 * count // 5, chosen, chance)
-    _take(pools.all, sender, count - len(chosen), chosen, chance)
+    for name in (where.network, where.country):
+        near = min(int(NEAR_SHARE * count + chance.random()), count - len(chosen))
+        _take(pools.near(name), sender, near, chosen, chance)
+    _take(pools.anywhere(sender), sender, count - len(chosen), chosen, chance)
     return chosen
 
 
-def _take(pool: Pool, sender: Peer, count: int, chosen: list[Peer], chance: random.Random) -> None:
-    """Add `count` peers of a pool, if there are as many that can use an offer.
+def _take(
+    pools: Sequence[Pool], sender: Peer, count: int, chosen: list[Peer], chance: random.Random
+) -> None:
+    """Add `count` peers of some pools, if there are as many that can use an offer.
 
     First come those that the sender has not met, of those the ones that still answer offers, of
     those the seeds (of two leechers that meet before they have the metadata, webtorrent's never ask
@@ -170,7 +196,8 @@ def _take(pool: Pool, sender: Peer, count: int, chosen: list[Peer], chance: rand
     """
     lonely = len(sender.partners) < FEW_PARTNERS
     ranked: list[tuple[bool, bool, bool, int, int, Peer]] = []
-    for number, peer in enumerate(pool.draw(SAMPLE + 2 * count, chance)):
+    drawn = (peer for pool in pools for peer in pool.draw(SAMPLE + 2 * count, chance))
+    for number, peer in enumerate(drawn):
         if peer is sender or (peer.seed and sender.seed) or peer in sender.partners:
             continue
         busy = len(peer.partners) + peer.pending
@@ -187,14 +214,14 @@ def introduce(sender: Peer, receiver: Peer) -> None:
     """Note that an offer of `sender` is passed to `receiver`."""
     receiver.offered += 1
     receiver.pending += 1
-    for peer, other in ((sender, receiver), (receiver, sender)):
-        if len(peer.met) >= MAX_MET:
-            peer.met.clear()
-        peer.met.add(other.id)
+    sender.meet(receiver.id)
+    receiver.meet(sender.id)
 
 
 def pair(answering: Peer, offering: Peer, now_s: float) -> bool:
-    """Make two peers partners; False when one of them has too many already."""
+    """Make two peers partners; False when one has too many already, or nothing was offered."""
+    if offering.id not in answering.met:
+        return False
     answering.pending = max(0, answering.pending - 1)
     if offering in answering.partners:
         return True

@@ -51,6 +51,8 @@ MAX_SWARMS = 10_000
 MAX_PEERS_PER_SWARM = 50_000
 MAX_SWARMS_PER_CONNECTION = 1_000
 """a broadcaster with four renditions seeds 240 and leaves 250 s worth of old ones behind"""
+MAX_PEERS_PER_CONNECTION = 8
+"""of one swarm: several players in one page share a socket; more would be a crowd of nobodies"""
 NOWHERE = Whereabouts()
 ALWAYS = math.inf
 
@@ -93,7 +95,7 @@ class _Swarm:
         if seed == peer.seed:
             return False
         self.seeds += seed - peer.seed
-        peer.seed = seed
+        self.pools.set_seed(peer, seed=seed)
         return True
 
 
@@ -187,6 +189,8 @@ class Swarms:
         if swarm is None or receiver is None or receiver.connection in self._remote:
             return []
         sender = swarm.peers.get(said.sender)
+        if not said.answer:
+            receiver.meet(said.sender)
         if sender is not None and sender.connection == node:
             if said.answer:
                 if not pair(sender, receiver, now_s):
@@ -249,8 +253,14 @@ class Swarms:
             return "the tracker holds no more torrents"
         if swarm is not None and len(swarm.peers) >= MAX_PEERS_PER_SWARM:
             return "the swarm is full"
-        if len(self._joined.get(sender, ())) >= MAX_SWARMS_PER_CONNECTION:
+        return self._connection_refusal(sender, InfoHash(said.info_hash))
+
+    def _connection_refusal(self, sender: Connection, info_hash: InfoHash) -> str | None:
+        joined = self._joined.get(sender, ())
+        if len(joined) >= MAX_SWARMS_PER_CONNECTION:
             return "too many torrents on one connection"
+        if sum(joined_hash == info_hash for joined_hash, _ in joined) >= MAX_PEERS_PER_CONNECTION:
+            return "too many peers of one torrent on one connection"
         return None
 
     def _seat(
