@@ -3,8 +3,10 @@
 import asyncio
 import socket
 from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 import aiohttp
+import msgspec
 import pytest
 import pytest_asyncio
 
@@ -12,6 +14,7 @@ from shoal.announcements import Segment, Stream
 from shoal.signaling import door
 from shoal.signaling.rooms import socket as room_socket
 from shoal.signaling.service import log_counts
+from shoal.signaling.websockets import RELAYS_LOST
 from tests.integration.signaling_station import Client, Signaling, running_signaling
 from tests.unit.signaling.make import descriptor
 
@@ -162,32 +165,58 @@ async def test_a_viewer_that_vanished_is_out(
     await ann.room_of(1)
 
 
-async def test_a_slow_reader_is_cut_off_and_the_others_go_on(service: Signaling) -> None:
+@asynccontextmanager
+async def slow_reader(service: Signaling) -> AsyncGenerator[Client]:
+    """A viewer that joined, and lets the kernel keep little."""
+
     def small_window(address: tuple[int, int, int, str, tuple[str, int]]) -> socket.socket:
         family, kind, protocol, _, _ = address
         raw = socket.socket(family, kind, protocol)
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         return raw
 
-    ann = await service.join()
     connector = aiohttp.TCPConnector(socket_factory=small_window)
     async with aiohttp.ClientSession(connector=connector) as session:
         slow = Client(await session.ws_connect(f"{service.url}/ws/room"))
         await slow.send(type="join", plan_version=1, variant=0, token=service.token())
-        room = await ann.room_of(2)
-        slow_id = room["members"][1]["id"]
+        yield slow
 
-        async def flood() -> None:
-            for _ in range(300):  # 18 MB, above what kernel and we keep for it; below ann's limit
-                await ann.send(type="signal", to=slow_id, data="x" * 60_000)
 
-        flooding = asyncio.create_task(flood())
-        await ann.room_of(1)
-        flooding.cancel()
-        await asyncio.wait({flooding})
+FLOOD = 300
+"""messages of 60 KB: more than kernel and we keep for a reader"""
+
+
+async def test_a_slow_reader_is_cut_off_and_the_others_go_on(service: Signaling) -> None:
+    broadcaster = await service.broadcaster()
+    ann = await service.join()
+    async with slow_reader(service):
+        await ann.room_of(2)
+        for sequence in range(FLOOD):
+            long = msgspec.structs.replace(descriptor(sequence), url="x" * 60_000)
+            await broadcaster.announce(Segment(long))
+            message = await ann.next()
+            if message["type"] == "room":
+                break  # it is out
+        else:
+            await ann.room_of(1)
     ben = await service.join()
     assert [line["id"] for line in (await ann.room_of(2))["members"]] == [ann.id, ben.id]
     assert 'shoal_room_refusals_total{code="slow_reader"} 1.0' in await service.text("/metrics")
+
+
+async def test_nobody_can_have_a_slow_reader_cut_off(service: Signaling) -> None:
+    lost = RELAYS_LOST._value.get()
+    ann = await service.join()
+    async with slow_reader(service) as slow:
+        room = await ann.room_of(2)
+        slow_id = room["members"][1]["id"]
+        for _ in range(FLOOD):
+            await ann.send(type="signal", to=slow_id, data="x" * 60_000)
+        async with asyncio.timeout(10):
+            while RELAYS_LOST._value.get() == lost:
+                await service.text("/metrics")
+        ben = await service.join()  # reads on, and hears of it
+        assert ben.id in [line["id"] for line in (await slow.room_of(3))["members"]]
 
 
 async def test_figures_outlive_their_viewers_and_lies_do_not_count(service: Signaling) -> None:
@@ -224,9 +253,7 @@ async def test_figures_outlive_their_viewers_and_lies_do_not_count(service: Sign
 async def test_who_shares_and_who_has_links_is_counted(service: Signaling) -> None:
     ann, ben = await service.join(), await service.join()
     other = await service.connect()
-    await other.send(
-        type="join", plan_version=1, variant=0, sharing=False, token=service.token()
-    )
+    await other.send(type="join", plan_version=1, variant=0, sharing=False, token=service.token())
     assert (await other.next())["type"] == "stream"
     none = {"p2p": 0, "store": 0, "seed": 0}
     rest = {"bytes": none, "startup": none, "uploaded": 0, "stalls": 0}

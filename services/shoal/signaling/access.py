@@ -15,8 +15,12 @@ BURST_S = 10.0
 """messages of so many seconds may come at once"""
 ADDRESS_FACTOR = 10
 """an address may send so many times what one of its connections may: many viewers share one"""
+REMEMBER_S = BURST_S
+"""an address that has left is known for so long: then it may send a whole burst anyway"""
 IPV4_NETWORK = 24
 IPV6_NETWORK = 48
+IPV6_SUBSCRIBER = 64
+"""who has one such address has as many as it likes"""
 
 TokenVerdict = Literal["ok", "missing", "invalid", "expired"]
 
@@ -36,6 +40,7 @@ class Client:
     """Who asks for a WebSocket, as far as that is known."""
 
     address: str
+    """what is limited: an IPv4 address, or a /64"""
     network: str
     """its /24 or /48, or empty"""
     country: str
@@ -62,8 +67,8 @@ class Proxies:
             address = said.strip()
             country = headers.get("CF-IPCountry", "").strip().upper()
         return Client(
-            address=address,
-            network=_network(address),
+            address=_network(address, 32, IPV6_SUBSCRIBER) or address,
+            network=_network(address, IPV4_NETWORK, IPV6_NETWORK),
             country=country if len(country) == 2 and country.isalnum() else "",
             host=host_name(headers.get("Host", "")),
             through_edge=said is not None,
@@ -82,11 +87,12 @@ def _parsed(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     return getattr(address, "ipv4_mapped", None) or address
 
 
-def _network(text: str) -> str:
+def _network(text: str, ipv4: int, ipv6: int) -> str:
+    """Return the network of an address, whose prefix has so many bits; empty for rubbish."""
     address = _parsed(text)
     if address is None:
         return ""
-    prefix = IPV4_NETWORK if address.version == 4 else IPV6_NETWORK
+    prefix = ipv4 if address.version == 4 else ipv6
     return str(ipaddress.ip_network((address, prefix), strict=False))
 
 
@@ -101,7 +107,8 @@ def origin_refusal(headers: Mapping[str, str], embed_origins: Collection[str]) -
     scheme, _, host = origin.lower().partition("://")
     if scheme in ("http", "https") and host and host == headers.get("Host", "").lower():
         return None
-    return Refusal(403, "origin", f"pages of {origin[:200]} may not connect to this station")
+    page = origin[:200].encode(errors="replace").decode()  # bytes that are no UTF-8 are surrogates
+    return Refusal(403, "origin", f"pages of {page} may not connect to this station")
 
 
 def token_verdict(secret: str, token: str | None, host: str, now_s: float) -> TokenVerdict:
@@ -150,9 +157,9 @@ class Visit:
         """Use up a message of what the socket and its address may send."""
         return self._own.take(now_s) and self._shared.take(now_s)
 
-    def end(self) -> None:
+    def end(self, now_s: float) -> None:
         """Count the socket no more."""
-        self._visitors.leave(self._address)
+        self._visitors.leave(self._address, now_s)
 
 
 @dataclass
@@ -162,21 +169,29 @@ class _Visitor:
 
 
 class Visitors:
-    """The addresses that are connected."""
+    """The addresses that are connected, or were lately: coming again makes nobody new."""
 
     def __init__(self, max_sockets: int, messages_per_s: float) -> None:
         """Allow an address so many sockets, and each of them so many messages."""
         self.messages_per_s = messages_per_s
         self._max_sockets = max_sockets
         self._visitors: dict[str, _Visitor] = {}
+        self._left_at: dict[str, float] = {}
+        """when those without a socket had their last one, in that order"""
+
+    def __len__(self) -> int:
+        return len(self._visitors)
 
     def visit(self, address: str, now_s: float) -> Visit | Refusal:
         """Let an address have another socket, or say why not."""
+        self._forget(now_s)
         visitor = self._visitors.get(address)
         if visitor is not None and visitor.sockets >= self._max_sockets:
             return Refusal(
                 429, "too_many_sockets", f"{self._max_sockets} sockets of one address are the most"
             )
+        if visitor is not None and not visitor.allowance.take(now_s):
+            return Refusal(429, "too_many_messages", "too much comes from this address")
         return Visit(self, address, now_s)
 
     def enter(self, address: str, now_s: float) -> Allowance:
@@ -185,12 +200,21 @@ class Visitors:
         if visitor is None:
             allowance = Allowance(self.messages_per_s * ADDRESS_FACTOR, now_s)
             visitor = self._visitors[address] = _Visitor(allowance)
+        self._left_at.pop(address, None)
         visitor.sockets += 1
         return visitor.allowance
 
-    def leave(self, address: str) -> None:
+    def leave(self, address: str, now_s: float) -> None:
         """Take a socket off the count."""
         visitor = self._visitors[address]
         visitor.sockets -= 1
         if not visitor.sockets:
-            del self._visitors[address]
+            self._left_at[address] = now_s
+
+    def _forget(self, now_s: float) -> None:
+        """Forget who left long ago."""
+        while self._left_at:
+            first = next(iter(self._left_at))
+            if now_s - self._left_at[first] < REMEMBER_S:
+                return
+            del self._left_at[first], self._visitors[first]

@@ -8,6 +8,7 @@ too long, is out.
 import asyncio
 import logging
 import re
+import weakref
 from collections.abc import Callable, Mapping
 from functools import partial
 from http import HTTPStatus
@@ -37,6 +38,8 @@ HEAD_TIMEOUT_S = 10.0
 MAX_HEAD_BYTES = 16 * 1024
 MAX_WAITING = 1_000
 """connections without a whole head; the one that took longest makes room for another"""
+PLAIN_TIMEOUT_S = 20.0
+"""for what is no WebSocket to be over: aiohttp itself waits for ever for a first request"""
 BACKLOG = 1_024
 """connections that the kernel keeps while we are busy: a crowd comes all at once"""
 READ_BUFFER_BYTES = 2_304
@@ -54,6 +57,16 @@ _picows_log.setLevel(logging.CRITICAL)  # it notes every connection; what matter
 
 _PATH = re.compile(rb"GET ([^ ?]+)[^ ]* HTTP/1\.1\r\n")
 _UPGRADE = re.compile(rb"\r\nupgrade:[ \t]*websocket[ \t]*\r\n", re.IGNORECASE)
+_KEY = re.compile(r"[A-Za-z0-9+/]{22}==")
+_END = b"\r\n\r\n"
+
+_BROKEN_OFF: Mapping[str, tuple[HTTPStatus, str]] = {
+    "slow_head": (HTTPStatus.REQUEST_TIMEOUT, f"no whole request within {HEAD_TIMEOUT_S:g} s"),
+    "long_head": (HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the request's head is too long"),
+    "too_many_waiting": (HTTPStatus.SERVICE_UNAVAILABLE, "too many requests are unfinished"),
+    "stopping": (HTTPStatus.SERVICE_UNAVAILABLE, "signaling stops"),
+}
+"""why a connection is broken off before it has a whole head"""
 
 Welcome = Callable[[WSUpgradeRequest, str], Socket | Refusal]
 """takes a handshake and the address of its socket's peer, and lets it in or not"""
@@ -70,6 +83,7 @@ class Door:
         self._welcome = welcome
         self._waiting: dict[_Newcomer, None] = {}
         self._server: asyncio.Server | None = None
+        self._closed = False
 
     async def open(self, url: str, *, shared: bool) -> None:
         """Listen at `url`; `shared` lets other processes listen there too.
@@ -93,6 +107,7 @@ class Door:
 
     def close(self) -> None:
         """Stop listening: what is there goes on."""
+        self._closed = True
         if self._server is not None:
             self._server.close()
         for newcomer in tuple(self._waiting):
@@ -106,7 +121,9 @@ class Door:
     def wait_for(self, newcomer: "_Newcomer") -> None:
         """Note a connection that has not said what it wants."""
         self._waiting[newcomer] = None
-        if len(self._waiting) > MAX_WAITING:
+        if self._closed:  # the kernel had it before
+            newcomer.refuse("stopping")
+        elif len(self._waiting) > MAX_WAITING:
             next(iter(self._waiting)).refuse("too_many_waiting")
 
     def forget(self, newcomer: "_Newcomer") -> None:
@@ -116,18 +133,32 @@ class Door:
     def protocol_for(self, head: bytes, peer: str) -> asyncio.BaseProtocol:
         """Return who goes on with a connection."""
         path = _PATH.match(head)
-        if path and path[1] in self._paths and _UPGRADE.search(head):
+        if path and path[1] in self._paths and _UPGRADE.search(head, 0, head.index(_END) + 2):
             return _websocket(partial(self._answer, peer=peer))
         assert self._runner is not None  # prepared before listening
         assert self._runner.server is not None
         return self._runner.server()
 
     def _answer(self, request: WSUpgradeRequest, peer: str) -> WSUpgradeResponseWithListener:
-        answer = self._welcome(request, peer)
+        answer = _handshake_refusal(request) or self._welcome(request, peer)
         if isinstance(answer, Refusal):
             HANDSHAKES_REFUSED.labels(answer.code).inc()
             return WSUpgradeResponseWithListener(_refused(answer), None)
         return WSUpgradeResponseWithListener(WSUpgradeResponse.create_101_response(HEADERS), answer)
+
+
+def _handshake_refusal(request: WSUpgradeRequest) -> Refusal | None:
+    """Say what is wrong with a handshake (RFC 6455, 4.2.1), or make it as picows takes it."""
+    headers = request.headers
+    connection = headers.get("Connection", "").lower()
+    if "upgrade" not in (option.strip() for option in connection.split(",")):
+        return Refusal(400, "handshake", "Connection must name Upgrade")
+    headers["Connection"] = "upgrade"  # Firefox says "keep-alive, Upgrade"
+    if headers.get("Sec-WebSocket-Version") != "13":
+        return Refusal(400, "handshake", "Sec-WebSocket-Version must be 13")
+    if not _KEY.fullmatch(headers.get("Sec-WebSocket-Key", "")):
+        return Refusal(400, "handshake", "Sec-WebSocket-Key must be 16 bytes in base64")
+    return None
 
 
 def _refused(refusal: Refusal) -> WSUpgradeResponse:
@@ -154,7 +185,7 @@ def _websocket(
         PING_AFTER_S,
         PONG_WITHIN_S,
         WSAutoPingStrategy.PING_WHEN_IDLE,
-        True,
+        False,
         MAX_MESSAGE_BYTES,
         None,
         READ_BUFFER_BYTES,
@@ -179,7 +210,7 @@ class _Newcomer(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._head += data
-        if b"\r\n\r\n" in self._head:
+        if _END in self._head[:MAX_HEAD_BYTES]:
             self._hand_over()
         elif len(self._head) > MAX_HEAD_BYTES:
             self.refuse("long_head")
@@ -188,11 +219,15 @@ class _Newcomer(asyncio.Protocol):
         self._forget()
 
     def refuse(self, code: str) -> None:
-        """Break off."""
+        """Say why, and break off."""
         HANDSHAKES_REFUSED.labels(code).inc()
         self._forget()
         if self._transport is not None:
-            self._transport.abort()
+            status, message = _BROKEN_OFF[code]
+            answer = _refused(Refusal(status, code, message))
+            answer.headers["Connection"] = "close"
+            self._transport.write(answer.to_bytes())
+            self._transport.close()
 
     def _forget(self) -> None:
         self._door.forget(self)
@@ -212,6 +247,13 @@ class _Newcomer(asyncio.Protocol):
         else:
             assert isinstance(protocol, asyncio.Protocol)
             protocol.data_received(head)
+            late = partial(_abort, weakref.ref(transport))
+            asyncio.get_running_loop().call_later(PLAIN_TIMEOUT_S, late)
+
+
+def _abort(transport: "weakref.ref[asyncio.Transport]") -> None:
+    if (still_there := transport()) is not None:
+        still_there.abort()
 
 
 def _feed(protocol: asyncio.BufferedProtocol, data: bytes) -> None:

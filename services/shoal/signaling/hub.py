@@ -123,7 +123,10 @@ class Hub:
 
     def signal(self, sender: MemberId, to: MemberId, data: Raw) -> None:
         """Pass on what a viewer says to another of its room."""
-        self._send(self._roster.signal(sender, to, data))
+        for outgoing in self._roster.signal(sender, to, data):
+            frame = encode(outgoing.message)
+            for member in outgoing.to:
+                self._members[member].relay(frame)
 
     def report(self, member: MemberId, stats: Stats) -> FigureRefusal | None:
         """Take a viewer's figures, or say why they cannot be true."""

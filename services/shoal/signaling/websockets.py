@@ -20,6 +20,8 @@ MAX_MESSAGE_BYTES = 64 * 1024
 """wt-tracker's and aquatic_ws's limit; twenty offers take about 30 KB"""
 MAX_QUEUED_BYTES = 1024 * 1024
 """a reader that is further behind is cut off before it costs more memory"""
+MAX_BEHIND_BYTES = MAX_QUEUED_BYTES // 4
+"""a reader that is further behind does not get what other clients say to it"""
 CLOSE_TIMEOUT_S = 2.0
 """for what is queued to leave, and the peer's close frame to come"""
 PING_AFTER_S = 25.0
@@ -29,8 +31,16 @@ limit of 100 s away, and a client that vanished is out within 40 s"""
 
 SOCKETS = Gauge("shoal_signaling_sockets", "WebSockets that are open")
 SOCKETS_CUT = Counter("shoal_signaling_sockets_cut", "WebSockets that we cut, by reason", ["code"])
+RELAYS_LOST = Counter(
+    "shoal_signaling_relays_lost", "Messages between clients, lost because the reader is behind"
+)
 
-_DATA = (WSMsgType.TEXT, WSMsgType.BINARY)
+_DATA = (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION)
+_CUT_BY_PICOWS = {
+    WSCloseCode.MESSAGE_TOO_BIG: "message_size",
+    WSCloseCode.GOING_AWAY: "no_pong",
+}
+"""what it closes sockets for, beside offences against the WebSocket protocol"""
 
 
 class Conversation(Protocol):
@@ -94,6 +104,20 @@ class Socket(WSListener):
         if self._gathered_bytes > MAX_QUEUED_BYTES:
             self._cut_off()
 
+    def relay(self, frame: bytes) -> None:
+        """Send a text frame that another client caused; it is lost when this one is behind.
+
+        So a client that says too much to another one cannot have it cut off.
+        """
+        transport = self._transport
+        if transport is None or self._ended:
+            return
+        queued = transport.underlying_transport.get_write_buffer_size()
+        if queued + self._gathered_bytes > MAX_BEHIND_BYTES:
+            RELAYS_LOST.inc()
+        else:
+            self.put(frame)
+
     def end(self, code: WSCloseCode, reason: str = "") -> None:
         """Say goodbye: what was put before leaves first."""
         if self._ended:
@@ -117,8 +141,6 @@ class Socket(WSListener):
             transport.send(WSMsgType.TEXT, frames[0])
         elif frames:
             transport.underlying_transport.write(b"".join(_with_headers(frames)))
-        if transport.underlying_transport.get_write_buffer_size() > MAX_QUEUED_BYTES:
-            self._cut_off()
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         """Begin the conversation."""
@@ -127,7 +149,11 @@ class Socket(WSListener):
         self._sockets.add(self)
         if self._visit is not None:
             self._visit.begin(self._sockets.time())
-        self._conversation = self._begin(self)
+        try:
+            self._conversation = self._begin(self)
+        except Exception:
+            log.exception("a conversation did not begin, its socket is closed")
+            self._refuse(WSCloseCode.INTERNAL_ERROR, "internal_error")
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """Pass a whole message on; answer a close."""
@@ -139,9 +165,16 @@ class Socket(WSListener):
                 transport.send_close(WSCloseCode.OK if code == WSCloseCode.NO_INFO else code)
             transport.disconnect()
             return
-        if self._ended or (kind not in _DATA and kind != WSMsgType.CONTINUATION):
+        if self._ended or transport.is_close_frame_sent:
+            return
+        if self._visit is not None and not self._visit.may_speak(self._sockets.time()):
+            self._refuse(WSCloseCode.POLICY_VIOLATION, "too_many_messages")
             return
         message = frame.get_payload_as_bytes()
+        if kind == WSMsgType.PING:
+            transport.send_pong(message)
+        if kind not in _DATA:
+            return
         if self._unfinished or not frame.fin:
             message = self._unfinished + message
             if len(message) > MAX_MESSAGE_BYTES:
@@ -150,30 +183,37 @@ class Socket(WSListener):
             self._unfinished = b"" if frame.fin else message
             if not frame.fin:
                 return
-        if self._visit is not None and not self._visit.may_speak(self._sockets.time()):
-            self._refuse(WSCloseCode.POLICY_VIOLATION, "too_many_messages")
-            return
         if self._conversation is not None:
-            self._conversation.hear(message)
+            try:
+                self._conversation.hear(message)
+            except Exception:
+                log.exception("a conversation failed, its socket is closed")
+                self._refuse(WSCloseCode.INTERNAL_ERROR, "internal_error")
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         """End the conversation."""
+        said = transport.close_handshake.sent if transport.is_close_frame_sent else None
+        if said is not None and not self._ended:
+            SOCKETS_CUT.labels(_CUT_BY_PICOWS.get(said.code, "protocol")).inc()
         self._over()
         self._sockets.remove(self)
         if self._visit is not None:
-            self._visit.end()
+            self._visit.end(self._sockets.time())
 
     def pause_writing(self) -> None:
-        """Do nothing: the limit is looked at when something is written."""
+        """Cut the peer off: more than MAX_QUEUED_BYTES wait for it."""
+        self._cut_off()
 
     def resume_writing(self) -> None:
-        """Do nothing."""
+        """Do nothing: who was cut off stays so."""
 
     def _refuse(self, code: WSCloseCode, why: str) -> None:
         SOCKETS_CUT.labels(why).inc()
         self.end(code, why)
 
     def _cut_off(self) -> None:
+        if self.cut:
+            return
         SOCKETS_CUT.labels("slow_reader").inc()
         self.cut = True
         self._over()
@@ -186,7 +226,10 @@ class Socket(WSListener):
         self._ended = True
         self._gathered.clear()
         if self._conversation is not None:
-            self._conversation.over()
+            try:
+                self._conversation.over()
+            except Exception:
+                log.exception("a conversation failed at its end")
 
 
 class Sockets:

@@ -114,7 +114,8 @@ class Tracker(Collector):
         """Queue a message for a client, here or elsewhere."""
         socket = self._sockets.get(outgoing.to)
         if socket is not None:
-            socket.put(encode(outgoing.message))
+            put = socket.put if outgoing.peer is None else socket.relay
+            put(encode(outgoing.message))
         elif self.elsewhere is not None and outgoing.peer is not None:
             relay = as_relay(outgoing.message, outgoing.peer)
             if relay is not None:

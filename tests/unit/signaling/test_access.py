@@ -1,0 +1,236 @@
+"""Who may come in, without sockets."""
+
+import ipaddress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from multidict import CIMultiDict
+
+from shoal.join_tokens import issue
+from shoal.signaling.access import (
+    ADDRESS_FACTOR,
+    BURST_S,
+    REMEMBER_S,
+    Allowance,
+    Proxies,
+    Refusal,
+    Visit,
+    Visitors,
+    origin_refusal,
+    token_verdict,
+)
+
+LOOPBACK = Proxies(["127.0.0.0/8", "::1/128"])
+HOST = "tv.example"
+
+
+def headers(**fields: str) -> CIMultiDict[str]:
+    """Headers as picows hands them over; `_` stands for `-`."""
+    return CIMultiDict((name.replace("_", "-"), text) for name, text in fields.items())
+
+
+def test_a_trusted_proxy_says_whose_request_it_passes_on() -> None:
+    said = headers(
+        Host="TV.example:8443", CF_Connecting_IP=" 203.0.113.7 ", CF_IPCountry="de", Origin="x"
+    )
+    client = LOOPBACK.client("127.0.0.1", said)
+    assert (client.address, client.network) == ("203.0.113.7/32", "203.0.113.0/24")
+    assert (client.country, client.host, client.through_edge) == ("DE", HOST, True)
+
+
+def test_a_stranger_cannot_forge_an_address_but_is_taken_for_the_internet() -> None:
+    said = headers(Host=HOST, CF_Connecting_IP="203.0.113.7", CF_IPCountry="DE")
+    client = LOOPBACK.client("198.51.100.1", said)
+    assert (client.address, client.country) == ("198.51.100.1/32", "")
+    assert client.through_edge
+
+
+def test_without_a_proxy_the_socket_s_address_counts() -> None:
+    client = LOOPBACK.client("127.0.0.1", headers(Host=HOST))
+    assert (client.address, client.country, client.through_edge) == ("127.0.0.1/32", "", False)
+
+
+@pytest.mark.parametrize(
+    ("peer", "said", "address", "network"),
+    [
+        ("::1", "2001:db8:1:2:3::4", "2001:db8:1:2::/64", "2001:db8:1::/48"),
+        ("::1", "2001:db8:1:2:ffff::", "2001:db8:1:2::/64", "2001:db8:1::/48"),
+        ("::ffff:127.0.0.1", "203.0.113.7", "203.0.113.7/32", "203.0.113.0/24"),
+        ("127.0.0.1", "::ffff:203.0.113.7", "203.0.113.7/32", "203.0.113.0/24"),
+        ("127.0.0.1", "fe80::1%eth0", "fe80::/64", "fe80::/48"),
+        ("127.0.0.1", "rubbish", "rubbish", ""),
+        ("127.0.0.1", "203.0.113.7, 10.0.0.1", "203.0.113.7, 10.0.0.1", ""),
+        ("127.0.0.1", "", "", ""),
+        ("", "203.0.113.7", "", ""),
+    ],
+)
+def test_addresses_in_every_shape(peer: str, said: str, address: str, network: str) -> None:
+    client = LOOPBACK.client(peer, headers(CF_Connecting_IP=said))
+    assert (client.address, client.network) == (address, network)
+    assert client.through_edge
+
+
+@pytest.mark.parametrize("said", ["", "D", "DEU", "D-", "\udcff\udcfe"])
+def test_what_is_no_country_is_none(said: str) -> None:
+    assert LOOPBACK.client("::1", headers(CF_Connecting_IP="::2", CF_IPCountry=said)).country == ""
+
+
+@given(st.text(max_size=50), st.text(max_size=50), st.text(max_size=50), st.text(max_size=50))
+def test_no_header_does_harm(peer: str, address: str, country: str, host: str) -> None:
+    said = headers(CF_Connecting_IP=address, CF_IPCountry=country, Host=host, Origin=country)
+    client = Proxies(["0.0.0.0/0", "::/0"]).client(peer, said)
+    assert client.through_edge
+    assert len(client.country) in (0, 2)
+    refusal = origin_refusal(said, [])
+    assert refusal is None or refusal.message.encode()
+
+
+@given(st.ip_addresses(v=6), st.ip_addresses(v=6))
+def test_one_subscriber_is_one_address(
+    one: ipaddress.IPv6Address, two: ipaddress.IPv6Address
+) -> None:
+    first, second = (
+        LOOPBACK.client("::1", headers(CF_Connecting_IP=str(ip))).address for ip in (one, two)
+    )
+    if one.ipv4_mapped is None and two.ipv4_mapped is None:
+        assert (first == second) == (int(one) >> 64 == int(two) >> 64)
+
+
+@pytest.mark.parametrize(
+    ("origin", "allowed"),
+    [
+        (None, True),
+        ("https://tv.example", True),
+        ("http://TV.example", True),
+        ("https://blog.example", True),
+        ("https://evil.example", False),
+        ("https://tv.example.evil.example", False),
+        ("https://eviltv.example", False),
+        ("https://tv.example:444", False),
+        ("https://blog.example/", False),
+        ("ftp://tv.example", False),
+        ("tv.example", False),
+        ("https://", False),
+        ("null", False),
+        ("", False),
+        ("\udcff", False),
+    ],
+)
+def test_pages_of_the_station_and_its_embedders_may_connect(
+    origin: str | None, allowed: bool
+) -> None:
+    said = headers(Host=HOST) if origin is None else headers(Host=HOST, Origin=origin)
+    refusal = origin_refusal(said, ["https://blog.example"])
+    assert (refusal is None) == allowed
+    if refusal is not None:
+        assert (refusal.status, refusal.code) == (403, "origin")
+    assert origin_refusal(said, ["*"]) is None
+
+
+def test_without_a_host_no_origin_is_the_stations_own() -> None:
+    assert origin_refusal(headers(Origin="https://"), []) is not None
+
+
+def test_a_token_s_worth() -> None:
+    token = issue("secret", HOST, 1_000, lifetime_s=600)
+    assert token_verdict("secret", token, HOST, 1_500) == "ok"
+    assert token_verdict("secret", token, HOST, 1_700) == "expired"
+    assert token_verdict("secret", token, "other.example", 1_500) == "invalid"
+    assert token_verdict("other", token, HOST, 1_500) == "invalid"
+    assert token_verdict("secret", "", HOST, 1_500) == "missing"
+    assert token_verdict("secret", None, HOST, 1_500) == "missing"
+
+
+def test_an_allowance_lets_a_burst_through_and_then_its_rate() -> None:
+    allowance = Allowance(5.0, 0.0)
+    assert sum(allowance.take(0.0) for _ in range(1_000)) == 5 * BURST_S
+    assert [allowance.take(at) for at in (0.1, 0.2, 0.2, 0.4)] == [False, True, False, True]
+    assert sum(allowance.take(1_000.0) for _ in range(1_000)) == 5 * BURST_S
+
+
+@given(st.lists(st.floats(0, 3), max_size=200), st.floats(0.5, 20))
+def test_no_more_than_the_rate_and_a_burst_ever_pass(steps: list[float], rate: float) -> None:
+    allowance, now, passed = Allowance(rate, 0.0), 0.0, 0
+    for step in steps:
+        now += step
+        passed += allowance.take(now)
+        assert passed <= rate * (BURST_S + now) + 1e-6
+
+
+def come(visitors: Visitors, address: str, now: float) -> Visit:
+    visit = visitors.visit(address, now)
+    assert isinstance(visit, Visit)
+    visit.begin(now)
+    return visit
+
+
+def test_an_address_has_so_many_sockets_and_another_one_its_own() -> None:
+    visitors = Visitors(max_sockets=2, messages_per_s=10)
+    first, _ = come(visitors, "a", 0.0), come(visitors, "a", 0.0)
+    refusal = visitors.visit("a", 0.0)
+    assert isinstance(refusal, Refusal)
+    assert (refusal.status, refusal.code) == (429, "too_many_sockets")
+    come(visitors, "b", 0.0)
+    first.end(1.0)
+    come(visitors, "a", 1.0)
+    assert isinstance(visitors.visit("a", 1.0), Refusal)
+
+
+def test_a_handshake_that_comes_to_nothing_counts_for_nothing() -> None:
+    visitors = Visitors(max_sockets=1, messages_per_s=10)
+    for _ in range(5):
+        assert isinstance(visitors.visit("a", 0.0), Visit)
+    assert len(visitors) == 0
+
+
+def test_the_sockets_of_an_address_share_what_it_may_say() -> None:
+    visitors = Visitors(max_sockets=100, messages_per_s=1)
+    visits = [come(visitors, "a", 0.0) for _ in range(2 * ADDRESS_FACTOR)]
+    said = sum(visit.may_speak(0.0) for visit in visits for _ in range(100))
+    came = len(visits) - 1  # the first one found nobody to charge
+    assert said == ADDRESS_FACTOR * BURST_S - came
+    assert come(visitors, "b", 0.0).may_speak(0.0)
+
+
+def test_coming_again_and_again_gets_no_new_allowance() -> None:
+    visitors = Visitors(max_sockets=100, messages_per_s=1)
+    said, refused = 0, 0
+    for number in range(200):
+        now = number * 0.01
+        visit = visitors.visit("a", now)
+        if isinstance(visit, Refusal):
+            assert (visit.status, visit.code) == (429, "too_many_messages")
+            refused += 1
+            continue
+        visit.begin(now)
+        said += sum(visit.may_speak(now) for _ in range(100))
+        visit.end(now)
+    assert said <= ADDRESS_FACTOR * (BURST_S + 2)
+    assert refused > 100
+    assert isinstance(visitors.visit("a", 2.0 + REMEMBER_S), Visit)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 4), st.floats(0, 5)), max_size=100))
+def test_who_left_is_forgotten_and_the_count_is_right(
+    events: list[tuple[bool, int, float]],
+) -> None:
+    visitors, now = Visitors(max_sockets=3, messages_per_s=1_000), 0.0
+    inside: dict[str, list[Visit]] = {}
+    for comes, number, step in events:
+        now += step
+        address = str(number)
+        here = inside.setdefault(address, [])
+        if comes:
+            visit = visitors.visit(address, now)
+            assert isinstance(visit, Refusal) == (len(here) >= 3)
+            if isinstance(visit, Visit):
+                visit.begin(now)
+                here.append(visit)
+        elif here:
+            here.pop().end(now)
+    for here in inside.values():
+        while here:
+            here.pop().end(now)
+    visitors.visit("somebody", now + REMEMBER_S + 1)
+    assert len(visitors) == 0
