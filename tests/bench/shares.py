@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.bench.trackers import SERVER_CORE, Server
+from tests.bench.trackers import LOAD_CORE, SERVER_CORE, Server
 
 BUSY = 0.95
 """of a core: from here on it is what limits a figure"""
@@ -22,7 +22,7 @@ class Shares:
     server: float
     """of the server's core, for the server"""
     others: float
-    """of the server's core, for anything else on this machine"""
+    """of the core that had more of them, for anything else on this machine"""
 
     @property
     def load_bound(self) -> bool:
@@ -31,7 +31,7 @@ class Shares:
 
     @property
     def disturbed(self) -> bool:
-        """Whether the server had to share its core."""
+        """Whether the server or the load had to share its core."""
         return self.others > DISTURBANCE
 
     def __str__(self) -> str:
@@ -47,14 +47,15 @@ class Meter:
 
     def shares(self) -> Shares:
         """What each had, on average."""
-        wall, load, used, busy = (
+        wall, load, server, load_core, server_core = (
             now - then for now, then in zip(self._now(), self._begun, strict=True)
         )
-        return Shares(load / wall, used / wall, max(0.0, busy - used) / wall)
+        others = max(0.0, load_core - load, server_core - server)
+        return Shares(load / wall, server / wall, others / wall)
 
-    def _now(self) -> tuple[float, float, float, float]:
-        server, busy = self._server.cpu_s(), _busy_s(SERVER_CORE)
-        return time.perf_counter(), time.process_time(), server, busy
+    def _now(self) -> tuple[float, float, float, float, float]:
+        cores = (_busy_s(LOAD_CORE), _busy_s(SERVER_CORE))
+        return time.perf_counter(), time.process_time(), self._server.cpu_s(), *cores
 
 
 def _busy_s(core: int) -> float:
