@@ -1,0 +1,166 @@
+"""Shaped links for a bench: each viewer in a network namespace of its own, joined by a bridge.
+
+The bench itself runs in a network and process namespace of its own (`run_apart`), and so does the
+station that it starts. No namespace has a name and nothing is made outside, so that all of it is
+gone with the bench's last process, however that ends.
+
+In a viewer's namespace 127.0.0.1 leads over its link to the station's services, which listen on
+loopback: their URLs hold everywhere, and browsers treat them as secure.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+TOOLS = ("unshare", "nsenter", "ip", "tc")
+APART = ("unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc")
+"""the kernel kills all processes inside as soon as the first of them is gone"""
+BRIDGE = "bridge"
+HUB = "10.88.0.1"
+QUEUE = ("burst", "64kb", "latency", "300ms")
+PROBE = (
+    "ip link add one type veth peer name two && ip link add hub type bridge"
+    f" && tc qdisc add dev one root tbf rate 1mbit {' '.join(QUEUE)}"
+    " && echo 1 > /proc/sys/net/ipv4/conf/all/route_localnet"
+)
+
+
+@dataclass(frozen=True)
+class Link:
+    """What a viewer's line carries, Mbit/s."""
+
+    up: float
+    down: float = 40
+
+
+def missing() -> str | None:
+    """What stands in the way of namespaces and shaped links; None when nothing does."""
+    if os.geteuid() != 0:
+        return "only root may make network namespaces"
+    for tool in TOOLS:
+        if shutil.which(tool) is None:
+            return f"{tool} is not installed"
+    probe = subprocess.run([*APART, "sh", "-c", PROBE], capture_output=True, text=True, check=False)
+    return probe.stderr.strip() or "no namespaces here" if probe.returncode else None
+
+
+def run_apart(command: Sequence[str]) -> int:
+    """Run a command in namespaces of its own; return its exit status.
+
+    It gets one SIGINT for the first of SIGINT, SIGTERM and SIGHUP that comes, and is killed with
+    all that it started for the second.
+    """
+    process = subprocess.Popen([*APART, *command], start_new_session=True)
+    told = False
+
+    def stop(_number: int, _frame: object) -> None:
+        nonlocal told
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        inner = "" if told else children.read_text()
+        told = True
+        if inner:  # unshare itself heeds no signal
+            os.kill(int(inner.split()[0]), signal.SIGINT)
+        else:
+            process.kill()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
+    return process.wait()
+
+
+class Network:
+    """The links of some viewers, in the namespace of this process."""
+
+    def __init__(self, links: Sequence[Link]) -> None:
+        self._holders: list[subprocess.Popen[str]] = []
+        _run("ip", "link", "set", "lo", "up")
+        _run("ip", "link", "add", BRIDGE, "type", "bridge")
+        try:
+            _run("ip", "addr", "add", f"{HUB}/16", "dev", BRIDGE)
+            _run("ip", "link", "set", BRIDGE, "up")
+            # what comes from a viewer may go to 127.0.0.1
+            Path("/proc/sys/net/ipv4/conf/all/route_localnet").write_text("1")
+            for link in links:
+                self._add(link)
+        except BaseException:
+            self.close()
+            raise
+
+    def _add(self, link: Link) -> None:
+        number = len(self._holders)
+        holder = subprocess.Popen(
+            ["unshare", "--net", "sh", "-c", "echo made; exec sleep infinity"],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._holders.append(holder)
+        assert holder.stdout
+        assert holder.stdout.readline() == "made\n"
+        address, outside = _address(number), _outside(number)
+        names = ("type", "veth", "peer", "name", "eth0", "netns", str(holder.pid))
+        _run("ip", "link", "add", outside, *names)
+        _run("ip", "link", "set", outside, "master", BRIDGE, "up")
+        inside = [
+            "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6",
+            "echo 1 > /proc/sys/net/ipv4/conf/all/route_localnet",
+            f"ip addr add {address}/16 dev eth0",
+            "ip link set eth0 up",
+            "ip link set lo up",
+            "ip addr del 127.0.0.1/8 dev lo",
+            f"ip route add 127.0.0.1/32 via {HUB} src {address}",
+            # browsers take their own address from it; it ends at the bridge
+            f"ip route add default via {HUB}",
+        ]
+        _run(*self.entering(number), "sh", "-ec", "; ".join(inside))
+        _run("tc", "qdisc", "add", "dev", outside, *_tbf(link.down))
+        _run(*self.entering(number), "tc", "qdisc", "add", "dev", "eth0", *_tbf(link.up))
+
+    def entering(self, number: int) -> list[str]:
+        """What to put before a command that is to run behind a viewer's link."""
+        return ["nsenter", f"--net=/proc/{self._holders[number].pid}/ns/net"]
+
+    def shape(self, number: int, link: Link) -> None:
+        """Change a viewer's link."""
+        _run("tc", "qdisc", "change", "dev", _outside(number), *_tbf(link.down))
+        change = ("tc", "qdisc", "change", "dev", "eth0", *_tbf(link.up))
+        _run(*self.entering(number), *change)
+
+    def part(self, one: int, other: int) -> None:
+        """Let two viewers not reach each other any more."""
+        for here, there in ((one, other), (other, one)):
+            _run(*self.entering(here), "ip", "route", "add", "blackhole", f"{_address(there)}/32")
+
+    def close(self) -> None:
+        """Remove it all."""
+        for holder in self._holders:
+            holder.kill()
+            holder.wait()
+            if holder.stdout:
+                holder.stdout.close()
+        with suppress(subprocess.CalledProcessError):
+            _run("ip", "link", "del", BRIDGE)
+        for number in range(len(self._holders)):
+            # goes with its other end, but not at once
+            with suppress(subprocess.CalledProcessError):
+                _run("ip", "link", "del", _outside(number))
+
+
+def _address(number: int) -> str:
+    return f"10.88.1.{number + 1}"
+
+
+def _outside(number: int) -> str:
+    return f"viewer{number}"
+
+
+def _tbf(mbit: float) -> tuple[str, ...]:
+    return ("root", "tbf", "rate", f"{mbit:g}mbit", *QUEUE)
+
+
+def _run(*command: str) -> None:
+    subprocess.run(command, check=True, capture_output=True)

@@ -1,0 +1,67 @@
+import pytest
+
+from tests.bench.swarm_figures import (
+    FIGURES,
+    MIN_IDLE_PCT,
+    Counts,
+    Window,
+    counts,
+    figures,
+    summary,
+)
+
+STATS = {"latency_s": 8.0, "first_picture_ms": 600}
+
+
+def window(*changes: Counts, stayed: int, sent: int = 0, published: int = 0) -> Window:
+    return Window(
+        changes, stayed, viewers=4, seconds=10, cpu_s=[1, 3], sent_bytes=sent,
+        published_bytes=published, origin_bytes=0,
+    )  # fmt: skip
+
+
+def test_of_our_page_start_up_is_left_out_and_the_seed_is_no_peer() -> None:
+    stats = {
+        "bytes": {"p2p": 900, "store": 500, "seed": 70},
+        "startup": {"p2p": 100, "store": 400, "seed": 0},
+        "uploaded": 30,
+        "stalls": 2,
+    }
+    assert counts(stats) == Counts(p2p=800, others=170, uploaded=30, stalls=2)
+
+
+def test_share_and_copies_are_of_all_viewers_those_who_left_too() -> None:
+    changes = [Counts(p2p=90, others=10, uploaded=60), Counts(p2p=60, others=40, uploaded=20)]
+    said = figures(window(*changes, stayed=1, sent=150, published=100), [STATS, STATS])
+    assert said["share"] == 0.75
+    assert said["limit"] == 0.75
+    assert said["copies"] == 1.5
+    assert said["cpu_pct"] == 20
+
+
+def test_uploads_are_compared_of_those_who_stayed() -> None:
+    changes = [Counts(uploaded=30), Counts(uploaded=10), Counts(uploaded=500)]
+    assert figures(window(*changes, stayed=2), [STATS])["upload_max_over_mean"] == 1.5
+    assert figures(window(Counts(), stayed=1), [STATS])["upload_max_over_mean"] == 1.0
+
+
+def test_what_was_not_seen_is_no_number() -> None:
+    unseen = {"latency_s": None, "first_picture_ms": None}
+    said = figures(window(Counts(), stayed=1), [unseen])
+    assert [name for name, value in said.items() if value is None] == [
+        *("share", "copies", "behind_live_s", "first_picture_ms")
+    ]
+    assert figures(window(Counts(), stayed=1), [unseen, STATS])["behind_live_s"] == 8.0
+
+
+def run(share: float | None, idle: float) -> dict[str, float | None]:
+    return {**dict.fromkeys(FIGURES, 0.0), "share": share, "idle_pct": idle}
+
+
+def test_runs_for_which_the_machine_was_too_busy_do_not_count() -> None:
+    runs = [run(0.8, 30), run(0.2, MIN_IDLE_PCT - 1), run(0.9, 20), run(None, 20)]
+    said = summary(runs)
+    assert said["share"] == pytest.approx(0.85)
+    assert (said["counted"], said["too_busy"]) == (3, 1)
+    assert said["runs"] == runs
+    assert "share" not in summary(runs[1:2])
