@@ -18,6 +18,9 @@ from shoal.join_tokens import issue, seed_token
 from shoal.settings import SignalingSettings
 from shoal.signaling import service
 from shoal.signaling.hub import Hub
+from shoal.signaling.tracker.socket import Tracker
+from shoal.signaling.websockets import Sockets
+from tests.support.raw_websocket import close_all
 
 TOKEN = "broadcaster's token"
 JOIN_SECRET = "join secret"
@@ -82,6 +85,18 @@ class Signaling:
         return self._service.hub
 
     @property
+    def tracker(self) -> Tracker:
+        """The running service's tracker."""
+        assert self._service is not None
+        return self._service.tracker
+
+    @property
+    def sockets(self) -> Sockets:
+        """The running service's WebSockets."""
+        assert self._service is not None
+        return self._service._sockets
+
+    @property
     def seed_url(self) -> str:
         """The tracker's URL for the broadcaster's seeder."""
         return f"ws{self.url.removeprefix('http')}/ws?seed={seed_token(TOKEN)}"
@@ -144,5 +159,6 @@ async def running_signaling(**settings: Any) -> AsyncGenerator[Signaling]:
         try:
             yield running
         finally:
+            await close_all()
             await asyncio.gather(*(client.ws.close() for client in running.clients))
             await running.stop()

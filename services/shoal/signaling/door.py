@@ -140,7 +140,9 @@ class Door:
         return self._runner.server()
 
     def _answer(self, request: WSUpgradeRequest, peer: str) -> WSUpgradeResponseWithListener:
-        answer = _handshake_refusal(request) or self._welcome(request, peer)
+        answer = self._welcome(request, peer)
+        if not isinstance(answer, Refusal):
+            answer = _handshake_refusal(request) or answer
         if isinstance(answer, Refusal):
             HANDSHAKES_REFUSED.labels(answer.code).inc()
             return WSUpgradeResponseWithListener(_refused(answer), None)
