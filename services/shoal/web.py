@@ -10,6 +10,7 @@ from http import HTTPStatus
 from pathlib import PurePosixPath
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, generate_latest
 from yarl import URL
 
@@ -111,10 +112,16 @@ async def start(app: web.Application, service: str, url: str) -> web.AppRunner:
 
 async def prepare(app: web.Application, service: str) -> web.AppRunner:
     """Return a runner for an application, which does not listen yet."""
+    logging.getLogger("aiohttp.server").addFilter(_is_our_fault)
     _count_bodies(app, service)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
     await runner.setup()
     return runner
+
+
+def _is_our_fault(record: logging.LogRecord) -> bool:
+    """Leave out what is no HTTP: it is answered with 400, and anybody can send any number."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 def cannot_listen(service: str, url: str, error: OSError) -> OperatorError:

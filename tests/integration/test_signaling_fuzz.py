@@ -1,0 +1,343 @@
+"""Anything at all, sent to a running service: it stays up, logs no exception, keeps little."""
+
+import asyncio
+import contextlib
+import gc
+import json
+import logging
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from shoal.p2p_media_loader import SWARM_ID, info_hashes
+from tests.integration.signaling_station import TOKEN, Signaling, running_signaling
+from tests.support.raw_websocket import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    PING,
+    TEXT,
+    RawSocket,
+    close_all,
+    frame,
+    handshake,
+    message,
+)
+from tests.support.signaling import BROADCASTER_TOKEN, signaling_process
+
+[LIVE] = info_hashes(SWARM_ID)
+PATHS = ("/ws", "/ws/room", "/broadcaster")
+BEARER = f"Authorization: Bearer {TOKEN}"
+EXAMPLES = 60
+UNHURRIED = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+
+# --- what is sent ---
+
+DEEP = [
+    "[" * 60_000,
+    '{"action":' * 10_000,
+    '{"action":"announce","x":' + "[" * 30_000 + "]" * 30_000,
+]
+ODD = [
+    None,
+    True,
+    -1,
+    0,
+    10**400,
+    -(2**63),
+    1e308,
+    0.5,
+    "",
+    "\x00" * 20,
+    "\ud800",
+    "ÿ" * 20,
+    "☃" * 20,
+    "x" * 5_000,
+    [],
+    {},
+    [[]],
+    [None],
+    {"p2p": -1},
+]
+KNOWN = {
+    "action": ["announce", "scrape", "dance"],
+    "type": ["join", "signal", "variant", "ready", "stats", "stream", "segment", "swarms", "dance"],
+    "info_hash": [LIVE, "h" * 20, [LIVE], [LIVE] * 1_000],
+    "peer_id": ["p" * 20, "q" * 20],
+    "event": ["started", "update", "completed", "stopped"],
+    "left": [0, 1, 1e300],
+    "numwant": [0, 5, -5, 1e300],
+    "offers": [[{"offer_id": "o" * 20, "offer": {"sdp": ""}}] * 30, [{"offer_id": 1}], [{}]],
+    "to_peer_id": ["p" * 20, "q" * 20],
+    "offer_id": ["o" * 20],
+    "answer": [{"sdp": ""}],
+    "plan_version": [1, 2],
+    "variant": [0, 255, 256],
+    "sharing": [True, False],
+    "to": ["", "nobody"],
+    "data": [{"candidates": []}],
+    "bytes": [{"p2p": 1, "store": 1, "seed": 1}, {"p2p": 10**30, "store": 0, "seed": 0}],
+    "startup": [{"p2p": 0, "store": 0, "seed": 0}],
+    "uploaded": [0, 10**30],
+    "peers": [0, 10**9],
+    "stalls": [0],
+    "latency_s": [0, 1e308, -1e308],
+    "stream": ["abc", None],
+    "live": [True, False],
+    "info_hashes": [[LIVE], ["x"] * 100],
+    "descriptor": [{"variant": 0, "sequence": 1, "name": "x"}],
+}
+
+
+def json_text(pairs: list[tuple[str, Any]]) -> str:
+    """JSON text of an object that may have a key twice."""
+    return "{" + ",".join(f"{json.dumps(key)}:{json.dumps(value)}" for key, value in pairs) + "}"
+
+
+FIELDS = st.sampled_from(sorted(KNOWN)).flatmap(
+    lambda key: st.tuples(st.just(key), st.sampled_from([*KNOWN[key], *KNOWN[key], *ODD]))
+)
+WHOLE = st.fixed_dictionaries(
+    {"kind": st.sampled_from(["announce", "scrape", "join", "stats", "signal", "ready"])},
+    optional={key: st.sampled_from([*values, *ODD]) for key, values in KNOWN.items()},
+).map(lambda said: [("action", said["kind"]), ("type", said.pop("kind")), *said.items()])
+TEXTS = st.one_of(
+    WHOLE.map(json_text),
+    st.lists(FIELDS, max_size=8).map(json_text),
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    ).map(json.dumps),
+    st.sampled_from(DEEP),
+    st.text(max_size=50),
+)
+PAYLOADS = TEXTS.map(lambda text: text.encode(errors="surrogatepass")) | st.binary(max_size=200)
+OPCODES = st.sampled_from([TEXT, TEXT, TEXT, BINARY, CONTINUATION, CLOSE, PING, 10, 3, 11])
+FRAMES = st.builds(
+    frame,
+    PAYLOADS,
+    OPCODES,
+    fin=st.sampled_from([True, True, False]),
+    mask=st.binary(min_size=4, max_size=4),
+)
+LENGTHS = st.sampled_from([0, 125, 126, 127, 65_535, 65_536, 2**31, 2**32, 2**63 - 1, 2**64 - 1])
+CRAZY_HEADS = st.builds(
+    lambda first, flag, size: bytes([first, flag]) + size.to_bytes(8, "big"),
+    st.integers(0, 255),
+    st.sampled_from([0x7E, 0x7F, 0xFE, 0xFF, 0x00, 0x80]),
+    LENGTHS,
+)
+SENT = st.lists(st.one_of(FRAMES, FRAMES, FRAMES, CRAZY_HEADS, st.binary(max_size=300)), max_size=8)
+CUTS = st.lists(st.integers(1, 5_000), max_size=4)
+
+# --- the service and its bystanders ---
+
+
+class Errors(logging.Handler):
+    """Collects what is logged with an exception, or as an error."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info or record.levelno >= logging.ERROR:
+            self.records.append(self.format(record))
+
+
+class Bystanders:
+    """A client on each path that has done no harm."""
+
+    def __init__(self, service: Signaling) -> None:
+        self.service = service
+
+    async def arrive(self) -> None:
+        token = self.service.token()
+        self.tracker = await RawSocket.websocket(self.service.url, f"/ws?token={token}")
+        self.viewer = await RawSocket.websocket(self.service.url, "/ws/room")
+        self.viewer.write(message(type="join", plan_version=1, variant=0, token=token))
+        assert (await self.viewer.next())["type"] == "stream"
+
+    async def are_well(self) -> None:
+        """Each gets its answer."""
+        self.tracker.write(
+            message(action="announce", info_hash=LIVE, peer_id="bystander's peer id ", left=1)
+        )
+        while "interval" not in await self.tracker.next():  # somebody else's offers
+            pass
+        self.viewer.write(frame(b"still there?", PING))
+        while (await self.viewer.frame()) != (10, b"still there?"):
+            pass
+        broadcaster = await RawSocket.websocket(self.service.url, "/broadcaster", BEARER)
+        assert (await broadcaster.next())["type"] == "resume"
+        broadcaster.writer.close()
+        assert (await self.service.get("/health"))["status"] == "ok"
+
+
+class Fuzzed:
+    """A service, and a loop that examples run in one after the other."""
+
+    def __init__(self, runner: asyncio.Runner, service: Signaling, errors: Errors) -> None:
+        self._runner = runner
+        self.service = service
+        self.errors = errors
+        self.bystanders = Bystanders(service)
+
+    def run(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        self._runner.run(coroutine)
+
+
+@pytest.fixture
+def fuzzed() -> Any:
+    errors = Errors()
+    logging.getLogger().addHandler(errors)
+    with asyncio.Runner() as runner:
+        station = running_signaling(max_sockets_per_address=1_000, max_messages_per_s=10_000)
+        service = runner.run(station.__aenter__())
+        fuzzed = Fuzzed(runner, service, errors)
+        runner.run(fuzzed.bystanders.arrive())
+        yield fuzzed
+        runner.run(station.__aexit__(None, None, None))
+        gc.collect()
+    logging.getLogger().removeHandler(errors)
+    assert not errors.records, errors.records[0]
+
+
+async def send(url: str, path: str, sent: bytes, cuts: list[int], bearer: str = TOKEN) -> None:
+    """Send bytes behind a handshake, in parts; take what comes; go, in one of two ways."""
+    socket = await RawSocket.open(url)
+    data = handshake(path, f"Authorization: Bearer {bearer}") + sent
+    try:
+        for size in cuts:
+            socket.write(data[:size])
+            await socket.writer.drain()
+            await asyncio.sleep(0)
+            data = data[size:]
+        socket.write(data)
+        socket.write(frame(b"\x03\xe8", CLOSE))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await socket.reader.read()
+    except ConnectionError:
+        pass
+    finally:
+        if len(sent) % 2:
+            socket.writer.transport.abort()
+        else:
+            socket.writer.close()
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_no_frames_do_harm(fuzzed: Fuzzed, path: str) -> None:
+    token = fuzzed.service.token()
+    target = f"{path}?token={token}" if path == "/ws" else path
+    join = message(type="join", plan_version=1, variant=0, token=token)
+
+    @settings(max_examples=EXAMPLES, suppress_health_check=UNHURRIED)
+    @given(SENT, CUTS, st.booleans())
+    def try_it(parts: list[bytes], cuts: list[int], joins: bool) -> None:
+        before = join if joins else b""
+
+        async def example() -> None:
+            await send(fuzzed.service.url, target, before + b"".join(parts), cuts)
+            await fuzzed.bystanders.are_well()
+
+        fuzzed.run(example())
+        assert not fuzzed.errors.records, fuzzed.errors.records[0]
+
+    try_it()
+    fuzzed.run(all_gone(fuzzed.service))
+
+
+def test_no_head_does_harm(fuzzed: Fuzzed) -> None:
+    lines = st.one_of(
+        st.sampled_from(
+            [
+                b"Host: 127.0.0.1",
+                b"Upgrade: websocket",
+                b"Connection: Upgrade",
+                b"Sec-WebSocket-Version: 13",
+                b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+                b"Content-Length: 3",
+                b"Transfer-Encoding: chunked",
+                b"Expect: 100-continue",
+                b"",
+                b" folded",
+            ]
+        ),
+        st.builds(
+            lambda name, text: name + b": " + text,
+            st.sampled_from([b"Origin", b"CF-Connecting-IP", b"CF-IPCountry", b"Host", b"X", b""]),
+            st.binary(max_size=30),
+        ),
+        st.binary(max_size=30),
+    )
+    firsts = st.sampled_from(
+        [b"GET /ws HTTP/1.1", b"GET /ws?token=%ff&seed=\xff HTTP/1.1", b"GET /broadcaster HTTP/1.1"]
+    ) | st.binary(max_size=30)
+
+    @settings(max_examples=2 * EXAMPLES, suppress_health_check=UNHURRIED)
+    @given(firsts, st.lists(lines, max_size=8), st.binary(max_size=20))
+    def try_it(first: bytes, lines: list[bytes], rest: bytes) -> None:
+        async def example() -> None:
+            socket = await RawSocket.open(fuzzed.service.url)
+            socket.write(b"\r\n".join([first, *lines, b"", b""]) + rest)
+            with contextlib.suppress(ConnectionError, TimeoutError):
+                async with asyncio.timeout(0.05):
+                    await socket.reader.read()
+            socket.writer.close()
+
+        fuzzed.run(example())
+        assert not fuzzed.errors.records, fuzzed.errors.records[0]
+
+    try_it()
+    fuzzed.run(fuzzed.bystanders.are_well())
+
+
+async def all_gone(service: Signaling) -> None:
+    """Only the bystanders are left, and what they announced."""
+    async with asyncio.timeout(10):
+        while len(service.sockets) > 2:  # noqa: ASYNC110 - there is no event of it
+            await asyncio.sleep(0.02)
+    assert service.tracker.swarms.peers == 1
+    assert len(service.tracker.swarms) == 1
+    assert service.hub.viewers == 1
+
+
+# --- what is kept of it ---
+
+
+def memory_kb(pid: int) -> int:
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * 4
+
+
+async def test_what_was_sent_leaves_nothing_behind(tmp_path: Path) -> None:
+    """The worst of the above again and again: memory settles."""
+    worst = [
+        *(frame(text.encode()) for text in DEEP),
+        frame(b" " * 60_000, fin=False),
+        b"\x81\xff" + (2**40).to_bytes(8, "big") + b"abcd" + b"x" * 200_000,
+        frame(b"\xff" * 60_000),
+        message(action="scrape", info_hash=[LIVE] * 1_500),
+    ]
+    sizes: list[int] = []
+    with signaling_process(tmp_path, SHOAL_MAX_MESSAGES_PER_S="10000") as running:
+        for _ in range(6):
+            for sent in worst:
+                await asyncio.gather(
+                    *(
+                        send(running.url, path, sent, [], BROADCASTER_TOKEN)
+                        for path in PATHS
+                        for _ in range(8)
+                    )
+                )
+            await close_all()
+            sizes.append(memory_kb(running.process.pid))
+    print(f"\nmemory after each round of {len(worst) * 24} sockets: {sizes} KB")  # noqa: T201
+    assert sizes[-1] - sizes[1] < 4_000
+    assert "Traceback" not in (tmp_path / "signaling.log").read_text()
