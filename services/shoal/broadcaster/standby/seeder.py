@@ -154,13 +154,18 @@ class Seeder:
         for seeded in self._seeded.values():
             self._send(Add(seeded.torrent, str(seeded.path)))
         try:
-            while line := await asyncio.wait_for(process.stdout.readline(), SILENCE_LIMIT_S):
+            while line := await self._heard(process.stdout):
                 self._take(line)
             self._death = f"the seeder died with status {await process.wait()}: starting it again"
         except TimeoutError:
             self._death = f"the seeder said nothing for {SILENCE_LIMIT_S:g} s: starting it again"
         except (msgspec.DecodeError, ValueError) as error:
             self._death = f"the seeder spoke nonsense ({error}): starting it again"
+
+    async def _heard(self, reports: asyncio.StreamReader) -> bytes:
+        # asyncio.wait_for of Python 3.11 loses a cancellation that comes together with the line
+        async with asyncio.timeout(SILENCE_LIMIT_S):
+            return await reports.readline()
 
     def _send(self, order: Order) -> None:
         if self._process is not None and self._process.stdin is not None:

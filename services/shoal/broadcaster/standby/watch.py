@@ -68,7 +68,8 @@ class Watch:
             for start in range(0, len(wanted), SCRAPED_AT_ONCE):
                 part = wanted[start : start + SCRAPED_AT_ONCE]
                 await socket.send_json({"action": "scrape", "info_hash": part})
-                answer = await asyncio.wait_for(socket.receive(), ANSWER_TIMEOUT_S)
+                async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                    answer = await socket.receive()
                 if answer.type is not aiohttp.WSMsgType.TEXT:
                     raise aiohttp.ClientError("it closed the connection")
                 files = msgspec.json.decode(answer.data, type=_Scraped).files

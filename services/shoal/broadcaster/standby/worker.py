@@ -18,6 +18,7 @@ from pathlib import Path
 import libtorrent as lt
 
 from shoal.broadcaster.standby.budget import Budget
+from shoal.broadcaster.standby.relay import Relay
 from shoal.broadcaster.standby.served import LINE_INTERVAL_S, Served
 from shoal.broadcaster.standby.session import Session, infohash_of
 from shoal.broadcaster.standby.torrents import PIECE_BYTES, Torrent
@@ -46,6 +47,7 @@ REANNOUNCE_S = 1.5
 OFFER_AGAIN_S = 0.5
 """while peers of a torrent lack data it is announced again, each time after twice as long: an
 announce gives them new offers, and lets libtorrent answer as many of theirs"""
+GOODBYE_INTERVAL_S = 0.5
 MAX_CONNECTIONS = 2_000
 
 
@@ -68,9 +70,11 @@ class Worker:
     def __init__(self, settings: Open, report: Callable[[Report], None]) -> None:
         """Seed as `settings` say; `report` must not block for long."""
         self._report = report
-        self._tracker_url = settings.tracker_url
+        self._relay = Relay(settings.tracker_url)
         self._not_counted = (settings.not_counted or "").encode()
         self._seeded: dict[str, _Seeded] = {}
+        self._leaving: dict[str, lt.torrent_handle] = {}
+        """by infohash: removed, but libtorrent may not be done with it"""
         self._served = Served()
         self._loop = asyncio.get_running_loop()
         self._line_timer: asyncio.TimerHandle | None = None
@@ -105,7 +109,7 @@ class Worker:
         params = lt.load_torrent_buffer(torrent.metainfo)
         params.save_path = str(path.parent)
         params.renamed_files = {0: path.name}
-        params.trackers = [self._tracker_url]
+        params.trackers = [self._relay.url]
         params.url_seeds = []
         params.flags |= lt.torrent_flags.seed_mode | lt.torrent_flags.disable_pex
         self._seeded[torrent.infohash] = _Seeded(torrent, self._loop.time())
@@ -115,12 +119,18 @@ class Worker:
         """Seed a torrent no more; its file may be deleted then. An unknown one is ignored."""
         seeded = self._seeded.pop(infohash, None)
         if seeded is not None and seeded.handle is not None:
-            self._session.remove(seeded.handle)
+            self._let_go(infohash, seeded.handle)
+
+    def _let_go(self, infohash: str, handle: lt.torrent_handle) -> None:
+        self._session.remove(handle)
+        self._leaving[infohash] = handle
 
     async def run(self) -> None:
         """Keep the tracker and the broadcaster informed until cancelled."""
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._relay.run())
             tasks.create_task(self._watch.run())
+            tasks.create_task(self._say_goodbyes())
             tasks.create_task(self._tell_figures())
 
     async def _tell_figures(self) -> None:
@@ -134,6 +144,14 @@ class Worker:
                 told, told_at_s = figures, now_s
                 self._report(figures)
             await asyncio.sleep(FIGURES_INTERVAL_S)
+
+    async def _say_goodbyes(self) -> None:
+        while True:
+            for infohash in [h for h, handle in self._leaving.items() if not handle.is_valid()]:
+                del self._leaving[infohash]
+                if infohash not in self._seeded:  # else it was added again
+                    await self._relay.forget(infohash)
+            await asyncio.sleep(GOODBYE_INTERVAL_S)
 
     def _say(self, level: int, text: str) -> None:
         self._report(Said(level, text))
@@ -165,11 +183,12 @@ class Worker:
             self._say(logging.ERROR, f"cannot seed {seeded.torrent.name}: {alert.message()}")
 
     def _on_added(self, alert: lt.add_torrent_alert) -> None:
-        seeded = self._seeded.get(str(alert.params.info_hashes.v1))
+        infohash = str(alert.params.info_hashes.v1)
+        seeded = self._seeded.get(infohash)
         if alert.error.value():
             self._say(logging.ERROR, f"cannot seed: {alert.message()}")
         elif seeded is None:  # removed in the meantime
-            self._session.remove(alert.handle)
+            self._let_go(infohash, alert.handle)
         else:
             seeded.handle = alert.handle
 
