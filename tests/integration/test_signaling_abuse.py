@@ -1,0 +1,244 @@
+"""Crowds that mean harm, and a bystander whose announces are timed meanwhile."""
+
+import asyncio
+import resource
+import socket
+import threading
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+import pytest_asyncio
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
+
+from shoal.join_tokens import issue
+from shoal.p2p_media_loader import SWARM_ID, info_hashes
+from tests.integration.test_signaling_fuzz import memory_kb
+from tests.support.raw_websocket import (
+    CLOSE,
+    PATIENCE_S,
+    RawSocket,
+    close_all,
+    frame,
+    handshake,
+    message,
+)
+from tests.support.signaling import JOIN_SECRET, SignalingProcess, signaling_process
+
+[LIVE] = info_hashes(SWARM_ID)
+SLOWEST_S = 0.25
+"""p95 of the bystander's round trips, beyond what it is in quiet; the attackers have our cores"""
+QUIET_S = 0.5
+BETWEEN_S = 0.025
+ATTACKER = "CF-Connecting-IP: 203.0.113.7"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def files() -> None:
+    """Both sides of thousands of connections are on this machine."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+@pytest_asyncio.fixture
+async def running(tmp_path: Path) -> AsyncGenerator[SignalingProcess]:
+    with signaling_process(tmp_path) as process:
+        yield process
+        await close_all()
+    assert "Traceback" not in (tmp_path / "signaling.log").read_text()
+
+
+async def samples(running: SignalingProcess) -> list[Sample]:
+    async with aiohttp.ClientSession() as session, session.get(f"{running.url}/metrics") as answer:
+        families = text_string_to_metric_families(await answer.text())
+    return [sample for family in families for sample in family.samples]
+
+
+async def count(running: SignalingProcess, name: str, code: str) -> float:
+    """Read a counter."""
+    return sum(
+        sample.value
+        for sample in await samples(running)
+        if sample.name == f"{name}_total" and sample.labels["code"] == code
+    )
+
+
+async def gauge(running: SignalingProcess, name: str) -> float:
+    """Read a gauge."""
+    [value] = [sample.value for sample in await samples(running) if sample.name == name]
+    return value
+
+
+class Bystander(threading.Thread):
+    """A client that announces all the time; in a thread, so that it waits for no attacker."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(daemon=True)
+        self.round_trips: list[float] = []
+        self.stop = threading.Event()
+        host, _, port = url.removeprefix("http://").partition(":")
+        self._socket = socket.create_connection((host, int(port)), timeout=PATIENCE_S)
+        token = issue(JOIN_SECRET, "127.0.0.1", time.time())
+        self._say(handshake(f"/ws?token={token}"), b"\r\n\r\n")
+
+    def run(self) -> None:
+        said = message(action="announce", info_hash=LIVE, peer_id="b" * 20, left=1)
+        with self._socket:
+            while not self.stop.wait(BETWEEN_S):
+                began = time.monotonic()
+                self._say(said, b'"incomplete":')
+                self.round_trips.append(time.monotonic() - began)
+
+    def _say(self, said: bytes, answer: bytes) -> None:
+        self._socket.sendall(said)
+        heard = b""
+        while answer not in heard:
+            part = self._socket.recv(65_536)
+            assert part, "the bystander's socket was closed"
+            heard += part
+
+
+def slow(times_s: list[float], part: float) -> float:
+    """Return what so large a part of the times is no longer than."""
+    return sorted(times_s)[int(part * (len(times_s) - 1))]
+
+
+@asynccontextmanager
+async def bystander(running: SignalingProcess, what: str) -> AsyncIterator[None]:
+    """Let somebody announce all the time, and say what it was like."""
+    watching = Bystander(running.url)
+    before_kb = memory_kb(running.process.pid)
+    watching.start()
+    await asyncio.sleep(QUIET_S)
+    quiet_s = slow(watching.round_trips, 0.95)
+    watching.round_trips.clear()
+    yield
+    grown_kb = memory_kb(running.process.pid) - before_kb
+    await asyncio.sleep(2 * BETWEEN_S)
+    watching.stop.set()
+    await asyncio.to_thread(watching.join, PATIENCE_S)
+    slow_s, p99_s = (slow(watching.round_trips, part) for part in (0.95, 0.99))
+    print(  # noqa: T201
+        f"\n{what}: a bystander's {len(watching.round_trips)} announces took"
+        f" {1000 * slow_s:.1f} ms (p95; p99 {1000 * p99_s:.1f}; before {1000 * quiet_s:.1f} ms),"
+        f" signaling grew by {grown_kb / 1024:.1f} MB"
+    )
+    assert slow_s < SLOWEST_S + quiet_s
+
+
+async def test_two_thousand_heads_that_are_never_finished(running: SignalingProcess) -> None:
+    before_kb = memory_kb(running.process.pid)
+    async with bystander(running, "2,000 half request heads"):
+        sockets: list[RawSocket] = []
+        for _ in range(20):
+            sockets = await asyncio.gather(*(RawSocket.open(running.url) for _ in range(100)))
+            for half in sockets:
+                half.write(handshake("/ws", "X: " + "x" * 1_000)[:-4])
+            await asyncio.sleep(0.02)
+        for _ in range(100):  # and those of before say another word
+            sockets[-1].write(b"x")
+            await asyncio.sleep(0)
+        assert await count(running, "shoal_handshakes_refused", "too_many_waiting") >= 900
+    assert memory_kb(running.process.pid) - before_kb < 32_000
+
+
+async def test_a_flood_of_connections(running: SignalingProcess) -> None:
+    """Of handshakes from one address, of which 200 are let in at a time."""
+    refusals = 0
+
+    async def come(number: int) -> None:
+        nonlocal refusals
+        attacker = await RawSocket.open(running.url)
+        answer = await attacker.answer(handshake(("/ws", "/ws/room")[number % 2], ATTACKER))
+        assert answer.status in (101, 429)
+        refusals += answer.status == 429
+
+    before_kb = memory_kb(running.process.pid)
+    async with bystander(running, "2,000 handshakes of one address"):
+        for start in range(0, 2_000, 50):
+            await asyncio.gather(*(come(number) for number in range(start, start + 50)))
+        assert refusals == 1_800
+        counted = await count(running, "shoal_handshakes_refused", "too_many_sockets")
+        assert counted == refusals
+    assert memory_kb(running.process.pid) - before_kb < 16_000
+
+
+async def test_frames_that_are_too_big(running: SignalingProcess) -> None:
+    big = b"\x82\xff" + (2**40).to_bytes(8, "big") + b"abcd" + b"x" * 500_000
+
+    async def throw() -> None:
+        attacker = await RawSocket.websocket(running.url, "/ws", ATTACKER)
+        attacker.write(big)
+        assert await attacker.close_code() in (1009, None)  # the reset may come first
+        attacker.writer.transport.abort()
+
+    before_kb = memory_kb(running.process.pid)
+    async with bystander(running, "400 frames of a terabyte, of which 500 KB come"):
+        for _ in range(40):
+            await asyncio.gather(*(throw() for _ in range(10)))
+        async with asyncio.timeout(5):  # they are cut a moment after the close frame
+            while await count(running, "shoal_signaling_sockets_cut", "message_size") < 400:  # noqa: ASYNC110
+                await asyncio.sleep(BETWEEN_S)
+    assert memory_kb(running.process.pid) - before_kb < 32_000
+
+
+async def test_ten_thousand_info_hashes_of_one_address(running: SignalingProcess) -> None:
+    """On twenty sockets with good tokens: refused each, and counted."""
+    token = issue(JOIN_SECRET, "127.0.0.1", time.time())
+
+    async def announce(first: int) -> int:
+        attacker = await RawSocket.websocket(running.url, f"/ws?token={token}", ATTACKER)
+        for number in range(first, first + 500):
+            said = {"info_hash": f"{number:020d}", "peer_id": "a" * 20, "left": 1}
+            attacker.write(message(action="announce", **said))
+        refused = 0
+        while True:
+            opcode, payload = await attacker.frame()
+            if opcode == CLOSE:
+                return refused
+            assert b'"failure reason":"unknown_torrent: ' in payload
+            refused += 1
+            if refused == 500:
+                return refused
+
+    before_kb = memory_kb(running.process.pid)
+    async with bystander(running, "10,000 info_hashes of one address"):
+        refused = sum(await asyncio.gather(*(announce(500 * n) for n in range(20))))
+        counted = await count(running, "shoal_tracker_refusals", "unknown_torrent")
+        cut = await count(running, "shoal_signaling_sockets_cut", "too_many_messages")
+        assert await gauge(running, "shoal_tracker_swarms") == 1
+    # an address may say 5,000 things at once and 500 a second, then its sockets are closed
+    assert 4_900 < refused == counted
+    assert cut > 0
+    assert memory_kb(running.process.pid) - before_kb < 16_000
+
+
+async def test_a_flood_of_messages_closes_the_flooder(running: SignalingProcess) -> None:
+    async def flood() -> int | None:
+        attacker = await RawSocket.open(running.url)
+        answer = await attacker.answer(handshake("/ws", ATTACKER))
+        if answer.status != 101:
+            return answer.status
+        attacker.write(message(action="scrape") * 2_000)
+        return await attacker.close_code()
+
+    async with bystander(running, "20 sockets that send 2,000 messages at once"):
+        ends = await asyncio.gather(*(flood() for _ in range(20)))
+        assert set(ends) <= {1008, 429}
+        cut = await count(running, "shoal_signaling_sockets_cut", "too_many_messages")
+        assert cut == ends.count(1008) >= 10
+
+
+async def test_pings_that_nobody_reads_the_answers_of(running: SignalingProcess) -> None:
+    before_kb = memory_kb(running.process.pid)
+    async with bystander(running, "20 sockets that ping and never read"):
+        deaf = [await RawSocket.websocket(running.url, "/ws", ATTACKER) for _ in range(20)]
+        for attacker in deaf:
+            attacker.write(frame(b"x" * 125, 9) * 5_000)
+        await asyncio.sleep(1)
+        assert await count(running, "shoal_signaling_sockets_cut", "too_many_messages") == 20
+    assert memory_kb(running.process.pid) - before_kb < 16_000
