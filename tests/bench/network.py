@@ -17,9 +17,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-TOOLS = ("unshare", "nsenter", "ip", "tc")
-APART = ("unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc")
-"""the kernel kills all processes inside as soon as the first of them is gone"""
+TOOLS = ("setpriv", "unshare", "nsenter", "ip", "tc")
+APART = (
+    *("setpriv", "--pdeathsig", "KILL"),
+    *("unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"),
+)
+"""the kernel kills all processes inside as soon as the bench or the first of them is gone"""
 BRIDGE = "bridge"
 HUB = "10.88.0.1"
 QUEUE = ("burst", "64kb", "latency", "300ms")

@@ -2,9 +2,18 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
+
+from tests.bench import network, swarm
+from tests.bench.swarm_figures import FIGURES
+from tests.support.station import marked, new_mark, none_left, wait_for
 
 ROOT = Path(__file__).parents[2]
 
@@ -53,3 +62,55 @@ def test_the_signaling_bench_writes_its_figures(tmp_path: Path) -> None:
     assert figures["idle_kb_per_connection"] > 0
     assert figures["join_storm_refused"] == 0, figures["join_storm_reasons"]
     assert 0 < figures["join_storm_all_in_s"] < 30
+
+
+@pytest.fixture
+def swarm_environment() -> Iterator[dict[str, str]]:
+    """Of a swarm bench, which may leave no process and no file behind."""
+    # a short path: browsers put sockets there
+    with tempfile.TemporaryDirectory() as temporary:
+        chosen = {"CASES": "short_8", "ENGINES": "rooms,plain", "RUNS": "1"}
+        environment = {**new_mark(), **chosen, "PYTHONPATH": str(ROOT), "TMPDIR": temporary}
+        yield environment
+        none_left(environment)
+        assert not list(Path(temporary).iterdir())
+
+
+SWARM = [sys.executable, "-m", "tests.bench.swarm", "--viewers", "2", "--seconds", "6"]
+
+
+def test_the_swarm_bench_writes_its_figures(
+    tmp_path: Path, swarm_environment: dict[str, str]
+) -> None:
+    subprocess.run(SWARM, cwd=tmp_path, env=swarm_environment, check=True, timeout=170)
+    figures = json.loads((tmp_path / ".bench" / "swarm.json").read_text())["figures"]
+    assert set(figures) == {"short_8"}
+    assert set(figures["short_8"]) == {"rooms", "plain"}
+    for said in figures["short_8"].values():
+        # a run for which this machine was too busy is not in the medians
+        assert said["counted"] or said["too_busy"]
+        assert said["network"] == ("loopback" if network.missing() else "namespaces")
+        for run in said["runs"]:
+            assert run.keys() >= set(FIGURES)
+            assert (run["ready"], run["playing"], run["limit"]) == (2, 2, 0.5)
+            assert run["behind_live_s"] > 0
+            assert run["first_picture_ms"] > 0
+            assert run["cpu_pct"] > 0
+            assert run["origin_bytes"] == 0
+    rooms, plain = figures["short_8"]["rooms"]["runs"][-1], figures["short_8"]["plain"]["runs"][-1]
+    assert 0 < rooms["share"] <= 0.6
+    assert plain["share"] == 0
+    assert rooms["copies"] < plain["copies"]
+
+
+def test_the_swarm_bench_stopped_half_way_leaves_nothing(
+    tmp_path: Path, swarm_environment: dict[str, str]
+) -> None:
+    bench = subprocess.Popen(SWARM, cwd=tmp_path, env=swarm_environment)
+    try:
+        wait_for("station and browsers run", lambda: len(marked(swarm_environment)) > 12, 60)
+        bench.send_signal(signal.SIGTERM)
+        assert bench.wait(30) == swarm.STOP_STATUS
+    finally:
+        bench.kill()
+        bench.wait()
