@@ -126,7 +126,7 @@ class Signaling:
     async def join(self, variant: int = 0, **options: Any) -> Client:
         """Return a viewer that has read its first `stream` and `room`."""
         viewer = await self.connect(**options)
-        await viewer.send(type="join", plan_version=1, variant=variant, token=self.token())
+        await viewer.send(type="join", plan_version=2, variant=variant, token=self.token())
         assert (await viewer.next())["type"] == "stream"
         room = await viewer.next()
         assert room["type"] == "room"

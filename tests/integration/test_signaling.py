@@ -38,10 +38,10 @@ async def test_joining_tells_stream_then_room_then_the_last_six_segments(
     await watcher.until(lambda m: m["type"] == "segment" and m["descriptor"]["sequence"] == 8)
 
     viewer = await service.connect()
-    await viewer.send(type="join", plan_version=1, variant=0, token=service.token())
+    await viewer.send(type="join", plan_version=2, variant=0, token=service.token())
     assert await viewer.next() == {"type": "stream", "stream": "abc", "live": True}
     room = await viewer.next()
-    assert (room["type"], room["plan_version"]) == ("room", 1)
+    assert (room["type"], room["plan_version"]) == ("room", 2)
     assert [line["id"] for line in room["members"]] == [watcher.id, room["you"]]
     segments = [await viewer.next() for _ in range(6)]
     assert [m["descriptor"]["sequence"] for m in segments] == [3, 4, 5, 6, 7, 8]
@@ -111,7 +111,7 @@ async def test_unknown_types_and_a_second_join_are_ignored(service: Signaling) -
         ("{", "bad_message"),
         ('{"type":"join"}', "bad_message"),
         ("[" * 60_000, "bad_message"),
-        ('{"type":"join","plan_version":2,"variant":0}', "plan_version"),
+        ('{"type":"join","plan_version":1,"variant":0}', "plan_version"),
     ],
 )
 async def test_a_refused_viewer_is_told_why_and_harms_nobody(
@@ -178,7 +178,7 @@ async def slow_reader(service: Signaling) -> AsyncGenerator[Client]:
     connector = aiohttp.TCPConnector(socket_factory=small_window)
     async with aiohttp.ClientSession(connector=connector) as session:
         slow = Client(await session.ws_connect(f"{service.url}/ws/room"))
-        await slow.send(type="join", plan_version=1, variant=0, token=service.token())
+        await slow.send(type="join", plan_version=2, variant=0, token=service.token())
         yield slow
 
 
@@ -253,7 +253,7 @@ async def test_figures_outlive_their_viewers_and_lies_do_not_count(service: Sign
 async def test_who_shares_and_who_has_links_is_counted(service: Signaling) -> None:
     ann, ben = await service.join(), await service.join()
     other = await service.connect()
-    await other.send(type="join", plan_version=1, variant=0, sharing=False, token=service.token())
+    await other.send(type="join", plan_version=2, variant=0, sharing=False, token=service.token())
     assert (await other.next())["type"] == "stream"
     none = {"p2p": 0, "store": 0, "seed": 0}
     rest = {"bytes": none, "startup": none, "uploaded": 0, "stalls": 0}

@@ -141,7 +141,7 @@ async def test_rooms_and_live_swarms_need_a_token(
     token = tokens()[which]
     count = Counted("shoal_room_refusals", code)
     viewer = await RawSocket.websocket(service.url, "/ws/room")
-    viewer.write(message(type="join", plan_version=1, variant=0, token=token))
+    viewer.write(message(type="join", plan_version=2, variant=0, token=token))
     error = await viewer.next()
     assert (error["type"], error["code"], count()) == ("error", code, 1)
     assert "token" in error["message"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from shoal.segments import piece_size_for
-from shoal.signaling.rooms.plan import PLAN_VERSION, plan
+from shoal.signaling.rooms.plan import PLAN_VERSION, Planned, plan, relay
 
 PATH = Path(__file__).with_name("plan.json")
 KIB = 1024
@@ -50,22 +50,74 @@ CASES: tuple[tuple[tuple[str, ...], int, int, int], ...] = (
 )
 
 
+# members with weights, links that are missing, and a part for the store
+# ((id, weight, cut), …), sequence, size, piece size, for_all
+MIXED_CASES: tuple[tuple[tuple[Planned, ...], int, int, int, int], ...] = tuple(
+    (
+        tuple(
+            Planned(
+                member,
+                weight=(4, 2, 1, 4, 0, 4)[(index + turn) % 6],
+                cut=frozenset(
+                    other
+                    for place, other in enumerate(crew)
+                    if place < index and (place * 7 + index * 3 + turn) % 5 == 0
+                ),
+            )
+            for index, member in enumerate(crew)
+        ),
+        900 + turn,
+        SEGMENT,
+        64 * KIB,
+        for_all,
+    )
+    for turn, (crew, for_all) in enumerate(
+        [(CREW, 0), (CREW, 5), (CREW, 16), (FULL_ROOM, 0), (FULL_ROOM, 9), (CREW, 32)]
+    )
+)
+
+
 def vectors() -> dict[str, Any]:
     """Return the file's content."""
+    plain = (
+        (tuple(Planned(member) for member in ready), sequence, size, piece_size, 0)
+        for ready, sequence, size, piece_size in CASES
+    )
     return {
         "plan_version": PLAN_VERSION,
-        "cases": [
+        "cases": [_case(*case) for case in (*plain, *MIXED_CASES)],
+    }
+
+
+def _case(
+    ready: tuple[Planned, ...], sequence: int, size: int, piece_size: int, for_all: int
+) -> dict[str, Any]:
+    slices = plan(ready, sequence, size, piece_size, for_all)
+    return {
+        "ready": [
+            {"id": member.id, "weight": member.weight, "cut": sorted(member.cut)}
+            for member in ready
+        ],
+        "sequence": sequence,
+        "size": size,
+        "piece_size": piece_size,
+        "for_all": for_all,
+        "slices": [
             {
-                "ready": list(ready),
-                "sequence": sequence,
-                "size": size,
-                "piece_size": piece_size,
-                "slices": [
-                    {"first": part.first, "end": part.end, "owner": part.owner}
-                    for part in plan(ready, sequence, size, piece_size)
-                ],
+                "first": part.first,
+                "end": part.end,
+                "owner": part.owner,
+                "successors": list(part.successors),
             }
-            for ready, sequence, size, piece_size in CASES
+            for part in slices
+        ],
+        # who passes on what to whom, of the first slice and the last
+        "relays": [
+            {"slice": number, "receiver": member.id, "relay": relay(ready, sequence, part, member)}
+            for number, part in enumerate(slices)
+            if number in (0, len(slices) - 1)
+            for member in ready
+            if any(one.cut for one in ready)
         ],
     }
 

@@ -65,6 +65,10 @@ export class Mesh {
   hasFailed(id: MemberId): boolean {
     return !this.isOpen(id) && (this.#unreachable.has(id) || !this.isPending(id));
   }
+  /** Whether there is no link to this member, and the last attempt at one failed. */
+  isCut(id: MemberId): boolean {
+    return !this.isOpen(id) && (this.#unreachable.has(id) || this.#expelled.has(id));
+  }
   /** Members to whom the last attempt to connect failed. */
   get unreachable(): number {
     return this.#unreachable.size;
@@ -122,10 +126,19 @@ export class Mesh {
     this.#forget(id);
   }
 
-  /** Send a piece over the open link to every member that `plays` its rendition. */
-  broadcast(descriptor: Descriptor, index: number, bytes: Uint8Array): void {
-    for (const [id, link] of this.#links)
-      if (this.#options.plays(id, descriptor.variant)) link.sendPiece(descriptor, index, bytes);
+  /** The linked members that play a rendition. */
+  playing(variant: Variant): MemberId[] {
+    return [...this.#links.keys()].filter((id) => this.#options.plays(id, variant));
+  }
+
+  /** Send a piece to a linked member. */
+  sendPiece(id: MemberId, descriptor: Descriptor, index: number, bytes: Uint8Array): void {
+    this.#links.get(id)?.sendPiece(descriptor, index, bytes);
+  }
+
+  /** Send a small frame to a linked member. */
+  send(id: MemberId, frame: Uint8Array<ArrayBuffer>): void {
+    this.#links.get(id)?.send(frame);
   }
 
   #callNext(): void {

@@ -52,6 +52,8 @@ export interface EngineOptions {
   /** `/live/segments.json` */
   segments: URL;
   iceServers: RTCIceServer[];
+  /** whether this viewer may send to others */
+  upload: boolean;
   /** signaling says that a stream is on air, or that none is */
   onStream: (live: boolean) => void;
   /** a line for the console */
@@ -93,6 +95,7 @@ export class Engine {
       tokens: new JoinTokens({ first: options.joinToken, renew: options.renewJoinToken, now }),
       PeerConnection: subtle && PeerConnection,
       iceServers: options.iceServers,
+      upload: options.upload,
       now,
       variant: () => this.#variant,
       onJoined: (again) => {
@@ -109,6 +112,9 @@ export class Engine {
       onFrame: (from, data) => {
         this.#exchange.frame(from, data);
       },
+      onPeerOpened: (id) => {
+        this.#exchange.peerOpened(id);
+      },
       onPeerLost: (id) => {
         this.#exchange.peerLost(id);
       },
@@ -124,6 +130,10 @@ export class Engine {
       mesh: this.#room.mesh,
       now,
       you: () => this.#room.you,
+      variant: () => this.#variant,
+      onBadPiece: (member) => {
+        this.#room.send({ type: "report", member });
+      },
       bufferedS: player.bufferedS,
       sharing: () => this.#room.sharing,
     });

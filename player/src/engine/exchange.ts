@@ -2,9 +2,10 @@
 
 import type { Mesh } from "./connections";
 import { Fetcher } from "./fetcher";
-import { EarlyFrames, Reassembler } from "./reassembly";
-import type { Slice } from "./plan";
+import { Intake } from "./intake";
+import { Neighbours } from "./neighbours";
 import type { Descriptor, MemberId, Sequence, Variant } from "./protocol";
+import type { PlannedSlice } from "./room";
 import { schedule } from "./scheduler";
 import type { Segment, Waiter } from "./segments";
 import { SegmentCache } from "./segments";
@@ -12,12 +13,12 @@ import { Startup } from "./startup";
 import type { Stats } from "./stats";
 import type { Store } from "./store";
 import type { Verify } from "./verify";
-import type { PieceFrame } from "./wire";
 import { decodeFrame } from "./wire";
 
-/** How often the deadlines of waited-for segments are looked at. */
+/** How often deadlines, and pieces that are late, are looked at. */
 const TICK_MS = 100;
-
+/** Older segments are repaired no more: who needs one fetches it. */
+const REPAIRED_SEGMENTS = 3;
 export interface ExchangeOptions {
   store: Store;
   stats: Stats;
@@ -27,6 +28,10 @@ export interface ExchangeOptions {
   now: () => number;
   /** this viewer's id in its room */
   you: () => MemberId | null;
+  /** the rendition that this viewer plays */
+  variant: () => Variant;
+  /** a member sent a piece with a wrong hash */
+  onBadPiece: (from: MemberId) => void;
   /** seconds of video ahead of the playhead; 0 when there is nothing to play */
   bufferedS: () => number;
   /** whether signaling is up and peers are there to bring a segment that it will announce */
@@ -37,18 +42,36 @@ export class Exchange {
   readonly startup: Startup;
   #o: ExchangeOptions;
   #cache: SegmentCache;
-  #reassembler = new Reassembler();
-  #early = new EarlyFrames();
+  #intake: Intake;
   #playhead: Sequence | null = null;
   #newestAnnounced = new Map<Variant, Sequence>();
   #ticker: ReturnType<typeof setInterval> | undefined;
   #fetcher: Fetcher;
+  /** null where nothing can be shared */
+  #neighbours: Neighbours | null;
 
   constructor(options: ExchangeOptions) {
     this.#o = options;
-    this.startup = new Startup(options.now);
-    this.#cache = new SegmentCache(({ descriptor }) => {
-      this.#reassembler.forgetSegment(descriptor.variant, descriptor.sequence);
+    const { mesh, stats, now, you } = options;
+    this.startup = new Startup(now);
+    this.#cache = new SegmentCache((segment) => {
+      this.#intake.forgetSegment(segment);
+    });
+    this.#intake = new Intake({
+      stats,
+      cache: this.#cache,
+      verified: (segment, index, bytes) => this.#verified(segment, index, bytes),
+      keep: (segment, index, bytes, from) => {
+        const { sequence } = segment.descriptor;
+        stats.received("p2p", bytes.byteLength, this.startup.includes(sequence));
+        this.#neighbours?.came(segment, index, from);
+        this.#keep(segment, index, bytes);
+        this.#neighbours?.relay(segment, index);
+      },
+      onBadPiece: options.onBadPiece,
+      drop: (from) => {
+        this.#dropPeer(from);
+      },
     });
     this.#fetcher = new Fetcher({
       store: options.store,
@@ -59,26 +82,32 @@ export class Exchange {
       },
       keep: (segment, index, bytes) => {
         this.#keep(segment, index, bytes);
-        if (this.#owns(segment, index)) this.#handOn(segment, index);
+        if (this.#owns(segment, index) || segment.steppedIn.has(index))
+          this.#neighbours?.handOn(segment, index);
       },
     });
+    const fetch = this.#fetcher.fetch.bind(this.#fetcher);
+    const segments = () => this.#cache.all();
+    this.#neighbours = mesh && new Neighbours({ mesh, stats, now, you, segments, fetch });
   }
 
   /** A segment was published, and planned: fetch the own slice, if there is one, and hand it on. */
-  announced(descriptor: Descriptor, slices: readonly Slice[], ready: boolean): void {
+  announced(descriptor: Descriptor, slices: readonly PlannedSlice[], ready: boolean): void {
     if (!this.#isNews(descriptor)) return;
     this.#newestAnnounced.set(descriptor.variant, descriptor.sequence);
     const segment = this.#segmentOf(descriptor);
     segment.announcedAt = this.#o.now();
     segment.slices = slices;
     this.startup.look(descriptor.sequence, ready);
-    const own = slices.filter(({ owner }) => owner === this.#o.you());
-    for (const slice of own)
-      for (let index = slice.first; index < slice.end; index += 1)
-        if (segment.pieces.has(index)) this.#handOn(segment, index);
+    for (const index of segment.pieces.held()) {
+      if (this.#owns(segment, index)) this.#neighbours?.handOn(segment, index);
+      else this.#neighbours?.relay(segment, index);
+    }
     // alone, the player asks for what it needs when it needs it
     if (slices.length > 1 || this.#linked())
-      for (const slice of own) this.#fetcher.fetch(segment, slice);
+      for (const slice of slices)
+        if (slice.owner === this.#o.you()) this.#fetcher.fetch(segment, slice);
+    if (this.#linked()) this.#startTicking();
   }
 
   /** The newest segment of a rendition that was announced; null before the first. */
@@ -112,9 +141,7 @@ export class Exchange {
       };
       segment.waiters.add(waiter);
       signal.addEventListener("abort", leave, { once: true });
-      this.#ticker ??= setInterval(() => {
-        this.#tick();
-      }, TICK_MS);
+      this.#startTicking();
       this.#consider(segment);
     });
     return segment;
@@ -123,18 +150,26 @@ export class Exchange {
   /** A frame came from a peer. */
   frame(from: MemberId, data: ArrayBuffer): void {
     const frame = decodeFrame(data);
-    if (!frame) this.#dropPeer(from);
-    else {
-      const segment = this.#cache.get(frame.variant, frame.sequence);
-      if (segment) this.#take(segment, from, frame);
-      else this.#early.hold(from, frame, this.#cache.newest);
+    if (!frame) {
+      this.#dropPeer(from);
+      return;
     }
+    const segment = this.#cache.get(frame.variant, frame.sequence);
+    if (frame.type === "piece") this.#intake.take(segment, from, frame);
+    else if (frame.type === "have") segment?.haves.set(from, frame.pieces);
+    else if (segment) this.#neighbours?.serve(segment, from, frame.piece);
+  }
+
+  /** A link is there: its member may need to know what it can ask for. */
+  peerOpened(id: MemberId): void {
+    for (const segment of this.#cache.all())
+      if (segment.pieces.complete && this.#isRecent(segment)) this.#neighbours?.tell(segment, [id]);
   }
 
   /** The link to a peer is gone: what it owed is fetched by whoever waits for it. */
   peerLost(id: MemberId): void {
-    this.#reassembler.forgetPeer(id);
-    this.#early.forgetPeer(id);
+    this.#intake.forgetPeer(id);
+    this.#neighbours?.lost(id);
     this.#tick();
   }
 
@@ -153,46 +188,9 @@ export class Exchange {
   }
 
   #segmentOf(descriptor: Descriptor): Segment {
-    const { variant, sequence } = descriptor;
-    const segment = this.#cache.ensure(descriptor, this.#playhead ?? sequence);
-    for (const { peer, frame } of this.#early.take(variant, sequence))
-      this.#take(segment, peer, frame);
+    const segment = this.#cache.ensure(descriptor, this.#playhead ?? descriptor.sequence);
+    this.#intake.known(segment);
     return segment;
-  }
-
-  #take(segment: Segment, from: MemberId, frame: PieceFrame): void {
-    const { pieces } = segment;
-    if (frame.total === 0 || frame.total !== pieces.lengthOf(frame.piece)) {
-      this.#dropPeer(from);
-      return;
-    }
-    if (pieces.has(frame.piece)) {
-      if (frame.offset === 0) this.#o.stats.segments.duplicates += 1;
-      return;
-    }
-    const whole = this.#reassembler.add(from, frame);
-    if (whole === "nonsense") this.#dropPeer(from);
-    else if (whole !== "partial") void this.#fromPeer(segment, from, frame.piece, whole);
-  }
-
-  async #fromPeer(
-    segment: Segment,
-    from: MemberId,
-    index: number,
-    bytes: Uint8Array<ArrayBuffer>,
-  ): Promise<void> {
-    const { pieces, descriptor } = segment;
-    if (!pieces.claim(index)) {
-      this.#o.stats.segments.duplicates += 1;
-      return;
-    }
-    if (!(await this.#verified(segment, index, bytes))) {
-      pieces.release(index);
-      this.#dropPeer(from);
-      return;
-    }
-    this.#o.stats.received("p2p", bytes.byteLength, this.startup.includes(descriptor.sequence));
-    this.#keep(segment, index, bytes);
   }
 
   async #verified(
@@ -211,17 +209,15 @@ export class Exchange {
     const now = this.#o.now();
     const { pieces, descriptor } = segment;
     pieces.put(index, bytes);
+    segment.requested.delete(index);
     segment.arrived(now);
     if (!pieces.complete) return;
-    this.#reassembler.forgetSegment(descriptor.variant, descriptor.sequence);
+    this.#intake.forgetSegment(segment);
     this.#o.stats.segments.complete += 1;
     if (segment.announcedAt !== null && !this.startup.includes(descriptor.sequence))
       this.#o.stats.completed(Math.round(now - segment.announcedAt));
     segment.finish();
-  }
-
-  #handOn({ descriptor, pieces }: Segment, index: number): void {
-    this.#o.mesh?.broadcast(descriptor, index, pieces.piece(index));
+    this.#neighbours?.tell(segment);
   }
 
   #dropPeer(id: MemberId): void {
@@ -232,16 +228,35 @@ export class Exchange {
     return (this.#o.mesh?.size ?? 0) > 0;
   }
 
+  #startTicking(): void {
+    this.#ticker ??= setInterval(() => {
+      this.#tick();
+    }, TICK_MS);
+  }
+
   #tick(): void {
-    let waiting = false;
+    let busy = false;
     for (const segment of this.#cache.all()) {
+      if (segment.pieces.complete) continue;
+      if (this.#isRecent(segment) && this.#linked()) {
+        busy = true;
+        this.#neighbours?.repair(segment);
+      }
       if (segment.waiters.size === 0) continue;
-      waiting = true;
+      busy = true;
       this.#consider(segment);
     }
-    if (waiting) return;
+    if (busy) return;
     clearInterval(this.#ticker);
     this.#ticker = undefined;
+  }
+
+  /** Whether members still help each other with this segment. */
+  #isRecent({ descriptor, announcedAt }: Segment): boolean {
+    const { variant, sequence } = descriptor;
+    const newest = this.#newestAnnounced.get(variant) ?? -1;
+    const shared = announcedAt !== null && variant === this.#o.variant();
+    return shared && sequence > newest - REPAIRED_SEGMENTS;
   }
 
   #consider(segment: Segment): void {
@@ -263,12 +278,12 @@ export class Exchange {
     for (const range of ranges) this.#fetcher.fetch(segment, range);
   }
 
-  /** Whether a peer will bring this piece: it owns it, and was linked when it began to send. */
-  #expected({ announcedAt, slices, descriptor }: Segment, piece: number): boolean {
+  /** Whether a peer may still bring this piece: its owner, or whoever steps in, or has it. */
+  #expected(segment: Segment, piece: number): boolean {
+    const { announcedAt, descriptor } = segment;
     if (announcedAt === null) return this.#o.sharing() && this.#isNews(descriptor);
-    const owner = slices.find(({ first, end }) => first <= piece && piece < end)?.owner;
-    const openedAt = owner === undefined ? null : (this.#o.mesh?.openedAt(owner) ?? null);
-    return openedAt !== null && openedAt <= announcedAt;
+    if (segment.sliceOf(piece) === undefined) return false;
+    return this.#isRecent(segment) && (this.#neighbours?.of(segment) ?? []).length > 0;
   }
 
   #owns({ slices }: Segment, index: number): boolean {

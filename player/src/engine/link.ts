@@ -46,6 +46,11 @@ export class Link {
     return true;
   }
 
+  /** Send a small frame, past the pieces that wait. */
+  send(frame: Uint8Array<ArrayBuffer>): void {
+    if (this.#channel.readyState === "open") this.#channel.send(frame);
+  }
+
   close(): void {
     clearTimeout(this.#timer);
     this.#queue = [];

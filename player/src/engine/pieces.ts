@@ -63,6 +63,16 @@ export class SegmentPieces {
     return this.#bytes.subarray(first, first + this.lengthOf(index));
   }
 
+  /** Bit n: piece n is here. A segment has 32 pieces at the most. */
+  get bits(): number {
+    return this.#have.reduce((bits, have, index) => (have ? (bits | (1 << index)) >>> 0 : bits), 0);
+  }
+
+  /** Indices of the pieces that are here. */
+  held(): number[] {
+    return Array.from({ length: this.count }, (_, index) => index).filter((i) => this.has(i));
+  }
+
   /** Indices of the pieces that are not here, those being verified included. */
   missing(): number[] {
     return Array.from({ length: this.count }, (_, index) => index).filter((i) => !this.has(i));

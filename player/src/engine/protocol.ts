@@ -1,7 +1,7 @@
 /** What viewers and signaling say to each other on `/ws/room`: docs/protocol.md, "Joining". */
 
 /** The version of the slice plan that this page computes; members of a room share one. */
-export const PLAN_VERSION = 1;
+export const PLAN_VERSION = 2;
 
 /** The contract's limits on a segment (services/shoal/segments.py); anything else is refused. */
 const MIN_PIECE_BYTES = 16 * 1024;
@@ -18,6 +18,10 @@ export interface Member {
   id: MemberId;
   variant: Variant;
   ready: boolean;
+  /** quarters of a full share: 4, 2, 1, or 0 for who receives only */
+  weight: number;
+  /** members that it has no link to */
+  cut: readonly MemberId[];
 }
 
 /** A published segment: the part of `/live/segments.json` that the engine uses. */
@@ -46,6 +50,8 @@ export interface RoomMessage {
   room: string;
   epoch: number;
   you: MemberId;
+  /** thirty-seconds of a segment that everybody fetches from the store */
+  forAll: number;
   members: Member[];
 }
 export interface SegmentMessage {
@@ -94,8 +100,18 @@ export interface StatsMessage {
   latency_s: number | null;
 }
 export type ClientMessage =
-  | { type: "join"; plan_version: number; variant: Variant; sharing: boolean; token: string }
+  | {
+      type: "join";
+      plan_version: number;
+      variant: Variant;
+      sharing: boolean;
+      upload: boolean;
+      token: string;
+    }
   | { type: "variant"; variant: Variant }
+  | { type: "upload"; upload: boolean }
+  | { type: "links"; cut: readonly MemberId[] }
+  | { type: "report"; member: MemberId }
   | { type: "signal"; to: MemberId; data: SignalData }
   | { type: "ready" }
   | StatsMessage;
@@ -157,17 +173,23 @@ export function parseSegmentList(value: unknown): Descriptor[] {
 }
 
 function parseRoom(value: Record<string, unknown>): RoomMessage | null {
-  const { room, epoch, you, members } = value;
+  const { room, epoch, you, for_all: forAll, members } = value;
   if (!isText(room) || !isCount(epoch) || !isText(you) || !Array.isArray(members)) return null;
-  if (value["plan_version"] !== PLAN_VERSION) return null;
+  if (value["plan_version"] !== PLAN_VERSION || !isCount(forAll)) return null;
+  const lines: unknown[] = members;
+  const ids = lines.map((line) => (isRecord(line) && isText(line["id"]) ? line["id"] : null));
   const parsed: Member[] = [];
-  for (const member of members as unknown[]) {
-    if (!isRecord(member)) return null;
-    const { id, variant, ready } = member;
-    if (!isText(id) || !isCount(variant) || typeof ready !== "boolean") return null;
-    parsed.push({ id, variant, ready });
+  for (const [index, line] of lines.entries()) {
+    const id = ids[index];
+    if (!isRecord(line) || id === null || id === undefined) return null;
+    const { variant, ready, weight, cut } = line;
+    if (!isCount(variant) || typeof ready !== "boolean" || !isCount(weight)) return null;
+    if (!Array.isArray(cut)) return null;
+    const named = cut.map((place: unknown) => (isCount(place) ? ids[place] : null));
+    if (named.some((name) => typeof name !== "string")) return null;
+    parsed.push({ id, variant, ready, weight, cut: named as MemberId[] });
   }
-  return { type: "room", room, epoch, you, members: parsed };
+  return { type: "room", room, epoch, you, forAll, members: parsed };
 }
 
 function parseSignalData(value: unknown): SignalData | null {

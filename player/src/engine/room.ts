@@ -2,8 +2,8 @@
 
 import type { PeerConnectionConstructor } from "./connection";
 import { Mesh } from "./connections";
-import type { Slice } from "./plan";
-import { plan } from "./plan";
+import type { Planned, Slice } from "./plan";
+import { plan, relay } from "./plan";
 import type {
   ClientMessage,
   Descriptor,
@@ -25,6 +25,8 @@ export interface RoomOptions {
   /** null where nothing can be shared */
   PeerConnection: PeerConnectionConstructor | null;
   iceServers: RTCIceServer[];
+  /** false: this viewer sends nothing to others */
+  upload: boolean;
   now: () => number;
   /** the rendition that this viewer plays */
   variant: () => Variant;
@@ -35,10 +37,25 @@ export interface RoomOptions {
   onSegment: (message: SegmentMessage) => void;
   onStream: (live: boolean) => void;
   onFrame: (from: MemberId, data: ArrayBuffer) => void;
+  onPeerOpened: (id: MemberId) => void;
   onPeerLost: (id: MemberId) => void;
   /** payload bytes handed to a channel */
   onSent: (bytes: number) => void;
   log: (line: string) => void;
+}
+
+/** A slice, as it concerns this viewer. */
+export interface PlannedSlice extends Slice {
+  /** who pushes it here: its owner, or whoever relays it */
+  pushedBy: MemberId;
+  /** to whom this viewer passes it on, because there is no link from its owner */
+  relayTo: readonly MemberId[];
+}
+
+export interface Plan {
+  slices: PlannedSlice[];
+  /** whether this viewer is among those that it is planned with */
+  ready: boolean;
 }
 
 export class Room {
@@ -49,6 +66,7 @@ export class Room {
   #signaling: Signaling;
   #saidReady = false;
   #saidUnreachable = 0;
+  #saidCut: ReadonlySet<MemberId> = new Set();
 
   constructor(options: RoomOptions) {
     this.#o = options;
@@ -60,6 +78,7 @@ export class Room {
       tokens: options.tokens,
       variant: options.variant,
       sharing: this.mesh !== null,
+      upload: options.upload,
       onMessage: (message) => {
         this.#onMessage(message);
       },
@@ -98,13 +117,26 @@ export class Room {
    *
    * @param epoch that of its announcement; without one, the last that is known
    */
-  plan(
-    { variant, sequence, size, pieceSize }: Descriptor,
-    epoch = this.#roster.epoch,
-  ): { slices: Slice[]; ready: boolean } {
-    const ids = (epoch === null ? null : this.#roster.readyAt(epoch, variant)) ?? [];
-    const slices = plan(ids, sequence, size, pieceSize);
-    return { slices, ready: this.you !== null && ids.includes(this.you) };
+  plan({ variant, sequence, size, pieceSize }: Descriptor, epoch = this.#roster.epoch): Plan {
+    const planned = epoch === null ? null : this.#roster.plannedAt(epoch, variant);
+    const { ready, forAll } = planned ?? { ready: [], forAll: 0 };
+    const slices = plan(ready, sequence, size, pieceSize, forAll);
+    const { you } = this;
+    // the newest roster knows best who is there to receive
+    const receivers = you === null ? [] : this.#roster.playing(variant);
+    const relays = (slice: Slice, receiver: Planned): MemberId | null =>
+      relay(ready, sequence, slice, receiver);
+    return {
+      slices: slices.map((slice) => {
+        const me = receivers.find(({ id }) => id === you);
+        return {
+          ...slice,
+          pushedBy: (me && relays(slice, me)) ?? slice.owner,
+          relayTo: receivers.filter((one) => relays(slice, one) === you).map(({ id }) => id),
+        };
+      }),
+      ready: you !== null && ready.some(({ id }) => id === you),
+    };
   }
 
   /**
@@ -131,7 +163,8 @@ export class Room {
         this.send({ type: "signal", to, data });
       },
       plays: (id, variant) => this.#roster.plays(id, variant),
-      opened: () => {
+      opened: (id) => {
+        this.#o.onPeerOpened(id);
         log(`🤝 Peer connected (Total: ${this.peers})`);
         this.#linksChanged();
       },
@@ -166,16 +199,26 @@ export class Room {
 
   #onRoom(message: RoomMessage): void {
     const again = this.you !== null;
+    const renamed = this.you !== message.you;
     if (this.#roster.apply(message)) {
-      this.#saidReady = false;
-      this.#o.onJoined(again);
-      // the others know this viewer under its new id: links made under the old one are theirs to drop
-      this.mesh?.retain(new Set());
-      this.mesh?.call(this.#roster.first);
+      this.#saidReady = this.#roster.ready;
+      this.#saidCut = new Set();
+      if (renamed) this.#o.onJoined(again);
+      // links made under another id are the others' to drop; who moves to another room along with
+      // this viewer keeps its link
+      this.mesh?.retain(new Set(renamed ? [] : this.#roster.others));
+      this.mesh?.call(this.#roster.first.filter((id) => !this.mesh?.isOpen(id)));
     } else {
       this.mesh?.retain(new Set(this.#roster.others));
     }
     this.#linksChanged();
+  }
+
+  /** Tell signaling to whom there is no link, so that plans go around it. */
+  #sayCut(mesh: Mesh): void {
+    const cut = this.#roster.others.filter((id) => mesh.isCut(id));
+    const same = cut.length === this.#saidCut.size && cut.every((id) => this.#saidCut.has(id));
+    if (!same && this.send({ type: "links", cut })) this.#saidCut = new Set(cut);
   }
 
   #linksChanged(): void {
@@ -185,6 +228,7 @@ export class Room {
     if (unreachable > 0 && unreachable !== this.#saidUnreachable)
       this.#o.log(`could not connect to ${unreachable} of ${this.#roster.size - 1} viewers`);
     this.#saidUnreachable = unreachable;
+    this.#sayCut(mesh);
     if (this.#saidReady) return;
     const isOpen = mesh.isOpen.bind(mesh);
     if (mayBeReady(this.#roster.first, isOpen, mesh.hasFailed.bind(mesh)))

@@ -1,5 +1,6 @@
 /** Who is in the room, now and at the epochs that segments in flight were announced with. */
 
+import type { Planned } from "./plan";
 import type { Member, MemberId, RoomMessage, Variant } from "./protocol";
 
 /** Epochs kept; segments refer to the last few only. */
@@ -7,9 +8,15 @@ const MAX_EPOCHS = 64;
 /** The part of the links to the first roster that must be open before a newcomer owns slices. */
 const READY_SHARE = 0.8;
 
+/** What the plans of an epoch follow from. */
+interface Epoch {
+  members: readonly Member[];
+  forAll: number;
+}
+
 export class Roster {
   #current: RoomMessage | null = null;
-  #epochs = new Map<number, readonly Member[]>();
+  #epochs = new Map<number, Epoch>();
   #first: readonly MemberId[] = [];
 
   /**
@@ -24,7 +31,7 @@ export class Roster {
       this.#epochs.clear();
       this.#first = this.others;
     }
-    this.#epochs.set(message.epoch, message.members);
+    this.#epochs.set(message.epoch, message);
     for (const epoch of this.#epochs.keys()) {
       if (this.#epochs.size <= MAX_EPOCHS) break;
       this.#epochs.delete(epoch);
@@ -65,16 +72,22 @@ export class Roster {
   }
 
   /**
-   * The ids a segment of this epoch is planned with, sorted by their bytes (ids are ASCII, so
-   * sorting by UTF-16 code units is the same); null if the epoch is not known.
+   * The members that a segment of this epoch is planned with, sorted by the bytes of their ids (ids
+   * are ASCII, so sorting by UTF-16 code units is the same), and the part that is left to the store;
+   * null if the epoch is not known.
    */
-  readyAt(epoch: number, variant: Variant): MemberId[] | null {
-    const members = this.#epochs.get(epoch);
-    if (!members) return null;
-    return members
+  plannedAt(epoch: number, variant: Variant): { ready: Planned[]; forAll: number } | null {
+    const known = this.#epochs.get(epoch);
+    if (!known) return null;
+    const ready = known.members
       .filter((member) => member.ready && member.variant === variant)
-      .map(({ id }) => id)
-      .sort((a, b) => (a < b ? -1 : 1));
+      .sort((a, b) => (a.id < b.id ? -1 : 1));
+    return { ready, forAll: known.forAll };
+  }
+
+  /** Everybody who plays this rendition now, ready or not. */
+  playing(variant: Variant): readonly Member[] {
+    return this.#current?.members.filter((member) => member.variant === variant) ?? [];
   }
 }
 

@@ -1,8 +1,8 @@
 /** The segments in memory: a bounded set around the playhead. No I/O. */
 
 import { SegmentPieces } from "./pieces";
-import type { Slice } from "./plan";
-import type { Descriptor, Sequence, Variant } from "./protocol";
+import type { PlannedSlice } from "./room";
+import type { Descriptor, MemberId, Sequence, Variant } from "./protocol";
 
 export const MAX_SEGMENTS = 16;
 export const MAX_SEGMENT_MEMORY_BYTES = 64 * 1024 * 1024;
@@ -23,11 +23,21 @@ export interface Waiter {
 export class Segment {
   readonly pieces: SegmentPieces;
   /** who fetches what; empty until the segment is announced to this member of a room */
-  slices: readonly Slice[] = [];
+  slices: readonly PlannedSlice[] = [];
   /** when signaling announced it, ms; null if it is known from elsewhere */
   announcedAt: number | null = null;
   /** pieces that a request to the store is bringing */
   inFlight = new Set<number>();
+  /** pieces that a member was asked for, and when, ms */
+  requested = new Map<number, { from: MemberId; at: number }>();
+  /** pieces that this viewer fetches in their owner's place */
+  steppedIn = new Set<number>();
+  /** what members say that they have: bit n for piece n */
+  haves = new Map<MemberId, number>();
+  /** when the members were told what is here, ms */
+  toldAt = -Infinity;
+  /** pieces served on request, by member */
+  served = new Map<MemberId, number>();
   waiters = new Set<Waiter>();
   /** whether missing pieces had to be fetched because their owners were late */
   late = false;
@@ -36,6 +46,16 @@ export class Segment {
 
   constructor(readonly descriptor: Descriptor) {
     this.pieces = new SegmentPieces(descriptor);
+  }
+
+  /** Whether a member says that it has a piece. */
+  isAt(id: MemberId, piece: number): boolean {
+    return (((this.haves.get(id) ?? 0) >>> piece) & 1) === 1;
+  }
+
+  /** The slice that a piece is in; a piece that is left to the store is in none. */
+  sliceOf(piece: number): PlannedSlice | undefined {
+    return this.slices.find(({ first, end }) => first <= piece && piece < end);
   }
 
   /** Note that a piece arrived. */

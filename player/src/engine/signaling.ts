@@ -17,6 +17,8 @@ export interface SignalingOptions {
   variant: () => Variant;
   /** false: only to be counted, in no roster */
   sharing: boolean;
+  /** false: this viewer sends nothing to others */
+  upload: boolean;
   onMessage: (message: ServerMessage) => void;
   /** the connection is gone, and this viewer out of its room */
   onAway: () => void;
@@ -67,9 +69,9 @@ export class Signaling {
     const socket = new this.#options.WebSocket(this.#options.url);
     this.#socket = socket;
     socket.onopen = () => {
-      const { sharing } = this.#options;
+      const { sharing, upload } = this.#options;
       const variant = this.#options.variant();
-      this.send({ type: "join", plan_version: PLAN_VERSION, variant, sharing, token });
+      this.send({ type: "join", plan_version: PLAN_VERSION, variant, sharing, upload, token });
     };
     socket.onmessage = ({ data }: MessageEvent<unknown>) => {
       const message = typeof data === "string" ? parseServerMessage(data) : null;

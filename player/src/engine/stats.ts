@@ -22,7 +22,16 @@ export class Stats {
   /** what the last report that was sent said */
   #reported: Counters = zero();
   #completions: number[] = [];
-  segments = { complete: 0, deadline_fetches: 0, duplicates: 0, bad_pieces: 0 };
+  segments = {
+    complete: 0,
+    deadline_fetches: 0,
+    duplicates: 0,
+    bad_pieces: 0,
+    /** pieces requested from members, because they were late */
+    requested: 0,
+    /** pieces fetched in their owner's place */
+    stepped_in: 0,
+  };
 
   received(source: Source, bytes: number, startup: boolean): void {
     this.#total.bytes[source] += bytes;

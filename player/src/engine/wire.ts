@@ -3,11 +3,14 @@
 import type { Sequence, Variant } from "./protocol";
 
 const TYPE_PIECE = 1;
+const TYPE_HAVE = 2;
+const TYPE_REQUEST = 3;
 const HEADER_BYTES = 16;
 export const MAX_PAYLOAD_BYTES = 32 * 1024;
 
 /** A part of one piece of one segment. */
 export interface PieceFrame {
+  type: "piece";
   variant: Variant;
   sequence: Sequence;
   /** index of the piece in its segment */
@@ -18,6 +21,22 @@ export interface PieceFrame {
   total: number;
   payload: Uint8Array<ArrayBuffer>;
 }
+/** The sender has these pieces. */
+export interface HaveFrame {
+  type: "have";
+  variant: Variant;
+  sequence: Sequence;
+  /** bit n: piece n */
+  pieces: number;
+}
+/** The sender asks for this piece. */
+export interface RequestFrame {
+  type: "request";
+  variant: Variant;
+  sequence: Sequence;
+  piece: number;
+}
+export type Frame = PieceFrame | HaveFrame | RequestFrame;
 
 /** Cut a piece into frames, each made only when the caller asks for it. */
 export function* encodePiece(
@@ -28,17 +47,32 @@ export function* encodePiece(
 ): Generator<Uint8Array<ArrayBuffer>> {
   for (let offset = 0; offset < bytes.byteLength; offset += MAX_PAYLOAD_BYTES) {
     const payload = bytes.subarray(offset, offset + MAX_PAYLOAD_BYTES);
-    const frame = new Uint8Array(HEADER_BYTES + payload.byteLength);
-    const header = new DataView(frame.buffer);
-    header.setUint8(0, TYPE_PIECE);
-    header.setUint8(1, variant);
-    header.setUint16(2, piece);
-    header.setUint32(4, sequence);
-    header.setUint32(8, offset);
-    header.setUint32(12, bytes.byteLength);
+    const frame = header(TYPE_PIECE, variant, piece, sequence, payload.byteLength);
+    const view = new DataView(frame.buffer);
+    view.setUint32(8, offset);
+    view.setUint32(12, bytes.byteLength);
     frame.set(payload, HEADER_BYTES);
     yield frame;
   }
+}
+
+/** @param pieces bit n: piece n is here */
+export function encodeHave(
+  variant: Variant,
+  sequence: Sequence,
+  pieces: number,
+): Uint8Array<ArrayBuffer> {
+  const frame = header(TYPE_HAVE, variant, 0, sequence, 0);
+  new DataView(frame.buffer).setUint32(8, pieces);
+  return frame;
+}
+
+export function encodeRequest(
+  variant: Variant,
+  sequence: Sequence,
+  piece: number,
+): Uint8Array<ArrayBuffer> {
+  return header(TYPE_REQUEST, variant, piece, sequence, 0);
 }
 
 /**
@@ -46,21 +80,43 @@ export function* encodePiece(
  *
  * @returns null for what no honest member sends: the link should be closed
  */
-export function decodeFrame(data: ArrayBuffer): PieceFrame | null {
-  if (data.byteLength <= HEADER_BYTES || data.byteLength > HEADER_BYTES + MAX_PAYLOAD_BYTES)
+export function decodeFrame(data: ArrayBuffer): Frame | null {
+  if (data.byteLength < HEADER_BYTES || data.byteLength > HEADER_BYTES + MAX_PAYLOAD_BYTES)
     return null;
-  const header = new DataView(data);
-  if (header.getUint8(0) !== TYPE_PIECE) return null;
-  const offset = header.getUint32(8);
-  const total = header.getUint32(12);
+  const view = new DataView(data);
+  const variant = view.getUint8(1);
+  const piece = view.getUint16(2);
+  const sequence = view.getUint32(4);
   const payload = new Uint8Array(data, HEADER_BYTES);
-  if (offset + payload.byteLength > total) return null;
-  return {
-    variant: header.getUint8(1),
-    piece: header.getUint16(2),
-    sequence: header.getUint32(4),
-    offset,
-    total,
-    payload,
-  };
+  switch (view.getUint8(0)) {
+    case TYPE_PIECE: {
+      const offset = view.getUint32(8);
+      const total = view.getUint32(12);
+      if (payload.byteLength === 0 || offset + payload.byteLength > total) return null;
+      return { type: "piece", variant, sequence, piece, offset, total, payload };
+    }
+    case TYPE_HAVE:
+      if (payload.byteLength > 0) return null;
+      return { type: "have", variant, sequence, pieces: view.getUint32(8) };
+    case TYPE_REQUEST:
+      return payload.byteLength > 0 ? null : { type: "request", variant, sequence, piece };
+    default:
+      return null;
+  }
+}
+
+function header(
+  type: number,
+  variant: Variant,
+  piece: number,
+  sequence: Sequence,
+  payloadBytes: number,
+): Uint8Array<ArrayBuffer> {
+  const frame = new Uint8Array(HEADER_BYTES + payloadBytes);
+  const view = new DataView(frame.buffer);
+  view.setUint8(0, type);
+  view.setUint8(1, variant);
+  view.setUint16(2, piece);
+  view.setUint32(4, sequence);
+  return frame;
 }

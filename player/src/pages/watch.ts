@@ -19,6 +19,7 @@ import { Live } from "./live";
 import { sharingText } from "./sharing";
 import { snapshot } from "./snapshot";
 import { watchStalls } from "./stalls";
+import { mayUpload } from "./uplink";
 
 const CONFIG_RETRY_MS = 2_000;
 const REFRESH_MS = 1_000;
@@ -57,6 +58,7 @@ function watch(config: StationConfig): void {
     renewJoinToken: async (signal) => (await fetchConfig(page, signal)).joinToken,
     segments: config.segments,
     iceServers: config.iceServers,
+    upload: mayUpload(navigator),
     onStream: (onAir) => {
       live.announce(onAir);
     },

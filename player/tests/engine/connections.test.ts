@@ -64,7 +64,8 @@ describe("the mesh", () => {
     const [caller] = FakePeerConnection.all;
     expect(caller?.channel).toMatchObject({ label: "shoal", options: { ordered: false } });
     expect(caller?.configuration.iceServers).toEqual([{ urls: "stun:stun.test" }]);
-    b.mesh.broadcast(descriptor(1), 0, content(10));
+    b.mesh.sendPiece("a", descriptor(1), 0, content(10));
+    b.mesh.sendPiece("nobody", descriptor(1), 0, content(10));
     expect(a.received.map(({ from, data }) => [from, data.byteLength])).toEqual([["b", 26]]);
   });
 

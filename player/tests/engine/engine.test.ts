@@ -56,6 +56,7 @@ function viewer(id: string, platform: object = {}): Viewer {
     renewJoinToken: () => Promise.resolve({ text: "another", lifetimeMs: 600_000 }),
     segments: new URL("https://tv.test/live/segments.json"),
     iceServers: [],
+    upload: true,
     onStream: (live) => onAir.push(live),
     log: (line) => lines.push(line),
   });
@@ -65,11 +66,15 @@ function viewer(id: string, platform: object = {}): Viewer {
   return found;
 }
 
+const ROOM = { type: "room", room: "main", plan_version: 2, for_all: 0 };
+
 /** Signaling's part: the roster to everybody, signals to whom they are for. */
 function roster(epoch: number, ready: string[]): void {
-  const members = [...viewers.keys()].map((id) => ({ id, variant: 0, ready: ready.includes(id) }));
-  for (const [you, { socket }] of viewers)
-    socket.receive({ type: "room", room: "main", plan_version: 1, epoch, you, members });
+  const members = [...viewers.keys()].map((id) => ({
+    ...{ id, variant: 0, weight: 4, cut: [] },
+    ready: ready.includes(id),
+  }));
+  for (const [you, { socket }] of viewers) socket.receive({ ...ROOM, epoch, you, members });
 }
 function passSignals(): void {
   for (const [from, { socket }] of viewers)
@@ -234,7 +239,7 @@ describe("links that cannot be made", () => {
     expect(a.socket.take().map(({ type }) => type)).not.toContain("ready");
     viewers.delete("ghost");
     roster(3, []);
-    expect(a.socket.take().map(({ type }) => type)).toEqual(["ready"]);
+    expect(a.socket.take().map(({ type }) => type)).toEqual(["links", "ready"]);
     expect(a.engine.membership).toMatchObject({ unreachable: 0 });
   });
 });
@@ -259,11 +264,14 @@ describe("a viewer that cannot share", () => {
     expect(alone.engine.sharing).toBe(sharing);
     alone.socket.accept();
     alone.socket.receive({
-      ...{ type: "room", room: "main", plan_version: 1, epoch: 1, you: "a" },
-      members: [{ id: "b", variant: 0, ready: true }],
+      ...{ type: "room", room: "main", plan_version: 2, for_all: 0, epoch: 1, you: "a" },
+      members: [{ id: "b", variant: 0, ready: true, weight: 4, cut: [] }],
     });
     expect(alone.socket.take()).toEqual([
-      { type: "join", plan_version: 1, variant: 0, sharing: false, token: "token" },
+      {
+        ...{ type: "join", plan_version: 2, variant: 0, sharing: false, upload: true },
+        token: "token",
+      },
     ]);
     const { data } = await get(alone);
     expect(new Uint8Array(data)).toEqual(bytes);

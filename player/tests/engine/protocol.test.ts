@@ -21,18 +21,33 @@ const parse = (message: unknown) => parseServerMessage(JSON.stringify(message));
 
 describe("messages of signaling", () => {
   it("are read, unknown fields left out", () => {
-    const member = { id: "a", variant: 0, ready: true };
+    const ann = { id: "a", variant: 0, ready: true, weight: 4 };
+    const ben = { id: "b", variant: 1, ready: false, weight: 0 };
     expect(
       parse({
         type: "room",
         room: "main",
-        plan_version: 1,
+        plan_version: 2,
         epoch: 3,
         you: "a",
-        members: [{ ...member, weight: 1 }],
+        for_all: 5,
+        members: [
+          { ...ann, cut: [1], height: 180 },
+          { ...ben, cut: [] },
+        ],
         later: true,
       }),
-    ).toEqual({ type: "room", room: "main", epoch: 3, you: "a", members: [member] });
+    ).toEqual({
+      type: "room",
+      room: "main",
+      epoch: 3,
+      you: "a",
+      forAll: 5,
+      members: [
+        { ...ann, cut: ["b"] },
+        { ...ben, cut: [] },
+      ],
+    });
     expect(parse({ type: "stream", stream: null, live: false })).toMatchObject({ live: false });
     expect(parse({ type: "segment", epoch: 3, descriptor: DESCRIPTOR })).toMatchObject({
       epoch: 3,
@@ -48,7 +63,14 @@ describe("messages of signaling", () => {
     ["no object", 5],
     [
       "another plan version",
-      { type: "room", room: "m", plan_version: 2, epoch: 1, you: "a", members: [] },
+      { type: "room", room: "m", plan_version: 1, epoch: 1, you: "a", for_all: 0, members: [] },
+    ],
+    [
+      "a link to nobody",
+      {
+        ...{ type: "room", room: "m", plan_version: 2, epoch: 1, you: "a", for_all: 0 },
+        members: [{ id: "a", variant: 0, ready: true, weight: 4, cut: [1] }],
+      },
     ],
     ["a signal without data", { type: "signal", from: "b" }],
     [

@@ -13,7 +13,7 @@ import { content } from "../support";
 function frames(sequence: number, piece: number, bytes: Uint8Array): PieceFrame[] {
   return [...encodePiece(0, sequence, piece, bytes)]
     .map((data) => decodeFrame(data.buffer))
-    .filter((frame) => frame !== null);
+    .filter((frame) => frame?.type === "piece");
 }
 
 describe("reassembly", () => {
@@ -58,6 +58,7 @@ describe("reassembly", () => {
     const total = MAX_PARTIAL_BYTES / 2;
     const start = (sequence: number) =>
       reassembler.add("a", {
+        type: "piece",
         variant: 0,
         sequence,
         piece: 0,
@@ -75,6 +76,7 @@ describe("reassembly", () => {
 
 describe("early frames", () => {
   const frame = (sequence: number, size = 10): PieceFrame => ({
+    type: "piece",
     variant: 0,
     sequence,
     piece: 0,

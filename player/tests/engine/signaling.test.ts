@@ -5,7 +5,10 @@ import type { JoinToken } from "../../src/engine/token";
 import { JoinTokens } from "../../src/engine/token";
 import { FakeWebSocket } from "./websocket";
 
-const ROOM = { type: "room", room: "main", plan_version: 1, epoch: 1, you: "me", members: [] };
+const ROOM = {
+  ...{ type: "room", room: "main", plan_version: 2, epoch: 1, you: "me" },
+  ...{ for_all: 0, members: [] },
+};
 const LIFETIME_MS = 600_000;
 let messages: ServerMessage[];
 let away: number;
@@ -39,6 +42,7 @@ function connect(): { signaling: Signaling; socket: (nth: number) => FakeWebSock
     }),
     variant: () => 1,
     sharing: true,
+    upload: true,
     onMessage: (message) => messages.push(message),
     onAway: () => (away += 1),
     random: () => 1,
@@ -56,7 +60,7 @@ describe("signaling", () => {
     const { signaling, socket } = connect();
     socket(0).accept();
     expect(socket(0).sent).toEqual([
-      { type: "join", plan_version: 1, variant: 1, sharing: true, token: "token 0" },
+      { type: "join", plan_version: 2, variant: 1, sharing: true, upload: true, token: "token 0" },
     ]);
     expect(signaling.joined).toBe(false);
     socket(0).receive({ type: "stream", stream: "a", live: true });

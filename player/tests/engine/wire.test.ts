@@ -1,6 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { MAX_PAYLOAD_BYTES, decodeFrame, encodePiece } from "../../src/engine/wire";
+import {
+  MAX_PAYLOAD_BYTES,
+  decodeFrame,
+  encodeHave,
+  encodePiece,
+  encodeRequest,
+} from "../../src/engine/wire";
 import { content } from "../support";
 
 describe("frames", () => {
@@ -16,9 +22,10 @@ describe("frames", () => {
           const received = new Uint8Array(size);
           for (const data of encodePiece(variant, sequence, piece, bytes)) {
             const frame = decodeFrame(data.buffer);
-            expect(frame).toMatchObject({ variant, sequence, piece, total: size });
-            expect(frame?.payload.byteLength).toBeLessThanOrEqual(MAX_PAYLOAD_BYTES);
-            if (frame) received.set(frame.payload, frame.offset);
+            expect(frame).toMatchObject({ type: "piece", variant, sequence, piece, total: size });
+            if (frame?.type !== "piece") continue;
+            expect(frame.payload.byteLength).toBeLessThanOrEqual(MAX_PAYLOAD_BYTES);
+            received.set(frame.payload, frame.offset);
           }
           expect(received).toEqual(bytes);
         },
@@ -32,8 +39,20 @@ describe("frames", () => {
     expect([...(frame ?? [])]).toEqual([1, 2, 0, 5, 1, 2, 3, 4, 0, 0, 0, 0, 0, 0, 0, 3, 9, 8, 7]);
   });
 
+  it("say what is here, and ask for what is not", () => {
+    const have = encodeHave(3, 0xffff_ffff, 0x8000_0001);
+    expect([...have]).toEqual([2, 3, 0, 0, 255, 255, 255, 255, 128, 0, 0, 1, 0, 0, 0, 0]);
+    expect(decodeFrame(have.buffer)).toEqual({
+      ...{ type: "have", variant: 3, sequence: 0xffff_ffff, pieces: 0x8000_0001 },
+    });
+    expect(decodeFrame(encodeRequest(3, 7, 31).buffer)).toEqual({
+      ...{ type: "request", variant: 3, sequence: 7, piece: 31 },
+    });
+  });
+
   it.each([
     ["nothing", []],
+    ["a request with a payload", [3, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1]],
     ["a header alone", [1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1]],
     ["an unknown type", [7, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 1]],
     ["more than the piece has", [1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 1]],
@@ -52,7 +71,8 @@ describe("frames", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => {
         const frame = decodeFrame(Uint8Array.from(bytes).buffer);
-        if (frame) expect(frame.offset + frame.payload.byteLength).toBeLessThanOrEqual(frame.total);
+        if (frame?.type === "piece")
+          expect(frame.offset + frame.payload.byteLength).toBeLessThanOrEqual(frame.total);
       }),
     );
   });

@@ -7,7 +7,7 @@ that keeps the roster's order on every socket.
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import contextmanager
 
 from msgspec import Raw
@@ -18,13 +18,12 @@ from shoal.segments import Descriptor
 from shoal.signaling.figures import FigureRefusal, Figures
 from shoal.signaling.programme import Programme
 from shoal.signaling.rooms.messages import MemberId, Stats, encode
-from shoal.signaling.rooms.roster import Outgoing, Roster
+from shoal.signaling.rooms.rooms import Rooms
+from shoal.signaling.rooms.roster import Outgoing, Seat
 from shoal.signaling.totals import Totals
 from shoal.signaling.websockets import Socket
 from shoal.station import SignalingStats, Viewers, share
 
-ROOM = "main"
-"""the station's one room"""
 MEMBER_ID_BYTES = 9
 """72 random bits: 12 characters"""
 
@@ -44,7 +43,7 @@ class Hub:
         self._elsewhere = Totals()
         self._rooms_elsewhere: int = 0
         self._broadcasters_elsewhere: int = 0
-        self._roster = Roster(ROOM)
+        self._rooms = Rooms()
         self._members: dict[MemberId, Socket] = {}
         self._watchers: set[asyncio.Event] = set()
         self._loop = asyncio.get_running_loop()
@@ -57,12 +56,12 @@ class Hub:
     @property
     def viewers(self) -> int:
         """Members of rooms now, of all signaling processes."""
-        return len(self._roster) + self._elsewhere.viewers
+        return len(self._rooms) + self._elsewhere.viewers
 
     @property
     def own_rooms(self) -> int:
         """Rooms with members in this process."""
-        return int(len(self._roster) > 0)
+        return self._rooms.rooms
 
     @property
     def rooms(self) -> int:
@@ -86,20 +85,20 @@ class Hub:
             self._elsewhere, self._rooms_elsewhere, self._broadcasters_elsewhere = now
             self._notify()
 
-    def join(self, socket: Socket, variant: int, *, sharing: bool) -> MemberId:
+    def join(self, socket: Socket, seat: Seat, address: str) -> MemberId:
         """Seat a viewer that is written to through `socket`; return its new id."""
         member = MemberId(secrets.token_urlsafe(MEMBER_ID_BYTES))
         now = self._loop.time()
         self._members[member] = socket
-        self.figures.joined(member, variant, now, sharing=sharing)
+        self.figures.joined(member, seat.variant, now, sharing=seat.sharing)
         self._change(
-            self._roster.join(
+            self._rooms.join(
                 member,
-                variant,
+                seat,
+                address,
                 on_air=self.programme.on_air,
-                recent=self.programme.recent(variant),
+                recent=self.programme.recent(seat.variant),
                 now=now,
-                sharing=sharing,
             )
         )
         self._notify()
@@ -109,21 +108,33 @@ class Hub:
         """Take a viewer out; its figures stay in the totals."""
         del self._members[member]
         self.figures.left(member)
-        self._change(self._roster.leave(member, self._loop.time()))
+        self._change(self._rooms.leave(member, self._loop.time()))
         self._notify()
 
     def ready(self, member: MemberId) -> None:
         """Let a viewer own slices."""
-        self._change(self._roster.ready(member, self._loop.time()))
+        self._change(self._rooms.ready(member, self._loop.time()))
 
     def switch(self, member: MemberId, variant: int) -> None:
         """Let a viewer share another rendition."""
         self.figures.switched(member, variant)
-        self._change(self._roster.switch(member, variant, self._loop.time()))
+        self._change(self._rooms.switch(member, variant, self._loop.time()))
+
+    def upload(self, member: MemberId, *, upload: bool) -> None:
+        """Let a viewer send to others, or not."""
+        self._change(self._rooms.upload(member, self._loop.time(), upload=upload))
+
+    def links(self, member: MemberId, cut: Collection[MemberId]) -> None:
+        """Note to whom a viewer has no link."""
+        self._change(self._rooms.links(member, cut, self._loop.time()))
+
+    def complain(self, sender: MemberId, about: MemberId) -> Socket | None:
+        """Take a complaint about a viewer; return its socket when it is to be expelled."""
+        return self._members[about] if self._rooms.report(sender, about) else None
 
     def signal(self, sender: MemberId, to: MemberId, data: Raw) -> None:
         """Pass on what a viewer says to another of its room."""
-        for outgoing in self._roster.signal(sender, to, data):
+        for outgoing in self._rooms.signal(sender, to, data):
             frame = encode(outgoing.message)
             for member in outgoing.to:
                 self._members[member].relay(frame)
@@ -155,13 +166,13 @@ class Hub:
     def stream(self, on_air: Stream) -> None:
         """Take what is on air, and tell viewers if it is news."""
         if self.programme.announce(on_air):
-            self._send(self._roster.stream(on_air))
+            self._send(self._rooms.stream(on_air))
 
     def segment(self, descriptor: Descriptor) -> None:
         """Take a published segment, and announce it if it is news."""
         if self.programme.publish(descriptor):
             self.figures.announced(descriptor.variant, descriptor.size)
-            self._change(self._roster.segment(descriptor, self._loop.time()))
+            self._change(self._rooms.segment(descriptor, self._loop.time()))
             self._notify()
 
     def stats(self) -> SignalingStats:
@@ -218,7 +229,7 @@ class Hub:
     def _change(self, messages: Sequence[Outgoing]) -> None:
         """Send what a change of the roster causes now, and set the timer for what it owes."""
         self._send(messages)
-        due = self._roster.due
+        due = self._rooms.due
         if self._timer is not None:
             if self._timer.when() == due:
                 return
@@ -227,4 +238,4 @@ class Hub:
 
     def _tick(self) -> None:
         self._timer = None
-        self._change(self._roster.tick(self._loop.time()))
+        self._change(self._rooms.tick(self._loop.time()))

@@ -138,7 +138,9 @@ class Signaling:
         return Socket(self._sockets, begin, None)
 
     def _room(self, client: Client, socket: Socket) -> RoomConversation:
-        return RoomConversation(self.hub, partial(self._check_token, client), socket)
+        return RoomConversation(
+            self.hub, client.address, partial(self._check_token, client), socket
+        )
 
     def _check_token(self, client: Client, token: str) -> TokenVerdict:
         return token_verdict(self._join_secret, token, client.host, time.time())

@@ -93,7 +93,8 @@ def test_no_frame_does_worse_than_be_refused(frame: bytes | str) -> None:
                 "plan_version": 1,
                 "epoch": 4,
                 "you": "ann",
-                "members": [{"id": "ann", "variant": 0, "ready": True}],
+                "for_all": 0,
+                "members": [{"id": "ann", "variant": 0, "ready": True, "weight": 4, "cut": []}],
             },
         ),
         (

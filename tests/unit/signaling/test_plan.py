@@ -4,12 +4,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shoal.segments import piece_size_for
-from shoal.signaling.rooms.plan import piece_count, plan
+from shoal.signaling.rooms.plan import FULL_WEIGHT, STORE_PARTS, Planned, piece_count, plan, relay
 from tests.vectors import generate_plan
 
-rosters = st.lists(
-    st.text("ABCXYZabcxyz0189_-", min_size=1, max_size=12), unique=True, max_size=40
+names = st.lists(
+    st.text("ABCXYZabcxyz0189_-", min_size=1, max_size=12), unique=True, max_size=32
 ).map(sorted)
+rosters = names.map(lambda members: [Planned(member) for member in members])
+
+
+@st.composite
+def mixed_rosters(draw: st.DrawFn) -> list[Planned]:
+    """Members of all weights, some of whom have no link to each other."""
+    members = draw(names)
+    return [
+        Planned(
+            member,
+            draw(st.sampled_from([0, 1, 2, FULL_WEIGHT])),
+            draw(st.frozensets(st.sampled_from(members))),
+        )
+        for member in members
+    ]
+
+
 sequences = st.integers(0, 2**32 - 1)
 sizes = st.integers(0, 6_000_000)
 
@@ -25,7 +42,7 @@ def test_nobody_ready_means_no_slices() -> None:
 
 
 @given(rosters.filter(len), sequences, sizes)
-def test_every_piece_has_one_owner(ready: list[str], sequence: int, size: int) -> None:
+def test_every_piece_has_one_owner(ready: list[Planned], sequence: int, size: int) -> None:
     piece_size = piece_size_for(size)
     slices = plan(ready, sequence, size, piece_size)
     pieces = [piece for part in slices for piece in range(part.first, part.end)]
@@ -33,20 +50,78 @@ def test_every_piece_has_one_owner(ready: list[str], sequence: int, size: int) -
 
 
 @given(rosters, sequences, sizes)
-def test_slices_are_even_and_nobody_has_two(ready: list[str], sequence: int, size: int) -> None:
+def test_slices_are_even_and_nobody_has_two(ready: list[Planned], sequence: int, size: int) -> None:
     slices = plan(ready, sequence, size, piece_size_for(size))
     lengths = [part.end - part.first for part in slices]
     assert not lengths or (min(lengths) > 0 and max(lengths) - min(lengths) <= 1)
     owners = [part.owner for part in slices]
     assert len(set(owners)) == len(owners)
-    assert set(owners) <= set(ready)
+    assert set(owners) <= {member.id for member in ready}
 
 
 @given(rosters.filter(len), sequences, sizes)
-def test_turns_are_even(ready: list[str], sequence: int, size: int) -> None:
+def test_turns_are_even(ready: list[Planned], sequence: int, size: int) -> None:
     owned = Counter(
         part.owner
         for turn in range(len(ready))
         for part in plan(ready, sequence + turn, size, piece_size_for(size))
     )
-    assert len({owned[member] for member in ready}) == 1
+    assert len({owned[member.id] for member in ready}) == 1
+
+
+@given(mixed_rosters(), sequences, sizes, st.integers(0, STORE_PARTS))
+def test_shared_pieces_have_one_owner_and_others_step_in(
+    ready: list[Planned], sequence: int, size: int, for_all: int
+) -> None:
+    piece_size = piece_size_for(size)
+    slices = plan(ready, sequence, size, piece_size, for_all)
+    able = {member.id for member in ready if member.weight > 0}
+    count = piece_count(size, piece_size)
+    shared = [piece for part in slices for piece in range(part.first, part.end)]
+    assert shared == list(range(count - count * for_all // STORE_PARTS if able else 0))
+    for part in slices:
+        assert part.owner in able
+        assert set(part.successors) <= able - {part.owner}
+        assert len(part.successors) == min(2, len(able) - 1)
+
+
+@given(mixed_rosters(), sequences)
+def test_who_has_no_link_to_an_owner_has_a_relay_with_links_to_both(
+    ready: list[Planned], sequence: int
+) -> None:
+    def cut(one: Planned, other: Planned) -> bool:
+        return other.id in one.cut or one.id in other.cut
+
+    by_id = {member.id: member for member in ready}
+    for part in plan(ready, sequence, 1_200_000, 65_536):
+        owner = by_id[part.owner]
+        for receiver in ready:
+            between = relay(ready, sequence, part, receiver)
+            able = [
+                member
+                for member in ready
+                if member.weight > 0
+                and member not in (owner, receiver)
+                and not cut(member, owner)
+                and not cut(member, receiver)
+            ]
+            if receiver is owner or not cut(owner, receiver) or not able:
+                assert between is None
+            else:
+                assert between in {member.id for member in able}
+
+
+def test_relays_and_successors_are_spread_evenly() -> None:
+    ready = [Planned(f"m{number:02}") for number in range(24)]
+    ready[0] = Planned("m00", cut=frozenset({"m01"}))
+    relays, first = Counter[str | None](), Counter[str]()
+    for sequence in range(2_000):
+        for part in plan(ready, sequence, 1_200_000, 65_536):
+            first[part.successors[0]] += 1
+            if part.owner == "m00":
+                relays[relay(ready, sequence, part, ready[1])] += 1
+    for counts, members in ((first, 24), (relays, 22)):
+        mean = sum(counts.values()) / members
+        assert len(counts) == members
+        assert max(counts.values()) < 1.6 * mean
+        assert min(counts.values()) > 0.5 * mean

@@ -17,7 +17,8 @@ from shoal.signaling.rooms.messages import (
     Signalled,
     ToViewer,
 )
-from shoal.signaling.rooms.roster import ROOM_INTERVAL_S, Outgoing, Roster
+from shoal.signaling.rooms.plan import PLAN_VERSION
+from shoal.signaling.rooms.roster import ROOM_INTERVAL_S, Outgoing, Roster, Seat
 from tests.unit.signaling.make import descriptor
 
 ANN, BEN, CY = MemberId("ann"), MemberId("ben"), MemberId("cy")
@@ -26,7 +27,7 @@ OFFER = msgspec.Raw(b'{"sdp":"..."}')
 
 
 def join(roster: Roster, member: MemberId, now: float, variant: int = 0) -> list[Outgoing]:
-    return roster.join(member, variant, on_air=ON_AIR, recent=(), now=now)
+    return roster.join(member, Seat(variant, sharing=True), on_air=ON_AIR, recent=(), now=now)
 
 
 def to(member: MemberId, messages: Sequence[Outgoing]) -> list[ToViewer]:
@@ -34,12 +35,12 @@ def to(member: MemberId, messages: Sequence[Outgoing]) -> list[ToViewer]:
 
 
 def room(you: MemberId, epoch: int, *members: Member) -> Room:
-    return Room(room="main", plan_version=1, epoch=epoch, you=you, members=members)
+    return Room(room="main", plan_version=PLAN_VERSION, epoch=epoch, you=you, members=members)
 
 
 def test_a_newcomer_gets_stream_then_room_then_recent_segments() -> None:
     recent = (descriptor(3), descriptor(4))
-    sent = Roster("main").join(ANN, 0, on_air=ON_AIR, recent=recent, now=0)
+    sent = Roster("main").join(ANN, Seat(0, sharing=True), on_air=ON_AIR, recent=recent, now=0)
     assert sent == [
         Outgoing((ANN,), ON_AIR),
         Outgoing((ANN,), room(ANN, 1, Member(ANN, 0, ready=False))),
@@ -97,12 +98,13 @@ def test_a_switch_of_rendition_is_a_change_of_the_roster() -> None:
 def test_who_does_not_share_is_told_everything_and_stands_in_no_roster() -> None:
     roster = Roster("main")
     join(roster, ANN, now=0)
-    sent = roster.join(BEN, 0, on_air=ON_AIR, recent=(), now=1, sharing=False)
-    assert to(BEN, sent) == [ON_AIR, room(BEN, 2, Member(ANN, 0, ready=False))]
+    sent = roster.join(BEN, Seat(0, sharing=False), on_air=ON_AIR, recent=(), now=1)
+    assert to(BEN, sent) == [ON_AIR, room(BEN, 1, Member(ANN, 0, ready=False))]
+    assert to(ANN, sent) == []
     assert roster.ready(BEN, now=2) == []
     assert len(roster) == 2
     announced = roster.segment(descriptor(1), now=3)
-    assert to(BEN, announced) == [Announced(2, descriptor(1))]
+    assert to(BEN, announced) == [Announced(1, descriptor(1))]
 
 
 def test_ready_and_leave_count_once() -> None:
@@ -178,7 +180,11 @@ def test_whatever_happens_every_member_can_plan(events: list[tuple[str, object]]
                     inbox[member] = []
                     rooms_at[member] = []
                 recent = programme.recent(0)
-                deliver(roster.join(member, 0, on_air=ON_AIR, recent=recent, now=now))
+                deliver(
+                    roster.join(
+                        member, Seat(0, sharing=True), on_air=ON_AIR, recent=recent, now=now
+                    )
+                )
             case "leave", str(name):
                 member = MemberId(name)
                 gone = inbox.pop(member, [])

@@ -6,6 +6,7 @@ import msgspec
 
 from shoal.announcements import Stream
 from shoal.segments import Descriptor
+from shoal.signaling.rooms.plan import FULL_WEIGHT
 from shoal.station import BytesBySource
 
 MemberId = NewType("MemberId", str)
@@ -24,6 +25,26 @@ class Join(msgspec.Struct, frozen=True, tag_field="type", tag="join"):
     """join token of /config.json"""
     sharing: bool = True
     """false: this browser cannot share, or may not; it is counted, and in nobody's roster"""
+    upload: bool = True
+    """false: it receives from others, and sends them nothing"""
+
+
+class Upload(msgspec.Struct, frozen=True, tag_field="type", tag="upload"):
+    """Viewer → signaling: I send to others from now on, or do not."""
+
+    upload: bool
+
+
+class Links(msgspec.Struct, frozen=True, tag_field="type", tag="links"):
+    """Viewer → signaling: I have no link to these members, and shall get none soon."""
+
+    cut: Annotated[list[MemberId], msgspec.Meta(max_length=64)]
+
+
+class Report(msgspec.Struct, frozen=True, tag_field="type", tag="report"):
+    """Viewer → signaling: this member sent a piece with a wrong hash."""
+
+    member: MemberId
 
 
 class Signal(msgspec.Struct, frozen=True, tag_field="type", tag="signal"):
@@ -65,6 +86,10 @@ class Member(msgspec.Struct, frozen=True):
     id: MemberId
     variant: int
     ready: bool
+    weight: int = FULL_WEIGHT
+    """quarters of a full share: 4, 2, 1, or 0 for who receives only"""
+    cut: tuple[int, ...] = ()
+    """places in `members` of those that it has no link to"""
 
 
 class Room(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="room"):
@@ -75,6 +100,8 @@ class Room(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="roo
     epoch: int
     """rises with every change of the roster"""
     you: MemberId
+    for_all: int = 0
+    """thirty-seconds of a segment that everybody fetches from the store"""
     members: tuple[Member, ...]
     """those that share, in the order of joining"""
 
@@ -100,7 +127,7 @@ class Refusal(msgspec.Struct, frozen=True, tag_field="type", tag="error"):
     message: str
 
 
-FromViewer = Join | Signal | Switch | Ready | Stats
+FromViewer = Join | Signal | Switch | Upload | Links | Report | Ready | Stats
 ToViewer = Stream | Room | Announced | Signalled | Refusal
 
 
@@ -112,7 +139,9 @@ class BadMessageError(ValueError):
     """A frame that is no message of this protocol; says what is wrong with it."""
 
 
-_KNOWN_TYPES = frozenset({"join", "signal", "variant", "ready", "stats"})
+_KNOWN_TYPES = frozenset(
+    {"join", "signal", "variant", "upload", "links", "report", "ready", "stats"}
+)
 _envelopes = msgspec.json.Decoder(_Envelope)
 _messages = msgspec.json.Decoder[FromViewer](FromViewer)
 _encoder = msgspec.json.Encoder()

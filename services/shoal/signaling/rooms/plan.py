@@ -6,8 +6,24 @@ Integers only, so that Python and TypeScript agree; `tests/vectors/plan.json` ho
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-PLAN_VERSION = 1
+PLAN_VERSION = 2
 """Part of the protocol: members with different plans must not share a room."""
+FULL_WEIGHT = 4
+"""weights are quarters: 4, 2, 1, or 0 for who receives only"""
+STORE_PARTS = 32
+"""the part of a segment that everybody fetches for itself is so many thirty-seconds"""
+SUCCESSORS = 2
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A member of the room, as far as plans go."""
+
+    id: str
+    weight: int = FULL_WEIGHT
+    """0: owns nothing, and passes nothing on"""
+    cut: frozenset[str] = frozenset()
+    """members that it has no link to"""
 
 
 @dataclass(frozen=True)
@@ -20,6 +36,8 @@ class Slice:
     """index after the last piece"""
     owner: str
     """member id"""
+    successors: tuple[str, ...] = ()
+    """members that step in for the owner, the first one first"""
 
 
 def piece_count(size: int, piece_size: int) -> int:
@@ -27,21 +45,74 @@ def piece_count(size: int, piece_size: int) -> int:
     return -(-size // piece_size)
 
 
-def plan(ready: Sequence[str], sequence: int, size: int, piece_size: int) -> tuple[Slice, ...]:
-    """Cut one segment into slices, one for each of as many ready members as there are pieces.
+def shared_pieces(pieces: int, for_all: int) -> int:
+    """Return how many pieces are shared out; the store brings everybody the ones after them.
 
-    `ready` are the ids of the ready members with the segment's variant, sorted by their bytes;
-    `sequence` is the media sequence number, which rotates the owners; sizes are in bytes. The
-    slices come in the order of their pieces and cover each piece once; nobody ready: no slices.
+    `for_all` is the room's part for the store, in STORE_PARTS.
     """
-    members = len(ready)
-    pieces = piece_count(size, piece_size)
-    slices = min(members, pieces)
-    return tuple(
-        Slice(
-            first=pieces * k // slices,
-            end=pieces * (k + 1) // slices,
-            owner=ready[(k + sequence) % members],
-        )
-        for k in range(slices)
-    )
+    return pieces - pieces * for_all // STORE_PARTS
+
+
+def plan(
+    ready: Sequence[Planned], sequence: int, size: int, piece_size: int, for_all: int = 0
+) -> tuple[Slice, ...]:
+    """Cut one segment into slices by the members' weights.
+
+    `ready` are the ready members with the segment's variant, sorted by the bytes of their ids;
+    `sequence` is the media sequence number, which rotates the owners; sizes are in bytes. The
+    slices come in the order of their pieces and cover each shared piece once; nobody able: none.
+    """
+    able = [member for member in ready if member.weight > 0]
+    pieces = shared_pieces(piece_count(size, piece_size), for_all)
+    total = sum(member.weight for member in able)
+    slices: list[Slice] = []
+    before = 0
+    for k in range(len(able)):
+        owner = able[(k + sequence) % len(able)]
+        first, end = pieces * before // total, pieces * (before + owner.weight) // total
+        before += owner.weight
+        if first < end:
+            others = [member.id for member in able if member is not owner]
+            ranked = sorted(others, key=lambda other: (rank(sequence, first, other), other))
+            slices.append(Slice(first, end, owner.id, tuple(ranked[:SUCCESSORS])))
+    return tuple(slices)
+
+
+def relay(members: Sequence[Planned], sequence: int, part: Slice, receiver: Planned) -> str | None:
+    """Return who passes a slice on to a receiver without a link to its owner.
+
+    The able member of lowest rank with links to both, or None when the owner's link is there, or
+    nobody has both. `members` are those that the segment is planned with.
+    """
+    if receiver.id == part.owner:
+        return None
+    owner = next(member for member in members if member.id == part.owner)
+    if not _is_cut(owner, receiver):
+        return None
+    between = [
+        member.id
+        for member in members
+        if member.weight > 0
+        and member.id not in (owner.id, receiver.id)
+        and not _is_cut(member, owner)
+        and not _is_cut(member, receiver)
+    ]
+    return min(between, key=lambda other: (rank(sequence, part.first, other), other), default=None)
+
+
+def rank(sequence: int, first: int, member: str) -> int:
+    """Return a member's place for a slice: 32 bits that everybody computes alike (FNV-1a, mixed).
+
+    `member` is ASCII.
+    """
+    value = 0x811C9DC5
+    for byte in f"{sequence}/{first}/{member}".encode():
+        value = (value ^ byte) * 0x01000193 & 0xFFFFFFFF
+    value = (value ^ value >> 16) * 0x85EBCA6B & 0xFFFFFFFF
+    value = (value ^ value >> 13) * 0xC2B2AE35 & 0xFFFFFFFF
+    return value ^ value >> 16
+
+
+def _is_cut(one: Planned, other: Planned) -> bool:
+    """Say whether two members have no link; it takes one of them to say so."""
+    return other.id in one.cut or one.id in other.cut

@@ -7,7 +7,7 @@ Plain and synchronous: an event and the time go in, messages come out. Three thi
 * a newcomer gets `stream`, `room` and the recent `segment`s before anything else.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -22,7 +22,7 @@ from shoal.signaling.rooms.messages import (
     Signalled,
     ToViewer,
 )
-from shoal.signaling.rooms.plan import PLAN_VERSION
+from shoal.signaling.rooms.plan import FULL_WEIGHT, PLAN_VERSION
 
 ROOM_INTERVAL_S = 0.25
 """changes of the roster are gathered this long: at most four `room`s a second"""
@@ -37,12 +37,23 @@ class Outgoing:
 
 
 @dataclass
-class _Seat:
+class Seat:
+    """What the roster knows of one member."""
+
     variant: int
     sharing: bool
+    upload: bool = True
+    """whether it sends to others"""
     ready: bool = False
+    cut: frozenset[MemberId] = frozenset()
+    """members that it says it has no link to"""
     told_epoch: int = 0
     """the epoch of the last `room` that this member was sent"""
+
+    @property
+    def weight(self) -> int:
+        """Quarters of a full share."""
+        return FULL_WEIGHT if self.upload else 0
 
 
 class Roster:
@@ -51,7 +62,8 @@ class Roster:
     def __init__(self, room: str) -> None:
         self.room = room
         self.epoch = 0
-        self._seats: dict[MemberId, _Seat] = {}
+        self._for_all = 0
+        self._seats: dict[MemberId, Seat] = {}
         self._told_at = float("-inf")
 
     def __len__(self) -> int:
@@ -59,6 +71,24 @@ class Roster:
 
     def __contains__(self, member: MemberId) -> bool:
         return member in self._seats
+
+    @property
+    def sharing(self) -> int:
+        """How many of the members share."""
+        return sum(seat.sharing for seat in self._seats.values())
+
+    def playing(self, variant: int) -> int:
+        """Return how many of the members share this rendition."""
+        return sum(seat.sharing and seat.variant == variant for seat in self._seats.values())
+
+    @property
+    def members(self) -> tuple[MemberId, ...]:
+        """Everybody here, in the order of coming."""
+        return tuple(self._seats)
+
+    def seat(self, member: MemberId) -> Seat:
+        """Return what is known of a member; raises KeyError."""
+        return self._seats[member]
 
     @property
     def due(self) -> float | None:
@@ -70,21 +100,19 @@ class Roster:
     def join(
         self,
         member: MemberId,
-        variant: int,
+        seat: Seat,
         *,
         on_air: Stream,
         recent: Sequence[Descriptor],
         now: float,
-        sharing: bool = True,
     ) -> list[Outgoing]:
         """Seat a newcomer; `recent` are the last segments of its variant, oldest first.
 
-        One that is not `sharing` is told everything, and stands in no roster.
+        One that is not sharing is told everything, and stands in no roster.
         """
         if member in self._seats:
             return []
-        self._seats[member] = _Seat(variant, sharing)
-        self.epoch += 1
+        self._sit(member, seat)
         welcome = [
             Outgoing((member,), on_air),
             *self._tell((member,)),
@@ -92,9 +120,23 @@ class Roster:
         ]
         return welcome + self.tick(now)
 
+    def take_out(self, members: Collection[MemberId]) -> dict[MemberId, Seat]:
+        """Free the seats of members that move to another room; nobody is told yet."""
+        seats = {member: self._seats.pop(member) for member in members}
+        self.epoch += 1
+        return seats
+
+    def take_in(self, seats: Mapping[MemberId, Seat], now: float) -> list[Outgoing]:
+        """Seat members that come from another room."""
+        for member, seat in seats.items():
+            seat.told_epoch = 0
+            self._sit(member, seat)
+        return self._flush(now)
+
     def leave(self, member: MemberId, now: float) -> list[Outgoing]:
         """Free a member's seat."""
-        if self._seats.pop(member, None) is None:
+        seat = self._seats.pop(member, None)
+        if seat is None or not seat.sharing:
             return []
         self.epoch += 1
         return self.tick(now)
@@ -114,6 +156,25 @@ class Roster:
         if seat is None or seat.variant == variant:
             return []
         seat.variant = variant
+        self.epoch += 1
+        return self.tick(now)
+
+    def upload(self, member: MemberId, now: float, *, upload: bool) -> list[Outgoing]:
+        """Note whether a member sends to others."""
+        seat = self._seats.get(member)
+        if seat is None or seat.upload == upload:
+            return []
+        seat.upload = upload
+        self.epoch += 1
+        return self.tick(now)
+
+    def links(self, member: MemberId, cut: Collection[MemberId], now: float) -> list[Outgoing]:
+        """Note to whom a member has no link."""
+        seat = self._seats.get(member)
+        missing = frozenset(cut) & self._seats.keys() - {member}
+        if seat is None or seat.cut == missing:
+            return []
+        seat.cut = missing
         self.epoch += 1
         return self.tick(now)
 
@@ -139,6 +200,10 @@ class Roster:
         due = self.due
         return self._flush(now) if due is not None and due <= now else []
 
+    def _sit(self, member: MemberId, seat: Seat) -> None:
+        self._seats[member] = seat
+        self.epoch += seat.sharing
+
     def _flush(self, now: float) -> list[Outgoing]:
         owed = tuple(member for member, seat in self._seats.items() if seat.told_epoch < self.epoch)
         if owed:
@@ -146,10 +211,19 @@ class Roster:
         return self._tell(owed)
 
     def _tell(self, members: Sequence[MemberId]) -> list[Outgoing]:
+        if not members:
+            return []
+        seats = [(member, seat) for member, seat in self._seats.items() if seat.sharing]
+        places = {member: place for place, (member, _) in enumerate(seats)}
         lines = tuple(
-            Member(member, seat.variant, seat.ready)
-            for member, seat in self._seats.items()
-            if seat.sharing
+            Member(
+                member,
+                seat.variant,
+                seat.ready,
+                seat.weight,
+                tuple(sorted(places[other] for other in seat.cut if other in places)),
+            )
+            for member, seat in seats
         )
         for member in members:
             self._seats[member].told_epoch = self.epoch
@@ -161,6 +235,7 @@ class Roster:
                     plan_version=PLAN_VERSION,
                     epoch=self.epoch,
                     you=member,
+                    for_all=self._for_all,
                     members=lines,
                 ),
             )

@@ -12,16 +12,20 @@ from shoal.signaling.metrics import FIGURES_REFUSED, ROOM_MESSAGES, ROOM_REFUSAL
 from shoal.signaling.rooms.messages import (
     BadMessageError,
     Join,
+    Links,
     MemberId,
     Ready,
     Refusal,
+    Report,
     Signal,
     Stats,
     Switch,
+    Upload,
     decode,
     encode,
 )
 from shoal.signaling.rooms.plan import PLAN_VERSION
+from shoal.signaling.rooms.roster import Seat
 from shoal.signaling.websockets import Conversation, Socket
 
 log = logging.getLogger("shoal.signaling")
@@ -47,8 +51,9 @@ class RefusedError(Exception):
 class RoomConversation(Conversation):
     """One viewer: until it joins, and then as a member."""
 
-    def __init__(self, hub: Hub, check_token: TokenCheck, socket: Socket) -> None:
-        """Let who joins with a token that passes `check_token` into the hub's rooms."""
+    def __init__(self, hub: Hub, address: str, check_token: TokenCheck, socket: Socket) -> None:
+        """Let who joins from `address`, with a token that passes, into the hub's rooms."""
+        self._address = address
         self._socket = socket
         self._hub = hub
         self._check_token = check_token
@@ -88,6 +93,12 @@ class RoomConversation(Conversation):
                 hub.signal(member, to, data)
             case Switch(variant):
                 hub.switch(member, variant)
+            case Upload(upload):
+                hub.upload(member, upload=upload)
+            case Links(cut):
+                hub.links(member, cut)
+            case Report(about):
+                self._complain(member, about)
             case Ready():
                 hub.ready(member)
             case Stats():
@@ -110,7 +121,16 @@ class RoomConversation(Conversation):
         if verdict != "ok":
             raise RefusedError(f"token_{verdict}", WHY[verdict])
         self._timer.cancel()
-        self._member = self._hub.join(self._socket, join.variant, sharing=join.sharing)
+        seat = Seat(join.variant, join.sharing, join.upload)
+        self._member = self._hub.join(self._socket, seat, self._address)
+
+    def _complain(self, member: MemberId, about: MemberId) -> None:
+        expelled = self._hub.complain(member, about)
+        if expelled is not None:
+            log.warning("viewer %s expelled: others received bad pieces from it", about)
+            ROOM_REFUSALS.labels("expelled").inc()
+            expelled.put(encode(Refusal("expelled", "others received bad pieces from you")))
+            expelled.end(WSCloseCode.POLICY_VIOLATION, "expelled")
 
     def _too_late(self) -> None:
         self._refuse("join_timeout", f"no `join` within {JOIN_TIMEOUT_S:g} s")

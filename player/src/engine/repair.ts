@@ -1,0 +1,104 @@
+/** What to do about pieces that have not come when they should have: docs/protocol.md. Pure. */
+
+import { rangesOf } from "./pieces";
+import type { PieceRange } from "./plan";
+import type { MemberId } from "./protocol";
+import type { PlannedSlice } from "./room";
+
+/** Requests under way to one member. */
+const MAX_REQUESTS = 4;
+/** Until pieces have been seen to come. */
+const INITIAL_EXPECTED_MS = 1_000;
+const MIN_EXPECTED_MS = 400;
+const MAX_EXPECTED_MS = 4_000;
+/** Weights of the newest sample in mean and deviation, as TCP takes them. */
+const MEAN_WEIGHT = 1 / 8;
+const DEVIATION_WEIGHT = 1 / 4;
+
+/** When pieces come after their announcement, in this room: mean and four mean deviations. */
+export class ExpectedTime {
+  #meanMs: number | null = null;
+  #deviationMs = 0;
+
+  /** A piece came from its owner so long after its announcement. */
+  add(ms: number): void {
+    if (this.#meanMs === null) {
+      this.#meanMs = ms;
+      this.#deviationMs = ms / 2;
+      return;
+    }
+    const off = Math.abs(ms - this.#meanMs);
+    this.#deviationMs += DEVIATION_WEIGHT * (off - this.#deviationMs);
+    this.#meanMs += MEAN_WEIGHT * (ms - this.#meanMs);
+  }
+
+  get ms(): number {
+    if (this.#meanMs === null) return INITIAL_EXPECTED_MS;
+    const late = this.#meanMs + 4 * this.#deviationMs;
+    return Math.min(MAX_EXPECTED_MS, Math.max(MIN_EXPECTED_MS, late));
+  }
+}
+
+/** What is known of a segment that is not complete. */
+export interface Damage {
+  you: MemberId;
+  /** since the announcement */
+  elapsedMs: number;
+  expectedMs: number;
+  slices: readonly PlannedSlice[];
+  /** pieces that are not here and not under way from the store or by request */
+  missing: readonly number[];
+  /** whether its owner, or somebody in its place, was to push this slice to this viewer */
+  pushed: (slice: PlannedSlice) => boolean;
+  /** linked members that say that they have this piece */
+  holders: (piece: number) => readonly MemberId[];
+  /** of the linked members of this rendition, those that do not say so; and all of them */
+  lacking: (piece: number) => number;
+  linked: number;
+  /** requests under way to a member */
+  busy: (id: MemberId) => number;
+}
+
+export interface Repair {
+  requests: { piece: number; from: MemberId }[];
+  /** what to fetch from the store in the owner's place, and push */
+  stepIn: PieceRange[];
+}
+
+/**
+ * A piece that somebody has and that is late, or that nobody was to push here, is requested from the
+ * least busy one who has it. A slice that most lack when its owner is late is fetched by its first
+ * successor, and as long again later by the second.
+ */
+export function repair(damage: Damage): Repair {
+  const { you, elapsedMs, expectedMs, slices, missing, linked } = damage;
+  const late = elapsedMs >= expectedMs;
+  const requests: Repair["requests"] = [];
+  const stepIn: number[] = [];
+  const asked = new Map<MemberId, number>();
+  const busy = (id: MemberId): number => damage.busy(id) + (asked.get(id) ?? 0);
+  for (const piece of missing) {
+    const slice = slices.find(({ first, end }) => first <= piece && piece < end);
+    if (!slice) continue;
+    const rank = slice.successors.indexOf(you);
+    const turn = rank >= 0 && elapsedMs >= expectedMs * (rank + 1);
+    if (turn && 2 * damage.lacking(piece) > linked) {
+      stepIn.push(piece);
+      continue;
+    }
+    if (!late && damage.pushed(slice)) continue;
+    const from = leastBusy(damage.holders(piece), busy);
+    if (from === null) continue;
+    asked.set(from, (asked.get(from) ?? 0) + 1);
+    requests.push({ piece, from });
+  }
+  return { requests, stepIn: rangesOf(stepIn) };
+}
+
+function leastBusy(ids: readonly MemberId[], busy: (id: MemberId) => number): MemberId | null {
+  const free = ids.filter((id) => busy(id) < MAX_REQUESTS);
+  return free.reduce<MemberId | null>(
+    (best, id) => (best === null || busy(id) < busy(best) ? id : best),
+    null,
+  );
+}

@@ -1,0 +1,85 @@
+/** An exchange with a mesh that only notes what it is told, and a clock that tests turn. */
+
+import { vi } from "vitest";
+import type { Mesh } from "../../src/engine/connections";
+import { Exchange } from "../../src/engine/exchange";
+import type { Descriptor } from "../../src/engine/protocol";
+import type { PlannedSlice } from "../../src/engine/room";
+import { Stats } from "../../src/engine/stats";
+import { Store } from "../../src/engine/store";
+import { encodePiece } from "../../src/engine/wire";
+import type { StoreDouble } from "../support";
+import { PIECE_BYTES, published, storeOf, verify } from "../support";
+
+export const SIZE = 4 * PIECE_BYTES;
+export const SLICES: PlannedSlice[] = [
+  { first: 0, end: 2, owner: "me", successors: ["peer"], pushedBy: "me", relayTo: [] },
+  { first: 2, end: 4, owner: "peer", successors: ["other"], pushedBy: "peer", relayTo: [] },
+];
+export const OWN_RANGE = `bytes=0-${2 * PIECE_BYTES - 1}`;
+export const PEERS_RANGE = `bytes=${2 * PIECE_BYTES}-${4 * PIECE_BYTES - 1}`;
+export const never = (): AbortSignal => new AbortController().signal;
+
+/** What an exchange is told, and what it has done. */
+export const t = {
+  bytes: new Uint8Array(0),
+  segment: undefined as unknown as Descriptor,
+  clock: 0,
+  buffered: 0,
+  /** when the links opened; null: there are none */
+  linkedAt: null as number | null,
+  /** pieces sent to "peer" */
+  broadcast: [] as number[],
+  closed: [] as string[],
+  members: [] as string[],
+  pushed: [] as [string, number][],
+  said: [] as [string, Uint8Array<ArrayBuffer>][],
+  reported: [] as string[],
+};
+
+/** Begin anew, with timers that tests turn. */
+export async function begin(): Promise<void> {
+  vi.useFakeTimers({ toFake: ["setInterval", "setTimeout", "clearInterval", "clearTimeout"] });
+  const { descriptor: segment, bytes } = await published(7, SIZE);
+  Object.assign(t, { segment, bytes, clock: 1_000, buffered: 8, linkedAt: 0, members: ["peer"] });
+  Object.assign(t, { broadcast: [], closed: [], pushed: [], said: [], reported: [] });
+}
+
+export function exchange(store: StoreDouble = storeOf(t.bytes)) {
+  const stats = new Stats();
+  const mesh = {
+    get size() {
+      return t.linkedAt === null ? 0 : 1;
+    },
+    openedAt: () => t.linkedAt,
+    playing: () => (t.linkedAt === null ? [] : t.members),
+    sendPiece: (id: string, _: Descriptor, index: number) => {
+      if (id === "peer") t.broadcast.push(index);
+      t.pushed.push([id, index]);
+    },
+    send: (id: string, frame: Uint8Array<ArrayBuffer>) => t.said.push([id, frame]),
+    expel: (id: string) => t.closed.push(id),
+  } as unknown as Mesh;
+  const it = new Exchange({
+    store: new Store({ fetch: store.fetch }),
+    stats,
+    verify,
+    mesh,
+    now: () => t.clock,
+    you: () => "me",
+    variant: () => 0,
+    onBadPiece: (from) => t.reported.push(from),
+    bufferedS: () => t.buffered,
+    sharing: () => t.linkedAt !== null,
+  });
+  return { it, stats, store };
+}
+export function fromPeer(it: Exchange, indices: number[], data = t.bytes): void {
+  for (const index of indices) {
+    const piece = data.subarray(index * PIECE_BYTES, (index + 1) * PIECE_BYTES);
+    for (const frame of encodePiece(0, t.segment.sequence, index, piece))
+      it.frame("peer", frame.buffer);
+  }
+}
+/** Hashing takes its own threads, so wait for what should come of it. */
+export const until = (check: () => void) => vi.waitFor(check, { interval: 1 });

@@ -1,0 +1,162 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { decodeFrame, encodeHave, encodeRequest } from "../../src/engine/wire";
+import {
+  OWN_RANGE,
+  PEERS_RANGE,
+  SLICES,
+  begin,
+  exchange,
+  fromPeer,
+  never,
+  t,
+  until,
+} from "./exchanging";
+
+beforeEach(begin);
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** Requests that were made: who was asked, for which piece. */
+const requests = (): [string, number][] =>
+  t.said.flatMap(([id, data]): [string, number][] => {
+    const frame = decodeFrame(data.buffer);
+    return frame?.type === "request" ? [[id, frame.piece]] : [];
+  });
+/** What t.members were told, as bits. */
+const told = (): [string, number][] =>
+  t.said.flatMap(([id, data]): [string, number][] => {
+    const frame = decodeFrame(data.buffer);
+    return frame?.type === "have" ? [[id, frame.pieces]] : [];
+  });
+/** Let time pass, for timers and for the engine's t.clock. */
+async function pass(ms: number): Promise<void> {
+  for (let passed = 0; passed < ms; passed += 100) {
+    t.clock += 100;
+    await vi.advanceTimersByTimeAsync(100);
+  }
+}
+
+describe("a piece that does not come", () => {
+  beforeEach(() => {
+    t.members = ["peer", "other", "third"];
+  });
+
+  it("is asked for from a member that has it, once it is late", async () => {
+    const { it, store, stats } = exchange();
+    it.announced(t.segment, SLICES, true);
+    fromPeer(it, [3]);
+    it.frame("other", encodeHave(0, 7, 0b1111).buffer);
+    await pass(300);
+    expect(requests()).toEqual([]);
+    await pass(1_000);
+    expect(requests()).toEqual([["other", 2]]);
+    fromPeer(it, [2]);
+    await it.want(t.segment, never());
+    expect(store.ranges).toEqual([OWN_RANGE]);
+    expect(stats.segments).toMatchObject({ requested: 1, stepped_in: 0, deadline_fetches: 0 });
+  });
+
+  it("is asked for from somebody else when the first does not answer", async () => {
+    const { it } = exchange();
+    it.announced(t.segment, SLICES, true);
+    fromPeer(it, [3]);
+    it.frame("other", encodeHave(0, 7, 0b1111).buffer);
+    await pass(1_500);
+    it.frame("third", encodeHave(0, 7, 0b0100).buffer);
+    await pass(1_500);
+    expect(requests()).toEqual([
+      ["other", 2],
+      ["third", 2],
+    ]);
+  });
+
+  it("is asked for at once where nobody was to push it", async () => {
+    const { it } = exchange();
+    const [own, peers] = SLICES;
+    it.announced(t.segment, own && peers ? [own, { ...peers, pushedBy: "stranger" }] : [], true);
+    it.frame("other", encodeHave(0, 7, 0b1100).buffer);
+    t.linkedAt = 5_000; // no link to who should push it was there in time
+    await pass(100);
+    expect(requests()).toEqual([
+      ["other", 2],
+      ["other", 3],
+    ]);
+  });
+
+  it("is fetched and t.pushed by the owner's successor when most lack it", async () => {
+    const { it, store, stats } = exchange();
+    const [own, peers] = SLICES;
+    it.announced(t.segment, own && peers ? [own, { ...peers, successors: ["me"] }] : [], true);
+    it.frame("third", encodeHave(0, 7, 0b1100).buffer);
+    await pass(1_500);
+    await until(() => {
+      expect(t.pushed.filter(([, piece]) => piece >= 2).sort()).toEqual([
+        ["other", 2],
+        ["other", 3],
+        ["peer", 2],
+        ["peer", 3],
+      ]);
+    });
+    expect(store.ranges).toEqual([OWN_RANGE, PEERS_RANGE]);
+    expect(stats.segments).toMatchObject({ stepped_in: 2, deadline_fetches: 0 });
+  });
+
+  it("is left to the first successor for as long again by the second", async () => {
+    const { it, store } = exchange();
+    const [own, peers] = SLICES;
+    const successors = ["other", "me"];
+    it.announced(t.segment, own && peers ? [own, { ...peers, successors }] : [], true);
+    await pass(1_500);
+    expect(store.ranges).toEqual([OWN_RANGE]);
+    await pass(1_000);
+    expect(store.ranges).toEqual([OWN_RANGE, PEERS_RANGE]);
+  });
+
+  it("is told of: what is here of a late t.segment, and all of one that is complete", async () => {
+    const { it } = exchange();
+    it.announced(t.segment, SLICES, true);
+    await until(() => {
+      expect(t.pushed).toHaveLength(6);
+    });
+    await pass(1_000);
+    expect(told()).toEqual(t.members.map((id) => [id, 0b0011]));
+    fromPeer(it, [2, 3]);
+    await until(() => {
+      expect(told().slice(3)).toEqual(t.members.map((id) => [id, 0b1111]));
+    });
+    it.peerOpened("late");
+    expect(told().at(-1)).toEqual(["late", 0b1111]);
+  });
+});
+
+describe("a member without a link to the owner", () => {
+  it("gets its pieces from the relay", async () => {
+    const { it } = exchange();
+    const [own, peers] = SLICES;
+    it.announced(t.segment, own && peers ? [own, { ...peers, relayTo: ["other"] }] : [], true);
+    fromPeer(it, [2, 3]);
+    await until(() => {
+      expect(t.pushed.filter(([id]) => id === "other").sort()).toEqual([
+        ["other", 2],
+        ["other", 3],
+      ]);
+    });
+  });
+});
+
+describe("a member that asks", () => {
+  it("gets what is here, and not without end", async () => {
+    const { it } = exchange();
+    it.announced(t.segment, SLICES, true);
+    await until(() => {
+      expect(t.broadcast).toHaveLength(2);
+    });
+    it.frame("peer", encodeRequest(0, 7, 3).buffer);
+    it.frame("peer", encodeRequest(0, 9, 0).buffer);
+    expect(t.broadcast).toHaveLength(2);
+    for (let nth = 0; nth < 20; nth += 1) it.frame("peer", encodeRequest(0, 7, 0).buffer);
+    expect(t.broadcast).toHaveLength(2 + 2 * 4);
+    expect(t.closed).toEqual([]);
+  });
+});

@@ -1,0 +1,227 @@
+"""All rooms of one process: who sits where, and who must move. Events in, messages out, no I/O.
+
+A room is a full mesh, so it is small. It takes newcomers up to SOFT_LIMIT; beyond that only while
+the newcomer would be alone otherwise, and divides at HARD_LIMIT. Small rooms merge when both have
+been small for a while, because a room's first copy of every segment comes from the store. Viewers
+that do not share sit apart, in one room that nobody plans with.
+"""
+
+import itertools
+from collections.abc import Callable, Collection, Sequence
+
+from msgspec import Raw
+
+from shoal.announcements import Stream
+from shoal.segments import Descriptor
+from shoal.signaling.rooms.messages import MemberId
+from shoal.signaling.rooms.roster import Outgoing, Roster, Seat
+
+SOFT_LIMIT = 24
+HARD_LIMIT = 32
+MERGE_LIMIT = 18
+"""two rooms with so many members together become one"""
+MERGE_AFTER_S = 30.0
+MERGE_LOOK_S = 5.0
+REPORTERS = 2
+"""addresses that must complain about a member before it is expelled"""
+
+
+class Rooms:
+    """The rooms. Times are seconds of any clock that does not go back."""
+
+    def __init__(self, new_name: Callable[[], str] | None = None) -> None:
+        """Name rooms by `new_name`; by default they are numbered."""
+        numbers = itertools.count(1)
+        self._new_name = new_name or (lambda: f"room-{next(numbers)}")
+        self._apart = Roster("apart")
+        self._rooms: dict[str, Roster] = {}
+        self._where: dict[MemberId, Roster] = {}
+        self._addresses: dict[MemberId, str] = {}
+        self._complaints: dict[MemberId, set[str]] = {}
+        self._small_since: dict[str, float] = {}
+        self._looked_at = float("-inf")
+
+    def __len__(self) -> int:
+        return len(self._where)
+
+    def __contains__(self, member: MemberId) -> bool:
+        return member in self._where
+
+    @property
+    def rooms(self) -> int:
+        """Rooms in which viewers share."""
+        return len(self._rooms)
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """The sizes of these rooms."""
+        return tuple(len(room) for room in self._rooms.values())
+
+    @property
+    def due(self) -> float | None:
+        """When `tick` must be called; None: not before something happens."""
+        times = [room.due for room in (self._apart, *self._rooms.values())]
+        if len(self._small_since) > 1:
+            both_small = sorted(self._small_since.values())[1]
+            times.append(max(both_small + MERGE_AFTER_S, self._looked_at + MERGE_LOOK_S))
+        return min((time for time in times if time is not None), default=None)
+
+    def room_of(self, member: MemberId) -> str:
+        """Return the name of a member's room."""
+        return self._where[member].room
+
+    def join(
+        self,
+        member: MemberId,
+        seat: Seat,
+        address: str,
+        *,
+        on_air: Stream,
+        recent: Sequence[Descriptor],
+        now: float,
+    ) -> list[Outgoing]:
+        """Seat a newcomer that came from `address`."""
+        room = self._choose(seat)
+        self._where[member] = room
+        self._addresses[member] = address
+        sent = room.join(member, seat, on_air=on_air, recent=recent, now=now)
+        return sent + self._settle(room, now)
+
+    def leave(self, member: MemberId, now: float) -> list[Outgoing]:
+        """Free a member's seat."""
+        room = self._where.pop(member, None)
+        if room is None:
+            return []
+        del self._addresses[member]
+        self._complaints.pop(member, None)
+        sent = room.leave(member, now)
+        return sent + self._settle(room, now)
+
+    def ready(self, member: MemberId, now: float) -> list[Outgoing]:
+        """Let a member own slices from the next segment on."""
+        return self._where[member].ready(member, now) if member in self._where else []
+
+    def switch(self, member: MemberId, variant: int, now: float) -> list[Outgoing]:
+        """Note that a member plays another rendition now."""
+        return self._where[member].switch(member, variant, now) if member in self._where else []
+
+    def upload(self, member: MemberId, now: float, *, upload: bool) -> list[Outgoing]:
+        """Note whether a member sends to others."""
+        room = self._where.get(member)
+        return room.upload(member, now, upload=upload) if room is not None else []
+
+    def links(self, member: MemberId, cut: Collection[MemberId], now: float) -> list[Outgoing]:
+        """Note to whom a member has no link."""
+        return self._where[member].links(member, cut, now) if member in self._where else []
+
+    def signal(self, sender: MemberId, to: MemberId, data: Raw) -> list[Outgoing]:
+        """Pass `data` on between two members of one room."""
+        room = self._where.get(sender)
+        return room.signal(sender, to, data) if room is not None else []
+
+    def report(self, sender: MemberId, about: MemberId) -> bool:
+        """Take a complaint about a piece with a wrong hash; say whether that is enough to expel.
+
+        Complaints from the same address count once, and from the member's own not at all.
+        """
+        room = self._where.get(sender)
+        address = self._addresses.get(sender)
+        if room is None or about not in room or address in (None, self._addresses[about]):
+            return False
+        complaints = self._complaints.setdefault(about, set())
+        complaints.add(address)
+        return len(complaints) >= REPORTERS
+
+    def segment(self, descriptor: Descriptor, now: float) -> list[Outgoing]:
+        """Announce a segment in every room, after the roster that its plan uses."""
+        return [
+            outgoing
+            for room in (self._apart, *self._rooms.values())
+            for outgoing in room.segment(descriptor, now)
+        ]
+
+    def stream(self, on_air: Stream) -> list[Outgoing]:
+        """Tell everybody what is on air."""
+        return [
+            outgoing
+            for room in (self._apart, *self._rooms.values())
+            for outgoing in room.stream(on_air)
+        ]
+
+    def tick(self, now: float) -> list[Outgoing]:
+        """Send the `room`s that are due, and merge small rooms."""
+        sent = [
+            outgoing for room in (self._apart, *self._rooms.values()) for outgoing in room.tick(now)
+        ]
+        return sent + self._merge(now)
+
+    def _choose(self, seat: Seat) -> Roster:
+        """Return the room for a newcomer: like with like, then the fullest with space."""
+        if not seat.sharing:
+            return self._apart
+
+        def order(room: Roster) -> tuple[int, int]:
+            return room.playing(seat.variant), len(room)
+
+        with_space = [room for room in self._rooms.values() if len(room) < SOFT_LIMIT]
+        if with_space:
+            return max(with_space, key=order)
+        if self._rooms:  # one more in the smallest beats being alone
+            return min(self._rooms.values(), key=len)
+        return self._open()
+
+    def _open(self) -> Roster:
+        room = Roster(self._new_name())
+        self._rooms[room.room] = room
+        return room
+
+    def _settle(self, room: Roster, now: float) -> list[Outgoing]:
+        """Divide a room that is too large, close an empty one, note a small one."""
+        if room is self._apart:
+            return []
+        if len(room) == 0:
+            del self._rooms[room.room]
+            self._small_since.pop(room.room, None)
+            return []
+        sent = self._divide(room, now) if len(room) >= HARD_LIMIT else []
+        for one in self._rooms.values():
+            if len(one) < MERGE_LIMIT:
+                self._small_since.setdefault(one.room, now)
+            else:
+                self._small_since.pop(one.room, None)
+        return sent
+
+    def _divide(self, room: Roster, now: float) -> list[Outgoing]:
+        """Move half of a room into a new one, by rendition; its links go with it."""
+        members = sorted(room.members, key=lambda member: room.seat(member).variant)
+        moving = members[len(members) // 2 :]
+        other = self._open()
+        seats = room.take_out(moving)
+        self._where.update(dict.fromkeys(moving, other))
+        return other.take_in(seats, now) + room.tick(now)
+
+    def _merge(self, now: float) -> list[Outgoing]:
+        """Move the members of one small room into another that has been small as long."""
+        if now - self._looked_at < MERGE_LOOK_S:
+            return []
+        self._looked_at = now
+        small = sorted(
+            (
+                self._rooms[name]
+                for name, since in self._small_since.items()
+                if now - since >= MERGE_AFTER_S
+            ),
+            key=len,
+        )
+        for smaller, larger in itertools.pairwise(small):
+            if len(smaller) + len(larger) > MERGE_LIMIT:
+                break
+            moving = smaller.members
+            seats = smaller.take_out(moving)
+            for seat in seats.values():
+                seat.ready = False  # until it has links to the others
+                seat.cut = frozenset()
+            self._where.update(dict.fromkeys(moving, larger))
+            sent = larger.take_in(seats, now)
+            return sent + self._settle(smaller, now) + self._settle(larger, now)
+        return []

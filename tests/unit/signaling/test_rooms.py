@@ -1,0 +1,199 @@
+"""Who sits in which room, and who moves."""
+
+from collections.abc import Sequence
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shoal.announcements import Stream
+from shoal.signaling.rooms.messages import MemberId, Room
+from shoal.signaling.rooms.rooms import (
+    HARD_LIMIT,
+    MERGE_AFTER_S,
+    SOFT_LIMIT,
+    Rooms,
+)
+from shoal.signaling.rooms.roster import Outgoing, Seat
+
+ON_AIR = Stream("abc", live=True)
+
+
+class Station:
+    """Rooms, and what each member was told last."""
+
+    def __init__(self) -> None:
+        self.rooms = Rooms()
+        self.told: dict[MemberId, Room] = {}
+        self.now = 0.0
+
+    def take(self, sent: Sequence[Outgoing]) -> None:
+        for outgoing in sent:
+            if isinstance(outgoing.message, Room):
+                for member in outgoing.to:
+                    assert outgoing.message.you == member
+                    self.told[member] = outgoing.message
+
+    def join(
+        self, number: int, variant: int = 0, *, sharing: bool = True, address: str | None = None
+    ) -> MemberId:
+        member = MemberId(f"m{number:04}")
+        seat = Seat(variant, sharing)
+        address = address or f"10.0.0.{number}"
+        self.take(self.rooms.join(member, seat, address, on_air=ON_AIR, recent=(), now=self.now))
+        return member
+
+    def leave(self, member: MemberId) -> None:
+        self.told.pop(member, None)
+        self.take(self.rooms.leave(member, self.now))
+
+    def ready(self, member: MemberId) -> None:
+        self.take(self.rooms.ready(member, self.now))
+
+    def wait(self, seconds: float) -> None:
+        end = self.now + seconds
+        while (due := self.rooms.due) is not None and due <= end:
+            assert due >= self.now or due == self.rooms.due
+            self.now = max(self.now, due)
+            self.take(self.rooms.tick(self.now))
+        self.now = end
+        self.take(self.rooms.tick(self.now))
+
+
+def test_a_room_fills_before_another_opens_and_nobody_sits_alone() -> None:
+    station = Station()
+    for number in range(SOFT_LIMIT):
+        station.join(number)
+    assert station.rooms.sizes == (SOFT_LIMIT,)
+    station.join(100)
+    assert station.rooms.sizes == (SOFT_LIMIT + 1,)
+
+
+def test_a_room_that_is_too_large_divides_and_the_ready_stay_ready() -> None:
+    station = Station()
+    for number in range(HARD_LIMIT):
+        station.ready(station.join(number, variant=number % 2))
+    station.wait(1)
+    assert station.rooms.sizes == (HARD_LIMIT // 2, HARD_LIMIT // 2)
+    for member, room in station.told.items():
+        assert len(room.members) == HARD_LIMIT // 2
+        assert member in {line.id for line in room.members}
+        assert len({line.variant for line in room.members}) == 1  # like with like
+        assert all(line.ready for line in room.members if line.id != f"m{HARD_LIMIT - 1:04}")
+
+
+def test_newcomers_go_to_their_rendition() -> None:
+    station = Station()
+    for number in range(HARD_LIMIT):
+        station.join(number, variant=number % 2)
+    for number in range(100, 104):
+        member = station.join(number, variant=number % 2)
+        variants = [line.variant for line in station.told[member].members]
+        assert variants.count(number % 2) == len(variants)
+
+
+def test_small_rooms_merge_after_a_while_and_who_moved_is_ready_anew() -> None:
+    station = Station()
+    members = [station.join(number) for number in range(HARD_LIMIT)]
+    for member in members:
+        station.ready(member)
+    for member in members[:8] + members[16:26]:
+        station.leave(member)
+    assert sorted(station.rooms.sizes) == [6, 8]
+    station.wait(MERGE_AFTER_S - 1)
+    assert len(station.rooms.sizes) == 2
+    station.wait(10)
+    assert station.rooms.sizes == (14,)
+    here = [station.told[member] for member in station.told]
+    assert {len(room.members) for room in here} == {14}
+    assert len({room.room for room in here}) == 1
+    assert sum(line.ready for line in here[0].members) == 8
+
+
+def test_rooms_that_would_be_too_large_together_stay() -> None:
+    station = Station()
+    members = [station.join(number) for number in range(HARD_LIMIT)]
+    for member in members[:4]:
+        station.leave(member)
+    station.wait(10 * MERGE_AFTER_S)
+    assert sorted(station.rooms.sizes) == [12, 16]
+
+
+def test_who_does_not_share_sits_apart_and_disturbs_nobody() -> None:
+    station = Station()
+    ann = station.join(1)
+    told = station.told[ann]
+    for number in range(100, 200):
+        station.join(number, sharing=False)
+    assert station.rooms.sizes == (1,)
+    assert len(station.rooms) == 101
+    station.wait(1)
+    assert station.told[ann] is told
+
+
+def test_two_addresses_must_complain() -> None:
+    station = Station()
+    liar, *others = [station.join(number) for number in range(4)]
+    twin = station.join(50, address="10.0.0.1")  # the same address as others[0]
+    own = station.join(51, address="10.0.0.0")  # the same as the accused
+    rooms = station.rooms
+    assert not rooms.report(others[0], liar)
+    assert not rooms.report(others[0], liar)
+    assert not rooms.report(twin, liar)
+    assert not rooms.report(own, liar)
+    assert rooms.report(others[1], liar)
+    assert not rooms.report(others[1], MemberId("nobody"))
+
+
+def test_missing_links_are_told_by_place() -> None:
+    station = Station()
+    ann, ben, cy = [station.join(number) for number in range(3)]
+    station.take(station.rooms.links(cy, [ann, MemberId("gone")], station.now))
+    station.wait(1)
+    room = station.told[ben]
+    assert [line.cut for line in room.members] == [(), (), (0,)]
+    assert msgspec.json.decode(msgspec.json.encode(room))["members"][2]["cut"] == [0]
+
+
+EVENTS = st.lists(
+    st.one_of(
+        st.tuples(st.just("join"), st.integers(0, 2), st.booleans()),
+        st.tuples(st.just("leave"), st.integers(0, 200), st.just(False)),
+        st.tuples(st.just("ready"), st.integers(0, 200), st.just(False)),
+        st.tuples(st.just("switch"), st.integers(0, 200), st.booleans()),
+        st.tuples(st.just("wait"), st.integers(0, 60), st.just(False)),
+    ),
+    max_size=150,
+)
+
+
+@given(EVENTS)
+def test_whatever_happens_everybody_knows_the_room_that_it_is_in(
+    events: list[tuple[str, int, bool]],
+) -> None:
+    station = Station()
+    here: list[MemberId] = []
+    for number, (kind, value, flag) in enumerate(events):
+        if kind == "join":
+            here.append(station.join(number, variant=value, sharing=flag or number % 4 > 0))
+        elif kind == "wait":
+            station.wait(value)
+        elif here:
+            member = here[value % len(here)]
+            if kind == "leave":
+                here.remove(member)
+                station.leave(member)
+            elif kind == "ready":
+                station.ready(member)
+            else:
+                station.take(station.rooms.switch(member, int(flag), station.now))
+    station.wait(1)
+    assert set(station.told) == set(here)
+    assert len(station.rooms) == len(here)
+    assert all(0 < size < HARD_LIMIT for size in station.rooms.sizes)
+    for member, room in station.told.items():
+        assert room.room == station.rooms.room_of(member)
+        for line in room.members:
+            assert station.told[line.id].room == room.room
+            assert station.told[line.id].epoch == room.epoch
+            assert station.told[line.id].members == room.members
