@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from shoal.announcements import Segment, Stream
-from shoal.signaling import door
+from shoal.signaling import websockets
 from shoal.signaling.rooms import socket as room_socket
 from shoal.signaling.service import log_counts
 from shoal.signaling.websockets import RELAYS_LOST
@@ -158,8 +158,9 @@ async def test_a_viewer_that_vanished_is_out(
     service: Signaling, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ann = await service.join()
-    monkeypatch.setattr(door, "PING_AFTER_S", 0.2)
-    monkeypatch.setattr(door, "PONG_WITHIN_S", 0.2)
+    monkeypatch.setattr(websockets, "PING_AFTER_S", 0.5)
+    monkeypatch.setattr(websockets, "PONG_WITHIN_S", 3)
+    monkeypatch.setattr(websockets, "SWEEP_S", 0.1)
     await service.join(autoping=False)  # it never answers a ping
     await ann.room_of(2)
     await ann.room_of(1)

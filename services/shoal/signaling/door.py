@@ -29,7 +29,7 @@ from prometheus_client import Counter
 from yarl import URL
 
 from shoal.signaling.access import Refusal
-from shoal.signaling.websockets import MAX_MESSAGE_BYTES, PING_AFTER_S, PONG_WITHIN_S, Socket
+from shoal.signaling.websockets import MAX_MESSAGE_BYTES, Socket
 from shoal.web import cannot_listen, prepare, started
 
 SERVICE = "signaling"
@@ -42,8 +42,8 @@ PLAIN_TIMEOUT_S = 20.0
 """for what is no WebSocket to be over: aiohttp itself waits for ever for a first request"""
 BACKLOG = 1_024
 """connections that the kernel keeps while we are busy: a crowd comes all at once"""
-READ_BUFFER_BYTES = 2_304
-"""to begin with; it grows when a message is longer"""
+READ_BUFFER_BYTES = 3_328
+"""to begin with; it doubles when a message is longer: an announce with five offers has 5.4 KB"""
 
 HANDSHAKES_REFUSED = Counter(
     "shoal_handshakes_refused", "Requests for a WebSocket that were refused, by code", ["code"]
@@ -183,9 +183,9 @@ def _websocket(
         _picows_log,
         True,
         HEAD_TIMEOUT_S,
-        True,
-        PING_AFTER_S,
-        PONG_WITHIN_S,
+        False,
+        0,
+        0,
         WSAutoPingStrategy.PING_WHEN_IDLE,
         False,
         MAX_MESSAGE_BYTES,

@@ -86,6 +86,7 @@ class Signaling:
         self._tasks = [
             asyncio.create_task(log_counts(self.hub)),
             asyncio.create_task(self.tracker.expire()),
+            asyncio.create_task(self._sockets.sweep()),
         ]
         if self._cluster:
             self._tasks.append(asyncio.create_task(self._cluster.run()))

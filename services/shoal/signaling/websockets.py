@@ -27,7 +27,9 @@ CLOSE_TIMEOUT_S = 2.0
 PING_AFTER_S = 25.0
 PONG_WITHIN_S = 15.0
 """a ping after so much silence, the socket closed when no answer comes: keeps Cloudflare's idle
-limit of 100 s away, and a client that vanished is out within 40 s"""
+limit of 100 s away, and a client that vanished is out within 50 s"""
+SWEEP_S = 5.0
+"""how often silence is looked for, in all sockets at once: a timer for each takes 2 KB"""
 
 SOCKETS = Gauge("shoal_signaling_sockets", "WebSockets that are open")
 SOCKETS_CUT = Counter("shoal_signaling_sockets_cut", "WebSockets that we cut, by reason", ["code"])
@@ -38,7 +40,6 @@ RELAYS_LOST = Counter(
 _DATA = (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION)
 _CUT_BY_PICOWS = {
     WSCloseCode.MESSAGE_TOO_BIG: "message_size",
-    WSCloseCode.GOING_AWAY: "no_pong",
 }
 """what it closes sockets for, beside offences against the WebSocket protocol"""
 
@@ -64,6 +65,7 @@ class Socket(WSListener):
         "_ended",
         "_gathered",
         "_gathered_bytes",
+        "_heard_at_s",
         "_sockets",
         "_transport",
         "_unfinished",
@@ -84,7 +86,8 @@ class Socket(WSListener):
         self.cut = False
         """whether the peer was cut off because it read too slowly"""
         self._sockets = sockets
-        self._begin = begin
+        self._begin: Callable[[Socket], Conversation] | None = begin
+        self._heard_at_s = 0.0
         self._visit = visit
         self._conversation: Conversation | None = None
         self._transport: WSTransport | None = None
@@ -146,17 +149,21 @@ class Socket(WSListener):
         """Begin the conversation."""
         self._transport = transport
         transport.underlying_transport.set_write_buffer_limits(high=MAX_QUEUED_BYTES)
+        transport.request.headers.clear()  # nobody looks at them any more
         self._sockets.add(self)
+        self._heard_at_s = self._sockets.swept_at_s
         if self._visit is not None:
             self._visit.begin(self._sockets.time())
+        begin, self._begin = self._begin, None
         try:
-            self._conversation = self._begin(self)
+            self._conversation = begin and begin(self)
         except Exception:
             log.exception("a conversation did not begin, its socket is closed")
             self._refuse(WSCloseCode.INTERNAL_ERROR, "internal_error")
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """Pass a whole message on; answer a close."""
+        self._heard_at_s = self._sockets.swept_at_s
         kind = frame.msg_type
         if kind == WSMsgType.CLOSE:
             self._over()
@@ -164,6 +171,8 @@ class Socket(WSListener):
                 code = frame.get_close_code()
                 transport.send_close(WSCloseCode.OK if code == WSCloseCode.NO_INFO else code)
             transport.disconnect()
+            # one that does not read what is queued would stay
+            asyncio.get_running_loop().call_later(CLOSE_TIMEOUT_S, transport.disconnect, False)
             return
         if self._ended or transport.is_close_frame_sent:
             return
@@ -207,6 +216,16 @@ class Socket(WSListener):
     def resume_writing(self) -> None:
         """Do nothing: who was cut off stays so."""
 
+    def sweep(self, now_s: float) -> None:
+        """Ping a peer that was silent for long, cut off one that does not answer."""
+        silent_s = now_s - self._heard_at_s
+        if silent_s < PING_AFTER_S or self._transport is None or self._ended:
+            return
+        if silent_s >= PING_AFTER_S + PONG_WITHIN_S:
+            self._refuse(WSCloseCode.GOING_AWAY, "no_pong")
+        else:
+            self._transport.send_ping()
+
     def _refuse(self, code: WSCloseCode, why: str) -> None:
         SOCKETS_CUT.labels(why).inc()
         self.end(code, why)
@@ -242,6 +261,7 @@ class Sockets:
         self._empty = asyncio.Event()
         self._empty.set()
         self.time = self._loop.time
+        self.swept_at_s = self.time()
 
     def __len__(self) -> int:
         return len(self._open)
@@ -264,6 +284,14 @@ class Sockets:
         if not self._gathering:
             self._loop.call_soon(self._flush)
         self._gathering.append(socket)
+
+    async def sweep(self) -> None:
+        """Look for silent peers until cancelled."""
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            self.swept_at_s = self.time()
+            for socket in tuple(self._open):
+                socket.sweep(self.swept_at_s)
 
     async def close(self, code: WSCloseCode, reason: str) -> None:
         """End all sockets, and wait for that."""

@@ -61,11 +61,13 @@ class Peer:
     """peers that an offer was exchanged with, the last one last"""
 
     def begin(self) -> None:
-        """Take note that the client has started anew: it has no links."""
+        """Take note that the client has started anew: it has no links.
+
+        Whom it met stays: answers to its offers may be on their way.
+        """
         for partner in self.partners:
             partner.partners.pop(self, None)
         self.partners.clear()
-        self.met.clear()
 
     def meet(self, other: PeerId) -> None:
         """Take note of an offer to or from another peer."""
