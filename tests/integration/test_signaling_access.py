@@ -18,6 +18,8 @@ from shoal.join_tokens import LIFETIME_S, SKEW_S, issue
 from shoal.local.gateway import Gateway
 from shoal.p2p_media_loader import SWARM_ID, info_hashes
 from shoal.signaling import door
+from shoal.signaling.rooms.plan import PLAN_VERSION
+from shoal.signaling.websockets import RELAYS_LOST
 from tests.integration.signaling_station import JOIN_SECRET, TOKEN, Signaling, running_signaling
 from tests.support.raw_websocket import (
     CLOSE,
@@ -141,7 +143,7 @@ async def test_rooms_and_live_swarms_need_a_token(
     token = tokens()[which]
     count = Counted("shoal_room_refusals", code)
     viewer = await RawSocket.websocket(service.url, "/ws/room")
-    viewer.write(message(type="join", plan_version=2, variant=0, token=token))
+    viewer.write(message(type="join", plan_version=PLAN_VERSION, variant=0, token=token))
     error = await viewer.next()
     assert (error["type"], error["code"], count()) == ("error", code, 1)
     assert "token" in error["message"]
@@ -622,3 +624,19 @@ async def test_who_came_while_it_stops_is_refused(service: Signaling) -> None:
     early.close()
     assert b" 101 " not in said
     assert count() <= 1
+
+
+async def test_who_says_goodbye_and_does_not_read_is_gone(service: Signaling) -> None:
+    ann = await service.join()
+    slow = await RawSocket.websocket(service.url, "/ws/room")
+    slow.write(message(type="join", plan_version=PLAN_VERSION, variant=0, token=service.token()))
+    slow_id = (await ann.room_of(2))["members"][1]["id"]
+    lost = RELAYS_LOST._value.get()
+    for number in range(190):  # until nothing more goes to it
+        await ann.send(type="signal", to=slow_id, data="x" * 60_000)
+        if RELAYS_LOST._value.get() > lost:
+            break
+        await asyncio.sleep(0.0 if number < 100 else 0.05)
+    assert RELAYS_LOST._value.get() > lost
+    slow.write(frame(b"\x03\xe8", CLOSE))
+    await until(lambda: len(service.sockets) == 1)

@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from shoal.p2p_media_loader import SWARM_ID, info_hashes
+from shoal.signaling.rooms.plan import PLAN_VERSION
 from tests.integration.signaling_station import TOKEN, Signaling, running_signaling
 from tests.support.raw_websocket import (
     BINARY,
@@ -75,7 +76,7 @@ KNOWN = {
     "to_peer_id": ["p" * 20, "q" * 20],
     "offer_id": ["o" * 20],
     "answer": [{"sdp": ""}],
-    "plan_version": [1, 2],
+    "plan_version": [PLAN_VERSION, 1],
     "variant": [0, 255, 256],
     "sharing": [True, False],
     "to": ["", "nobody"],
@@ -159,7 +160,7 @@ class Bystanders:
         token = self.service.token()
         self.tracker = await RawSocket.websocket(self.service.url, f"/ws?token={token}")
         self.viewer = await RawSocket.websocket(self.service.url, "/ws/room")
-        self.viewer.write(message(type="join", plan_version=1, variant=0, token=token))
+        self.viewer.write(message(type="join", plan_version=PLAN_VERSION, variant=0, token=token))
         assert (await self.viewer.next())["type"] == "stream"
 
     async def are_well(self) -> None:
@@ -235,7 +236,7 @@ async def send(url: str, path: str, sent: bytes, cuts: list[int], bearer: str = 
 def test_no_frames_do_harm(fuzzed: Fuzzed, path: str) -> None:
     token = fuzzed.service.token()
     target = f"{path}?token={token}" if path == "/ws" else path
-    join = message(type="join", plan_version=1, variant=0, token=token)
+    join = message(type="join", plan_version=PLAN_VERSION, variant=0, token=token)
 
     @settings(max_examples=EXAMPLES, suppress_health_check=UNHURRIED)
     @given(SENT, CUTS, st.booleans())
