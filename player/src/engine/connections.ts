@@ -2,8 +2,9 @@
 
 import type { PeerConnectionConstructor } from "./connection";
 import { Connection } from "./connection";
+import type { Waiting } from "./link";
 import { Link } from "./link";
-import type { Descriptor, MemberId, SignalData, Variant } from "./protocol";
+import type { MemberId, SignalData, Variant } from "./protocol";
 
 const MAX_UNFINISHED_OFFERS = 6;
 /** A room has 32 members at the most. */
@@ -132,8 +133,8 @@ export class Mesh {
   }
 
   /** Send a piece to a linked member. */
-  sendPiece(id: MemberId, descriptor: Descriptor, index: number, bytes: Uint8Array): void {
-    this.#links.get(id)?.sendPiece(descriptor, index, bytes);
+  sendPiece(id: MemberId, piece: Waiting): void {
+    this.#links.get(id)?.sendPiece(piece);
   }
 
   /** Send a small frame to a linked member. */

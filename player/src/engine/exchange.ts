@@ -88,7 +88,8 @@ export class Exchange {
     });
     const fetch = this.#fetcher.fetch.bind(this.#fetcher);
     const segments = () => this.#cache.all();
-    this.#neighbours = mesh && new Neighbours({ mesh, stats, now, you, segments, fetch });
+    const isRecent = this.#isRecent.bind(this);
+    this.#neighbours = mesh && new Neighbours({ mesh, stats, now, you, segments, isRecent, fetch });
   }
 
   /** A segment was published, and planned: fetch the own slice, if there is one, and hand it on. */

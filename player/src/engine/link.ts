@@ -3,16 +3,28 @@
 import type { Descriptor } from "./protocol";
 import { encodePiece } from "./wire";
 
-/** Bytes that may lie in the channel's own buffer, one piece more at most. */
-const MAX_BUFFERED_BYTES = 256 * 1024;
+/**
+ * Bytes that may lie in the channel's own buffer, one piece more at most. What lies there cannot be
+ * taken back, and there are up to 31 channels before one uplink.
+ */
+const MAX_BUFFERED_BYTES = 64 * 1024;
 /** Pieces waiting here are views of segments in memory; what does not fit is left to the store. */
 const MAX_QUEUED_BYTES = 4 * 1024 * 1024;
 /** `bufferedamountlow` is not fired by every implementation, so the buffer is looked at as well. */
 const POLL_MS = 50;
 
+/** A piece in the queue. */
+export interface Waiting {
+  descriptor: Descriptor;
+  index: number;
+  bytes: Uint8Array;
+  /** asked when its turn comes: what its receiver has by then would only delay the next ones */
+  wanted: () => boolean;
+}
+
 export class Link {
   #channel: RTCDataChannel;
-  #queue: { descriptor: Descriptor; index: number; bytes: Uint8Array }[] = [];
+  #queue: Waiting[] = [];
   #queuedBytes = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -38,10 +50,11 @@ export class Link {
    *
    * @returns false if the queue is full: this member will miss the piece
    */
-  sendPiece(descriptor: Descriptor, index: number, bytes: Uint8Array): boolean {
-    if (this.#queuedBytes + bytes.byteLength > MAX_QUEUED_BYTES) return false;
-    this.#queue.push({ descriptor, index, bytes });
-    this.#queuedBytes += bytes.byteLength;
+  sendPiece(piece: Waiting): boolean {
+    const { byteLength } = piece.bytes;
+    if (this.#queuedBytes + byteLength > MAX_QUEUED_BYTES) return false;
+    this.#queue.push(piece);
+    this.#queuedBytes += byteLength;
     this.#drain();
     return true;
   }
@@ -68,8 +81,9 @@ export class Link {
       }
       const next = this.#queue.shift();
       if (!next) return;
-      const { descriptor, index, bytes } = next;
+      const { descriptor, index, bytes, wanted } = next;
       this.#queuedBytes -= bytes.byteLength;
+      if (!wanted()) continue;
       for (const frame of encodePiece(descriptor.variant, descriptor.sequence, index, bytes))
         this.#channel.send(frame);
       this.onSent(bytes.byteLength);

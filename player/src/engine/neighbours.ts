@@ -23,6 +23,8 @@ export interface NeighboursOptions {
   you: () => MemberId | null;
   /** all segments in memory */
   segments: () => Iterable<Segment>;
+  /** whether members still help each other with a segment */
+  isRecent: (segment: Segment) => boolean;
   /** fetch pieces from the store, to be handed on */
   fetch: (segment: Segment, range: PieceRange) => void;
 }
@@ -64,7 +66,7 @@ export class Neighbours {
     const before = served.get(to) ?? 0;
     if (!pieces.has(index) || before >= MAX_SERVED * pieces.count) return;
     served.set(to, before + 1);
-    this.#o.mesh.sendPiece(to, segment.descriptor, index, pieces.piece(index));
+    this.#send(segment, index, to);
   }
 
   /** A piece came from a member; when those come who push it tells when others should. */
@@ -121,10 +123,17 @@ export class Neighbours {
   }
 
   #push(segment: Segment, index: number, to: readonly MemberId[]): void {
+    for (const id of to) if (!segment.isAt(id, index)) this.#send(segment, index, id);
+  }
+
+  #send(segment: Segment, index: number, to: MemberId): void {
     const { descriptor, pieces } = segment;
-    for (const id of to)
-      if (!segment.isAt(id, index))
-        this.#o.mesh.sendPiece(id, descriptor, index, pieces.piece(index));
+    this.#o.mesh.sendPiece(to, {
+      descriptor,
+      index,
+      bytes: pieces.piece(index),
+      wanted: () => !segment.isAt(to, index) && this.#o.isRecent(segment),
+    });
   }
 
   /** Who did not answer in time is not asked again for this segment until it says what it has. */

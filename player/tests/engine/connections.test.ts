@@ -64,8 +64,9 @@ describe("the mesh", () => {
     const [caller] = FakePeerConnection.all;
     expect(caller?.channel).toMatchObject({ label: "shoal", options: { ordered: false } });
     expect(caller?.configuration.iceServers).toEqual([{ urls: "stun:stun.test" }]);
-    b.mesh.sendPiece("a", descriptor(1), 0, content(10));
-    b.mesh.sendPiece("nobody", descriptor(1), 0, content(10));
+    const piece = { descriptor: descriptor(1), index: 0, bytes: content(10), wanted: () => true };
+    b.mesh.sendPiece("a", piece);
+    b.mesh.sendPiece("nobody", piece);
     expect(a.received.map(({ from, data }) => [from, data.byteLength])).toEqual([["b", 26]]);
   });
 

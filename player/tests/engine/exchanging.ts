@@ -3,6 +3,7 @@
 import { vi } from "vitest";
 import type { Mesh } from "../../src/engine/connections";
 import { Exchange } from "../../src/engine/exchange";
+import type { Waiting } from "../../src/engine/link";
 import type { Descriptor } from "../../src/engine/protocol";
 import type { PlannedSlice } from "../../src/engine/room";
 import { Stats } from "../../src/engine/stats";
@@ -53,7 +54,7 @@ export function exchange(store: StoreDouble = storeOf(t.bytes)) {
     },
     openedAt: () => t.linkedAt,
     playing: () => (t.linkedAt === null ? [] : t.members),
-    sendPiece: (id: string, _: Descriptor, index: number) => {
+    sendPiece: (id: string, { index }: Waiting) => {
       if (id === "peer") t.broadcast.push(index);
       t.pushed.push([id, index]);
     },

@@ -18,8 +18,15 @@ beforeEach(() => {
 afterEach(() => {
   vi.useRealTimers();
 });
-const sendPieces = (count: number) =>
-  Array.from({ length: count }, (_, index) => link.sendPiece(descriptor(1), index, PIECE));
+const sendPieces = (count: number, wanted: (index: number) => boolean = () => true) =>
+  Array.from({ length: count }, (_, index) =>
+    link.sendPiece({
+      descriptor: descriptor(1),
+      index,
+      bytes: PIECE,
+      wanted: () => wanted(index),
+    }),
+  );
 
 describe("a link", () => {
   it("sends a piece in frames", () => {
@@ -28,11 +35,23 @@ describe("a link", () => {
     expect(sent).toBe(PIECE.byteLength);
   });
 
-  it("keeps at most 256 KiB and one piece in the channel's buffer", () => {
+  it("keeps at most 64 KiB and one piece in the channel's buffer", () => {
     channel.blocked = true;
     sendPieces(20);
-    expect(channel.bufferedAmount).toBeGreaterThanOrEqual(256 * 1024);
-    expect(channel.bufferedAmount).toBeLessThan(256 * 1024 + PIECE.byteLength + 32);
+    expect(channel.bufferedAmount).toBeGreaterThanOrEqual(64 * 1024);
+    expect(channel.bufferedAmount).toBeLessThan(64 * 1024 + PIECE.byteLength + 64);
+  });
+
+  it("leaves out what its receiver has by then", () => {
+    channel.blocked = true;
+    let late = false;
+    sendPieces(8, (index) => !late || index % 2 === 0);
+    const before = channel.sent.length;
+    late = true;
+    channel.blocked = false;
+    channel.bufferedAmount = 0;
+    vi.advanceTimersByTime(50);
+    expect(channel.sent.length - before).toBe(2 * 3);
   });
 
   it.each([
@@ -52,7 +71,7 @@ describe("a link", () => {
     const results = sendPieces(100);
     expect(results[0]).toBe(true);
     expect(results.at(-1)).toBe(false);
-    expect(results.filter(Boolean).length).toBeLessThanOrEqual(64 + 5);
+    expect(results.filter(Boolean).length).toBeLessThanOrEqual(64 + 2);
   });
 
   it("forgets its queue when it is closed", () => {
