@@ -233,6 +233,7 @@ async def test_all_is_back_after_a_restart_of_redis(nodes: list[Node], redis: Re
     await asyncio.sleep(2)
     redis.start()
     took_s = await until(lambda: knows(asking, 11), BACK_WITHIN_S)
+    await until(lambda: knows(late[0], 11), BACK_WITHIN_S)
     print(f"\nall peers are known again {took_s:.1f} s after Redis")  # noqa: T201
     await late[0].send(
         **announce(100, offers=[{"offer_id": f"{k:020d}", "offer": {}} for k in range(10)])
