@@ -6,7 +6,7 @@ STATIC := services/shoal/site/static
 PLAYER_SOURCES := $(shell find player \( -path player/node_modules -o -path player/tests \) -prune \
 	-o -type f -print 2>/dev/null)
 
-.PHONY: up test chromium lint test-unit test-integration test-e2e test-faults lock clean bench-station bench-broadcaster bench-signaling bench-swarm
+.PHONY: up test chromium gstreamer lint test-unit test-integration test-e2e test-faults lock clean bench-station bench-broadcaster bench-signaling bench-swarm
 .NOTPARALLEL:
 
 up: $(VENV)/local.stamp $(STATIC)/index.html
@@ -39,10 +39,13 @@ $(STATIC)/index.html: player/node_modules/.package-lock.json $(PLAYER_SOURCES)
 	@touch $@
 
 # --- tests ---
-test: chromium lint test-unit test-integration test-e2e
+test: chromium gstreamer lint test-unit test-integration test-e2e
 
 chromium: $(VENV)/dev.stamp
 	@tools/need-chromium
+
+gstreamer:
+	@tools/need-gstreamer
 
 lint: $(VENV)/dev.stamp player/node_modules/.package-lock.json
 	$(BIN)/ruff check .
@@ -54,7 +57,7 @@ test-unit: $(VENV)/dev.stamp player/node_modules/.package-lock.json
 	$(BIN)/python -m pytest tests/unit
 	cd player && ../tools/npm run --silent test
 
-test-integration: $(VENV)/dev.stamp $(STATIC)/index.html
+test-integration: gstreamer $(VENV)/dev.stamp $(STATIC)/index.html
 	$(BIN)/python -m pytest -n 3 --dist loadfile tests/integration
 
 test-faults: chromium $(STATIC)/index.html

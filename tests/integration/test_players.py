@@ -1,13 +1,14 @@
-"""Real video through the real broadcaster, read back by a player that knows nothing of Shoal."""
+"""Real video through the real broadcaster, read back by players that know nothing of Shoal."""
 
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from shoal.local.store import Store
-from tests.support.broadcaster import broadcaster, get
+from tests.support.broadcaster import Broadcaster, broadcaster, get
 from tests.support.station import FFMPEG, wait_for
 
 SECONDS = 8
@@ -47,6 +48,70 @@ def decoded_frames(playlist_url: str) -> int:
     return max(int(x[6:]) for x in done.stdout.splitlines() if x.startswith("frame="))
 
 
+def gstreamer_frames(playlist_url: str) -> int:
+    """Let GStreamer play a playlist to its end; every error of an element fails."""
+    demux = ["souphttpsrc", f"location={playlist_url}", "!", "hlsdemux", "!", "tsdemux", "!"]
+    decode = ["h264parse", "!", "openh264dec", "!"]
+    # it says each buffer that comes
+    sink = ["fakesink", "sync=false", "silent=false"]
+    done = subprocess.run(
+        ["gst-launch-1.0", "--verbose", *demux, *decode, *sink],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return len(re.findall(r"last-message = chain ", done.stdout))
+
+
+def publish_with_a_hole(station: Broadcaster, folder: Path) -> None:
+    """Publish two streams, the first without its third segment, to the end of the playlist."""
+    published = folder / "hls" / "0"
+    published.mkdir()
+    for stream, numbers in (("one", (0, 1, 3)), ("two", (0, 1, 2, 3))):
+        encode(folder / stream, stream, "mpegts")
+        for k in numbers:
+            shutil.copy(folder / stream / f"stream-{stream}-{k}.ts", published)
+        shutil.copy(folder / stream / "stream.m3u8", published)
+        station.wait_named(f"stream-{stream}-3.ts", timeout_s=40)
+    end(station, published)
+
+
+def end(station: Broadcaster, published: Path) -> None:
+    """End the playlist: players stop by themselves there."""
+    with (published / "stream.m3u8").open("a") as playlist:
+        playlist.write("#EXT-X-ENDLIST\n")
+    wait_for("closed", lambda: station.playlist().is_endlist, 15)
+
+
+def test_gstreamer_plays_what_was_published(tmp_path: Path, store: Store) -> None:
+    hls = tmp_path / "hls"
+    hls.mkdir()
+    with broadcaster(tmp_path, store, {"SHOAL_END_GRACE_S": "2"}) as station:
+        encode(hls / "0", "a", "mpegts")
+        station.wait_named("stream-a-3.ts")
+        end(station, hls / "0")
+        assert gstreamer_frames(f"{station.url}/live/playlist.m3u8") == SECONDS * FRAMES_PER_S
+
+
+def test_gstreamer_plays_over_a_gap_and_a_discontinuity(tmp_path: Path, store: Store) -> None:
+    (tmp_path / "hls").mkdir()
+    with broadcaster(tmp_path, store, {"SHOAL_END_GRACE_S": "2"}) as station:
+        publish_with_a_hole(station, tmp_path)
+        text = playlist_text(station.url)
+        [gap] = re.findall(r"one-1\.ts\n#EXT-X-GAP\n#EXTINF:2\.0+,\n(gap-\d+\.ts)\n", text)
+        assert re.search(r"one-3\.ts\n#EXT-X-DISCONTINUITY\n.+\n.+\n.+/stream-two-0\.ts\n", text)
+        frames = gstreamer_frames(f"{station.url}/live/playlist.m3u8")
+        assert frames == (2 * SECONDS - 2) * FRAMES_PER_S
+        answer = get(f"{station.url}/live/{gap}")
+        assert (answer.status, answer.body) == (200, b"")
+        assert answer.headers["Content-Type"] == "video/mp2t"
+        assert get(f"{station.url}/live/0/{gap}").status == 200
+        assert get(f"{station.url}/live/1/{gap}").status == 404
+        assert get(f"{station.url}/live/gap-9999.ts").status == 404
+
+
 @pytest.mark.parametrize("kind", ["mpegts", "fmp4"])
 def test_ffmpeg_plays_what_was_published(tmp_path: Path, store: Store, kind: str) -> None:
     suffix = {"mpegts": "ts", "fmp4": "m4s"}[kind]
@@ -57,10 +122,7 @@ def test_ffmpeg_plays_what_was_published(tmp_path: Path, store: Store, kind: str
         station.wait_named(f"stream-{kind}-3.{suffix}")
         text = get(f"{station.url}/live/playlist.m3u8").body.decode()
         assert text.count("#EXT-X-MAP") == (1 if kind == "fmp4" else 0)
-        # ffmpeg stops by itself where the playlist ends
-        with (hls / "0" / "stream.m3u8").open("a") as playlist:
-            playlist.write("#EXT-X-ENDLIST\n")
-        wait_for("closed", lambda: station.playlist().is_endlist, 15)
+        end(station, hls / "0")
         assert decoded_frames(f"{station.url}/live/playlist.m3u8") == SECONDS * FRAMES_PER_S
         first = get(station.playlist().segments[0].uri or "")
         assert first.headers["Content-Type"] == {"ts": "video/mp2t", "m4s": "video/mp4"}[suffix]

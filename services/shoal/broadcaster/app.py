@@ -16,6 +16,7 @@ PLAYLIST_CACHE = "public, max-age=1"
 MAX_SEQUENCE_DIGITS = 19
 """RFC 8216, section 4.2: a decimal-integer is below 2^64"""
 REDIRECT_CACHE = "public, max-age=60"
+GAP_TYPE = "video/mp2t"
 
 
 def create_app(
@@ -45,9 +46,13 @@ def create_app(
         return _answer(request, views.segments(int(request.match_info["variant"]), since))
 
     async def segment(request: web.Request) -> web.Response:
-        variant = request.match_info.get("variant")
+        named = request.match_info.get("variant")
+        variant = None if named is None else int(named)
         name = request.match_info["name"]
-        url = views.segment_url(None if variant is None else int(variant), name)
+        if views.is_gap(variant, name):
+            # GStreamer 1.22 and VLC 3 load it all the same: a 404 ends them, nothing does not
+            return web.Response(content_type=GAP_TYPE, headers={"Cache-Control": REDIRECT_CACHE})
+        url = views.segment_url(variant, name)
         if url is None:
             return error_response(
                 HTTPStatus.NOT_FOUND, "unknown_segment", f"{request.path} is not in the playlist"

@@ -36,10 +36,14 @@ def media_playlist(timeline: Timeline, rendition: Rendition) -> str:
     return "\n".join(lines) + "\n"
 
 
+def gap_name(sequence: int) -> str:
+    """Return the URI of a gap. Players that know EXT-X-GAP do not load it."""
+    return f"gap-{sequence}.ts"
+
+
 def _entry_lines(entry: Entry) -> list[str]:
     if entry.descriptor is None:
-        # a URI must follow; nobody may load it
-        return ["#EXT-X-GAP", f"#EXTINF:{entry.duration:.6f},", f"gap-{entry.sequence}.ts"]
+        return ["#EXT-X-GAP", f"#EXTINF:{entry.duration:.6f},", gap_name(entry.sequence)]
     lines = [f"#EXTINF:{entry.duration:.6f},", entry.descriptor.url]
     if entry.descriptor.program_date_time:
         lines.insert(0, f"#EXT-X-PROGRAM-DATE-TIME:{entry.descriptor.program_date_time}")

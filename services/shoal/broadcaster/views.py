@@ -9,7 +9,7 @@ import brotli
 import msgspec
 
 from shoal.broadcaster.hls import Rendition as OwncastRendition
-from shoal.broadcaster.playlist import media_playlist, multivariant_playlist
+from shoal.broadcaster.playlist import gap_name, media_playlist, multivariant_playlist
 from shoal.broadcaster.timeline import LATE_SEGMENTS, Timeline
 from shoal.segments import Descriptor, SegmentList, VariantSegments
 
@@ -114,13 +114,26 @@ class Views:
 
     def segment_url(self, variant: int | None, name: str) -> str | None:
         """Where a published segment is; without a variant only when there is one rendition."""
+        variant = self._named(variant)
         if variant is None:
-            if len(self._timeline.renditions) != 1:
-                return None
-            variant = next(iter(self._timeline.renditions))
+            return None
         if self._urls is None:
             self._urls = {(d.variant, d.name): d.url for d in self._descriptors()}
         return self._urls.get((variant, name))
+
+    def is_gap(self, variant: int | None, name: str) -> bool:
+        """Say whether a name stands for a gap; without a variant as in `segment_url`."""
+        variant = self._named(variant)
+        if variant not in self._timeline.renditions:
+            return False
+        entries = self._timeline.renditions[variant].entries
+        return any(e.descriptor is None and gap_name(e.sequence) == name for e in entries)
+
+    def _named(self, variant: int | None) -> int | None:
+        """The rendition that is meant; None when none is named and there are several."""
+        if variant is None and len(self._timeline.renditions) == 1:
+            return next(iter(self._timeline.renditions))
+        return variant
 
     def _descriptors(self) -> list[Descriptor]:
         return [
