@@ -6,7 +6,7 @@ STATIC := services/shoal/site/static
 PLAYER_SOURCES := $(shell find player \( -path player/node_modules -o -path player/tests \) -prune \
 	-o -type f -print 2>/dev/null)
 
-.PHONY: up test chromium gstreamer lint test-unit test-integration test-e2e test-faults lock clean bench-station bench-broadcaster bench-signaling bench-swarm
+.PHONY: up test chromium gstreamer redis lint test-unit test-integration test-e2e test-faults lock clean bench-station bench-broadcaster bench-signaling bench-swarm
 .NOTPARALLEL:
 
 up: $(VENV)/local.stamp $(STATIC)/index.html
@@ -39,13 +39,16 @@ $(STATIC)/index.html: player/node_modules/.package-lock.json $(PLAYER_SOURCES)
 	@touch $@
 
 # --- tests ---
-test: chromium gstreamer lint test-unit test-integration test-e2e
+test: chromium gstreamer redis lint test-unit test-integration test-e2e
 
 chromium: $(VENV)/dev.stamp
 	@tools/need-chromium
 
 gstreamer:
 	@tools/need-gstreamer
+
+redis:
+	@tools/need-redis
 
 lint: $(VENV)/dev.stamp player/node_modules/.package-lock.json
 	$(BIN)/ruff check .
@@ -57,7 +60,7 @@ test-unit: $(VENV)/dev.stamp player/node_modules/.package-lock.json
 	$(BIN)/python -m pytest tests/unit
 	cd player && ../tools/npm run --silent test
 
-test-integration: gstreamer $(VENV)/dev.stamp $(STATIC)/index.html
+test-integration: gstreamer redis $(VENV)/dev.stamp $(STATIC)/index.html
 	$(BIN)/python -m pytest -n 3 --dist loadfile tests/integration
 
 test-faults: chromium $(STATIC)/index.html

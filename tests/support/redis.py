@@ -31,7 +31,7 @@ class RedisServer:
     def start(self) -> None:
         """Start, and wait until it answers."""
         program = shutil.which("redis-server")
-        assert program, "the tests need redis-server: tools/need-debian redis-server"
+        assert program, "the tests need redis-server: tools/need-redis"
         arguments = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
         if self.password:
             arguments += ["--requirepass", self.password]
