@@ -41,6 +41,8 @@ from tests.support.station import Station, station
 
 ARRIVAL_S = 0.7
 """between two viewers' coming"""
+READY_TIMEOUT_S = 60.0
+"""for all of them together; who is not ready then counts as well"""
 WARM_UP_S = 15.0
 """from the last one's readiness until it counts; no longer than the window"""
 QUIET_S = 0.4
@@ -99,16 +101,23 @@ class Run:
         for place in self._places:
             place.open(self._running.local["gateway"], self._engine)
             self._pause(ARRIVAL_S)
+        deadline = time.monotonic() + READY_TIMEOUT_S
         ready = 0
         for number, place in enumerate(self._places):
             condition = "s.playing"
             if self._engine is ENGINES[OURS]:
                 condition += f" && s.ready && s.peers >= {self._case.reachable(number)}"
-            ready += place.wait(condition)
+            if place.wait(condition, max(0.1, deadline - time.monotonic())):
+                ready += 1
+            else:
+                said = {name: place.stats().get(name) for name in ("playing", "ready", "peers")}
+                say(f"viewer {number} is not ready: {said}")
         return ready
 
     def _pause(self, seconds: float) -> None:
-        self._counted[0].viewer.page.wait_for_timeout(seconds * 1000)
+        """Wait while Playwright goes on; the last viewer's browser is never a stopped one."""
+        watching = next(place for place in reversed(self._places) if place.taken)
+        watching.viewer.page.wait_for_timeout(seconds * 1000)
 
     def _stats(self) -> list[dict[str, Any]]:
         return [place.stats() for place in self._counted]
@@ -313,6 +322,25 @@ def inside(arguments: argparse.Namespace) -> None:
             record("swarm", result, rows(result))
 
 
+def until_stopped(arguments: argparse.Namespace) -> int:
+    """Run the bench where it is now; return its exit status, also after SIGINT."""
+    stopped = False
+
+    def stop(_number: int, _frame: object) -> None:
+        nonlocal stopped
+        stopped = True
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, stop)
+    try:
+        inside(arguments)
+    except BaseException:  # what is interrupted may fail with something else
+        if not stopped:
+            raise
+        return STOP_STATUS
+    return 0
+
+
 def main() -> int:
     """Run the bench, in namespaces of its own where that is possible."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -322,12 +350,7 @@ def main() -> int:
     parser.add_argument("--namespaces", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.folder:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-        try:
-            inside(arguments)
-        except KeyboardInterrupt:
-            return STOP_STATUS
-        return 0
+        return until_stopped(arguments)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         # what a killed browser leaves goes with it
         os.environ["TMPDIR"] = folder

@@ -15,8 +15,6 @@ from tests.bench.swarm_cases import Case, Engine
 from tests.support import chromium
 from tests.support.viewers import CHROMIUM_ARGUMENTS, Viewer
 
-READY_TIMEOUT_S = 60
-
 
 class Seat:
     """A browser, which shows a page at a time."""
@@ -35,6 +33,11 @@ class Seat:
         self._viewer: Viewer | None = None
 
     @property
+    def taken(self) -> bool:
+        """Whether a viewer is here."""
+        return self._viewer is not None
+
+    @property
     def viewer(self) -> Viewer:
         """The page that is open."""
         assert self._viewer
@@ -51,10 +54,10 @@ class Seat:
             self._viewer.page.context.close()
             self._viewer = None
 
-    def wait(self, condition: str) -> bool:
+    def wait(self, condition: str, timeout_s: float) -> bool:
         """Wait until an expression over the page's figures is true; False when it does not come."""
         try:
-            self.viewer.wait(condition, READY_TIMEOUT_S)
+            self.viewer.wait(condition, timeout_s)
         except Error:
             return False
         return True
