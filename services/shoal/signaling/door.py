@@ -36,7 +36,7 @@ SERVICE = "signaling"
 
 HEAD_TIMEOUT_S = 10.0
 MAX_HEAD_BYTES = 16 * 1024
-MAX_WAITING = 1_000
+MAX_WAITING = 1_500
 """connections without a whole head; the one that took longest makes room for another"""
 PLAIN_TIMEOUT_S = 20.0
 """for what is no WebSocket to be over: aiohttp itself waits for ever for a first request"""
