@@ -303,20 +303,20 @@ def beside_ffmpeg(folder: Path, count: int) -> dict[str, float]:
 def main() -> None:
     """Run the bench."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a tenth of everything")
+    parser.add_argument("--quick", action="store_true", help="a little of everything")
     quick: bool = parser.parse_args().quick
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         store = new_store(folder)
         with running(store):
-            delays = publish_delays_ms(folder / "delay", store, 4 if quick else 40)
+            delays = publish_delays_ms(folder / "delay", store, 2 if quick else 40)
             figures: dict[str, Any] = {
                 "publish_delay_ms_p50": percentile(delays, 0.5),
                 "publish_delay_ms_p99": percentile(delays, 0.99),
             }
             figures |= playlists(folder / "playlists", store, 1 if quick else 10)
             figures |= soak(folder / "soak", store, 60 if quick else 5_000)
-        figures |= beside_ffmpeg(folder, 3 if quick else 15)
+        figures |= beside_ffmpeg(folder, 1 if quick else 15)
     rows = [(key, f"{value:.2f}") for key, value in figures.items()]
     record("broadcaster", figures, rows)
 

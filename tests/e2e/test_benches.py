@@ -64,6 +64,25 @@ def test_the_signaling_bench_writes_its_figures(tmp_path: Path) -> None:
     assert 0 < figures["join_storm_all_in_s"] < 30
 
 
+def test_the_broadcaster_bench_writes_its_figures(tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "tests.bench.broadcaster", "--quick"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=True,
+        timeout=170,
+    )
+    written = json.loads((tmp_path / ".bench" / "broadcaster.json").read_text())
+    assert set(written) == {"name", "at", "machine", "load", "figures"}
+    figures = written["figures"]
+    for name in ("publish_delay_ms_p50", "publish_delay_ms_p99", "playlist_p99_ms"):
+        assert figures[name] > 0, name
+    assert figures["playlist_rps"] > 1000
+    assert -50 < figures["soak_memory_growth_pct"] < 50
+    assert figures["soak_segments"] == figures["soak_spooled_files"] == 60
+    assert figures["soak_torrents_most"] > 0
+
+
 @pytest.fixture
 def swarm_environment() -> Iterator[dict[str, str]]:
     """Of a swarm bench, which may leave no process and no file behind."""
