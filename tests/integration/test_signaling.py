@@ -154,16 +154,14 @@ async def test_who_does_not_join_in_time_is_sent_away(
     assert await viewer.closed() == 1008
 
 
-async def test_a_viewer_that_vanished_is_out(
-    service: Signaling, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ann = await service.join()
-    monkeypatch.setattr(websockets, "PING_AFTER_S", 0.5)
-    monkeypatch.setattr(websockets, "PONG_WITHIN_S", 3)
+async def test_a_viewer_that_vanished_is_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(websockets, "SWEEP_S", 0.1)
-    await service.join(autoping=False)  # it never answers a ping
-    await ann.room_of(2)
-    await ann.room_of(1)
+    monkeypatch.setattr(websockets, "CUT_AFTER_SWEEPS", 40)
+    async with running_signaling() as service:
+        ann = await service.join()
+        await service.join(autoping=False)  # it never answers a ping
+        await ann.room_of(2)
+        await ann.room_of(1)
 
 
 @asynccontextmanager
