@@ -58,7 +58,8 @@ def test_every_segment_of_the_window_is_seeded_and_the_canary_proves_it(tmp_path
             wait_for("the canary", lambda: station.health()["standby"] == "ok", 40)
             # the canary is no viewer
             assert station.health()["torrent_peers"] == 0
-            assert station.health()["status"] == "ok"
+            station.wait_named(owncast.write("a", 63))  # the stream goes on
+            wait_for("well", lambda: station.health()["status"] == "ok", 10)
         with broadcaster(tmp_path, store, settings(url)) as station:
             wait_for("seeded again", lambda: station.health()["torrents"] == 60)
 
