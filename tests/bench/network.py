@@ -12,6 +12,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -61,8 +62,9 @@ def run_apart(command: Sequence[str]) -> int:
     process = subprocess.Popen([*APART, *command], start_new_session=True)
     told = False
 
-    def stop(_number: int, _frame: object) -> None:
+    def stop(number: int, _frame: object) -> None:
         nonlocal told
+        sys.stderr.write(f"{signal.Signals(number).name}: stopping\n")
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
         inner = "" if told else children.read_text()
         told = True

@@ -55,7 +55,7 @@ def test_every_segment_of_the_window_is_seeded_and_the_canary_proves_it(tmp_path
             assert station.health()["torrents"] == 60
             for descriptor in descriptors(station):
                 assert f"xt=urn:btih:{descriptor['infohash']}" in descriptor["magnet"]
-            wait_for("the canary", lambda: station.health()["standby"] == "ok", 40)
+            wait_for("the canary", lambda: station.health()["standby"] == "ok", 100)
             # the canary is no viewer
             assert station.health()["torrent_peers"] == 0
             station.wait_named(owncast.write("a", 63))  # the stream goes on
