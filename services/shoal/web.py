@@ -76,6 +76,16 @@ def application(service: str) -> web.Application:
     return app
 
 
+def json_body(body: bytes, status: int = 200) -> web.Response:
+    """Return encoded JSON that no cache keeps."""
+    return web.Response(
+        body=body,
+        status=status,
+        content_type="application/json",
+        headers={"Cache-Control": "no-store"},
+    )
+
+
 async def metrics(_request: web.Request) -> web.Response:
     """Answer `/metrics` in Prometheus' text format."""
     return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})

@@ -20,6 +20,7 @@ from shoal.announcements import (
 )
 from shoal.broadcaster.room_lines import RoomLines
 from shoal.broadcaster.timeline import Timeline
+from shoal.side_by_side import until_first_ends
 
 log = logging.getLogger("shoal.broadcaster")
 
@@ -95,17 +96,7 @@ class Announcer:
             raise aiohttp.ClientError(f"expected resume first, got {first!r}")
         self.connected, self.fault = True, None
         log.info("connected to signaling at %s", self._url)
-        sending = asyncio.create_task(self._send(socket, dict(first.after)))
-        listening = asyncio.create_task(self._listen(socket))
-        both = {sending, listening}
-        try:
-            done, _ = await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            for task in both:
-                task.cancel()
-            await asyncio.gather(*both, return_exceptions=True)
+        await until_first_ends(self._send(socket, dict(first.after)), self._listen(socket))
 
     async def _listen(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         async for frame in socket:

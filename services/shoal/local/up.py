@@ -18,6 +18,7 @@ from shoal.local.gateway import Gateway
 from shoal.local.options import Options
 from shoal.local.stack import FREE_PORTS, SERVICES, Publishing, Stack, health, publishing
 from shoal.local.supervisor import Supervisor
+from shoal.side_by_side import until_first_ends
 
 HEALTHY_TIMEOUT_S = 60.0
 HEALTH_EVERY_S = 0.2
@@ -109,15 +110,7 @@ class _Up:
 
     async def _unless_failing(self, waiting: Coroutine[None, None, None]) -> None:
         """Wait for something; raises the OperatorError of a program that fails meanwhile."""
-        tasks = {asyncio.create_task(waiting), asyncio.create_task(self._supervisor.failure())}
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        await until_first_ends(waiting, self._supervisor.failure())
 
     async def _until_published(self, stack: Stack) -> None:
         timeout_s = PICTURE_TIMEOUT_S + 2 * self._options.segment_seconds

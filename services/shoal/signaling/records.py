@@ -10,7 +10,7 @@ from aiohttp import web
 
 from shoal.signaling.history import STEP_S, History
 from shoal.signaling.hub import Hub
-from shoal.web import error_response
+from shoal.web import error_response, json_body
 
 
 def add_records(app: web.Application, hub_key: web.AppKey[Hub]) -> None:
@@ -34,10 +34,10 @@ def add_records(app: web.Application, hub_key: web.AppKey[Hub]) -> None:
             return error_response(
                 400, "bad_after", "`after` must be a Unix time in seconds, as in ?after=1900000000"
             )
-        return _json(msgspec.json.encode(history.after(after)))
+        return json_body(msgspec.json.encode(history.after(after)))
 
     async def get_viewers(request: web.Request) -> web.Response:
-        return _json(msgspec.json.encode(request.app[hub_key].each_viewer()))
+        return json_body(msgspec.json.encode(request.app[hub_key].each_viewer()))
 
     app.router.add_get("/history", get_history)
     app.router.add_get("/viewers", get_viewers)
@@ -49,9 +49,3 @@ async def _keep(history: History, hub: Hub) -> None:
     while True:
         await asyncio.sleep(STEP_S - time.time() % STEP_S)
         history.take(time.time(), hub.totals(), hub.rooms)
-
-
-def _json(body: bytes) -> web.Response:
-    return web.Response(
-        body=body, content_type="application/json", headers={"Cache-Control": "no-store"}
-    )

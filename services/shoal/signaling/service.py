@@ -36,7 +36,7 @@ from shoal.signaling.rooms.socket import RoomConversation
 from shoal.signaling.tracker.admission import Pass
 from shoal.signaling.tracker.socket import Tracker
 from shoal.signaling.websockets import Socket, Sockets
-from shoal.web import Handler, application, error_response, metrics, stop_event
+from shoal.web import Handler, application, error_response, json_body, metrics, stop_event
 
 log = logging.getLogger("shoal.signaling")
 
@@ -224,8 +224,4 @@ async def _upgrade_required(_request: web.Request) -> web.Response:
 
 
 async def _stats(request: web.Request) -> web.Response:
-    return web.Response(
-        body=msgspec.json.encode(request.app[HUB].stats()),
-        content_type="application/json",
-        headers={"Cache-Control": "no-store"},
-    )
+    return json_body(msgspec.json.encode(request.app[HUB].stats()))

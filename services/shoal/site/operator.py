@@ -6,7 +6,7 @@ from aiohttp import web
 
 from shoal import bearer
 from shoal.site.station import Station
-from shoal.web import error_response
+from shoal.web import error_response, json_body
 
 
 def add_operator_views(app: web.Application, station: web.AppKey[Station], token: str) -> None:
@@ -22,12 +22,7 @@ def add_operator_views(app: web.Application, station: web.AppKey[Station], token
             return error_response(
                 503, "signaling_unreachable", "signaling does not answer: see its log and /health"
             )
-        return web.Response(
-            status=answer.status,
-            body=answer.body,
-            content_type="application/json",
-            headers={"Cache-Control": "no-store"},
-        )
+        return json_body(answer.body, answer.status)
 
     async def history(request: web.Request) -> web.Response:
         after = request.query.get("after")

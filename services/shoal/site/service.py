@@ -14,7 +14,7 @@ from shoal.site.configuration import player_config
 from shoal.site.operator import add_operator_views
 from shoal.site.pages import STATIC, add_pages
 from shoal.site.station import Station, public_station
-from shoal.web import application, error_response, serve
+from shoal.web import application, error_response, json_body, serve
 
 STATION = web.AppKey("station", Station)
 
@@ -28,7 +28,7 @@ def site(settings: SiteSettings, static: Path = STATIC) -> web.Application:
         host = join_tokens.host_name(request.host)
         join_token = join_tokens.issue(join_secret, host, time.time())
         config = player_config(settings.station_title, settings.ice_servers, join_token)
-        return readable(request, _json(msgspec.json.encode(config)))
+        return readable(request, json_body(msgspec.json.encode(config)))
 
     async def station(request: web.Request) -> web.Response:
         authorization = request.headers.get("Authorization")
@@ -36,7 +36,7 @@ def site(settings: SiteSettings, static: Path = STATIC) -> web.Application:
             return error_response(401, "unauthorized", "this is not the operator's token")
         figures = await request.app[STATION].figures()
         shown = figures if authorization else public_station(figures)
-        return readable(request, _json(msgspec.json.encode(shown)))
+        return readable(request, json_body(msgspec.json.encode(shown)))
 
     def readable(request: web.Request, response: web.Response) -> web.Response:
         """Let the pages of the sites that embed us read the answer."""
@@ -65,10 +65,4 @@ async def run(settings: SiteSettings) -> None:
 
 
 async def _health(_request: web.Request) -> web.Response:
-    return _json(b'{"status":"ok"}')
-
-
-def _json(body: bytes) -> web.Response:
-    return web.Response(
-        body=body, content_type="application/json", headers={"Cache-Control": "no-store"}
-    )
+    return json_body(b'{"status":"ok"}')

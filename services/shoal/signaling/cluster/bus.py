@@ -11,6 +11,8 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from shoal.side_by_side import until_first_ends
+
 log = logging.getLogger("shoal.signaling")
 
 RECONNECT_FIRST_S = 0.25
@@ -76,18 +78,7 @@ class Bus:
             self.connected, self.fault = True, None
             log.info("connected to the cluster's Redis")
             self._on_connected()
-            tasks = {
-                asyncio.create_task(self._hear(subscription)),
-                asyncio.create_task(self._send(redis)),
-            }
-            try:
-                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    task.result()
-            finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+            await until_first_ends(self._hear(subscription), self._send(redis))
 
     async def _hear(self, subscription: Any) -> None:
         while True:

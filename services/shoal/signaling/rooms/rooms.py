@@ -60,11 +60,15 @@ class Rooms:
     @property
     def due(self) -> float | None:
         """When `tick` must be called; None: not before something happens."""
-        times = [room.due for room in (self._apart, *self._rooms.values())]
+        times = [room.due for room in self._all]
         if len(self._small_since) > 1:
             both_small = sorted(self._small_since.values())[1]
             times.append(max(both_small + MERGE_AFTER_S, self._looked_at + MERGE_LOOK_S))
         return min((time for time in times if time is not None), default=None)
+
+    @property
+    def _all(self) -> tuple[Roster, ...]:
+        return (self._apart, *self._rooms.values())
 
     def room_of(self, member: MemberId) -> str:
         """Return the name of a member's room."""
@@ -134,25 +138,15 @@ class Rooms:
 
     def segment(self, descriptor: Descriptor, now: float) -> list[Outgoing]:
         """Announce a segment in every room, after the roster that its plan uses."""
-        return [
-            outgoing
-            for room in (self._apart, *self._rooms.values())
-            for outgoing in room.segment(descriptor, now)
-        ]
+        return [outgoing for room in self._all for outgoing in room.segment(descriptor, now)]
 
     def stream(self, on_air: Stream) -> list[Outgoing]:
         """Tell everybody what is on air."""
-        return [
-            outgoing
-            for room in (self._apart, *self._rooms.values())
-            for outgoing in room.stream(on_air)
-        ]
+        return [outgoing for room in self._all for outgoing in room.stream(on_air)]
 
     def tick(self, now: float) -> list[Outgoing]:
         """Send the `room`s that are due, and merge small rooms."""
-        sent = [
-            outgoing for room in (self._apart, *self._rooms.values()) for outgoing in room.tick(now)
-        ]
+        sent = [outgoing for room in self._all for outgoing in room.tick(now)]
         return sent + self._merge(now)
 
     def _choose(self, seat: Seat) -> Roster:

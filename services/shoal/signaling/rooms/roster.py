@@ -72,11 +72,6 @@ class Roster:
     def __contains__(self, member: MemberId) -> bool:
         return member in self._seats
 
-    @property
-    def sharing(self) -> int:
-        """How many of the members share."""
-        return sum(seat.sharing for seat in self._seats.values())
-
     def playing(self, variant: int) -> int:
         """Return how many of the members share this rendition."""
         return sum(seat.sharing and seat.variant == variant for seat in self._seats.values())
