@@ -194,8 +194,9 @@ export class Engine {
   /** Tell signaling this viewer's figures. */
   report(): void {
     if (!this.#room.joined) return;
-    if (this.#room.send(this.stats.report(this.peers, this.#o.player.latencyS())))
-      this.stats.reported();
+    const { uplinkBps } = this.#room;
+    const report = this.stats.report(this.peers, this.#o.player.latencyS(), uplinkBps);
+    if (this.#room.send(report)) this.stats.reported();
   }
 
   close(): void {

@@ -90,6 +90,10 @@ export class Room {
   get peers(): number {
     return this.mesh?.size ?? 0;
   }
+  /** What this viewer's link carried to others when it was the limit, bit/s; null if unknown. */
+  get uplinkBps(): number | null {
+    return this.mesh?.uplinkBps ?? null;
+  }
   get you(): MemberId | null {
     return this.#roster.you;
   }
