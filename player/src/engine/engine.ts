@@ -37,6 +37,8 @@ export interface Player {
   bufferedS: () => number;
   /** seconds behind live, null while unknown */
   latencyS: () => number | null;
+  /** seconds since the viewer paused; 0 while it plays */
+  pausedS: () => number;
   playing: () => boolean;
 }
 
@@ -135,6 +137,7 @@ export class Engine {
         this.#room.send({ type: "report", member });
       },
       bufferedS: player.bufferedS,
+      pausedS: player.pausedS,
       sharing: () => this.#room.sharing,
     });
     this.#reportRegularly();

@@ -234,8 +234,10 @@ export class Room {
     this.#saidUnreachable = unreachable;
     this.#sayCut(mesh);
     if (this.#saidReady) return;
+    const { first, others } = this.#roster;
     const isOpen = mesh.isOpen.bind(mesh);
-    if (mayBeReady(this.#roster.first, isOpen, mesh.hasFailed.bind(mesh)))
+    const hasFailed = mesh.hasFailed.bind(mesh);
+    if (mayBeReady({ first, others, isOpen, hasFailed }))
       this.#saidReady = this.send({ type: "ready" });
   }
 }
