@@ -20,6 +20,8 @@ export interface DemandOptions {
 }
 
 export class Demand {
+  /** when pieces had to be fetched last because peers were late, ms; -Infinity: never */
+  lateAt = -Infinity;
   #o: DemandOptions;
 
   constructor(options: DemandOptions) {
@@ -70,6 +72,7 @@ export class Demand {
     });
     if (late && !segment.late && !startup.includes(descriptor.sequence)) {
       segment.late = true;
+      this.lateAt = this.#o.now();
       stats.segments.deadline_fetches += 1;
     }
     for (const range of ranges) fetcher.fetch(segment, range);

@@ -62,6 +62,16 @@ export interface EngineOptions {
   log: (line: string) => void;
 }
 
+/** What the network does for this viewer now. */
+export interface Network {
+  /** what its link brings, bit/s; null while unknown */
+  bps: number | null;
+  /** when pieces had to be fetched last because peers were late, ms; -Infinity: never */
+  lateAt: number;
+  /** of what the player waits for */
+  missingBytes: number;
+}
+
 /** Whether this browser can share, and what it lacks if not. */
 export type Sharing = "able" | "no WebRTC" | "no WebCrypto";
 
@@ -146,6 +156,11 @@ export class Engine {
   /** Open links to other viewers. */
   get peers(): number {
     return this.#room.peers;
+  }
+  /** What a choice of rendition goes by. */
+  get network(): Network {
+    const { downlink, lateAt, missingBytes } = this.#exchange;
+    return { bps: downlink.bps, lateAt, missingBytes };
   }
   /** Who and where this viewer is in its room. */
   get membership() {

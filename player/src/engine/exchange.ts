@@ -3,6 +3,7 @@
 import { Appetite } from "./appetite";
 import type { Mesh } from "./connections";
 import { Demand } from "./demand";
+import { Downlink } from "./downlink";
 import { Fetcher } from "./fetcher";
 import { Intake } from "./intake";
 import { Neighbours } from "./neighbours";
@@ -44,6 +45,7 @@ export interface ExchangeOptions {
 
 export class Exchange {
   readonly startup: Startup;
+  readonly downlink = new Downlink();
   #o: ExchangeOptions;
   #cache: SegmentCache;
   #intake: Intake;
@@ -85,6 +87,7 @@ export class Exchange {
       received: (segment, count) => {
         const { sequence } = segment.descriptor;
         options.stats.received("store", count, this.startup.includes(sequence));
+        this.downlink.fromStore(count, now());
       },
       keep: (segment, index, bytes) => {
         this.#keep(segment, index, bytes);
@@ -124,6 +127,18 @@ export class Exchange {
     if (this.#linked()) this.#startTicking();
   }
 
+  /** When pieces had to be fetched last because peers were late, ms; -Infinity: never. */
+  get lateAt(): number {
+    return this.#demand.lateAt;
+  }
+  /** Bytes that are missing of what the player waits for. */
+  get missingBytes(): number {
+    let sum = 0;
+    for (const { waiters, pieces } of this.#cache.all())
+      if (waiters.size > 0) for (const index of pieces.missing()) sum += pieces.lengthOf(index);
+    return sum;
+  }
+
   /** The newest segment of a rendition that was announced; null before the first. */
   newestAnnounced(variant: Variant): Sequence | null {
     return this.#newestAnnounced.get(variant) ?? null;
@@ -150,8 +165,10 @@ export class Exchange {
       return;
     }
     const segment = this.#cache.get(frame.variant, frame.sequence);
-    if (frame.type === "piece") this.#intake.take(segment, from, frame);
-    else if (frame.type === "have") segment?.haves.set(from, frame.pieces);
+    if (frame.type === "piece") {
+      this.downlink.fromPeer(frame.payload.byteLength);
+      this.#intake.take(segment, from, frame);
+    } else if (frame.type === "have") segment?.haves.set(from, frame.pieces);
     else if (frame.type === "want") this.#neighbours?.takes(from, true);
     else if (frame.type === "pause") this.#neighbours?.takes(from, false);
     else if (segment) this.#neighbours?.serve(segment, from, frame.piece);

@@ -3,6 +3,8 @@
 import Hls, { ErrorTypes, Events } from "hls.js";
 import type { ErrorData, FragmentLoaderConstructor, LevelDetails } from "hls.js";
 
+import type { Network } from "../engine/engine";
+import { levelController } from "./abr";
 import { catchUpRate } from "./catchup";
 import { hlsConfig } from "./hls";
 import { probe } from "./probe";
@@ -23,6 +25,8 @@ export interface LiveOptions {
   video: HTMLVideoElement;
   playlist: URL;
   fragmentLoader: FragmentLoaderConstructor;
+  /** what the network does for this viewer */
+  network: () => Network;
   onState: (state: OnAir) => void;
 }
 
@@ -144,12 +148,13 @@ export class Live {
     this.#stop();
     this.#loaded = true;
     this.#movedAt = performance.now();
-    const { video, playlist, fragmentLoader } = this.#o;
+    const { video, playlist, fragmentLoader, network } = this.#o;
     if (!Hls.isSupported()) {
       video.src = playlist.href;
       return;
     }
-    const hls = new Hls(hlsConfig(fragmentLoader));
+    const bufferedS = () => this.bufferedS;
+    const hls = new Hls(hlsConfig(fragmentLoader, levelController({ network, bufferedS })));
     this.#hls = hls;
     hls.on(Events.ERROR, (_, data) => {
       if (data.fatal) this.#recover(hls, data);

@@ -71,6 +71,7 @@ function watch(config: StationConfig): void {
     video,
     playlist: config.playlist,
     fragmentLoader: fragmentLoader(engine),
+    network: () => engine.network,
     onState: (state) => {
       offline.hidden = state !== "offline";
       player.toggleAttribute("data-offline", state === "offline");
