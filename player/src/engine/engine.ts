@@ -56,6 +56,8 @@ export interface EngineOptions {
   iceServers: RTCIceServer[];
   /** whether this viewer may send to others */
   upload: boolean;
+  /** what comes first is there: links to other viewers may be made */
+  begun: Promise<void>;
   /** signaling says that a stream is on air, or that none is */
   onStream: (live: boolean) => void;
   /** a line for the console */
@@ -108,6 +110,7 @@ export class Engine {
       PeerConnection: subtle && PeerConnection,
       iceServers: options.iceServers,
       upload: options.upload,
+      begun: options.begun,
       now,
       variant: () => this.#variant,
       onJoined: (again) => {

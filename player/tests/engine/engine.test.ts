@@ -57,6 +57,7 @@ function viewer(id: string, platform: object = {}): Viewer {
     segments: new URL("https://tv.test/live/segments.json"),
     iceServers: [],
     upload: true,
+    begun: Promise.resolve(),
     onStream: (live) => onAir.push(live),
     log: (line) => lines.push(line),
   });
@@ -227,11 +228,12 @@ describe("while signaling is away", () => {
 });
 
 describe("links that cannot be made", () => {
-  it("are told once, and do not keep a viewer from being ready when who it called has left", () => {
+  it("are told once, and do not keep a viewer from being ready when who it called has left", async () => {
     const a = viewer("a");
     a.socket.accept();
     viewers.set("ghost", { ...a, socket: new FakeWebSocket(new URL("wss://none.test")) });
     roster(1, []);
+    await Promise.resolve();
     FakePeerConnection.all.at(-1)?.fail();
     roster(2, []);
     expect(a.lines).toEqual(["could not connect to 1 of 1 viewers"]);
