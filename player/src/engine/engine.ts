@@ -72,6 +72,8 @@ export interface Network {
   lateAt: number;
   /** of what the player waits for */
   missingBytes: number;
+  /** how long nine of ten segments took at the most; null if unknown */
+  completionMs: number | null;
 }
 
 /** Whether this browser can share, and what it lacks if not. */
@@ -160,10 +162,11 @@ export class Engine {
   get peers(): number {
     return this.#room.peers;
   }
-  /** What a choice of rendition goes by. */
+  /** What rendition and delay are chosen by. */
   get network(): Network {
     const { downlink, lateAt, missingBytes } = this.#exchange;
-    return { bps: downlink.bps, lateAt, missingBytes };
+    const completionMs = this.stats.completionMs.p90;
+    return { bps: downlink.bps, lateAt, missingBytes, completionMs };
   }
   /** Who and where this viewer is in its room. */
   get membership() {

@@ -6,6 +6,7 @@ import type { ErrorData, FragmentLoaderConstructor, LevelDetails } from "hls.js"
 import type { Network } from "../engine/engine";
 import { levelController } from "./abr";
 import { catchUpRate } from "./catchup";
+import { liveDelayS } from "./delay";
 import { hlsConfig } from "./hls";
 import { probe } from "./probe";
 
@@ -18,6 +19,8 @@ const STUCK_MS = 12_000;
 const WATCH_INTERVAL_MS = 1_000;
 /** Two media errors within this time: the decoder will not recover by itself. */
 const MEDIA_RECOVERY_MS = 5_000;
+/** A delay that differs by less stays as it is. */
+const MIN_DELAY_CHANGE_S = 0.5;
 
 export type OnAir = "connecting" | "on air" | "offline";
 
@@ -228,6 +231,7 @@ export class Live {
   /** Looks whether the picture moves. */
   #watch(): void {
     const { video } = this.#o;
+    this.#setDelay();
     const lateS = (this.latencyS ?? 0) - (this.targetLatencyS ?? Infinity);
     video.playbackRate = catchUpRate(lateS, this.bufferedS, video.playbackRate);
     const now = performance.now();
@@ -246,6 +250,15 @@ export class Live {
     if (this.#hls && news && now - this.#movedAt > STUCK_MS) this.#start();
     const idle = this.#timer === undefined && !this.#probing;
     if (idle && this.#isOver()) this.#probeIn(this.#backoffMs());
+  }
+
+  /** Sets how far behind live to play: who is farther behind catches up. */
+  #setDelay(): void {
+    const targetS = this.#hls?.latestLevelDetails?.targetduration;
+    if (!this.#hls || targetS === undefined) return;
+    const delayS = liveDelayS(targetS, this.#o.network().completionMs);
+    const { liveSyncDuration = 0 } = this.#hls.config;
+    if (Math.abs(delayS - liveSyncDuration) >= MIN_DELAY_CHANGE_S) this.#hls.targetLatency = delayS;
   }
 
   #enter(state: OnAir): void {

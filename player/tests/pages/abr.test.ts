@@ -4,14 +4,14 @@ import type { Network } from "../../src/engine/engine";
 import { levelController } from "../../src/pages/abr";
 
 const RATES = [400_000, 1_200_000];
-const network: Network = { bps: 40e6, lateAt: -Infinity, missingBytes: 0 };
+const network: Network = { bps: 40e6, lateAt: -Infinity, missingBytes: 0, completionMs: null };
 let buffered: number;
 let triggered: string[];
 let aborted: number;
 
 beforeEach(() => {
   vi.useFakeTimers();
-  Object.assign(network, { bps: 40e6, lateAt: -Infinity, missingBytes: 0 });
+  Object.assign(network, { bps: 40e6, lateAt: -Infinity, missingBytes: 0, completionMs: null });
   [buffered, triggered, aborted] = [8, [], 0];
 });
 afterEach(() => {

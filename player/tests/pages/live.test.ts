@@ -88,7 +88,7 @@ async function open(): Promise<FakeHls> {
     video: video as unknown as HTMLVideoElement,
     playlist: new URL("https://tv.test/live/playlist.m3u8"),
     fragmentLoader: vi.fn(),
-    network: () => ({ bps: null, lateAt: -Infinity, missingBytes: 0 }),
+    network: () => ({ bps: null, lateAt: -Infinity, missingBytes: 0, completionMs: null }),
     onState: (state) => states.push(state),
   });
   await pause();
