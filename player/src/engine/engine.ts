@@ -37,6 +37,8 @@ export interface Player {
   bufferedS: () => number;
   /** seconds behind live, null while unknown */
   latencyS: () => number | null;
+  /** seconds since the viewer paused; 0 while it plays */
+  pausedS: () => number;
   playing: () => boolean;
 }
 
@@ -135,6 +137,7 @@ export class Engine {
         this.#room.send({ type: "report", member });
       },
       bufferedS: player.bufferedS,
+      pausedS: player.pausedS,
       sharing: () => this.#room.sharing,
     });
     this.#reportRegularly();
@@ -194,8 +197,9 @@ export class Engine {
   /** Tell signaling this viewer's figures. */
   report(): void {
     if (!this.#room.joined) return;
-    if (this.#room.send(this.stats.report(this.peers, this.#o.player.latencyS())))
-      this.stats.reported();
+    const { uplinkBps } = this.#room;
+    const report = this.stats.report(this.peers, this.#o.player.latencyS(), uplinkBps);
+    if (this.#room.send(report)) this.stats.reported();
   }
 
   close(): void {

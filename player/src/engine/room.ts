@@ -90,6 +90,10 @@ export class Room {
   get peers(): number {
     return this.mesh?.size ?? 0;
   }
+  /** What this viewer's link carried to others when it was the limit, bit/s; null if unknown. */
+  get uplinkBps(): number | null {
+    return this.mesh?.uplinkBps ?? null;
+  }
   get you(): MemberId | null {
     return this.#roster.you;
   }
@@ -230,8 +234,10 @@ export class Room {
     this.#saidUnreachable = unreachable;
     this.#sayCut(mesh);
     if (this.#saidReady) return;
+    const { first, others } = this.#roster;
     const isOpen = mesh.isOpen.bind(mesh);
-    if (mayBeReady(this.#roster.first, isOpen, mesh.hasFailed.bind(mesh)))
+    const hasFailed = mesh.hasFailed.bind(mesh);
+    if (mayBeReady({ first, others, isOpen, hasFailed }))
       this.#saidReady = this.send({ type: "ready" });
   }
 }

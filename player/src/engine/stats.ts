@@ -78,7 +78,7 @@ export class Stats {
   }
 
   /** The `stats` message: figures since the join, and those not reported before it. */
-  report(peers: number, latency_s: number | null): StatsMessage {
+  report(peers: number, latency_s: number | null, uplink_bps: number | null): StatsMessage {
     return {
       type: "stats",
       bytes: minus(this.#total.bytes, this.#base.bytes),
@@ -87,6 +87,7 @@ export class Stats {
       peers,
       stalls: this.#total.stalls - this.#base.stalls,
       latency_s,
+      uplink_bps,
     };
   }
 }

@@ -44,11 +44,16 @@ export class Live {
   #movedAt = performance.now();
   #newestAt = -Infinity;
   #newest = -1;
+  #pausedAt: number | null = null;
 
   constructor(options: LiveOptions) {
     this.#o = options;
     const { video } = options;
+    video.addEventListener("pause", () => {
+      this.#pausedAt ??= performance.now();
+    });
     video.addEventListener("playing", () => {
+      this.#pausedAt = null;
       this.#reloads = 0;
       this.#enter("on air");
     });
@@ -88,6 +93,11 @@ export class Live {
     if (!live) return;
     // the end of the stream before may still be playing
     if (!this.#loaded || this.#isOver()) this.#probeIn(this.bufferedS * 1000);
+  }
+
+  /** Seconds since the viewer paused; 0 while it plays, and before it did. */
+  get pausedS(): number {
+    return this.#pausedAt === null ? 0 : (performance.now() - this.#pausedAt) / 1000;
   }
 
   goToLive(): void {

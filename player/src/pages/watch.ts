@@ -51,6 +51,7 @@ function watch(config: StationConfig): void {
     player: {
       bufferedS: () => live.bufferedS,
       latencyS: () => live.latencyS,
+      pausedS: () => live.pausedS,
       playing: () => !video.paused && video.readyState > video.HAVE_CURRENT_DATA,
     },
     room: config.room,

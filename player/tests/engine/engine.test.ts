@@ -50,7 +50,7 @@ function viewer(id: string, platform: object = {}): Viewer {
       now: () => performance.now(),
       ...platform,
     },
-    player: { bufferedS: () => 8, latencyS: () => 9, playing: () => true },
+    player: { bufferedS: () => 8, latencyS: () => 9, pausedS: () => 0, playing: () => true },
     room: new URL("wss://tv.test/ws/room"),
     joinToken: { text: "token", lifetimeMs: 600_000 },
     renewJoinToken: () => Promise.resolve({ text: "another", lifetimeMs: 600_000 }),

@@ -133,6 +133,11 @@ class Rooms:
         room = self._shared(member)
         return [] if room is None else room.links(member, cut, now) + self._settle(room, now)
 
+    def uplink(self, member: MemberId, bps: float, now: float) -> None:
+        """Note what a member's link carried, bit/s."""
+        if member in self._where:
+            self._where[member].uplink(member, bps, now)
+
     def signal(self, sender: MemberId, to: MemberId, data: Raw) -> list[Outgoing]:
         """Pass `data` on between two members of one room."""
         room = self._shared(sender)
