@@ -9,13 +9,15 @@ with.
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from msgspec import Raw
 
 from shoal.announcements import Stream
 from shoal.segments import Descriptor
-from shoal.signaling.rooms.messages import MemberId
+from shoal.signaling.programme import Programme
+from shoal.signaling.rooms.complaints import Complaints
+from shoal.signaling.rooms.messages import Announced, MemberId
 from shoal.signaling.rooms.moves import Moves, Wish
 from shoal.signaling.rooms.roster import Outgoing, Roster, Seat
 from shoal.signaling.rooms.timetable import Timetable
@@ -28,8 +30,6 @@ MERGE_LIMIT = 18
 MERGE_AFTER_S = 30.0
 LOOK_S = 5.0
 """between looks at who should move"""
-REPORTERS = 2
-"""addresses that must complain about a member before it is expelled"""
 
 
 class Rooms:
@@ -45,13 +45,15 @@ class Rooms:
         self._owing = Timetable[Roster]()
         """rooms whose members are owed a `room`"""
         self._where: dict[MemberId, Roster] = {}
-        self._addresses: dict[MemberId, str] = {}
-        self._complaints: dict[MemberId, set[str]] = {}
+        self._complaints = Complaints()
         self._small_since: dict[str, float] = {}
         self._moves = Moves()
         self._changed: set[Roster] = set()
         """rooms that have changed since the last look"""
         self._look_at: float | None = None
+        self._unmet: list[Wish] = []
+        self.on_change: Callable[[str], None] | None = None
+        """told the name of a room whose content has changed"""
 
     def __len__(self) -> int:
         return len(self._where)
@@ -63,6 +65,11 @@ class Rooms:
     def rooms(self) -> int:
         """Rooms in which viewers share."""
         return len(self._rooms)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of these rooms."""
+        return tuple(self._rooms)
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -92,21 +99,66 @@ class Rooms:
         on_air: Stream,
         recent: Sequence[Descriptor],
         now: float,
+        into: str | None = None,
     ) -> list[Outgoing]:
-        """Seat a newcomer that came from `address`."""
-        room = self._choose(seat)
+        """Seat a newcomer that came from `address`, in the best room or in one that is named."""
+        if into is not None:
+            room = self._rooms[into]
+        else:
+            room = self._choose(seat.variant) if seat.sharing else self._apart
         self._where[member] = room
-        self._addresses[member] = address
+        self._complaints.joined(member, address)
         sent = room.join(member, seat, on_air=on_air, recent=recent, now=now)
         return sent + self._settle(room, now)
+
+    def take_in(
+        self,
+        seats: Mapping[MemberId, Seat],
+        addresses: Mapping[MemberId, str],
+        programme: Programme,
+        now: float,
+        into: str | None = None,
+    ) -> list[Outgoing]:
+        """Seat members that come from a room elsewhere in one room: their links are with them."""
+        if into is not None:
+            room = self._rooms[into]
+        else:
+            [(variant, _)] = Counter(seat.variant for seat in seats.values()).most_common(1)
+            room = self._choose(variant, len(seats))
+        self._where.update(dict.fromkeys(seats, room))
+        self._moves.moved(seats, now)
+        for member in seats:
+            self._complaints.joined(member, addresses[member])
+        sent = [Outgoing(tuple(seats), programme.on_air), *room.take_in(seats, now)]
+        for member, seat in seats.items():
+            recent = programme.recent(seat.variant)
+            sent += [Outgoing((member,), Announced(room.epoch, segment)) for segment in recent]
+        return sent + self._settle(room, now)
+
+    def vacancy(self, variant: int) -> str | None:
+        """Return the best room for a newcomer, if any has space."""
+        most = SOFT_LIMIT - 1
+        return self._vacancies.best(variant, most) or self._vacancies.fullest(most)
+
+    def content(self, room: str) -> Content | None:
+        """Return what is in a room; None without one of this name."""
+        return self._vacancies[room] if room in self._rooms else None
+
+    def may_merge(self, room: str, now: float) -> bool:
+        """Say whether a room has been small for long enough."""
+        return now - self._small_since.get(room, now) >= MERGE_AFTER_S
+
+    def unmet(self) -> list[Wish]:
+        """Return, once, the wishes that no room here can grant."""
+        unmet, self._unmet = self._unmet, []
+        return unmet
 
     def leave(self, member: MemberId, now: float) -> list[Outgoing]:
         """Free a member's seat."""
         room = self._where.pop(member, None)
         if room is None:
             return []
-        del self._addresses[member]
-        self._complaints.pop(member, None)
+        self._complaints.left(member)
         self._moves.left(member)
         sent = room.leave(member, now)
         return sent + self._settle(room, now)
@@ -144,17 +196,9 @@ class Rooms:
         return room.signal(sender, to, data) if room is not None else []
 
     def report(self, sender: MemberId, about: MemberId) -> bool:
-        """Take a complaint about a piece with a wrong hash; say whether that is enough to expel.
-
-        Complaints from the same address count once, and from the member's own not at all.
-        """
+        """Take a complaint about a piece with a wrong hash; say whether that is enough to expel."""
         room = self._where.get(sender)
-        address = self._addresses.get(sender)
-        if room is None or about not in room or address in (None, self._addresses[about]):
-            return False
-        complaints = self._complaints.setdefault(about, set())
-        complaints.add(address)
-        return len(complaints) >= REPORTERS
+        return room is not None and about in room and self._complaints.add(sender, about)
 
     def segment(self, descriptor: Descriptor, now: float) -> list[Outgoing]:
         """Announce a segment in every room, after the roster that its plan uses."""
@@ -178,14 +222,12 @@ class Rooms:
         room = self._where.get(member)
         return None if room is self._apart else room
 
-    def _choose(self, seat: Seat) -> Roster:
-        """Return the room for a newcomer: like with like, then the fullest with space."""
-        if not seat.sharing:
-            return self._apart
-        most = SOFT_LIMIT - 1
-        name = self._vacancies.best(seat.variant, most) or self._vacancies.fullest(most)
-        # one more in the smallest beats being alone
-        name = name or self._vacancies.smallest()
+    def _choose(self, variant: int, count: int = 1) -> Roster:
+        """Return a room for so many newcomers: like with like, then the fullest with space."""
+        most = SOFT_LIMIT - count
+        name = self._vacancies.best(variant, most) or self._vacancies.fullest(most)
+        if name is None and count == 1:  # one more in the smallest beats being alone
+            name = self._vacancies.smallest()
         return self._open() if name is None else self._rooms[name]
 
     def _open(self) -> Roster:
@@ -211,6 +253,8 @@ class Rooms:
         else:
             self._small_since.pop(name, None)
         self._changed.add(room)
+        if self.on_change is not None:
+            self.on_change(name)
         if self._look_at is None:
             self._look_at = now + LOOK_S
         return sent
@@ -229,6 +273,7 @@ class Rooms:
         for room in self._changed:
             self._moves.look(room, now)
         self._changed.clear()
+        self._unmet.clear()
         sent: list[Outgoing] = []
         for wish in self._moves.wishes(self._where, SOFT_LIMIT, now):
             sent += self._grant(wish, now)
@@ -241,12 +286,15 @@ class Rooms:
         """Move members to a better room, if there is one."""
         room, most = self._rooms[wish.room], wish.limit - 1
         members = [member for member in wish.members if member in room]
+        if not members:
+            return []
         name = self._vacancies.best(
             wish.variant, most, more_than=wish.more_than or 0, but=room.room
         )
         if name is None and wish.more_than is None:
             name = self._vacancies.fullest(most, but=room.room)
-        if name is None or not members:
+        if name is None:
+            self._unmet.append(wish)
             return []
         to = self._rooms[name]
         return self._move(members[: wish.limit - len(to)], room, to, now)
@@ -263,10 +311,13 @@ class Rooms:
         )
         sent: list[Outgoing] = []
         # two by two, the smallest first
-        for smaller, larger in zip(small[::2], small[1::2], strict=False):
-            if len(smaller) + len(larger) > MERGE_LIMIT:
-                break
+        while len(small) > 1 and len(small[0]) + len(small[1]) <= MERGE_LIMIT:
+            smaller, larger, *small = small
             sent += self._move(smaller.members, smaller, larger, now)
+        if small:
+            one = small[0]
+            variant = one.seat(one.members[0]).variant
+            self._unmet.append(Wish(one.room, one.members, variant, None, MERGE_LIMIT))
         return sent
 
     def _move(
