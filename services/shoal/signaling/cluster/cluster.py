@@ -39,6 +39,7 @@ log = logging.getLogger("shoal.signaling")
 
 ROOMS_INTERVAL_S = 0.25
 """what becomes of rooms is gathered this long"""
+CANCEL_AGAIN_S = 0.5
 
 
 class Cluster(Collector):
@@ -88,8 +89,10 @@ class Cluster(Collector):
                 self._beat()
                 await asyncio.sleep(BEAT_S)
         finally:
-            talking.cancel()
-            await asyncio.wait({talking})
+            # redis' client can swallow a cancellation that comes while it connects
+            while not talking.done():
+                talking.cancel()
+                await asyncio.wait({talking}, timeout=CANCEL_AGAIN_S)
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics of this moment."""

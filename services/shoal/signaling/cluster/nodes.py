@@ -177,6 +177,8 @@ class Nodes:
                 self._replace(node, message)
             case Relay():
                 heard.outgoing += self._swarms.relayed(node.connection, message, now_s)
+            case _:  # of rooms: not ours to keep
+                pass
 
     def _replace(self, node: _Node, part: Everything) -> None:
         if part.first:
