@@ -48,12 +48,21 @@ class Node:
         token = issue(JOIN_SECRET, "127.0.0.1", time.time())
         return await self._connect(f"/ws?token={token}")
 
-    async def viewer(self) -> Client:
-        """Return a viewer that has joined."""
-        viewer = await self._connect("/ws/room")
+    async def viewer(self, address: str = "127.0.0.1") -> Client:
+        """Return a viewer that has joined, from an address of its own."""
+        viewer = await self._connect("/ws/room", headers={"CF-Connecting-IP": address})
         token = issue(JOIN_SECRET, "127.0.0.1", time.time())
         await viewer.send(type="join", plan_version=2, variant=0, token=token)
         return viewer
+
+    async def seated(self, address: str = "127.0.0.1") -> tuple[Client, dict[str, Any]]:
+        """Return a viewer and its first roster."""
+        viewer = await self.viewer(address)
+        assert (await viewer.next())["type"] == "stream"
+        room = await viewer.next()
+        assert room["type"] == "room"
+        viewer.id = room["you"]
+        return viewer, room
 
     async def broadcaster(self) -> Client:
         return await self._connect(
@@ -165,13 +174,101 @@ async def test_what_the_broadcaster_announces_is_known_everywhere_and_after_it(
     await until(lambda: has(nodes[0], broadcasters=1))
 
 
+async def shared_room(nodes: list[Node], each: int = 1) -> list[Client]:
+    """Seat viewers of all nodes in one room, which lives at the first node."""
+    first, room = await nodes[0].seated("10.0.0.1")
+    viewers = [first]
+    for number, node in enumerate(nodes):
+        await asyncio.sleep(0.5)  # others hear of a room within 250 ms
+        for k in range(each - (node is nodes[0])):
+            viewer, joined = await node.seated(f"10.0.{number + 1}.{k + 1}")
+            assert joined["room"] == room["room"]
+            viewers.append(viewer)
+    for viewer in viewers:
+        await viewer.room_of(len(viewers)) if viewer is not viewers[-1] else None
+    return viewers
+
+
+async def test_viewers_of_several_nodes_share_a_room(nodes: list[Node]) -> None:
+    broadcaster = await nodes[1].broadcaster()
+    await broadcaster.announce(Stream("abc", live=True))
+    ann, ben, cy = await shared_room(nodes)
+    # what one says reaches the other through the room's node, or from it
+    for number, (sender, receiver) in enumerate(((ben, cy), (cy, ann), (ann, ben))):
+        await sender.send(type="signal", to=receiver.id, data={"sdp": f"ö{number}"})
+        heard = await receiver.until(lambda m: m["type"] == "signal")
+        assert (heard["from"], heard["data"]) == (sender.id, {"sdp": f"ö{number}"})
+    await cy.send(type="ready")
+    for viewer in (ann, ben, cy):
+        await viewer.until(lambda m: m["type"] == "room" and [x["ready"] for x in m["members"]][-1])
+    await broadcaster.announce(Segment(descriptor(1)))
+    epochs = [(await v.until(lambda m: m["type"] == "segment"))["epoch"] for v in (ann, ben, cy)]
+    assert len(set(epochs)) == 1
+    for node in nodes:
+        await until(lambda node=node: has(node, viewers=3, rooms=1))
+    await ben.ws.close()
+    await ann.room_of(2)
+    # who comes from two addresses on two nodes has a third one's viewer expelled
+    liar, _ = await nodes[1].seated("10.9.9.9")
+    await ann.send(type="report", member=liar.id)
+    await cy.send(type="report", member=liar.id)
+    refusal = await liar.until(lambda m: m["type"] == "error")
+    assert refusal["code"] == "expelled"
+    assert await liar.closed() == 1008
+
+
+async def test_when_the_room_s_node_is_killed_its_guests_sit_together_elsewhere(
+    nodes: list[Node],
+) -> None:
+    viewers = await shared_room(nodes, each=2)
+    nodes[0].running.kill()
+    began = time.monotonic()
+    rooms = await asyncio.gather(*(viewer.room_of(2) for viewer in viewers[2:]))
+    assert time.monotonic() - began < BACK_WITHIN_S
+    names = [room["room"] for room in rooms]
+    assert names[0] == names[1] != names[2] == names[3]
+    assert [room["you"] for room in rooms] == [viewer.id for viewer in viewers[2:]]
+    # and who comes now sits with one of the pairs
+    _, room = await nodes[1].seated("10.8.8.8")
+    assert len(room["members"]) == 3
+
+
+async def test_when_a_viewer_s_node_is_killed_its_seats_are_freed(nodes: list[Node]) -> None:
+    ann, *_ = await shared_room(nodes)
+    nodes[2].running.kill()
+    began = time.monotonic()
+    await ann.room_of(2)
+    assert time.monotonic() - began < BACK_WITHIN_S
+
+
+async def test_rooms_of_several_nodes_outlive_a_restart_of_redis(
+    nodes: list[Node], redis: RedisServer
+) -> None:
+    viewers = await shared_room(nodes)
+    redis.kill()
+    await until(lambda: is_degraded(nodes[2]), 10)
+    await viewers[0].send(type="ready")  # nobody elsewhere hears of it
+    await asyncio.sleep(1)
+    redis.start()
+    began = time.monotonic()
+    for viewer in viewers[1:]:
+        room = await viewer.until(lambda m: m["type"] == "room" and len(m["members"]) == 1)
+        assert room["you"] == viewer.id
+    assert time.monotonic() - began < BACK_WITHIN_S
+    # and viewers of several nodes find each other again
+    late, room = await nodes[1].seated()
+    partner = next(v for v in viewers if v.id == room["members"][0]["id"])
+    await late.send(type="signal", to=partner.id, data={})
+    assert (await partner.until(lambda m: m["type"] == "signal"))["from"] == late.id
+
+
 async def has(node: Node, **expected: int) -> bool:
     stats = await node.get("/stats")
     return all(stats[name] == value for name, value in expected.items())
 
 
 async def test_viewers_and_their_figures_are_summed_on_every_node(nodes: list[Node]) -> None:
-    viewers = [await node.viewer() for node in nodes for _ in range(2)]
+    viewers = await shared_room(nodes, each=2)
     broadcaster = await nodes[0].broadcaster()
     for viewer in viewers:
         await viewer.send(
@@ -181,7 +278,7 @@ async def test_viewers_and_their_figures_are_summed_on_every_node(nodes: list[No
             **{"uploaded": 7, "peers": 1, "stalls": 2, "latency_s": 9.5},
         )
     for node in nodes:
-        await until(lambda node=node: has(node, viewers=6, peers=6, stalls=12, rooms=3))
+        await until(lambda node=node: has(node, viewers=6, peers=6, stalls=12, rooms=1))
         assert (await node.get("/stats"))["bytes"] == {"p2p": 3600, "store": 3000, "seed": 0}
     told = await broadcaster.until(lambda m: m.get("uploaded") == 42)
     assert (told["room_peers"], told["linked"]) == (6, 6)

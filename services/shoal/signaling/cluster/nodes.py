@@ -13,10 +13,10 @@ from shoal.signaling.cluster.messages import (
     Joined,
     Left,
     Message,
-    NodeId,
     Registered,
     TookOver,
 )
+from shoal.signaling.cluster.seating import NodeId
 from shoal.signaling.totals import Totals
 from shoal.signaling.tracker.admission import Admission
 from shoal.signaling.tracker.matching import Connection
@@ -30,7 +30,7 @@ SILENCE_LIMIT_S = 8.0
 ASK_AGAIN_S = 2.0
 PEERS_PER_MESSAGE = 1_000
 MAX_DEPARTED = 100
-NO_BEAT = Beat(Totals(), 0, 0)
+NO_BEAT = Beat(Totals(), 0, 0, 0, {})
 
 
 @dataclass
@@ -102,6 +102,11 @@ class Nodes:
         """Broadcasters connected to them."""
         return sum(node.beat.broadcasters for node in self._nodes.values())
 
+    @property
+    def joins(self) -> int:
+        """Viewers that ever came to them."""
+        return sum(node.beat.joins for node in self._nodes.values())
+
     def hear(self, batch: Batch, now_s: float) -> Heard:
         """Take what a node said."""
         heard = Heard()
@@ -172,6 +177,8 @@ class Nodes:
                 self._replace(node, message)
             case Relay():
                 heard.outgoing += self._swarms.relayed(node.connection, message, now_s)
+            case _:  # of rooms: not ours to keep
+                pass
 
     def _replace(self, node: _Node, part: Everything) -> None:
         if part.first:
