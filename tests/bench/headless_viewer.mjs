@@ -8,6 +8,16 @@ import wrtc from "../../player/node_modules/@roamhq/wrtc/lib/index.js";
 
 const GOODBYE_MS = 200;
 
+// readyState changes at any time here, in browsers only between tasks: who has asked it may send
+const { send } = wrtc.RTCDataChannel.prototype;
+wrtc.RTCDataChannel.prototype.send = function (data) {
+  try {
+    send.call(this, data);
+  } catch (error) {
+    if (error.name !== "InvalidStateError") throw error;
+  }
+};
+
 const [bundle, page, room] = process.argv.slice(2);
 const { watch } = await import(bundle);
 const viewer = await watch({

@@ -87,9 +87,14 @@ class BrowserSeat:
 
     def open(self, gateway: str, engine: Engine) -> None:
         """Let a new viewer come."""
-        size = {"width": 320, "height": 240}
-        url = gateway + engine.path
-        self._viewer = Viewer(self._browser, url, **size, hook=engine.hook, script=self._script)
+        self._viewer = Viewer(
+            self._browser,
+            gateway + engine.path,
+            width=320,
+            height=240,
+            hook=engine.hook,
+            script=self._script,
+        )
 
     def leave(self) -> None:
         """Let the viewer go."""
