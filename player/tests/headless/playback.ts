@@ -2,10 +2,13 @@
 
 import type { Sequence } from "../../src/engine/protocol";
 import { catchUpRate } from "../../src/pages/catchup";
+import { liveDelayS } from "../../src/pages/delay";
 
 /** As the page configures hls.js (src/pages/hls.ts). */
 const SYNC_DURATIONS = 2;
 const MAX_BUFFER_S = 20;
+/** As the page (src/pages/live.ts). */
+const MIN_DELAY_CHANGE_S = 0.5;
 
 /** One segment of a media playlist. */
 export interface Listed {
@@ -31,6 +34,8 @@ export class Playback {
   #nowMs: () => number;
   #segments: readonly Placed[] = [];
   #targetDurationS = 0;
+  /** how far behind live to play; who is farther behind catches up */
+  #delayS = Infinity;
   #advancedAtMs = 0;
   #next: Sequence | null = null;
   /** where to start playing; the playhead is there until then */
@@ -119,6 +124,13 @@ export class Playback {
     else this.#running = true;
   }
 
+  /** The room brings nine of ten segments within so many milliseconds; null: unknown. */
+  measured(completionMs: number | null): void {
+    const delayS = liveDelayS(this.#targetDurationS, completionMs);
+    const changed = Math.abs(delayS - this.#delayS) >= MIN_DELAY_CHANGE_S;
+    if (this.#targetDurationS > 0 && changed) this.#delayS = delayS;
+  }
+
   /** Time has passed: to be called several times a second. */
   look(): void {
     const now = this.#nowMs();
@@ -130,7 +142,7 @@ export class Playback {
       this.#running = false;
       this.#stalls += 1;
     }
-    const lateS = (this.latencyS ?? 0) - SYNC_DURATIONS * this.#targetDurationS;
+    const lateS = (this.latencyS ?? 0) - this.#delayS;
     this.#rate = catchUpRate(lateS, this.bufferedS, this.#rate);
   }
 

@@ -10,6 +10,8 @@ import { Playback } from "./playback";
 
 const LOOK_MS = 100;
 const RETRY_MS = 500;
+/** As the page (src/pages/watch.ts): links to others come after the first picture, or after this. */
+const MAX_FIRST_PICTURE_MS = 2_500;
 
 export interface HeadlessOptions {
   platform: Platform & { subtle: SubtleCrypto };
@@ -45,6 +47,11 @@ export async function watch(options: HeadlessOptions): Promise<HeadlessViewer> {
   const watching = (): boolean => !left.signal.aborted;
   const fed: string[] = [];
   let firstPictureMs: number | null = null;
+  let begin = (): void => undefined;
+  const begun = new Promise<void>((resolve) => {
+    begin = resolve;
+    setTimeout(resolve, MAX_FIRST_PICTURE_MS);
+  });
   let loading = false;
 
   const engine = new Engine({
@@ -52,6 +59,7 @@ export async function watch(options: HeadlessOptions): Promise<HeadlessViewer> {
     player: {
       bufferedS: () => playback.bufferedS,
       latencyS: () => playback.latencyS,
+      pausedS: () => 0,
       playing: () => playback.playing,
     },
     room: room ?? config.room,
@@ -60,6 +68,7 @@ export async function watch(options: HeadlessOptions): Promise<HeadlessViewer> {
     segments: config.segments,
     iceServers: config.iceServers,
     upload: true,
+    begun,
     onStream: () => undefined,
     log,
   });
@@ -75,7 +84,9 @@ export async function watch(options: HeadlessOptions): Promise<HeadlessViewer> {
       try {
         if (!next.gap) await feed(next);
         playback.loaded(next);
-        if (playback.playing) firstPictureMs ??= Math.round(now());
+        if (!playback.playing) continue;
+        firstPictureMs ??= Math.round(now());
+        begin();
       } catch (error) {
         if (watching()) log(`segment ${next.sequence}: ${String(error)}`);
         await wait(RETRY_MS);
@@ -103,6 +114,7 @@ export async function watch(options: HeadlessOptions): Promise<HeadlessViewer> {
 
   const looking = setInterval(() => {
     const before = playback.stalls;
+    playback.measured(engine.network.completionMs);
     playback.look();
     if (playback.stalls > before) engine.stats.stalled();
     // there may be room in the buffer again
