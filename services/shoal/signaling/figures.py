@@ -110,7 +110,9 @@ class Figures:
     def __init__(self) -> None:
         self._announced = Announced()
         self._accounts: dict[MemberId, _Account] = {}
-        self._joins = 0
+        self.joins = 0
+        """viewers that ever came"""
+        self._joins_elsewhere = 0
         self._bytes = BytesBySource()
         self._startup = BytesBySource()
         self._uploaded = 0
@@ -127,14 +129,18 @@ class Figures:
 
     def joined(self, member: MemberId, variant: int, now: float, *, sharing: bool = True) -> None:
         """Open the account of a viewer that is on this rendition."""
-        left_before = self._joins - len(self._accounts)
+        left_before = self.joins - len(self._accounts)
         stay = Stay(self._announced, variant)
         self._accounts[member] = _Account(now, sharing, stay, left_before)
-        self._joins += 1
+        self.joins += 1
         self._renditions[variant] += 1
         self._sharing += sharing
         if sharing and self._sharing == 2:
             self._recent.begin(now + SETTLE_S)
+
+    def joined_elsewhere(self, joins: int) -> None:
+        """Note how many came to other processes, whose viewers share with ours."""
+        self._joins_elsewhere = max(self._joins_elsewhere, joins)
 
     def switched(self, member: MemberId, variant: int) -> None:
         """Note that a viewer plays another rendition from now on."""
@@ -220,7 +226,7 @@ class Figures:
     def _is_too_much(self, stats: Stats, account: _Account) -> bool:
         """Say whether there was less to receive, or to send to all that it can have met."""
         available, received = account.stay.available, stats.bytes
-        met = self._joins - account.left_before
+        met = self.joins - account.left_before + self._joins_elsewhere
         return (
             received.p2p > available
             or received.store + received.seed > STORE_FACTOR * available

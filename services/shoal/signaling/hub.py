@@ -7,32 +7,46 @@ that keeps the roster's order on every socket.
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Collection, Generator, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
-from msgspec import Raw
 from picows import WSCloseCode
 
 from shoal.announcements import FromBroadcaster, Stream
 from shoal.segments import Descriptor
+from shoal.signaling.cluster.seating import NodeId, Seating
+from shoal.signaling.cluster.seats import Seats
+from shoal.signaling.cluster.sent import Sent
 from shoal.signaling.figures import FigureRefusal, Figures
 from shoal.signaling.programme import Programme
-from shoal.signaling.rooms.messages import MemberId, Stats, encode
-from shoal.signaling.rooms.rooms import Rooms
-from shoal.signaling.rooms.roster import Outgoing, Seat
+from shoal.signaling.rooms.messages import FromViewer, MemberId, Stats, Switch
+from shoal.signaling.rooms.roster import Seat
 from shoal.signaling.totals import Totals
 from shoal.signaling.websockets import Socket
 from shoal.station import SignalingStats, Viewers, share
 
 MEMBER_ID_BYTES = 9
 """72 random bits: 12 characters"""
+NODE_ID_BYTES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Viewer:
+    socket: Socket
+    expel: Callable[[], None]
+    """tells it why, and ends the socket"""
 
 
 class Hub:
     """The state of one signaling process. Must be made inside a running event loop."""
 
     def __init__(self) -> None:
+        self.node = NodeId(secrets.token_hex(NODE_ID_BYTES))
+        """the name of this process among several"""
         self.programme = Programme()
+        self.seats = Seats(self.node, self.programme)
         self.figures = Figures()
         self.broadcaster: Socket | None = None
         """the one that is listened to"""
@@ -40,11 +54,14 @@ class Hub:
         """told what our broadcaster announces"""
         self.on_broadcaster: Callable[[], None] | None = None
         """told when a broadcaster connects here"""
+        self.on_said: Callable[[NodeId, Seating], None] | None = None
+        """takes what another signaling process must hear of rooms"""
         self._elsewhere = Totals()
         self._rooms_elsewhere: int = 0
         self._broadcasters_elsewhere: int = 0
-        self._rooms = Rooms()
-        self._members: dict[MemberId, Socket] = {}
+        self._viewers: dict[MemberId, _Viewer] = {}
+        self._to_send: deque[Sent] = deque()
+        self._is_sending = False
         self._watchers: set[asyncio.Event] = set()
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -56,12 +73,12 @@ class Hub:
     @property
     def viewers(self) -> int:
         """Members of rooms now, of all signaling processes."""
-        return len(self._rooms) + self._elsewhere.viewers
+        return len(self._viewers) + self._elsewhere.viewers
 
     @property
     def own_rooms(self) -> int:
-        """Rooms with members in this process."""
-        return self._rooms.rooms
+        """Rooms that live in this process."""
+        return self.seats.house.rooms.rooms
 
     @property
     def rooms(self) -> int:
@@ -78,73 +95,54 @@ class Hub:
         """Broadcasters connected now, to any signaling process."""
         return self.own_broadcasters + self._broadcasters_elsewhere
 
-    def count_elsewhere(self, totals: Totals, rooms: int, broadcasters: int) -> None:
+    def count_elsewhere(self, totals: Totals, rooms: int, broadcasters: int, joins: int) -> None:
         """Take the sums of the other signaling processes."""
+        self.figures.joined_elsewhere(joins)
         now = (totals, rooms, broadcasters)
         if now != (self._elsewhere, self._rooms_elsewhere, self._broadcasters_elsewhere):
             self._elsewhere, self._rooms_elsewhere, self._broadcasters_elsewhere = now
             self._notify()
 
-    def join(self, socket: Socket, seat: Seat, address: str) -> MemberId:
+    def join(self, socket: Socket, seat: Seat, address: str, expel: Callable[[], None]) -> MemberId:
         """Seat a viewer that is written to through `socket`; return its new id."""
         member = MemberId(secrets.token_urlsafe(MEMBER_ID_BYTES))
         now = self._loop.time()
-        self._members[member] = socket
+        self._viewers[member] = _Viewer(socket, expel)
         self.figures.joined(member, seat.variant, now, sharing=seat.sharing)
-        self._change(
-            self._rooms.join(
-                member,
-                seat,
-                address,
-                on_air=self.programme.on_air,
-                recent=self.programme.recent(seat.variant),
-                now=now,
-            )
-        )
+        self._change(self.seats.join(member, seat, address, now))
         self._notify()
         return member
 
     def leave(self, member: MemberId) -> None:
         """Take a viewer out; its figures stay in the totals."""
-        del self._members[member]
+        del self._viewers[member]
         self.figures.left(member)
-        self._change(self._rooms.leave(member, self._loop.time()))
+        self._change(self.seats.leave(member, self._loop.time()))
         self._notify()
 
-    def ready(self, member: MemberId) -> None:
-        """Let a viewer own slices."""
-        self._change(self._rooms.ready(member, self._loop.time()))
+    def hear(self, member: MemberId, message: FromViewer) -> None:
+        """Take what a viewer says to its room."""
+        if isinstance(message, Switch):
+            self.figures.switched(member, message.variant)
+        self._change(self.seats.hear(member, message, self._loop.time()))
 
-    def switch(self, member: MemberId, variant: int) -> None:
-        """Let a viewer share another rendition."""
-        self.figures.switched(member, variant)
-        self._change(self._rooms.switch(member, variant, self._loop.time()))
+    def hear_node(self, node: NodeId, messages: Sequence[Seating], *, complete: bool) -> None:
+        """Take what another process says of rooms, `complete` if nothing before it was lost."""
+        now = self._loop.time()
+        if not complete:
+            self._change(self.seats.lost(node, now))
+        self._change(self.seats.hear_node(node, messages, now))
 
-    def upload(self, member: MemberId, *, upload: bool) -> None:
-        """Let a viewer send to others, or not."""
-        self._change(self._rooms.upload(member, self._loop.time(), upload=upload))
-
-    def links(self, member: MemberId, cut: Collection[MemberId]) -> None:
-        """Note to whom a viewer has no link."""
-        self._change(self._rooms.links(member, cut, self._loop.time()))
-
-    def complain(self, sender: MemberId, about: MemberId) -> Socket | None:
-        """Take a complaint about a viewer; return its socket when it is to be expelled."""
-        return self._members[about] if self._rooms.report(sender, about) else None
-
-    def signal(self, sender: MemberId, to: MemberId, data: Raw) -> None:
-        """Pass on what a viewer says to another of its room."""
-        for outgoing in self._rooms.signal(sender, to, data):
-            frame = encode(outgoing.message)
-            for member in outgoing.to:
-                self._members[member].relay(frame)
+    def expire(self) -> None:
+        """Leave the rooms of processes that are silent, and free the seats of their viewers."""
+        self._change(self.seats.expire(self._loop.time()))
 
     def report(self, member: MemberId, stats: Stats) -> FigureRefusal | None:
         """Take a viewer's figures, or say why they cannot be true."""
         now = self._loop.time()
         refusal = self.figures.report(member, stats, now)
         if refusal is None and stats.uplink_bps is not None:
-            self._rooms.uplink(member, stats.uplink_bps, now)
+            self._change(self.seats.hear(member, stats, now))
         self._notify()
         return refusal
 
@@ -169,13 +167,13 @@ class Hub:
     def stream(self, on_air: Stream) -> None:
         """Take what is on air, and tell viewers if it is news."""
         if self.programme.announce(on_air):
-            self._send(self._rooms.stream(on_air))
+            self._change(self.seats.stream(on_air))
 
     def segment(self, descriptor: Descriptor) -> None:
         """Take a published segment, and announce it if it is news."""
         if self.programme.publish(descriptor):
             self.figures.announced(descriptor.variant, descriptor.size)
-            self._change(self._rooms.segment(descriptor, self._loop.time()))
+            self._change(self.seats.segment(descriptor, self._loop.time()))
             self._notify()
 
     def stats(self) -> SignalingStats:
@@ -223,22 +221,41 @@ class Hub:
         for changed in self._watchers:
             changed.set()
 
-    def _send(self, messages: Sequence[Outgoing]) -> None:
-        for outgoing in messages:
-            frame = encode(outgoing.message)
-            for member in outgoing.to:
-                self._members[member].put(frame)
+    def _change(self, sent: Sent) -> None:
+        """Send what follows from an event, and set the timer for what is owed.
 
-    def _change(self, messages: Sequence[Outgoing]) -> None:
-        """Send what a change of the roster causes now, and set the timer for what it owes."""
-        self._send(messages)
-        due = self._rooms.due
+        A reader may be cut off while it is written to; what follows from that comes after.
+        """
+        self._to_send.append(sent)
+        if self._is_sending:
+            return
+        self._is_sending = True
+        try:
+            while self._to_send:
+                self._send(self._to_send.popleft())
+        finally:
+            self._is_sending = False
+        due = self.seats.due
         if self._timer is not None:
             if self._timer.when() == due:
                 return
             self._timer.cancel()
         self._timer = None if due is None else self._loop.call_at(due, self._tick)
 
+    def _send(self, sent: Sent) -> None:
+        for frame in sent.frames:
+            for member in frame.to:
+                viewer = self._viewers.get(member)
+                if viewer is not None:
+                    put = viewer.socket.relay if frame.relayed else viewer.socket.put
+                    put(frame.data)
+        for node, message in sent.nodes:
+            if self.on_said is not None:
+                self.on_said(node, message)
+        for member in sent.expelled:
+            if member in self._viewers:
+                self._viewers[member].expel()
+
     def _tick(self) -> None:
         self._timer = None
-        self._change(self._rooms.tick(self._loop.time()))
+        self._change(self.seats.tick(self._loop.time()))

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 import logging
-import secrets
 from collections.abc import Iterator
 from typing import Literal
 
@@ -13,6 +12,7 @@ from prometheus_client.registry import Collector
 
 from shoal.signaling.announcing import announce
 from shoal.signaling.cluster.bus import Bus
+from shoal.signaling.cluster.lines import Lines
 from shoal.signaling.cluster.messages import (
     Announced,
     Ask,
@@ -21,13 +21,13 @@ from shoal.signaling.cluster.messages import (
     Joined,
     Left,
     Message,
-    NodeId,
     Registered,
     TookOver,
     decode,
     encode,
 )
 from shoal.signaling.cluster.nodes import BEAT_S, Nodes, everything
+from shoal.signaling.cluster.seating import NodeId, Seating
 from shoal.signaling.hub import Hub
 from shoal.signaling.tracker.matching import Connection, Peer
 from shoal.signaling.tracker.messages import InfoHash
@@ -37,6 +37,9 @@ from shoal.signaling.tracker.swarms import described
 
 log = logging.getLogger("shoal.signaling")
 
+ROOMS_INTERVAL_S = 0.25
+"""what becomes of rooms is gathered this long"""
+
 
 class Cluster(Collector):
     """One node. Must be made inside a running event loop."""
@@ -45,7 +48,7 @@ class Cluster(Collector):
         """Join the nodes that share the Redis at `url` and the secret text `station`."""
         self._hub = hub
         self._tracker = tracker
-        self._own = NodeId(secrets.token_hex(8))
+        self._own = hub.node
         prefix = "shoal:" + hashlib.sha256(station.encode()).hexdigest()[:16]
         self._everybody = f"{prefix}:all"
         self._prefix = prefix
@@ -60,11 +63,16 @@ class Cluster(Collector):
         self._number = 0
         self._saying: list[Message] = []
         self._relaying: dict[NodeId, list[Message]] = {}
+        self._lines = Lines()
+        self._seating: dict[NodeId, list[Message]] = {}
+        self._telling_rooms = False
         self._flushing = False
         tracker.swarms.on_change = self._on_change
         tracker.admission.on_registered = lambda info_hash: self._say(Registered(info_hash))
         tracker.elsewhere = self._relay
         hub.on_announced = lambda what: self._say(Announced(what))
+        hub.on_said = self._seat
+        hub.seats.house.tell(self._tell_rooms_soon)
         hub.on_broadcaster = lambda: self._say(TookOver())
 
     @property
@@ -100,11 +108,21 @@ class Cluster(Collector):
             self._nodes.expire(self._loop.time())
             self._count()
         hub = self._hub
-        self._say(Beat(hub.figures.totals(), hub.own_rooms, hub.own_broadcasters))
+        hub.expire()
+        figures = hub.figures
+        self._say(
+            Beat(
+                figures.totals(),
+                hub.own_rooms,
+                hub.own_broadcasters,
+                figures.joins,
+                dict(self._lines.said),
+            )
+        )
 
     def _count(self) -> None:
         nodes = self._nodes
-        self._hub.count_elsewhere(nodes.totals, nodes.rooms, nodes.broadcasters)
+        self._hub.count_elsewhere(nodes.totals, nodes.rooms, nodes.broadcasters, nodes.joins)
 
     def _on_connected(self) -> None:
         self._nodes.reconnected(self._loop.time())
@@ -118,6 +136,7 @@ class Cluster(Collector):
             self._say(Registered(info_hash))
         for what in self._hub.programme.all(self._tracker.admission.live):
             self._say(Announced(what))
+        self._say(self._hub.seats.house.all_rooms())
         self._beat()
 
     def _on_change(self, info_hash: InfoHash, peer: Peer, what: Literal["joined", "left"]) -> None:
@@ -131,6 +150,19 @@ class Cluster(Collector):
         if node is not None:
             self._relaying.setdefault(node, []).append(relay)
             self._flush_soon()
+
+    def _seat(self, node: NodeId, message: Seating) -> None:
+        self._seating.setdefault(node, []).append(message)
+        self._flush_soon()
+
+    def _tell_rooms_soon(self) -> None:
+        if not self._telling_rooms:
+            self._telling_rooms = True
+            self._loop.call_later(ROOMS_INTERVAL_S, self._tell_rooms)
+
+    def _tell_rooms(self) -> None:
+        self._telling_rooms = False
+        self._say(self._hub.seats.house.news())
 
     def _say(self, message: Message) -> None:
         self._saying.append(message)
@@ -151,6 +183,10 @@ class Cluster(Collector):
         for node, messages in self._relaying.items():
             self._bus.publish(self._channel(node), encode(Batch(self._own, None, messages)))
         self._relaying.clear()
+        for node, messages in self._seating.items():
+            batch = Batch(self._own, None, messages, self._lines.next(node))
+            self._bus.publish(self._channel(node), encode(batch))
+        self._seating.clear()
 
     def _on_message(self, data: bytes) -> None:
         try:
@@ -169,5 +205,16 @@ class Cluster(Collector):
             self._tracker.send(outgoing)
         if heard.tell_all:
             self._tell_all()
+        if batch.node != self._own:
+            self._hear_of_rooms(batch)
         if any(isinstance(message, Beat) for message in batch.messages):
             self._count()
+
+    def _hear_of_rooms(self, batch: Batch) -> None:
+        complete = batch.line is None or self._lines.arrived(batch.node, batch.line)
+        for message in batch.messages:
+            if isinstance(message, Beat):
+                said = message.lines.get(self._own, 0)
+                complete = self._lines.has_all(batch.node, said) and complete
+        seating = [message for message in batch.messages if isinstance(message, Seating)]
+        self._hub.hear_node(batch.node, seating, complete=complete)

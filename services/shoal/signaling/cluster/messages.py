@@ -1,20 +1,17 @@
 """What signaling processes ("nodes") tell each other, in MessagePack, in numbered batches.
 
 Redis carries these messages and keeps nothing: each node holds a copy of what the others have, and
-asks for all of it anew when it has missed a batch. So nothing is lost with Redis but time.
+asks for all of it anew when it has missed a batch. So nothing is lost with Redis but time. What is
+said of rooms is in `seating.py`.
 """
-
-from typing import NewType
 
 import msgspec
 
 from shoal.announcements import FromBroadcaster
+from shoal.signaling.cluster.seating import NodeId, Seating
 from shoal.signaling.totals import Totals
 from shoal.signaling.tracker.messages import InfoHash, PeerId
 from shoal.signaling.tracker.remote import Relay, SwarmPeer
-
-NodeId = NewType("NodeId", str)
-"""random; new with every process"""
 
 
 class Joined(msgspec.Struct, frozen=True, tag_field="t", tag="j"):
@@ -52,6 +49,10 @@ class Beat(msgspec.Struct, frozen=True, tag_field="t", tag="h"):
     totals: Totals
     rooms: int
     broadcasters: int
+    joins: int
+    """viewers that ever came"""
+    lines: dict[NodeId, int]
+    """batches that were said to each node alone"""
 
 
 class Ask(msgspec.Struct, frozen=True, tag_field="t", tag="?"):
@@ -68,7 +69,9 @@ class Everything(msgspec.Struct, frozen=True, tag_field="t", tag="e"):
     peers: list[SwarmPeer]
 
 
-Message = Joined | Left | Registered | Announced | TookOver | Beat | Ask | Everything | Relay
+Message = (
+    Joined | Left | Registered | Announced | TookOver | Beat | Ask | Everything | Relay | Seating
+)
 
 
 class Batch(msgspec.Struct, frozen=True, array_like=True):
@@ -76,8 +79,10 @@ class Batch(msgspec.Struct, frozen=True, array_like=True):
 
     node: NodeId
     number: int | None
-    """one more than that of the batch before; null: to one node alone, and not counted"""
+    """one more than that of the batch before; null: to one node alone"""
     messages: list[Message]
+    line: int | None = None
+    """to one node alone: one more than that of the batch before; null: not counted either"""
 
 
 _decoder = msgspec.msgpack.Decoder(Batch)

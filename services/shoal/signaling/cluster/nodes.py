@@ -30,7 +30,7 @@ SILENCE_LIMIT_S = 8.0
 ASK_AGAIN_S = 2.0
 PEERS_PER_MESSAGE = 1_000
 MAX_DEPARTED = 100
-NO_BEAT = Beat(Totals(), 0, 0)
+NO_BEAT = Beat(Totals(), 0, 0, 0, {})
 
 
 @dataclass
@@ -101,6 +101,11 @@ class Nodes:
     def broadcasters(self) -> int:
         """Broadcasters connected to them."""
         return sum(node.beat.broadcasters for node in self._nodes.values())
+
+    @property
+    def joins(self) -> int:
+        """Viewers that ever came to them."""
+        return sum(node.beat.joins for node in self._nodes.values())
 
     def hear(self, batch: Batch, now_s: float) -> Heard:
         """Take what a node said."""

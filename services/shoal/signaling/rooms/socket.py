@@ -12,15 +12,9 @@ from shoal.signaling.metrics import FIGURES_REFUSED, ROOM_MESSAGES, ROOM_REFUSAL
 from shoal.signaling.rooms.messages import (
     BadMessageError,
     Join,
-    Links,
     MemberId,
-    Ready,
     Refusal,
-    Report,
-    Signal,
     Stats,
-    Switch,
-    Upload,
     decode,
     encode,
 )
@@ -89,24 +83,14 @@ class RoomConversation(Conversation):
                 self._join(message)
             case _ if member is None:
                 pass
-            case Signal(to, data):
-                hub.signal(member, to, data)
-            case Switch(variant):
-                hub.switch(member, variant)
-            case Upload(upload):
-                hub.upload(member, upload=upload)
-            case Links(cut):
-                hub.links(member, cut)
-            case Report(about):
-                self._complain(member, about)
-            case Ready():
-                hub.ready(member)
             case Stats():
                 refusal = hub.report(member, message)
                 if refusal is not None:
                     FIGURES_REFUSED.labels(refusal).inc()
             case None:
                 pass
+            case _:
+                hub.hear(member, message)
 
     def _join(self, join: Join) -> None:
         if self._member is not None:
@@ -122,15 +106,11 @@ class RoomConversation(Conversation):
             raise RefusedError(f"token_{verdict}", WHY[verdict])
         self._timer.cancel()
         seat = Seat(join.variant, join.sharing, join.upload)
-        self._member = self._hub.join(self._socket, seat, self._address)
+        self._member = self._hub.join(self._socket, seat, self._address, self._expel)
 
-    def _complain(self, member: MemberId, about: MemberId) -> None:
-        expelled = self._hub.complain(member, about)
-        if expelled is not None:
-            log.warning("viewer %s expelled: others received bad pieces from it", about)
-            ROOM_REFUSALS.labels("expelled").inc()
-            expelled.put(encode(Refusal("expelled", "others received bad pieces from you")))
-            expelled.end(WSCloseCode.POLICY_VIOLATION, "expelled")
+    def _expel(self) -> None:
+        log.warning("viewer %s expelled: others received bad pieces from it", self._member)
+        self._refuse("expelled", "others received bad pieces from you")
 
     def _too_late(self) -> None:
         self._refuse("join_timeout", f"no `join` within {JOIN_TIMEOUT_S:g} s")
