@@ -66,7 +66,7 @@ test-integration: gstreamer redis $(VENV)/dev.stamp $(STATIC)/index.html
 test-faults: chromium $(STATIC)/index.html
 	$(BIN)/python -m pytest -m long --timeout 900 tests
 
-test-e2e: chromium $(STATIC)/index.html
+test-e2e: chromium redis $(STATIC)/index.html
 	$(BIN)/python -m pytest tests/e2e
 
 bench-station: chromium $(STATIC)/index.html

@@ -127,12 +127,13 @@ def test_the_swarm_bench_writes_its_figures(
 def test_the_swarm_bench_counts_viewers_without_browsers(
     tmp_path: Path, swarm_environment: dict[str, str]
 ) -> None:
-    environment = {**swarm_environment, "CASES": "headless_24", "ENGINES": "rooms"}
+    # at two signaling processes, and in one room all the same
+    environment = {**swarm_environment, "CASES": "headless_48", "ENGINES": "rooms"}
     options = ["--viewers", "4", "--seconds", "6"]
     command = [sys.executable, "-m", "tests.bench.swarm", *options]
     subprocess.run(command, cwd=tmp_path, env=environment, check=True, timeout=120)
     figures = json.loads((tmp_path / ".bench" / "swarm.json").read_text())["figures"]
-    for run in figures["headless_24"]["rooms"]["runs"]:
+    for run in figures["headless_48"]["rooms"]["runs"]:
         assert run.keys() >= set(FIGURES)
         assert (run["ready"], run["playing"], run["rooms"]) == (4, 4, [4])
         assert 0.5 < run["share"] <= 0.8

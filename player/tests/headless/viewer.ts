@@ -3,6 +3,7 @@
 import { M3U8Parser, PlaylistLevelType } from "hls.js";
 import type { Platform } from "../../src/engine/engine";
 import { Engine } from "../../src/engine/engine";
+import type { StationConfig } from "../../src/pages/config";
 import { fetchConfig } from "../../src/pages/config";
 import type { Snapshot } from "../../src/pages/snapshot";
 import type { Listed, Playlist } from "./playback";
@@ -33,15 +34,11 @@ export interface HeadlessViewer {
   leave: () => void;
 }
 
-/**
- * Watch a station.
- *
- * @throws when the station does not answer
- */
+/** Watch a station, once it answers. */
 export async function watch(options: HeadlessOptions): Promise<HeadlessViewer> {
   const { platform, page, room, log } = options;
   const { now, subtle } = platform;
-  const config = await fetchConfig(page);
+  const config = await loadConfig(page, log);
   const playback = new Playback(now);
   const left = new AbortController();
   const watching = (): boolean => !left.signal.aborted;
@@ -144,6 +141,18 @@ export async function watch(options: HeadlessOptions): Promise<HeadlessViewer> {
       engine.close();
     },
   };
+}
+
+/** Reads /config.json, for as long as it takes. */
+async function loadConfig(page: URL, log: (line: string) => void): Promise<StationConfig> {
+  for (;;) {
+    try {
+      return await fetchConfig(page);
+    } catch (error) {
+      log(`/config.json: ${String(error)}`);
+    }
+    await wait(RETRY_MS);
+  }
 }
 
 async function fetchPlaylist(get: typeof fetch, url: URL, signal: AbortSignal): Promise<Playlist> {
