@@ -66,7 +66,7 @@ test-integration: gstreamer redis $(VENV)/dev.stamp $(STATIC)/index.html
 test-faults: chromium $(STATIC)/index.html
 	$(BIN)/python -m pytest -m long --timeout 900 tests
 
-test-e2e: chromium $(STATIC)/index.html
+test-e2e: chromium redis $(STATIC)/index.html
 	$(BIN)/python -m pytest tests/e2e
 
 bench-station: chromium $(STATIC)/index.html
@@ -78,7 +78,7 @@ bench-broadcaster: $(VENV)/dev.stamp $(STATIC)/index.html
 bench-signaling: $(VENV)/dev.stamp player/node_modules/.package-lock.json
 	$(BIN)/python -m tests.bench.signaling $(ARGS)
 
-bench-swarm: chromium $(STATIC)/index.html
+bench-swarm: chromium redis $(STATIC)/index.html
 	$(BIN)/python -m tests.bench.swarm $(ARGS)
 
 # --- upkeep ---

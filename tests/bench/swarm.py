@@ -9,209 +9,26 @@ Where network namespaces cannot be made, all of it runs on loopback and says so.
 """
 
 import argparse
-import asyncio
 import os
 import signal
 import statistics
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from shoal.local.store import bytes_sent
-from tests.bench import network, processor
+from tests.bench import network
 from tests.bench.network import Network
-from tests.bench.record import load, record
-from tests.bench.swarm_cases import BASELINE_CASE, CASES, ENGINES, OURS, Case, Engine, small
-from tests.bench.swarm_figures import (
-    FIGURES,
-    MIN_IDLE_PCT,
-    Counts,
-    Window,
-    counts,
-    figures,
-    summary,
-)
-from tests.bench.swarm_seats import Seat, seats
-from tests.support.station import Station, station
+from tests.bench.record import record
+from tests.bench.swarm_cases import BASELINE_CASE, CASES, ENGINES, OURS, Case, small
+from tests.bench.swarm_figures import FIGURES, MIN_IDLE_PCT, summary
+from tests.bench.swarm_run import Run, say
+from tests.bench.swarm_seats import seats
+from tests.bench.swarm_station import stations
 
-ARRIVAL_S = 0.7
-"""between two viewers' coming"""
-READY_TIMEOUT_S = 60.0
-"""for all of them together; who is not ready then counts as well"""
-WARM_UP_S = 15.0
-"""from the last one's readiness until it counts; no longer than the window"""
-QUIET_S = 0.4
 STOP_STATUS = 130
-
-T = TypeVar("T")
-
-
-def say(text: str) -> None:
-    """Print a line, now."""
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
-
-
-def apart(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine in a thread of its own: Playwright's loop is running in this one."""
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, work).result()
-
-
-class Run:
-    """One engine in one case, once."""
-
-    def __init__(
-        self,
-        case: Case,
-        engine: Engine,
-        running: Station,
-        places: Sequence[Seat],
-        links: Network | None,
-    ) -> None:
-        self._case, self._engine, self._running, self._links = case, engine, running, links
-        self._places = places
-        self._counted = places[1:] if case.stopped else places
-        self._gone: list[Counts] = []
-        self._came: set[int] = set()
-
-    def measure(self, window_s: float) -> dict[str, Any]:
-        """Let viewers come, count for a while, let them go."""
-        try:
-            ready = self._gather()
-            self._pause(min(WARM_UP_S, window_s))
-            self._until_quiet()
-            return {"ready": ready, **self._count(window_s)}
-        finally:
-            for place in self._places:
-                place.go_on()
-                place.leave()
-            for number in self._case.narrowed if self._links else ():
-                assert self._links
-                self._links.shape(number, self._case.links[number])
-
-    def _gather(self) -> int:
-        """Return how many viewers were ready."""
-        self._running.wait_published(self._engine.segments, 180)
-        for place in self._places:
-            place.open(self._running.local["gateway"], self._engine)
-            self._pause(ARRIVAL_S)
-        deadline = time.monotonic() + READY_TIMEOUT_S
-        ready = 0
-        for number, place in enumerate(self._places):
-            condition = "s.playing"
-            if self._engine is ENGINES[OURS]:
-                condition += f" && s.ready && s.peers >= {self._case.reachable(number)}"
-            if place.wait(condition, max(0.1, deadline - time.monotonic())):
-                ready += 1
-            else:
-                said = {name: place.stats().get(name) for name in ("playing", "ready", "peers")}
-                say(f"viewer {number} is not ready: {said}")
-        return ready
-
-    def _pause(self, seconds: float) -> None:
-        """Wait while Playwright goes on; the last viewer's browser is never a stopped one."""
-        watching = next(place for place in reversed(self._places) if place.taken)
-        watching.viewer.page.wait_for_timeout(seconds * 1000)
-
-    def _stats(self) -> list[dict[str, Any]]:
-        return [place.stats() for place in self._counted]
-
-    def _until_quiet(self) -> None:
-        """Wait, two segments at most, for a moment when nobody has half of a segment."""
-        deadline = time.monotonic() + 2 * self._case.segment_s
-        before: list[Counts] = []
-        while time.monotonic() < deadline:
-            now = [counts(stats) for stats in self._stats()]
-            if now == before:
-                return
-            before = now
-            self._pause(QUIET_S)
-
-    def _published(self, after: dict[int, int]) -> tuple[dict[int, int], int]:
-        """Return the newest sequences by rendition, and the bytes of segments behind `after`."""
-        newest: dict[int, int] = {}
-        size = 0
-        for variant in range(self._case.renditions):
-            segments = self._running.descriptors(variant)
-            newest[variant] = segments[-1]["sequence"]
-            size += sum(s["size"] for s in segments if s["sequence"] > after.get(variant, 0))
-        return newest, size
-
-    def _count(self, window_s: float) -> dict[str, Any]:
-        before = [counts(stats) for stats in self._stats()]
-        sent = apart(bytes_sent(self._running.local["store_metrics"]))
-        newest, _ = self._published({})
-        origin = self._running.origin_video_bytes()
-        cpu = [place.cpu_s() for place in self._counted]
-        ticks, begun = processor.ticks(), time.monotonic()
-        self._pass(window_s, before)
-        idle = processor.idle_pct(ticks, processor.ticks())
-        seconds = time.monotonic() - begun
-        cpu = [place.cpu_s() - used for place, used in zip(self._counted, cpu, strict=True)]
-        self._until_quiet()
-        last = self._stats()
-        changes = [counts(after) - then for after, then in zip(last, before, strict=True)]
-        stayed = [change for k, change in enumerate(changes) if k not in self._came]
-        others = [change for k, change in enumerate(changes) if k in self._came]
-        window = Window(
-            changes=[*stayed, *others, *self._gone],
-            stayed=len(stayed),
-            viewers=self._case.counted,
-            seconds=seconds,
-            cpu_s=cpu,
-            sent_bytes=apart(bytes_sent(self._running.local["store_metrics"])) - sent,
-            published_bytes=self._published(newest)[1],
-            origin_bytes=int(self._running.origin_video_bytes() - origin),
-        )
-        return {
-            **figures(window, last),
-            "playing": sum(stats["playing"] for stats in last),
-            "idle_pct": idle,
-            "load": load(),
-            "seconds": seconds,
-            "uploaded": [change.uploaded for change in window.changes[: window.stayed]],
-        }
-
-    def _pass(self, window_s: float, before: list[Counts]) -> None:
-        """Let the window pass, with what happens in this case."""
-        events = sorted(self._events(window_s, before), key=lambda event: event[0])
-        begun = time.monotonic()
-        for at_s, happen in (*events, (window_s, lambda: None)):
-            self._pause(max(0.0, begun + at_s - time.monotonic()))
-            happen()
-
-    def _events(
-        self, window_s: float, before: list[Counts]
-    ) -> Iterator[tuple[float, Callable[[], None]]]:
-        """What happens, and after how many seconds."""
-        if self._case.stopped:
-            yield 0.0, self._places[0].stop
-        for number, link in self._case.narrowed.items() if self._links else ():
-            yield 0.0, lambda n=number, link=link: self._shape(n, link)
-            yield window_s / 2, lambda n=number: self._shape(n, self._case.links[n])
-        if rate := self._case.leaving_per_minute:
-            for k in range(int(window_s * rate / 60)):
-                number = k % len(self._places)
-                yield (k + 0.5) * 60 / rate, lambda n=number: self._replace(n, before)
-
-    def _shape(self, number: int, link: network.Link) -> None:
-        assert self._links
-        self._links.shape(number, link)
-
-    def _replace(self, number: int, before: list[Counts]) -> None:
-        """Let a viewer go and another one come."""
-        place = self._places[number]
-        self._gone.append(counts(place.stats()) - before[number])
-        before[number] = Counts()
-        self._came.add(number)
-        place.leave()
-        place.open(self._running.local["gateway"], self._engine)
 
 
 @contextmanager
@@ -247,8 +64,8 @@ class Bench:
         folder.mkdir()
         with ExitStack() as stack:
             links = stack.enter_context(shaped(case, self._namespaces))
-            running = stack.enter_context(station(folder / "station", *case.stream))
-            places = stack.enter_context(seats(case, folder, links))
+            running, rooms = stack.enter_context(stations(case, folder / "station"))
+            places = stack.enter_context(seats(case, folder, links, rooms))
             for _ in range(2 * self._runs):
                 for engine, runs in done.items():
                     if sum(run["idle_pct"] >= MIN_IDLE_PCT for run in runs) < self._runs:
@@ -323,7 +140,7 @@ def inside(arguments: argparse.Namespace) -> None:
 
 
 def until_stopped(arguments: argparse.Namespace) -> int:
-    """Run the bench where it is now; return its exit status, also after SIGINT."""
+    """Run the bench where it is now; return its exit status, also after a signal to stop."""
     stopped = False
 
     def stop(_number: int, _frame: object) -> None:
@@ -331,7 +148,8 @@ def until_stopped(arguments: argparse.Namespace) -> int:
         stopped = True
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGINT, stop)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
     try:
         inside(arguments)
     except BaseException:  # what is interrupted may fail with something else
@@ -357,8 +175,7 @@ def main() -> int:
         if why := network.missing():
             say(f"no shaped links, all viewers are on loopback: {why}")
             arguments.folder = Path(folder)
-            inside(arguments)
-            return 0
+            return until_stopped(arguments)
         again = [sys.executable, "-m", "tests.bench.swarm", *sys.argv[1:]]
         return network.run_apart([*again, "--namespaces", "--folder", folder])
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import combinations
+from math import ceil
 
 from tests.bench.network import Link
 
@@ -32,6 +33,8 @@ ENGINES: Mapping[str, Engine] = {
     "plain": Engine("/p2pml?settings=plain", "p2pml"),
 }
 OURS = "rooms"
+ROOM_VIEWERS = 24
+"""docs/protocol.md, "Rooms\""""
 BASELINE_CASE = "uplinks_8"
 """where all engines run by default; elsewhere only ours"""
 
@@ -48,6 +51,12 @@ class Case:
     """pairs that cannot reach each other"""
     stopped: bool = False
     """whether the first viewer's browser is stopped once all are ready; it is not counted then"""
+    poisoned: bool = False
+    """whether the first viewer sends false bytes from the window's begin; it is not counted"""
+    headless: bool = False
+    """whether viewers are our engine without a browser, so that more of them fit here"""
+    signaling: int = 1
+    """processes, over which the viewers are spread"""
     leaving_per_minute: int = 0
     """viewers whose place another one takes"""
     narrowed: Mapping[int, Link] = field(default_factory=dict[int, Link])
@@ -62,15 +71,19 @@ class Case:
     @property
     def counted(self) -> int:
         """How many viewers' figures count."""
-        return len(self.links) - self.stopped
+        return len(self.links) - (self.stopped or self.poisoned)
+
+    @property
+    def rooms(self) -> int:
+        """How many rooms the viewers fill."""
+        return ceil(len(self.links) / ROOM_VIEWERS)
 
     def reachable(self, viewer: int) -> int:
-        """How many others a viewer can reach."""
-        return len(self.links) - 1 - sum(viewer in pair for pair in self.apart)
+        """How many others in its room a viewer can reach."""
+        in_room = len(self.links) // self.rooms
+        return in_room - 1 - sum(viewer in pair for pair in self.apart)
 
 
-# `poisoner_8` (a page of ours that sends false bytes) and `headless_24`, `headless_48` (no browser,
-# so other seats) are to come
 CASES: Mapping[str, Case] = {
     "uplinks_8": Case((LINK,) * 8),
     "uplinks_10": Case((LINK,) * 10),
@@ -82,8 +95,11 @@ CASES: Mapping[str, Case] = {
     ),
     "station_8": Case((LINK,) * 8, kbps=1920, segment_s=5),
     "stalled_8": Case((LINK,) * 8, stopped=True),
+    "poisoner_8": Case((LINK,) * 8, poisoned=True),
     "churn_8": Case((LINK,) * 8, leaving_per_minute=3),
     "short_8": Case((LINK,) * 8, segment_s=2),
+    "headless_24": Case((LINK,) * 24, headless=True),
+    "headless_48": Case((LINK,) * 48, kbps=500, headless=True, signaling=2),
 }
 
 

@@ -54,9 +54,11 @@ class Window:
     """so many of them, the first ones, were there all the time"""
     viewers: int
     """at a time"""
+    rooms: int
+    """that they are in, each of which needs a copy of its own"""
     seconds: float
     cpu_s: Sequence[float]
-    """of each viewer's browser"""
+    """of each viewer's processes"""
     sent_bytes: int
     """that left the store"""
     published_bytes: int
@@ -73,10 +75,12 @@ def figures(window: Window, last: Sequence[Mapping[str, Any]]) -> dict[str, floa
     p2p = sum(change.p2p for change in window.changes)
     received = p2p + sum(change.others for change in window.changes)
     uploads = [change.uploaded for change in window.changes[: window.stayed]]
+    a_room = window.viewers / window.rooms
+    needed = window.published_bytes * window.rooms
     return {
         "share": p2p / received if received else None,
-        "limit": (window.viewers - 1) / window.viewers,
-        "copies": window.sent_bytes / window.published_bytes if window.published_bytes else None,
+        "limit": (a_room - 1) / a_room,
+        "copies": window.sent_bytes / needed if needed else None,
         "stalls": sum(change.stalls for change in window.changes),
         "behind_live_s": _median(stats["latency_s"] for stats in last),
         "first_picture_ms": _median(stats["first_picture_ms"] for stats in last),

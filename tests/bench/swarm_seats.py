@@ -1,26 +1,67 @@
-"""Where viewers sit: a browser behind a link."""
+"""Where viewers sit: a browser, or less, behind a link."""
 
 import shlex
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from itertools import cycle
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from playwright.sync_api import Error, Playwright, sync_playwright
+from playwright.sync_api import Playwright, sync_playwright
 
-from tests.bench import processor
+from tests.bench import headless, processor
+from tests.bench.headless import HeadlessSeat
 from tests.bench.network import Network
 from tests.bench.swarm_cases import Case, Engine
 from tests.support import chromium
+from tests.support.poison import FEEDING, POISONING
 from tests.support.viewers import CHROMIUM_ARGUMENTS, Viewer
 
 
-class Seat:
+class Seat(Protocol):
+    """A place for a viewer, one at a time."""
+
+    @property
+    def taken(self) -> bool:
+        """Whether a viewer is here."""
+        ...
+
+    @property
+    def pid(self) -> int:
+        """The process that, with all its children, is this viewer's."""
+        ...
+
+    def open(self, gateway: str, engine: Engine) -> None:
+        """Let a new viewer come."""
+        ...
+
+    def leave(self) -> None:
+        """Let the viewer go."""
+        ...
+
+    def stats(self) -> dict[str, Any]:
+        """The viewer's figures, none while it has none.
+
+        `fed`: SHA-256 of every segment that its player got, where that is watched.
+        """
+        ...
+
+    def pause(self, seconds: float) -> None:
+        """Wait while the viewer goes on."""
+        ...
+
+
+class BrowserSeat:
     """A browser, which shows a page at a time."""
 
-    def __init__(self, playwright: Playwright, folder: Path, entering: list[str]) -> None:
-        """`entering`: what to put before a command that is to run behind this seat's link."""
+    def __init__(
+        self, playwright: Playwright, folder: Path, entering: Sequence[str], script: str
+    ) -> None:
+        """`entering`: what to put before a command that is to run behind this seat's link.
+
+        `script` runs in every page before its own.
+        """
         pid = folder / "pid"
         wrapper = folder / "browser"
         command = shlex.join([*entering, str(chromium.executable(playwright))])
@@ -29,7 +70,8 @@ class Seat:
         self._browser = playwright.chromium.launch(
             executable_path=wrapper, args=CHROMIUM_ARGUMENTS, headless=True, handle_sigint=False
         )
-        self._pid = int(pid.read_text())
+        self.pid = int(pid.read_text())
+        self._script = script
         self._viewer: Viewer | None = None
 
     @property
@@ -45,8 +87,14 @@ class Seat:
 
     def open(self, gateway: str, engine: Engine) -> None:
         """Let a new viewer come."""
-        url = gateway + engine.path
-        self._viewer = Viewer(self._browser, url, width=320, height=240, hook=engine.hook)
+        self._viewer = Viewer(
+            self._browser,
+            gateway + engine.path,
+            width=320,
+            height=240,
+            hook=engine.hook,
+            script=self._script,
+        )
 
     def leave(self) -> None:
         """Let the viewer go."""
@@ -54,48 +102,59 @@ class Seat:
             self._viewer.page.context.close()
             self._viewer = None
 
-    def wait(self, condition: str, timeout_s: float) -> bool:
-        """Wait until an expression over the page's figures is true; False when it does not come."""
-        try:
-            self.viewer.wait(condition, timeout_s)
-        except Error:
-            return False
-        return True
-
     def stats(self) -> dict[str, Any]:
-        """The page's figures."""
-        return self.viewer.stats()
+        """The page's figures, none until it has begun."""
+        hook = f"window.{self.viewer.hook}"
+        return self.viewer.page.evaluate(
+            f"() => {hook} ? {{...{hook}.stats(), fed: window.fed ?? []}} : {{}}"
+        )
 
-    def cpu_s(self) -> float:
-        """Processor time that the browser has used."""
-        return processor.used_s(self._pid)
+    def pause(self, seconds: float) -> None:
+        """Wait while Playwright goes on."""
+        self.viewer.page.wait_for_timeout(seconds * 1000)
 
-    def stop(self) -> None:
-        """Stop the browser where it is (SIGSTOP)."""
-        processor.tell(self._pid, signal.SIGSTOP)
-
-    def go_on(self) -> None:
-        """Let a stopped browser go on."""
-        processor.tell(self._pid, signal.SIGCONT)
+    def poison(self) -> None:
+        """Send false bytes from now on."""
+        self.viewer.page.evaluate("() => { window.poison = true; }")
 
     def close(self) -> None:
         """End the browser."""
-        self.go_on()
+        processor.tell(self.pid, signal.SIGCONT)
         self._browser.close()
 
 
 @contextmanager
-def seats(case: Case, folder: Path, network: Network | None) -> Iterator[list[Seat]]:
-    """Seats for a case's viewers; without a network all of them are on loopback."""
-    with sync_playwright() as playwright:
-        taken: list[Seat] = []
-        try:
-            for number in range(len(case.links)):
-                own = folder / f"seat{number}"
-                own.mkdir(parents=True)
-                entering = network.entering(number) if network else []
-                taken.append(Seat(playwright, own, entering))
+def seats(
+    case: Case, folder: Path, network: Network | None, rooms: Sequence[str]
+) -> Iterator[list[Seat]]:
+    """Seats for a case's viewers; without a network all of them are on loopback.
+
+    `rooms`: URLs to join at in turn, an empty one for the page's own; only without browsers.
+    """
+    entering = [network.entering(k) if network else [] for k in range(len(case.links))]
+    own = [folder / f"seat{number}" for number in range(len(case.links))]
+    for one in own:
+        one.mkdir(parents=True)
+    with ExitStack() as stack:
+        if case.headless:
+            bundle = headless.build(folder)
+            taken: list[Seat] = []
+            for one, enter, room in zip(own, entering, cycle(rooms), strict=False):
+                taken.append(HeadlessSeat(bundle, one, enter, room))
+                stack.callback(taken[-1].leave)
             yield taken
-        finally:
-            for seat in taken:
-                seat.close()
+            return
+        playwright = stack.enter_context(sync_playwright())
+        browsers: list[Seat] = []
+        for number, (one, enter) in enumerate(zip(own, entering, strict=True)):
+            seat = BrowserSeat(playwright, one, enter, script(case, number))
+            browsers.append(seat)
+            stack.callback(seat.close)
+        yield browsers
+
+
+def script(case: Case, number: int) -> str:
+    """Return what runs in a viewer's page before its own scripts."""
+    if not case.poisoned:
+        return ""
+    return POISONING if number == 0 else FEEDING

@@ -2,11 +2,13 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -122,14 +124,60 @@ def test_the_swarm_bench_writes_its_figures(
     assert rooms["copies"] < plain["copies"]
 
 
-def test_the_swarm_bench_stopped_half_way_leaves_nothing(
+def test_the_swarm_bench_counts_viewers_without_browsers(
     tmp_path: Path, swarm_environment: dict[str, str]
 ) -> None:
-    bench = subprocess.Popen(SWARM, cwd=tmp_path, env=swarm_environment)
+    # at two signaling processes, and in one room all the same
+    environment = {**swarm_environment, "CASES": "headless_48", "ENGINES": "rooms"}
+    options = ["--viewers", "4", "--seconds", "6"]
+    command = [sys.executable, "-m", "tests.bench.swarm", *options]
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True, timeout=120)
+    figures = json.loads((tmp_path / ".bench" / "swarm.json").read_text())["figures"]
+    for run in figures["headless_48"]["rooms"]["runs"]:
+        assert run.keys() >= set(FIGURES)
+        assert (run["ready"], run["playing"], run["rooms"]) == (4, 4, [4])
+        assert 0.5 < run["share"] <= 0.8
+        assert run["fed"] > 4
+        assert 0 < run["cpu_pct"] < 100
+        assert run["behind_live_s"] > 0
+        assert run["origin_bytes"] == 0
+
+
+def without(tool: str) -> str:
+    """PATH without the folders that have a tool."""
+    folders = os.environ["PATH"].split(os.pathsep)
+    return os.pathsep.join(folder for folder in folders if not shutil.which(tool, path=folder))
+
+
+def has_browser(environment: dict[str, str]) -> bool:
+    """Say whether a browser of this environment runs."""
+    commands = [Path(f"/proc/{pid}/cmdline") for pid in marked(environment)]
+    with suppress(OSError):
+        return any(b"--remote-debugging-pipe" in command.read_bytes() for command in commands)
+    return False
+
+
+@pytest.mark.parametrize("where", ["as it is", "on loopback"])
+def test_the_swarm_bench_stopped_half_way_leaves_nothing(
+    tmp_path: Path, swarm_environment: dict[str, str], where: str
+) -> None:
+    environment = dict(swarm_environment)
+    if where == "on loopback":
+        environment["PATH"] = without("tc")
+    output = tmp_path / "output"
+    with output.open("wb") as file:
+        bench = subprocess.Popen(
+            SWARM, cwd=tmp_path, env=environment, stdout=file, stderr=subprocess.STDOUT
+        )
     try:
-        wait_for("station and browsers run", lambda: len(marked(swarm_environment)) > 12, 60)
+        wait_for("station and browsers run", lambda: has_browser(environment), 60)
         bench.send_signal(signal.SIGTERM)
         assert bench.wait(30) == swarm.STOP_STATUS
     finally:
         bench.kill()
         bench.wait()
+    said = output.read_text()
+    assert "Traceback" not in said
+    assert ("all viewers are on loopback" in said) == (
+        where == "on loopback" or bool(network.missing())
+    )

@@ -53,15 +53,18 @@ class Viewer:
         height: int = 480,
         hook: str = "shoal",
         script: str = "",
+        proxy: str = "",
     ) -> None:
-        """Open the page; `script` runs in it before its own."""
+        """Open the page, through a proxy (a URL) if one is named; `script` runs before its own."""
         self.hook = hook
         self.console: list[str] = []
         self.requests: list[str] = []
         self.sockets: list[str] = []
         self.sent: list[str | bytes] = []
         """frames, over any socket"""
-        context = browser.new_context(viewport={"width": width, "height": height})
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, proxy={"server": proxy} if proxy else None
+        )
         self.page: Page = context.new_page()
         self.page.on("console", lambda message: self.console.append(message.text))
         self.page.on("pageerror", lambda error: self.console.append(f"ERROR {error}"))

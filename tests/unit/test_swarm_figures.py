@@ -13,9 +13,11 @@ from tests.bench.swarm_figures import (
 STATS = {"latency_s": 8.0, "first_picture_ms": 600}
 
 
-def window(*changes: Counts, stayed: int, sent: int = 0, published: int = 0) -> Window:
+def window(
+    *changes: Counts, stayed: int, sent: int = 0, published: int = 0, rooms: int = 1
+) -> Window:
     return Window(
-        changes, stayed, viewers=4, seconds=10, cpu_s=[1, 3], sent_bytes=sent,
+        changes, stayed, viewers=4 * rooms, rooms=rooms, seconds=10, cpu_s=[1, 3], sent_bytes=sent,
         published_bytes=published, origin_bytes=0,
     )  # fmt: skip
 
@@ -37,6 +39,12 @@ def test_share_and_copies_are_of_all_viewers_those_who_left_too() -> None:
     assert said["limit"] == 0.75
     assert said["copies"] == 1.5
     assert said["cpu_pct"] == 20
+
+
+def test_every_room_needs_a_copy_of_its_own() -> None:
+    said = figures(window(Counts(), stayed=1, sent=230, published=100, rooms=2), [STATS])
+    assert said["limit"] == 0.75
+    assert said["copies"] == 1.15
 
 
 def test_uploads_are_compared_of_those_who_stayed() -> None:

@@ -1,0 +1,154 @@
+/** hls.js's part without a decoder: what to load next, and where the playhead is. No I/O. */
+
+import type { Sequence } from "../../src/engine/protocol";
+import { catchUpRate } from "../../src/pages/catchup";
+import { liveDelayS } from "../../src/pages/delay";
+
+/** As the page configures hls.js (src/pages/hls.ts). */
+const SYNC_DURATIONS = 2;
+const MAX_BUFFER_S = 20;
+/** As the page (src/pages/live.ts). */
+const MIN_DELAY_CHANGE_S = 0.5;
+
+/** One segment of a media playlist. */
+export interface Listed {
+  sequence: Sequence;
+  url: string;
+  durationS: number;
+  /** EXT-X-GAP: there is nothing to load */
+  gap: boolean;
+}
+
+/** What is used of a media playlist. */
+export interface Playlist {
+  targetDurationS: number;
+  segments: readonly Listed[];
+}
+
+/** A segment's place on the timeline, which begins with the first playlist; seconds. */
+interface Placed extends Listed {
+  startS: number;
+}
+
+export class Playback {
+  #nowMs: () => number;
+  #segments: readonly Placed[] = [];
+  #targetDurationS = 0;
+  /** how far behind live to play; who is farther behind catches up */
+  #delayS = Infinity;
+  #advancedAtMs = 0;
+  #next: Sequence | null = null;
+  /** where to start playing; the playhead is there until then */
+  #positionS: number | null = null;
+  #bufferEndS = 0;
+  #lookedAtMs = 0;
+  #rate = 1;
+  #running = false;
+  #stalls = 0;
+
+  /** @param nowMs milliseconds, monotonic */
+  constructor(nowMs: () => number) {
+    this.#nowMs = nowMs;
+  }
+
+  get playing(): boolean {
+    return this.#running;
+  }
+  /** How often the buffer ran dry; start-up is no stall. */
+  get stalls(): number {
+    return this.#stalls;
+  }
+  get positionS(): number {
+    return this.#positionS ?? 0;
+  }
+  /** Seconds of video ahead of the playhead; 0 when there is nothing to play. */
+  get bufferedS(): number {
+    return Math.max(0, this.#bufferEndS - this.positionS);
+  }
+  /** Seconds behind live, as hls.js counts them; null while unknown. */
+  get latencyS(): number | null {
+    if (this.#positionS === null) return null;
+    const ageS = (this.#nowMs() - this.#advancedAtMs) / 1000;
+    return this.#edgeS + ageS - this.#positionS;
+  }
+
+  /**
+   * The playlist was loaded.
+   *
+   * @returns whether it has anything new
+   */
+  update({ targetDurationS, segments }: Playlist): boolean {
+    const newest = this.#segments.at(-1)?.sequence ?? -1;
+    const last = segments.at(-1);
+    if (!last || last.sequence <= newest) return false;
+    this.#targetDurationS = targetDurationS;
+    this.#advancedAtMs = this.#nowMs();
+    const known = new Map(this.#segments.map((segment) => [segment.sequence, segment.startS]));
+    let startS = known.get(segments[0]?.sequence ?? -1) ?? this.#edgeS;
+    this.#segments = segments.map((segment) => {
+      const placed = { ...segment, startS };
+      startS += segment.durationS;
+      return placed;
+    });
+    return true;
+  }
+
+  /** The segment to load now; null while there is none, or enough is loaded. */
+  next(): Listed | null {
+    if (this.bufferedS >= MAX_BUFFER_S) return null;
+    if (this.#next === null || this.#next < (this.#segments[0]?.sequence ?? 0)) {
+      // the beginning, or what was to come has left the playlist meanwhile
+      const syncS = this.#edgeS - SYNC_DURATIONS * this.#targetDurationS;
+      const at = this.#segments.findLast(({ startS }) => startS <= syncS) ?? this.#segments[0];
+      this.#next = at?.sequence ?? null;
+    }
+    return this.#segments.find((one) => one.sequence === this.#next) ?? null;
+  }
+
+  /** A segment is here, or a gap is passed over. */
+  loaded({ sequence }: Listed): void {
+    this.look();
+    const placed = this.#segments.find((one) => one.sequence === sequence);
+    this.#next = sequence + 1;
+    // it left the playlist while it was loaded
+    if (!placed) return;
+    const { startS, durationS, gap } = placed;
+    if (this.#positionS === null) {
+      const syncS = this.#edgeS - SYNC_DURATIONS * this.#targetDurationS;
+      this.#positionS = Math.min(Math.max(startS, syncS), startS + durationS);
+    } else if (!this.#running && startS > this.#bufferEndS) {
+      this.#positionS = startS;
+    }
+    this.#bufferEndS = startS + durationS;
+    if (gap && !this.#running) this.#positionS = this.#bufferEndS;
+    else this.#running = true;
+  }
+
+  /** The room brings nine of ten segments within so many milliseconds; null: unknown. */
+  measured(completionMs: number | null): void {
+    const delayS = liveDelayS(this.#targetDurationS, completionMs);
+    const changed = Math.abs(delayS - this.#delayS) >= MIN_DELAY_CHANGE_S;
+    if (this.#targetDurationS > 0 && changed) this.#delayS = delayS;
+  }
+
+  /** Time has passed: to be called several times a second. */
+  look(): void {
+    const now = this.#nowMs();
+    const passedS = ((now - this.#lookedAtMs) / 1000) * this.#rate;
+    this.#lookedAtMs = now;
+    if (!this.#running || this.#positionS === null) return;
+    this.#positionS = Math.min(this.#positionS + passedS, this.#bufferEndS);
+    if (this.bufferedS === 0) {
+      this.#running = false;
+      this.#stalls += 1;
+    }
+    const lateS = (this.latencyS ?? 0) - this.#delayS;
+    this.#rate = catchUpRate(lateS, this.bufferedS, this.#rate);
+  }
+
+  /** The end of the newest segment. */
+  get #edgeS(): number {
+    const last = this.#segments.at(-1);
+    return last ? last.startS + last.durationS : 0;
+  }
+}

@@ -1,0 +1,185 @@
+/** A viewer without a browser: the engine, and a player that only keeps time and checks bytes. */
+
+import { M3U8Parser, PlaylistLevelType } from "hls.js";
+import type { Platform } from "../../src/engine/engine";
+import { Engine } from "../../src/engine/engine";
+import type { StationConfig } from "../../src/pages/config";
+import { fetchConfig } from "../../src/pages/config";
+import type { Snapshot } from "../../src/pages/snapshot";
+import type { Listed, Playlist } from "./playback";
+import { Playback } from "./playback";
+
+const LOOK_MS = 100;
+const RETRY_MS = 500;
+/** As the page (src/pages/watch.ts): links to others come after the first picture, or after this. */
+const MAX_FIRST_PICTURE_MS = 2_500;
+
+export interface HeadlessOptions {
+  platform: Platform & { subtle: SubtleCrypto };
+  /** the watch page */
+  page: URL;
+  /** `/ws/room` of another signaling process than the page's; null: the page's own */
+  room: URL | null;
+  log: (line: string) => void;
+}
+
+/** The page's figures, and what the player was fed with. */
+export interface HeadlessSnapshot extends Snapshot {
+  /** SHA-256 (hex) of each segment that the player got */
+  fed: string[];
+}
+
+export interface HeadlessViewer {
+  stats: () => HeadlessSnapshot;
+  leave: () => void;
+}
+
+/** Watch a station, once it answers. */
+export async function watch(options: HeadlessOptions): Promise<HeadlessViewer> {
+  const { platform, page, room, log } = options;
+  const { now, subtle } = platform;
+  const config = await loadConfig(page, log);
+  const playback = new Playback(now);
+  const left = new AbortController();
+  const watching = (): boolean => !left.signal.aborted;
+  const fed: string[] = [];
+  let firstPictureMs: number | null = null;
+  let begin = (): void => undefined;
+  const begun = new Promise<void>((resolve) => {
+    begin = resolve;
+    setTimeout(resolve, MAX_FIRST_PICTURE_MS);
+  });
+  let loading = false;
+
+  const engine = new Engine({
+    platform,
+    player: {
+      bufferedS: () => playback.bufferedS,
+      latencyS: () => playback.latencyS,
+      pausedS: () => 0,
+      playing: () => playback.playing,
+    },
+    room: room ?? config.room,
+    joinToken: config.joinToken,
+    renewJoinToken: async (signal) => (await fetchConfig(page, signal)).joinToken,
+    segments: config.segments,
+    iceServers: config.iceServers,
+    upload: true,
+    begun,
+    onStream: () => undefined,
+    log,
+  });
+
+  async function feed({ url, sequence }: Listed): Promise<void> {
+    const { data } = await engine.fragment(url, sequence, left.signal);
+    fed.push(hex(await subtle.digest("SHA-256", data)));
+  }
+  async function loadSegments(): Promise<void> {
+    if (loading) return;
+    loading = true;
+    for (let next = playback.next(); next && watching(); next = playback.next()) {
+      try {
+        if (!next.gap) await feed(next);
+        playback.loaded(next);
+        if (!playback.playing) continue;
+        firstPictureMs ??= Math.round(now());
+        begin();
+      } catch (error) {
+        if (watching()) log(`segment ${next.sequence}: ${String(error)}`);
+        await wait(RETRY_MS);
+      }
+    }
+    loading = false;
+  }
+  async function loadPlaylists(): Promise<void> {
+    while (watching()) {
+      const begun = now();
+      let intervalMs = RETRY_MS;
+      try {
+        const playlist = await fetchPlaylist(platform.fetch, config.playlist, left.signal);
+        const changed = playback.update(playlist);
+        // RFC 8216 6.3.4, and hls.js: after the newest segment's duration, or half of the target
+        const waitS = changed ? newestDurationS(playlist) : playlist.targetDurationS / 2;
+        intervalMs = waitS * 1000 - (now() - begun);
+      } catch (error) {
+        if (watching()) log(`playlist: ${String(error)}`);
+      }
+      void loadSegments();
+      await wait(intervalMs);
+    }
+  }
+
+  const looking = setInterval(() => {
+    const before = playback.stalls;
+    playback.measured(engine.network.completionMs);
+    playback.look();
+    if (playback.stalls > before) engine.stats.stalled();
+    // there may be room in the buffer again
+    void loadSegments();
+  }, LOOK_MS);
+  void loadPlaylists();
+
+  return {
+    stats: () => ({
+      ...engine.membership,
+      peers: engine.peers,
+      ...structuredClone(engine.stats.total),
+      share: engine.stats.share,
+      latency_s: playback.latencyS,
+      first_picture_ms: firstPictureMs,
+      completion_ms: engine.stats.completionMs,
+      segments: { ...engine.stats.segments },
+      playlist: config.playlist.href,
+      playing: playback.playing,
+      position_s: playback.positionS,
+      buffer_s: playback.bufferedS,
+      fed: [...fed],
+    }),
+    leave: () => {
+      left.abort();
+      clearInterval(looking);
+      engine.close();
+    },
+  };
+}
+
+/** Reads /config.json, for as long as it takes. */
+async function loadConfig(page: URL, log: (line: string) => void): Promise<StationConfig> {
+  for (;;) {
+    try {
+      return await fetchConfig(page);
+    } catch (error) {
+      log(`/config.json: ${String(error)}`);
+    }
+    await wait(RETRY_MS);
+  }
+}
+
+async function fetchPlaylist(get: typeof fetch, url: URL, signal: AbortSignal): Promise<Playlist> {
+  const response = await get(url, { signal });
+  if (!response.ok) throw new Error(`${url.href}: ${response.status}`);
+  const text = await response.text();
+  const type = PlaylistLevelType.MAIN;
+  const details = M3U8Parser.parseLevelPlaylist(text, url.href, 0, type, 0, null);
+  return {
+    targetDurationS: details.targetduration,
+    segments: details.fragments.map((fragment) => ({
+      sequence: fragment.sn,
+      url: fragment.url,
+      durationS: fragment.duration,
+      gap: fragment.gap === true,
+    })),
+  };
+}
+
+function newestDurationS({ segments, targetDurationS }: Playlist): number {
+  return Math.min(segments.at(-1)?.durationS ?? targetDurationS, targetDurationS);
+}
+
+function hex(digest: ArrayBuffer): string {
+  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+function wait(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
