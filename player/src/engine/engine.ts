@@ -3,6 +3,8 @@
 import type { PeerConnectionConstructor } from "./connection";
 import { Descriptors, variantOf } from "./descriptors";
 import { Exchange } from "./exchange";
+import type { SeedPolicy } from "./magnets";
+import { Magnets } from "./magnets";
 import type { Descriptor, Sequence, Variant } from "./protocol";
 import { Room } from "./room";
 import { Stats } from "./stats";
@@ -10,6 +12,7 @@ import type { ByteRange } from "./store";
 import { Store } from "./store";
 import type { JoinToken } from "./token";
 import { JoinTokens } from "./token";
+import type { WebTorrentConstructor } from "./torrents";
 import { verifier } from "./verify";
 
 const REPORT_INTERVAL_MS = 10_000;
@@ -52,6 +55,14 @@ export interface EngineOptions {
   /** `/live/segments.json` */
   segments: URL;
   iceServers: RTCIceServer[];
+  /** the station's torrent seed; left out: it is never asked */
+  seed?: {
+    policy: SeedPolicy;
+    /** `/ws` */
+    tracker: URL;
+    /** brings webtorrent, which is not loaded before it is needed */
+    load: () => Promise<WebTorrentConstructor>;
+  };
   /** whether this viewer may send to others */
   upload: boolean;
   /** signaling says that a stream is on air, or that none is */
@@ -84,7 +95,7 @@ export class Engine {
 
   constructor(options: EngineOptions) {
     this.#o = options;
-    const { platform, player } = options;
+    const { platform, player, iceServers, seed } = options;
     const { fetch, now, subtle, PeerConnection } = platform;
     this.sharing = !PeerConnection ? "no WebRTC" : !subtle ? "no WebCrypto" : "able";
     this.#descriptors = new Descriptors(options.segments, fetch);
@@ -94,7 +105,7 @@ export class Engine {
       WebSocket: platform.WebSocket,
       tokens: new JoinTokens({ first: options.joinToken, renew: options.renewJoinToken, now }),
       PeerConnection: subtle && PeerConnection,
-      iceServers: options.iceServers,
+      iceServers,
       upload: options.upload,
       now,
       variant: () => this.#variant,
@@ -125,6 +136,8 @@ export class Engine {
     });
     this.#exchange = new Exchange({
       store: this.#store,
+      // what comes from there must be verified
+      magnets: seed && this.sharing === "able" ? new Magnets({ ...seed, iceServers, now }) : null,
       stats: this.stats,
       verify: subtle && verifier(subtle),
       mesh: this.#room.mesh,
@@ -143,6 +156,10 @@ export class Engine {
   /** Open links to other viewers. */
   get peers(): number {
     return this.#room.peers;
+  }
+  /** Whether the store does not answer this viewer. */
+  get storeFailing(): boolean {
+    return this.#store.health.failing;
   }
   /** Who and where this viewer is in its room. */
   get membership() {

@@ -3,11 +3,13 @@
 import type { Mesh } from "./connections";
 import { Fetcher } from "./fetcher";
 import { Intake } from "./intake";
+import type { Magnets } from "./magnets";
 import { Neighbours } from "./neighbours";
 import type { Descriptor, MemberId, Sequence, Variant } from "./protocol";
+import type { PieceRange } from "./plan";
 import type { PlannedSlice } from "./room";
 import { schedule } from "./scheduler";
-import type { Segment, Waiter } from "./segments";
+import type { Segment } from "./segments";
 import { SegmentCache } from "./segments";
 import { Startup } from "./startup";
 import type { Stats } from "./stats";
@@ -19,8 +21,13 @@ import { decodeFrame } from "./wire";
 const TICK_MS = 100;
 /** Older segments are repaired no more: who needs one fetches it. */
 const REPAIRED_SEGMENTS = 3;
+/** A player that has run dry and waits for so long counts on members no more. */
+const DRY_WAIT_MS = 3_000;
+
 export interface ExchangeOptions {
   store: Store;
+  /** null where the torrent seed cannot be asked, or shall not be */
+  magnets: Magnets | null;
   stats: Stats;
   /** null where the browser cannot hash: then nothing comes from peers */
   verify: Verify | null;
@@ -56,6 +63,7 @@ export class Exchange {
     this.startup = new Startup(now);
     this.#cache = new SegmentCache((segment) => {
       this.#intake.forgetSegment(segment);
+      this.#fetcher.forget(segment);
     });
     this.#intake = new Intake({
       stats,
@@ -75,21 +83,20 @@ export class Exchange {
     });
     this.#fetcher = new Fetcher({
       store: options.store,
+      magnets: options.magnets,
       verified: (segment, index, bytes) => this.#verified(segment, index, bytes),
-      received: (segment, count) => {
+      received: (source, segment, count) => {
         const { sequence } = segment.descriptor;
-        options.stats.received("store", count, this.startup.includes(sequence));
+        options.stats.received(source, count, this.startup.includes(sequence));
       },
+      expected: (segment, index) => this.#expected(segment, index) && !this.#isDry(segment),
       keep: (segment, index, bytes) => {
         this.#keep(segment, index, bytes);
         if (this.#owns(segment, index) || segment.steppedIn.has(index))
           this.#neighbours?.handOn(segment, index);
       },
     });
-    const fetch = this.#fetcher.fetch.bind(this.#fetcher);
-    const segments = () => this.#cache.all();
-    const isRecent = this.#isRecent.bind(this);
-    this.#neighbours = mesh && new Neighbours({ mesh, stats, now, you, segments, isRecent, fetch });
+    this.#neighbours = mesh && new Neighbours({ mesh, stats, now, you, ...this.#shared() });
   }
 
   /** A segment was published, and planned: fetch the own slice, if there is one, and hand it on. */
@@ -107,7 +114,7 @@ export class Exchange {
     // alone, the player asks for what it needs when it needs it
     if (slices.length > 1 || this.#linked())
       for (const slice of slices)
-        if (slice.owner === this.#o.you()) this.#fetcher.fetch(segment, slice);
+        if (slice.owner === this.#o.you()) this.#fetcher.fetch(segment, slice, "owner");
     if (this.#linked()) this.#startTicking();
   }
 
@@ -123,28 +130,10 @@ export class Exchange {
     this.startup.look(descriptor.sequence);
     const segment = this.#segmentOf(descriptor);
     if (segment.pieces.complete) return segment;
-    await new Promise<void>((resolve, reject) => {
-      // what was requested goes on: others may wait for it, and the player may come back
-      const leave = (): void => {
-        segment.waiters.delete(waiter);
-        reject(new Error("no longer wanted"));
-      };
-      const waiter: Waiter = {
-        since: this.#o.now(),
-        done: () => {
-          signal.removeEventListener("abort", leave);
-          resolve();
-        },
-        failed: (error) => {
-          signal.removeEventListener("abort", leave);
-          reject(error);
-        },
-      };
-      segment.waiters.add(waiter);
-      signal.addEventListener("abort", leave, { once: true });
-      this.#startTicking();
-      this.#consider(segment);
-    });
+    const complete = segment.wait(this.#o.now(), signal);
+    this.#startTicking();
+    this.#consider(segment);
+    await complete;
     return segment;
   }
 
@@ -188,6 +177,18 @@ export class Exchange {
     return sequence > newest && sequence >= (this.#playhead ?? 0);
   }
 
+  /** What the neighbours share with this exchange. */
+  #shared() {
+    return {
+      segments: () => this.#cache.all(),
+      isRecent: (segment: Segment) => this.#isRecent(segment),
+      stepIn: (segment: Segment, range: PieceRange) => {
+        this.#fetcher.fetch(segment, range, "successor");
+      },
+      leadMs: () => this.#fetcher.leadMs,
+    };
+  }
+
   #segmentOf(descriptor: Descriptor): Segment {
     const segment = this.#cache.ensure(descriptor, this.#playhead ?? descriptor.sequence);
     this.#intake.known(segment);
@@ -211,6 +212,7 @@ export class Exchange {
     const { pieces, descriptor } = segment;
     pieces.put(index, bytes);
     segment.requested.delete(index);
+    this.#fetcher.came(segment, index);
     segment.arrived(now);
     if (!pieces.complete) return;
     this.#intake.forgetSegment(segment);
@@ -262,11 +264,9 @@ export class Exchange {
 
   #consider(segment: Segment): void {
     const { pieces, descriptor } = segment;
-    const now = this.#o.now();
-    const since = Math.min(...Array.from(segment.waiters, (waiter) => waiter.since));
     const { ranges, late } = schedule({
       neededInS: this.#o.bufferedS(),
-      waitedS: (now - since) / 1000,
+      waitedS: segment.waitedMs(this.#o.now()) / 1000,
       missing: pieces.missing(),
       inFlight: (piece) => segment.inFlight.has(piece),
       expected: (piece) => this.#expected(segment, piece),
@@ -276,7 +276,7 @@ export class Exchange {
       segment.late = true;
       this.#o.stats.segments.deadline_fetches += 1;
     }
-    for (const range of ranges) this.#fetcher.fetch(segment, range);
+    for (const range of ranges) this.#fetcher.fetch(segment, range, "player");
   }
 
   /** Whether a peer may still bring this piece: its owner, or whoever steps in, or has it. */
@@ -285,6 +285,11 @@ export class Exchange {
     if (announcedAt === null) return this.#o.sharing() && this.#isNews(descriptor);
     if (segment.sliceOf(piece) === undefined) return false;
     return this.#isRecent(segment) && (this.#neighbours?.of(segment) ?? []).length > 0;
+  }
+
+  /** Whether members were waited for too long already. */
+  #isDry(segment: Segment): boolean {
+    return this.#o.bufferedS() === 0 && segment.waitedMs(this.#o.now()) > DRY_WAIT_MS;
   }
 
   #owns({ slices }: Segment, index: number): boolean {

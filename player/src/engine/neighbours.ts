@@ -1,6 +1,7 @@
 /** The linked members: who is sent what, what they have, and what they are asked for. */
 
 import type { Mesh } from "./connections";
+import { rangesOf } from "./pieces";
 import type { PieceRange } from "./plan";
 import type { MemberId } from "./protocol";
 import { ExpectedTime, repair } from "./repair";
@@ -25,8 +26,10 @@ export interface NeighboursOptions {
   segments: () => Iterable<Segment>;
   /** whether members still help each other with a segment */
   isRecent: (segment: Segment) => boolean;
-  /** fetch pieces from the store, to be handed on */
-  fetch: (segment: Segment, range: PieceRange) => void;
+  /** fetch pieces in their owner's place, to be handed on */
+  stepIn: (segment: Segment, range: PieceRange) => void;
+  /** how much longer than usual owners take, ms */
+  leadMs: () => number;
 }
 
 export class Neighbours {
@@ -90,11 +93,11 @@ export class Neighbours {
   repair(segment: Segment): void {
     const { mesh, stats } = this.#o;
     const you = this.#o.you();
-    const { announcedAt, pieces, slices, requested, inFlight, descriptor } = segment;
+    const { announcedAt, pieces, slices, requested, descriptor } = segment;
     if (you === null || announcedAt === null) return;
     const now = this.#o.now();
     const elapsedMs = now - announcedAt;
-    const expectedMs = this.#expectedTime.ms;
+    const expectedMs = Math.max(this.#expectedTime.ms, this.#o.leadMs());
     this.#forgetOldRequests(segment, now - Math.max(REQUEST_TIMEOUT_MS, expectedMs));
     if (elapsedMs >= expectedMs && now - segment.toldAt >= HAVE_INTERVAL_MS) this.tell(segment);
     const members = this.of(segment);
@@ -103,7 +106,7 @@ export class Neighbours {
       elapsedMs,
       expectedMs,
       slices,
-      missing: pieces.missing().filter((piece) => !inFlight.has(piece) && !requested.has(piece)),
+      missing: pieces.missing().filter((i) => !segment.isComing(i) && !requested.has(i)),
       pushed: ({ pushedBy }) => (mesh.openedAt(pushedBy) ?? Infinity) <= announcedAt,
       holders: (piece) => members.filter((id) => segment.isAt(id, piece)),
       lacking: (piece) => members.filter((id) => !segment.isAt(id, piece)).length,
@@ -115,10 +118,11 @@ export class Neighbours {
       stats.segments.requested += 1;
       mesh.send(from, encodeRequest(descriptor.variant, descriptor.sequence, piece));
     }
-    for (const range of stepIn) {
+    // once: what does not come so is the next successor's
+    for (const range of rangesOf(stepIn.filter((piece) => !segment.steppedIn.has(piece)))) {
       for (let index = range.first; index < range.end; index += 1) segment.steppedIn.add(index);
       stats.segments.stepped_in += range.end - range.first;
-      this.#o.fetch(segment, range);
+      this.#o.stepIn(segment, range);
     }
   }
 

@@ -28,6 +28,10 @@ export class Segment {
   announcedAt: number | null = null;
   /** pieces that a request to the store is bringing */
   inFlight = new Set<number>();
+  /** of these, the ones whose request has brought nothing for long */
+  quiet = new Set<number>();
+  /** pieces that the torrent seed was asked for */
+  seeding = new Set<number>();
   /** pieces that a member was asked for, and when, ms */
   requested = new Map<number, { from: MemberId; at: number }>();
   /** pieces that this viewer fetches in their owner's place */
@@ -46,6 +50,11 @@ export class Segment {
 
   constructor(readonly descriptor: Descriptor) {
     this.pieces = new SegmentPieces(descriptor);
+  }
+
+  /** Whether a piece is under way, from a store that answers. */
+  isComing(piece: number): boolean {
+    return this.inFlight.has(piece) && !this.quiet.has(piece);
   }
 
   /** Whether a member says that it has a piece. */
@@ -68,6 +77,40 @@ export class Segment {
   /** How long the network was busy with this segment, ms: what a bandwidth estimate may use. */
   get transferMs(): number {
     return Math.max(1, this.#transferMs);
+  }
+
+  /**
+   * Wait until the segment is complete. What was requested goes on when `signal` is aborted: others
+   * may wait for it, and the player may come back.
+   *
+   * @param now ms
+   * @throws when it cannot be had, or is no longer wanted
+   */
+  wait(now: number, signal: AbortSignal): Promise<void> {
+    return new Promise<void>((resolve, reject) => {
+      const leave = (): void => {
+        this.waiters.delete(waiter);
+        reject(new Error("no longer wanted"));
+      };
+      const waiter: Waiter = {
+        since: now,
+        done: () => {
+          signal.removeEventListener("abort", leave);
+          resolve();
+        },
+        failed: (error) => {
+          signal.removeEventListener("abort", leave);
+          reject(error);
+        },
+      };
+      this.waiters.add(waiter);
+      signal.addEventListener("abort", leave, { once: true });
+    });
+  }
+
+  /** How long it has been waited for, ms; negative when nobody waits. */
+  waitedMs(now: number): number {
+    return now - Math.min(...Array.from(this.waiters, ({ since }) => since));
   }
 
   finish(): void {

@@ -13,6 +13,7 @@ import "media-chrome/dist/media-time-range.js";
 import "media-chrome/dist/media-volume-range.js";
 import { Engine } from "../engine/engine";
 import { fragmentLoader } from "../engine/loader";
+import type { WebTorrentConstructor } from "../engine/torrents";
 import type { StationConfig } from "./config";
 import { fetchConfig } from "./config";
 import { Live } from "./live";
@@ -58,6 +59,16 @@ function watch(config: StationConfig): void {
     renewJoinToken: async (signal) => (await fetchConfig(page, signal)).joinToken,
     segments: config.segments,
     iceServers: config.iceServers,
+    ...(config.seedPolicy && {
+      seed: {
+        policy: config.seedPolicy,
+        tracker: config.tracker,
+        load: async () => {
+          const library = await import("webtorrent/dist/webtorrent.min.js");
+          return library.default as WebTorrentConstructor;
+        },
+      },
+    }),
     upload: mayUpload(navigator),
     onStream: (onAir) => {
       live.announce(onAir);
@@ -117,6 +128,7 @@ function watch(config: StationConfig): void {
       unreachable: engine.membership.unreachable,
       peers: engine.peers,
       share: engine.stats.share,
+      storeFailing: engine.storeFailing,
     });
     if (chip.textContent !== text) chip.textContent = text;
   }, REFRESH_MS);
