@@ -5,6 +5,7 @@ import { Connection } from "./connection";
 import type { Waiting } from "./link";
 import { Link } from "./link";
 import type { MemberId, SignalData, Variant } from "./protocol";
+import { Uplink } from "./uplink";
 
 const MAX_UNFINISHED_OFFERS = 6;
 /** A room has 32 members at the most. */
@@ -35,6 +36,7 @@ export class Mesh {
   #options: MeshOptions;
   #connections = new Map<MemberId, Connection>();
   #links = new Map<MemberId, Link>();
+  #uplink: Uplink;
   /** members to call, the unfinished ones not counted */
   #toCall: MemberId[] = [];
   #calling = new Set<MemberId>();
@@ -48,8 +50,13 @@ export class Mesh {
 
   constructor(options: MeshOptions) {
     this.#options = options;
+    this.#uplink = new Uplink(options.now, options.sent);
   }
 
+  /** What this viewer's link carried to others when it was the limit, bit/s; null if unknown. */
+  get uplinkBps(): number | null {
+    return this.#uplink.bps;
+  }
   /** Open links. */
   get size(): number {
     return this.#links.size;
@@ -127,6 +134,10 @@ export class Mesh {
     this.#forget(id);
   }
 
+  /** All linked members. */
+  get linked(): MemberId[] {
+    return [...this.#links.keys()];
+  }
   /** The linked members that play a rendition. */
   playing(variant: Variant): MemberId[] {
     return [...this.#links.keys()].filter((id) => this.#options.plays(id, variant));
@@ -169,7 +180,7 @@ export class Mesh {
   }
 
   #connect(id: MemberId): Connection {
-    const { PeerConnection, iceServers, now } = this.#options;
+    const { PeerConnection, iceServers } = this.#options;
     const connection = new Connection(new PeerConnection({ iceServers }), {
       signal: (data) => {
         this.#options.signal(id, data);
@@ -177,7 +188,7 @@ export class Mesh {
       open: (channel) => {
         this.#unreachable.delete(id);
         if (this.#failures.has(id)) this.#failures.set(id, 0);
-        this.#links.set(id, new Link(channel, now(), this.#options.sent));
+        this.#adopt(id, channel);
         this.#options.opened(id);
         this.#finished(id);
       },
@@ -194,9 +205,19 @@ export class Mesh {
     return connection;
   }
 
+  #adopt(id: MemberId, channel: RTCDataChannel): void {
+    const link = new Link(channel, this.#options.now(), () => {
+      this.#uplink.run();
+    });
+    this.#links.set(id, link);
+    this.#uplink.add(link);
+  }
+
   #forget(id: MemberId): void {
     this.#connections.delete(id);
-    this.#links.get(id)?.close();
+    const link = this.#links.get(id);
+    if (link) this.#uplink.remove(link);
+    link?.close();
     this.#links.delete(id);
     this.#options.lost(id);
     this.#finished(id);

@@ -3,7 +3,7 @@
 import type { PeerConnectionConstructor } from "./connection";
 import { Descriptors, variantOf } from "./descriptors";
 import { Exchange } from "./exchange";
-import type { SeedPolicy } from "./magnets";
+import type { SeedOptions } from "./magnets";
 import { Magnets } from "./magnets";
 import type { Descriptor, Sequence, Variant } from "./protocol";
 import { Room } from "./room";
@@ -12,7 +12,6 @@ import type { ByteRange } from "./store";
 import { Store } from "./store";
 import type { JoinToken } from "./token";
 import { JoinTokens } from "./token";
-import type { WebTorrentConstructor } from "./torrents";
 import { verifier } from "./verify";
 
 const REPORT_INTERVAL_MS = 10_000;
@@ -40,6 +39,8 @@ export interface Player {
   bufferedS: () => number;
   /** seconds behind live, null while unknown */
   latencyS: () => number | null;
+  /** seconds since the viewer paused; 0 while it plays */
+  pausedS: () => number;
   playing: () => boolean;
 }
 
@@ -56,19 +57,27 @@ export interface EngineOptions {
   segments: URL;
   iceServers: RTCIceServer[];
   /** the station's torrent seed; left out: it is never asked */
-  seed?: {
-    policy: SeedPolicy;
-    /** `/ws` */
-    tracker: URL;
-    /** brings webtorrent, which is not loaded before it is needed */
-    load: () => Promise<WebTorrentConstructor>;
-  };
+  seed?: SeedOptions;
   /** whether this viewer may send to others */
   upload: boolean;
+  /** what comes first is there: links to other viewers may be made */
+  begun: Promise<void>;
   /** signaling says that a stream is on air, or that none is */
   onStream: (live: boolean) => void;
   /** a line for the console */
   log: (line: string) => void;
+}
+
+/** What the network does for this viewer now. */
+export interface Network {
+  /** what its link brings, bit/s; null while unknown */
+  bps: number | null;
+  /** when pieces had to be fetched last because peers were late, ms; -Infinity: never */
+  lateAt: number;
+  /** of what the player waits for */
+  missingBytes: number;
+  /** how long nine of ten segments took at the most; null if unknown */
+  completionMs: number | null;
 }
 
 /** Whether this browser can share, and what it lacks if not. */
@@ -107,6 +116,7 @@ export class Engine {
       PeerConnection: subtle && PeerConnection,
       iceServers,
       upload: options.upload,
+      begun: options.begun,
       now,
       variant: () => this.#variant,
       onJoined: (again) => {
@@ -148,6 +158,7 @@ export class Engine {
         this.#room.send({ type: "report", member });
       },
       bufferedS: player.bufferedS,
+      pausedS: player.pausedS,
       sharing: () => this.#room.sharing,
     });
     this.#reportRegularly();
@@ -160,6 +171,12 @@ export class Engine {
   /** Whether the store does not answer this viewer. */
   get storeFailing(): boolean {
     return this.#store.health.failing;
+  }
+  /** What rendition and delay are chosen by. */
+  get network(): Network {
+    const { downlink, lateAt, missingBytes } = this.#exchange;
+    const completionMs = this.stats.completionMs.p90;
+    return { bps: downlink.bps, lateAt, missingBytes, completionMs };
   }
   /** Who and where this viewer is in its room. */
   get membership() {
@@ -211,8 +228,9 @@ export class Engine {
   /** Tell signaling this viewer's figures. */
   report(): void {
     if (!this.#room.joined) return;
-    if (this.#room.send(this.stats.report(this.peers, this.#o.player.latencyS())))
-      this.stats.reported();
+    const { uplinkBps } = this.#room;
+    const report = this.stats.report(this.peers, this.#o.player.latencyS(), uplinkBps);
+    if (this.#room.send(report)) this.stats.reported();
   }
 
   close(): void {
@@ -270,18 +288,7 @@ export class Engine {
     clearInterval(this.#reporter);
     this.#reporter = setInterval(() => {
       this.report();
-      if (this.#o.player.playing()) this.#logShare();
+      if (this.#o.player.playing()) for (const line of this.stats.lines) this.#o.log(line);
     }, REPORT_INTERVAL_MS);
   }
-
-  #logShare(): void {
-    const { p2p, store } = this.stats.total.bytes;
-    const { share } = this.stats;
-    this.#o.log(`📥 P2P: ${megabytes(p2p)} | HTTP: ${megabytes(store)}`);
-    this.#o.log(`💰 CDN Offload: ${Math.round((share ?? 0) * 100)}%`);
-  }
-}
-
-function megabytes(bytes: number): string {
-  return `${(bytes / 1e6).toFixed(1)}MB`;
 }

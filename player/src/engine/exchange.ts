@@ -1,14 +1,15 @@
 /** Where the pieces of segments come from and go to: peers, the store, the player. */
 
+import { Appetite } from "./appetite";
 import type { Mesh } from "./connections";
+import { Demand } from "./demand";
+import { Downlink } from "./downlink";
 import { Fetcher } from "./fetcher";
 import { Intake } from "./intake";
 import type { Magnets } from "./magnets";
 import { Neighbours } from "./neighbours";
 import type { Descriptor, MemberId, Sequence, Variant } from "./protocol";
-import type { PieceRange } from "./plan";
 import type { PlannedSlice } from "./room";
-import { schedule } from "./scheduler";
 import type { Segment } from "./segments";
 import { SegmentCache } from "./segments";
 import { Startup } from "./startup";
@@ -21,8 +22,6 @@ import { decodeFrame } from "./wire";
 const TICK_MS = 100;
 /** Older segments are repaired no more: who needs one fetches it. */
 const REPAIRED_SEGMENTS = 3;
-/** A player that has run dry and waits for so long counts on members no more. */
-const DRY_WAIT_MS = 3_000;
 
 export interface ExchangeOptions {
   store: Store;
@@ -41,12 +40,15 @@ export interface ExchangeOptions {
   onBadPiece: (from: MemberId) => void;
   /** seconds of video ahead of the playhead; 0 when there is nothing to play */
   bufferedS: () => number;
+  /** seconds since the viewer paused; 0 while it plays */
+  pausedS: () => number;
   /** whether signaling is up and peers are there to bring a segment that it will announce */
   sharing: () => boolean;
 }
 
 export class Exchange {
   readonly startup: Startup;
+  readonly downlink = new Downlink();
   #o: ExchangeOptions;
   #cache: SegmentCache;
   #intake: Intake;
@@ -54,12 +56,14 @@ export class Exchange {
   #newestAnnounced = new Map<Variant, Sequence>();
   #ticker: ReturnType<typeof setInterval> | undefined;
   #fetcher: Fetcher;
+  #demand: Demand;
   /** null where nothing can be shared */
   #neighbours: Neighbours | null;
+  #appetite: Appetite | null;
 
   constructor(options: ExchangeOptions) {
     this.#o = options;
-    const { mesh, stats, now, you } = options;
+    const { mesh, stats, now, you, variant, pausedS } = options;
     this.startup = new Startup(now);
     this.#cache = new SegmentCache((segment) => {
       this.#intake.forgetSegment(segment);
@@ -78,7 +82,7 @@ export class Exchange {
       },
       onBadPiece: options.onBadPiece,
       drop: (from) => {
-        this.#dropPeer(from);
+        mesh?.expel(from);
       },
     });
     this.#fetcher = new Fetcher({
@@ -88,15 +92,26 @@ export class Exchange {
       received: (source, segment, count) => {
         const { sequence } = segment.descriptor;
         options.stats.received(source, count, this.startup.includes(sequence));
+        if (source === "store") this.downlink.fromStore(count, now());
+        else this.downlink.fromPeer(count);
       },
-      expected: (segment, index) => this.#expected(segment, index) && !this.#isDry(segment),
+      expected: (segment, index) => this.#expected(segment, index) && !this.#demand.isDry(segment),
       keep: (segment, index, bytes) => {
         this.#keep(segment, index, bytes);
         if (this.#owns(segment, index) || segment.steppedIn.has(index))
           this.#neighbours?.handOn(segment, index);
       },
     });
-    this.#neighbours = mesh && new Neighbours({ mesh, stats, now, you, ...this.#shared() });
+    const { store, bufferedS } = options;
+    const { startup } = this;
+    const fetcher = this.#fetcher;
+    const expected = this.#expected.bind(this);
+    this.#demand = new Demand({ store, fetcher, stats, startup, now, bufferedS, expected });
+    const segments = () => this.#cache.all();
+    const isRecent = this.#isRecent.bind(this);
+    const shared = { segments, isRecent, fetcher };
+    this.#neighbours = mesh && new Neighbours({ mesh, stats, now, you, ...shared });
+    this.#appetite = mesh && new Appetite({ mesh, variant, pausedS });
   }
 
   /** A segment was published, and planned: fetch the own slice, if there is one, and hand it on. */
@@ -107,6 +122,7 @@ export class Exchange {
     segment.announcedAt = this.#o.now();
     segment.slices = slices;
     this.startup.look(descriptor.sequence, ready);
+    this.#lookAtAppetite();
     for (const index of segment.pieces.held()) {
       if (this.#owns(segment, index)) this.#neighbours?.handOn(segment, index);
       else this.#neighbours?.relay(segment, index);
@@ -116,6 +132,18 @@ export class Exchange {
       for (const slice of slices)
         if (slice.owner === this.#o.you()) this.#fetcher.fetch(segment, slice, "owner");
     if (this.#linked()) this.#startTicking();
+  }
+
+  /** When pieces had to be fetched last because peers were late, ms; -Infinity: never. */
+  get lateAt(): number {
+    return this.#demand.lateAt;
+  }
+  /** Bytes that are missing of what the player waits for. */
+  get missingBytes(): number {
+    let sum = 0;
+    for (const { waiters, pieces } of this.#cache.all())
+      if (waiters.size > 0) for (const index of pieces.missing()) sum += pieces.lengthOf(index);
+    return sum;
   }
 
   /** The newest segment of a rendition that was announced; null before the first. */
@@ -128,12 +156,11 @@ export class Exchange {
     signal.throwIfAborted();
     this.#playhead = descriptor.sequence;
     this.startup.look(descriptor.sequence);
+    this.#lookAtAppetite();
     const segment = this.#segmentOf(descriptor);
     if (segment.pieces.complete) return segment;
-    const complete = segment.wait(this.#o.now(), signal);
     this.#startTicking();
-    this.#consider(segment);
-    await complete;
+    await this.#demand.wait(segment, signal);
     return segment;
   }
 
@@ -141,17 +168,22 @@ export class Exchange {
   frame(from: MemberId, data: ArrayBuffer): void {
     const frame = decodeFrame(data);
     if (!frame) {
-      this.#dropPeer(from);
+      this.#o.mesh?.expel(from);
       return;
     }
     const segment = this.#cache.get(frame.variant, frame.sequence);
-    if (frame.type === "piece") this.#intake.take(segment, from, frame);
-    else if (frame.type === "have") segment?.haves.set(from, frame.pieces);
+    if (frame.type === "piece") {
+      this.downlink.fromPeer(frame.payload.byteLength);
+      this.#intake.take(segment, from, frame);
+    } else if (frame.type === "have") segment?.haves.set(from, frame.pieces);
+    else if (frame.type === "want") this.#neighbours?.takes(from, true);
+    else if (frame.type === "pause") this.#neighbours?.takes(from, false);
     else if (segment) this.#neighbours?.serve(segment, from, frame.piece);
   }
 
   /** A link is there: its member may need to know what it can ask for. */
   peerOpened(id: MemberId): void {
+    this.#appetite?.greet(id);
     for (const segment of this.#cache.all())
       if (segment.pieces.complete && this.#isRecent(segment)) this.#neighbours?.tell(segment, [id]);
   }
@@ -175,18 +207,6 @@ export class Exchange {
   #isNews({ variant, sequence }: Descriptor): boolean {
     const newest = this.#newestAnnounced.get(variant) ?? -1;
     return sequence > newest && sequence >= (this.#playhead ?? 0);
-  }
-
-  /** What the neighbours share with this exchange. */
-  #shared() {
-    return {
-      segments: () => this.#cache.all(),
-      isRecent: (segment: Segment) => this.#isRecent(segment),
-      stepIn: (segment: Segment, range: PieceRange) => {
-        this.#fetcher.fetch(segment, range, "successor");
-      },
-      leadMs: () => this.#fetcher.leadMs,
-    };
   }
 
   #segmentOf(descriptor: Descriptor): Segment {
@@ -223,8 +243,9 @@ export class Exchange {
     this.#neighbours?.tell(segment);
   }
 
-  #dropPeer(id: MemberId): void {
-    this.#o.mesh?.expel(id);
+  #lookAtAppetite(): void {
+    const newest = this.newestAnnounced(this.#o.variant());
+    if (newest !== null) this.#appetite?.look(newest, this.#playhead);
   }
 
   #linked(): boolean {
@@ -241,13 +262,13 @@ export class Exchange {
     let busy = false;
     for (const segment of this.#cache.all()) {
       if (segment.pieces.complete) continue;
-      if (this.#isRecent(segment) && this.#linked()) {
+      if (this.#isRecent(segment) && this.#linked() && this.#appetite?.hungry) {
         busy = true;
         this.#neighbours?.repair(segment);
       }
       if (segment.waiters.size === 0) continue;
       busy = true;
-      this.#consider(segment);
+      this.#demand.consider(segment);
     }
     if (busy) return;
     clearInterval(this.#ticker);
@@ -262,34 +283,13 @@ export class Exchange {
     return shared && sequence > newest - REPAIRED_SEGMENTS;
   }
 
-  #consider(segment: Segment): void {
-    const { pieces, descriptor } = segment;
-    const { ranges, late } = schedule({
-      neededInS: this.#o.bufferedS(),
-      waitedS: segment.waitedMs(this.#o.now()) / 1000,
-      missing: pieces.missing(),
-      inFlight: (piece) => segment.inFlight.has(piece),
-      expected: (piece) => this.#expected(segment, piece),
-      storeTakesS: (count) => this.#o.store.takesS(count * descriptor.pieceSize),
-    });
-    if (late && !segment.late && !this.startup.includes(descriptor.sequence)) {
-      segment.late = true;
-      this.#o.stats.segments.deadline_fetches += 1;
-    }
-    for (const range of ranges) this.#fetcher.fetch(segment, range, "player");
-  }
-
   /** Whether a peer may still bring this piece: its owner, or whoever steps in, or has it. */
   #expected(segment: Segment, piece: number): boolean {
     const { announcedAt, descriptor } = segment;
     if (announcedAt === null) return this.#o.sharing() && this.#isNews(descriptor);
     if (segment.sliceOf(piece) === undefined) return false;
+    if (!this.#appetite?.hungry) return false;
     return this.#isRecent(segment) && (this.#neighbours?.of(segment) ?? []).length > 0;
-  }
-
-  /** Whether members were waited for too long already. */
-  #isDry(segment: Segment): boolean {
-    return this.#o.bufferedS() === 0 && segment.waitedMs(this.#o.now()) > DRY_WAIT_MS;
   }
 
   #owns({ slices }: Segment, index: number): boolean {

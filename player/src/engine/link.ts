@@ -10,8 +10,6 @@ import { encodePiece } from "./wire";
 const MAX_BUFFERED_BYTES = 64 * 1024;
 /** Pieces waiting here are views of segments in memory; what does not fit is left to the store. */
 const MAX_QUEUED_BYTES = 4 * 1024 * 1024;
-/** `bufferedamountlow` is not fired by every implementation, so the buffer is looked at as well. */
-const POLL_MS = 50;
 
 /** A piece in the queue. */
 export interface Waiting {
@@ -25,68 +23,80 @@ export interface Waiting {
 export class Link {
   #channel: RTCDataChannel;
   #queue: Waiting[] = [];
-  #queuedBytes = 0;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #waiting = 0;
+  #handed = 0;
 
   /**
    * @param channel an open channel
    * @param openedAt when it opened, ms
-   * @param onSent told of payload bytes as they are handed to the channel
+   * @param onWork told when there may be something to send
    */
   constructor(
     channel: RTCDataChannel,
     readonly openedAt: number,
-    private readonly onSent: (bytes: number) => void,
+    private readonly onWork: () => void,
   ) {
     this.#channel = channel;
     channel.bufferedAmountLowThreshold = MAX_BUFFERED_BYTES / 2;
-    channel.onbufferedamountlow = () => {
-      this.#drain();
-    };
+    channel.onbufferedamountlow = onWork;
+  }
+
+  /** Bytes of pieces that wait here for their turn. */
+  get waiting(): number {
+    return this.#waiting;
+  }
+  /** Bytes that the channel has taken and not sent. */
+  get buffered(): number {
+    return this.#channel.bufferedAmount;
+  }
+  /** Bytes of frames that the channel has sent. */
+  get carried(): number {
+    return this.#handed - this.buffered;
   }
 
   /**
-   * Send a piece, or queue it behind others.
+   * Queue a piece.
    *
    * @returns false if the queue is full: this member will miss the piece
    */
   sendPiece(piece: Waiting): boolean {
     const { byteLength } = piece.bytes;
-    if (this.#queuedBytes + byteLength > MAX_QUEUED_BYTES) return false;
+    if (this.#waiting + byteLength > MAX_QUEUED_BYTES) return false;
     this.#queue.push(piece);
-    this.#queuedBytes += byteLength;
-    this.#drain();
+    this.#waiting += byteLength;
+    this.onWork();
     return true;
+  }
+
+  /**
+   * Hand the next wanted piece to the channel, if that has room.
+   *
+   * @returns its bytes; 0 if there is none, or no room
+   */
+  sendNext(): number {
+    while (this.#channel.readyState === "open" && this.buffered < MAX_BUFFERED_BYTES) {
+      const next = this.#queue.shift();
+      if (!next) return 0;
+      const { descriptor, index, bytes, wanted } = next;
+      this.#waiting -= bytes.byteLength;
+      if (!wanted()) continue;
+      for (const frame of encodePiece(descriptor.variant, descriptor.sequence, index, bytes))
+        this.send(frame);
+      return bytes.byteLength;
+    }
+    return 0;
   }
 
   /** Send a small frame, past the pieces that wait. */
   send(frame: Uint8Array<ArrayBuffer>): void {
-    if (this.#channel.readyState === "open") this.#channel.send(frame);
+    if (this.#channel.readyState !== "open") return;
+    this.#channel.send(frame);
+    this.#handed += frame.byteLength;
   }
 
   close(): void {
-    clearTimeout(this.#timer);
     this.#queue = [];
+    this.#waiting = 0;
     this.#channel.onbufferedamountlow = null;
-  }
-
-  #drain(): void {
-    clearTimeout(this.#timer);
-    while (this.#channel.readyState === "open") {
-      if (this.#channel.bufferedAmount >= MAX_BUFFERED_BYTES) {
-        this.#timer = setTimeout(() => {
-          this.#drain();
-        }, POLL_MS);
-        return;
-      }
-      const next = this.#queue.shift();
-      if (!next) return;
-      const { descriptor, index, bytes, wanted } = next;
-      this.#queuedBytes -= bytes.byteLength;
-      if (!wanted()) continue;
-      for (const frame of encodePiece(descriptor.variant, descriptor.sequence, index, bytes))
-        this.#channel.send(frame);
-      this.onSent(bytes.byteLength);
-    }
   }
 }

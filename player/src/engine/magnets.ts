@@ -16,13 +16,17 @@ const MAX_PATIENCE_OF_DURATION = 0.4;
 /** When viewers turn to the seed: while the store fails, or first. */
 export type SeedPolicy = "standby" | "assist";
 
-export interface MagnetsOptions {
+/** The station's seed, as its page knows it. */
+export interface SeedOptions {
   policy: SeedPolicy;
-  /** our WebTorrent tracker */
+  /** our WebTorrent tracker, `/ws` */
   tracker: URL;
-  iceServers: RTCIceServer[];
   /** brings webtorrent, which is not loaded before it is needed */
   load: () => Promise<WebTorrentConstructor>;
+}
+
+export interface MagnetsOptions extends SeedOptions {
+  iceServers: RTCIceServer[];
   now: () => number;
   random?: () => number;
 }

@@ -1,8 +1,8 @@
 /** The linked members: who is sent what, what they have, and what they are asked for. */
 
 import type { Mesh } from "./connections";
+import type { Fetcher } from "./fetcher";
 import { rangesOf } from "./pieces";
-import type { PieceRange } from "./plan";
 import type { MemberId } from "./protocol";
 import { ExpectedTime, repair } from "./repair";
 import type { Segment } from "./segments";
@@ -26,15 +26,15 @@ export interface NeighboursOptions {
   segments: () => Iterable<Segment>;
   /** whether members still help each other with a segment */
   isRecent: (segment: Segment) => boolean;
-  /** fetch pieces in their owner's place, to be handed on */
-  stepIn: (segment: Segment, range: PieceRange) => void;
-  /** how much longer than usual owners take, ms */
-  leadMs: () => number;
+  /** fetches pieces in their owner's place, to be handed on */
+  fetcher: Pick<Fetcher, "fetch" | "leadMs">;
 }
 
 export class Neighbours {
   #o: NeighboursOptions;
   #expectedTime = new ExpectedTime();
+  /** members that take no pieces now */
+  #sated = new Set<MemberId>();
 
   constructor(options: NeighboursOptions) {
     this.#o = options;
@@ -43,6 +43,12 @@ export class Neighbours {
   /** Linked members that play the segment's rendition. */
   of({ descriptor }: Segment): MemberId[] {
     return this.#o.mesh.playing(descriptor.variant);
+  }
+
+  /** A member says whether it takes pieces. */
+  takes(id: MemberId, pieces: boolean): void {
+    if (pieces) this.#sated.delete(id);
+    else this.#sated.add(id);
   }
 
   /** Push a piece to all who may lack it. */
@@ -81,6 +87,7 @@ export class Neighbours {
 
   /** A link is gone. */
   lost(id: MemberId): void {
+    this.#sated.delete(id);
     for (const segment of this.#o.segments()) {
       segment.haves.delete(id);
       segment.served.delete(id);
@@ -97,10 +104,11 @@ export class Neighbours {
     if (you === null || announcedAt === null) return;
     const now = this.#o.now();
     const elapsedMs = now - announcedAt;
-    const expectedMs = Math.max(this.#expectedTime.ms, this.#o.leadMs());
+    const expectedMs = Math.max(this.#expectedTime.ms, this.#o.fetcher.leadMs);
     this.#forgetOldRequests(segment, now - Math.max(REQUEST_TIMEOUT_MS, expectedMs));
     if (elapsedMs >= expectedMs && now - segment.toldAt >= HAVE_INTERVAL_MS) this.tell(segment);
     const members = this.of(segment);
+    const hungry = members.filter((id) => !this.#sated.has(id));
     const { requests, stepIn } = repair({
       you,
       elapsedMs,
@@ -109,8 +117,8 @@ export class Neighbours {
       missing: pieces.missing().filter((i) => !segment.isComing(i) && !requested.has(i)),
       pushed: ({ pushedBy }) => (mesh.openedAt(pushedBy) ?? Infinity) <= announcedAt,
       holders: (piece) => members.filter((id) => segment.isAt(id, piece)),
-      lacking: (piece) => members.filter((id) => !segment.isAt(id, piece)).length,
-      linked: members.length,
+      lacking: (piece) => hungry.filter((id) => !segment.isAt(id, piece)).length,
+      linked: hungry.length,
       busy: (id) => this.#requestsTo(id),
     });
     for (const { piece, from } of requests) {
@@ -122,12 +130,13 @@ export class Neighbours {
     for (const range of rangesOf(stepIn.filter((piece) => !segment.steppedIn.has(piece)))) {
       for (let index = range.first; index < range.end; index += 1) segment.steppedIn.add(index);
       stats.segments.stepped_in += range.end - range.first;
-      this.#o.stepIn(segment, range);
+      this.#o.fetcher.fetch(segment, range, "successor");
     }
   }
 
   #push(segment: Segment, index: number, to: readonly MemberId[]): void {
-    for (const id of to) if (!segment.isAt(id, index)) this.#send(segment, index, id);
+    for (const id of to)
+      if (!segment.isAt(id, index) && !this.#sated.has(id)) this.#send(segment, index, id);
   }
 
   #send(segment: Segment, index: number, to: MemberId): void {
@@ -136,7 +145,7 @@ export class Neighbours {
       descriptor,
       index,
       bytes: pieces.piece(index),
-      wanted: () => !segment.isAt(to, index) && this.#o.isRecent(segment),
+      wanted: () => !segment.isAt(to, index) && !this.#sated.has(to) && this.#o.isRecent(segment),
     });
   }
 

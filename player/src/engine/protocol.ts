@@ -100,6 +100,8 @@ export interface StatsMessage {
   peers: number;
   stalls: number;
   latency_s: number | null;
+  /** bit/s that this viewer's link carried to others when it was the limit */
+  uplink_bps: number | null;
 }
 export type ClientMessage =
   | {

@@ -79,40 +79,6 @@ export class Segment {
     return Math.max(1, this.#transferMs);
   }
 
-  /**
-   * Wait until the segment is complete. What was requested goes on when `signal` is aborted: others
-   * may wait for it, and the player may come back.
-   *
-   * @param now ms
-   * @throws when it cannot be had, or is no longer wanted
-   */
-  wait(now: number, signal: AbortSignal): Promise<void> {
-    return new Promise<void>((resolve, reject) => {
-      const leave = (): void => {
-        this.waiters.delete(waiter);
-        reject(new Error("no longer wanted"));
-      };
-      const waiter: Waiter = {
-        since: now,
-        done: () => {
-          signal.removeEventListener("abort", leave);
-          resolve();
-        },
-        failed: (error) => {
-          signal.removeEventListener("abort", leave);
-          reject(error);
-        },
-      };
-      this.waiters.add(waiter);
-      signal.addEventListener("abort", leave, { once: true });
-    });
-  }
-
-  /** How long it has been waited for, ms; negative when nobody waits. */
-  waitedMs(now: number): number {
-    return now - Math.min(...Array.from(this.waiters, ({ since }) => since));
-  }
-
   finish(): void {
     for (const waiter of this.waiters) waiter.done();
     this.waiters.clear();

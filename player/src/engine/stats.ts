@@ -59,10 +59,20 @@ export class Stats {
     const all = sum(bytes) - sum(startup);
     return all > 0 ? p2p / all : null;
   }
-  get completionMs(): { median: number | null; worst: number | null } {
+  /** How long segments took to be whole; `p90`: nine of ten were faster. */
+  get completionMs(): { median: number | null; p90: number | null; worst: number | null } {
     const sorted = [...this.#completions].sort((a, b) => a - b);
-    const middle = sorted[Math.floor(sorted.length / 2)];
-    return { median: middle ?? null, worst: sorted.at(-1) ?? null };
+    const at = (part: number) => sorted[Math.floor(sorted.length * part)] ?? null;
+    return { median: at(0.5), p90: at(0.9), worst: sorted.at(-1) ?? null };
+  }
+
+  /** What a viewer's console is told now and then. */
+  get lines(): string[] {
+    const { p2p, store } = this.#total.bytes;
+    return [
+      `📥 P2P: ${megabytes(p2p)} | HTTP: ${megabytes(store)}`,
+      `💰 CDN Offload: ${Math.round((this.share ?? 0) * 100)}%`,
+    ];
   }
 
   /**
@@ -78,7 +88,7 @@ export class Stats {
   }
 
   /** The `stats` message: figures since the join, and those not reported before it. */
-  report(peers: number, latency_s: number | null): StatsMessage {
+  report(peers: number, latency_s: number | null, uplink_bps: number | null): StatsMessage {
     return {
       type: "stats",
       bytes: minus(this.#total.bytes, this.#base.bytes),
@@ -87,6 +97,7 @@ export class Stats {
       peers,
       stalls: this.#total.stalls - this.#base.stalls,
       latency_s,
+      uplink_bps,
     };
   }
 }
@@ -94,6 +105,9 @@ export class Stats {
 function zero(): Counters {
   const none = { p2p: 0, store: 0, seed: 0 };
   return { bytes: { ...none }, startup: { ...none }, uploaded: 0, stalls: 0 };
+}
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)}MB`;
 }
 function sum({ p2p, store, seed }: SourceBytes): number {
   return p2p + store + seed;

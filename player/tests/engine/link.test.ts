@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { Link } from "../../src/engine/link";
+import { Uplink } from "../../src/engine/uplink";
 import { content, descriptor } from "../support";
 import { FakeChannel } from "./rtc";
 
@@ -13,7 +14,14 @@ beforeEach(() => {
   channel = new FakeChannel("shoal");
   channel.open();
   sent = 0;
-  link = new Link(channel as unknown as RTCDataChannel, 5, (bytes) => (sent += bytes));
+  const uplink = new Uplink(
+    () => performance.now(),
+    (bytes) => (sent += bytes),
+  );
+  link = new Link(channel as unknown as RTCDataChannel, 5, () => {
+    uplink.run();
+  });
+  uplink.add(link);
 });
 afterEach(() => {
   vi.useRealTimers();

@@ -20,7 +20,7 @@ describe("a viewer's figures", () => {
     stats.received("store", 100, true);
     stats.uploaded(70);
     stats.stalled();
-    expect(stats.report(2, 8.5)).toEqual({
+    expect(stats.report(2, 8.5, 2_000_000)).toEqual({
       type: "stats",
       bytes: { p2p: 0, store: 100, seed: 0 },
       startup: { p2p: 0, store: 100, seed: 0 },
@@ -28,11 +28,12 @@ describe("a viewer's figures", () => {
       peers: 2,
       stalls: 1,
       latency_s: 8.5,
+      uplink_bps: 2_000_000,
     });
     stats.reported();
     stats.rejoined();
     stats.received("p2p", 5, false);
-    expect(stats.report(0, null)).toMatchObject({
+    expect(stats.report(0, null, null)).toMatchObject({
       bytes: { p2p: 5, store: 0 },
       uploaded: 0,
       stalls: 0,
@@ -45,11 +46,11 @@ describe("a viewer's figures", () => {
     stats.received("store", 100, true);
     stats.reported();
     stats.received("store", 900, false);
-    stats.report(0, null);
+    stats.report(0, null, null);
     stats.rejoined();
     stats.rejoined();
     stats.received("p2p", 50, false);
-    expect(stats.report(1, null)).toMatchObject({
+    expect(stats.report(1, null, null)).toMatchObject({
       bytes: { p2p: 50, store: 900, seed: 0 },
       startup: { store: 0 },
     });
@@ -57,9 +58,9 @@ describe("a viewer's figures", () => {
 
   it("keep a bounded number of completion times", () => {
     const stats = new Stats();
-    expect(stats.completionMs).toEqual({ median: null, worst: null });
+    expect(stats.completionMs).toEqual({ median: null, p90: null, worst: null });
     stats.completed(99_999);
     for (let ms = 1; ms <= 64; ms += 1) stats.completed(ms);
-    expect(stats.completionMs).toEqual({ median: 33, worst: 64 });
+    expect(stats.completionMs).toEqual({ median: 33, p90: 58, worst: 64 });
   });
 });

@@ -31,6 +31,7 @@ MAX_LINKS = 1_000
 MIN_LATENCY_S = -60.0
 """clocks differ"""
 MAX_LATENCY_S = 86_400.0
+MAX_UPLINK_BPS = 1e11
 
 FigureRefusal = Literal[
     "negative", "absurd", "decreasing", "too_fast", "too_much", "startup_above_bytes"
@@ -245,14 +246,22 @@ def _counters(stats: Stats) -> tuple[int, ...]:
     )
 
 
+def _is_absurd(stats: Stats) -> bool:
+    latency, uplink = stats.latency_s, stats.uplink_bps
+    return (
+        stats.peers > MAX_LINKS
+        or (latency is not None and not MIN_LATENCY_S <= latency <= MAX_LATENCY_S)
+        or (uplink is not None and not 0 < uplink <= MAX_UPLINK_BPS)
+    )
+
+
 def _refusal(stats: Stats, before: Stats, elapsed_s: float) -> FigureRefusal | None:
     counters = _counters(stats)
     received, startup = stats.bytes, stats.startup
-    latency = stats.latency_s if stats.latency_s is not None else 0.0
     allowed_s = elapsed_s + RATE_ALLOWANCE_S
     if min(*counters, stats.peers) < 0:
         return "negative"
-    if stats.peers > MAX_LINKS or not MIN_LATENCY_S <= latency <= MAX_LATENCY_S:
+    if _is_absurd(stats):
         return "absurd"
     if startup.p2p > received.p2p or startup.store > received.store or startup.seed > received.seed:
         return "startup_above_bytes"

@@ -141,7 +141,10 @@ class Hub:
 
     def report(self, member: MemberId, stats: Stats) -> FigureRefusal | None:
         """Take a viewer's figures, or say why they cannot be true."""
-        refusal = self.figures.report(member, stats, self._loop.time())
+        now = self._loop.time()
+        refusal = self.figures.report(member, stats, now)
+        if refusal is None and stats.uplink_bps is not None:
+            self._rooms.uplink(member, stats.uplink_bps, now)
         self._notify()
         return refusal
 

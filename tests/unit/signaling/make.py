@@ -5,14 +5,16 @@ from shoal.signaling.rooms.messages import Stats
 from shoal.station import BytesBySource
 
 
-def descriptor(sequence: int, variant: int = 0, stream: str = "abc") -> Descriptor:
+def descriptor(
+    sequence: int, variant: int = 0, stream: str = "abc", *, size: int = 40_000
+) -> Descriptor:
     name = f"stream-{stream}-{sequence}.ts"
     return Descriptor(
         variant=variant,
         sequence=sequence,
         name=name,
         url=f"http://store.example/live/{variant}/{name}",
-        size=40_000,
+        size=size,
         duration=4.0,
         program_date_time="2030-01-01T00:00:00.000Z",
         discontinuity=False,
@@ -32,6 +34,7 @@ def stats(
     peers: int = 0,
     stalls: int = 0,
     latency_s: float | None = None,
+    uplink_bps: float | None = None,
 ) -> Stats:
     return Stats(
         bytes=BytesBySource(p2p, store, seed),
@@ -40,4 +43,5 @@ def stats(
         peers=peers,
         stalls=stalls,
         latency_s=latency_s,
+        uplink_bps=uplink_bps,
     )

@@ -114,6 +114,8 @@ def test_peers_and_latency_are_of_the_present() -> None:
         (stats(p2p=100, peers=-1), "negative"),
         (stats(p2p=100, peers=10**9), "absurd"),
         (stats(p2p=100, latency_s=1e300), "absurd"),
+        (stats(p2p=100, uplink_bps=-1.0), "absurd"),
+        (stats(p2p=100, uplink_bps=1e300), "absurd"),
         (stats(p2p=99), "decreasing"),
         (stats(p2p=100, startup=BytesBySource(p2p=101)), "startup_above_bytes"),
         (stats(p2p=11 * MAX_BYTES_PER_S + 1), "too_fast"),

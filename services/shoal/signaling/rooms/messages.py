@@ -78,6 +78,8 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="st
     stalls: int
     latency_s: float | None = None
     """how far behind live now; null while unknown"""
+    uplink_bps: float | None = None
+    """what this viewer's link carried to others lately while it was busy; null while unknown"""
 
 
 class Member(msgspec.Struct, frozen=True):

@@ -118,6 +118,11 @@ class Rooms:
         """Note to whom a member has no link."""
         return self._where[member].links(member, cut, now) if member in self._where else []
 
+    def uplink(self, member: MemberId, bps: float, now: float) -> None:
+        """Note what a member's link carried, bit/s."""
+        if member in self._where:
+            self._where[member].uplink(member, bps, now)
+
     def signal(self, sender: MemberId, to: MemberId, data: Raw) -> list[Outgoing]:
         """Pass `data` on between two members of one room."""
         room = self._where.get(sender)

@@ -23,9 +23,12 @@ from shoal.signaling.rooms.messages import (
     ToViewer,
 )
 from shoal.signaling.rooms.plan import FULL_WEIGHT, PLAN_VERSION
+from shoal.signaling.rooms.shares import shares
 
 ROOM_INTERVAL_S = 0.25
 """changes of the roster are gathered this long: at most four `room`s a second"""
+UPLINK_GOOD_S = 60.0
+"""an older measurement says nothing: who was given no slice because of it gets one again"""
 
 
 @dataclass(frozen=True)
@@ -49,11 +52,20 @@ class Seat:
     """members that it says it has no link to"""
     told_epoch: int = 0
     """the epoch of the last `room` that this member was sent"""
+    share: int = FULL_WEIGHT
+    """quarters of a full share that its link can carry"""
+    uplink_bps: float | None = None
+    """what its link carried when it was busy; None: not measured"""
+    uplink_at: float = 0.0
 
     @property
     def weight(self) -> int:
         """Quarters of a full share."""
-        return FULL_WEIGHT if self.upload else 0
+        return self.share if self.upload else 0
+
+    def uplink(self, now: float) -> float | None:
+        """Return what its link carries, bit/s; None while nobody knows."""
+        return self.uplink_bps if now - self.uplink_at <= UPLINK_GOOD_S else None
 
 
 class Roster:
@@ -62,7 +74,8 @@ class Roster:
     def __init__(self, room: str) -> None:
         self.room = room
         self.epoch = 0
-        self._for_all = 0
+        self._for_all: dict[int, int] = {}
+        """by rendition, thirty-seconds that its links cannot carry"""
         self._seats: dict[MemberId, Seat] = {}
         self._told_at = float("-inf")
 
@@ -173,10 +186,17 @@ class Roster:
         self.epoch += 1
         return self.tick(now)
 
+    def uplink(self, member: MemberId, bps: float, now: float) -> None:
+        """Note what a member's link carried; the next segment's plan goes by it."""
+        seat = self._seats.get(member)
+        if seat is not None:
+            seat.uplink_bps, seat.uplink_at = bps, now
+
     def segment(self, descriptor: Descriptor, now: float) -> list[Outgoing]:
         """Announce a segment, after the roster that its plan uses."""
         if not self._seats:
             return []
+        self._share_out(descriptor, now)
         everybody = tuple(self._seats)
         return [*self._flush(now), Outgoing(everybody, Announced(self.epoch, descriptor))]
 
@@ -198,6 +218,23 @@ class Roster:
     def _sit(self, member: MemberId, seat: Seat) -> None:
         self._seats[member] = seat
         self.epoch += seat.sharing
+
+    def _share_out(self, descriptor: Descriptor, now: float) -> None:
+        """Let each member carry what its link can of a rendition."""
+        variant = descriptor.variant
+        playing = [
+            seat for seat in self._seats.values() if seat.sharing and seat.variant == variant
+        ]
+        able = [seat for seat in playing if seat.ready and seat.upload]
+        rate = 8 * descriptor.size / descriptor.duration if descriptor.duration > 0 else 0.0
+        now_best = shares([seat.uplink(now) for seat in able], len(playing), rate)
+        before = self._for_all.get(variant, 0), tuple(seat.share for seat in able)
+        if before == (now_best.for_all, now_best.weights):
+            return
+        self._for_all[variant] = now_best.for_all
+        for seat, weight in zip(able, now_best.weights, strict=True):
+            seat.share = weight
+        self.epoch += 1
 
     def _flush(self, now: float) -> list[Outgoing]:
         owed = tuple(member for member, seat in self._seats.items() if seat.told_epoch < self.epoch)
@@ -230,7 +267,7 @@ class Roster:
                     plan_version=PLAN_VERSION,
                     epoch=self.epoch,
                     you=member,
-                    for_all=self._for_all,
+                    for_all=max(self._for_all.values(), default=0),
                     members=lines,
                 ),
             )

@@ -1,0 +1,86 @@
+/** The one uplink behind all links: whose piece goes next, and how fast. */
+
+import type { Link } from "./link";
+import { Pacer } from "./pacer";
+
+const POLL_MS = 50;
+/** A channel that has sent nothing for so long waits for its receiver, not for this link. */
+const STUCK_MS = 300;
+
+/** What is known of a link's progress. */
+interface Progress {
+  carried: number;
+  /** when that grew last, ms */
+  at: number;
+}
+
+export class Uplink {
+  #links = new Map<Link, Progress>();
+  #pacer = new Pacer();
+  #carriedBefore = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  /**
+   * @param now milliseconds, monotonic
+   * @param onSent told of payload bytes as they are handed to a channel
+   */
+  constructor(
+    private readonly now: () => number,
+    private readonly onSent: (bytes: number) => void,
+  ) {}
+
+  /** What the link carried when it was the limit, bit/s; null if it has not been lately. */
+  get bps(): number | null {
+    return this.#pacer.bps(this.now());
+  }
+
+  add(link: Link): void {
+    this.#links.set(link, { carried: 0, at: this.now() });
+  }
+
+  remove(link: Link): void {
+    const progress = this.#links.get(link);
+    this.#carriedBefore += progress?.carried ?? 0;
+    this.#links.delete(link);
+  }
+
+  /** Send what may be sent now: a piece to one after the other, so that all get theirs together. */
+  run(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#look();
+    let sent = true;
+    while (sent) {
+      sent = false;
+      for (const link of this.#links.keys()) {
+        if (!this.#pacer.may) break;
+        const bytes = link.sendNext();
+        if (bytes === 0) continue;
+        sent = true;
+        this.#pacer.sent(bytes);
+        this.onSent(bytes);
+      }
+    }
+    const more = [...this.#links.keys()].some(({ waiting, buffered }) => waiting + buffered > 0);
+    // `bufferedamountlow` is not fired by every implementation, and not while pieces are held back
+    if (more)
+      this.#timer = setTimeout(() => {
+        this.run();
+      }, POLL_MS);
+  }
+
+  #look(): void {
+    const now = this.now();
+    let busy = false;
+    let waiting = 0;
+    let carried = this.#carriedBefore;
+    for (const [link, progress] of this.#links) {
+      if (link.carried > progress.carried || link.buffered === 0) progress.at = now;
+      progress.carried = link.carried;
+      carried += link.carried;
+      waiting += link.waiting;
+      busy ||= link.buffered > 0 && now - progress.at < STUCK_MS;
+    }
+    this.#pacer.look({ now, carried, busy, waiting });
+  }
+}

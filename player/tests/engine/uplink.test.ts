@@ -1,0 +1,93 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { Link } from "../../src/engine/link";
+import { Uplink } from "../../src/engine/uplink";
+import { content, descriptor } from "../support";
+import { FakeChannel } from "./rtc";
+
+const PIECE = content(32 * 1024);
+let uplink: Uplink;
+let sent: number;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  sent = 0;
+  uplink = new Uplink(
+    () => performance.now(),
+    (bytes) => (sent += bytes),
+  );
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+function linked(): { link: Link; channel: FakeChannel } {
+  const channel = new FakeChannel("shoal");
+  channel.open();
+  channel.blocked = true;
+  const link = new Link(channel as unknown as RTCDataChannel, 0, () => {
+    uplink.run();
+  });
+  uplink.add(link);
+  return { link, channel };
+}
+const send = (link: Link, count: number): void => {
+  for (let index = 0; index < count; index += 1)
+    link.sendPiece({ descriptor: descriptor(1), index, bytes: PIECE, wanted: () => true });
+};
+/** Lets the channels send so many bytes a millisecond together, the fuller first. */
+function carry(channels: FakeChannel[], bytesPerMs: number, ms: number): void {
+  for (let t = 0; t < ms; t += 10) {
+    let budget = bytesPerMs * 10;
+    for (const channel of channels.sort((a, b) => b.bufferedAmount - a.bufferedAmount)) {
+      const gone = Math.min(channel.bufferedAmount, budget);
+      channel.bufferedAmount -= gone;
+      budget -= gone;
+    }
+    vi.advanceTimersByTime(10);
+  }
+}
+
+describe("the uplink", () => {
+  it("measures what all links carry together", () => {
+    const both = [linked(), linked()];
+    for (const { link } of both) send(link, 20);
+    carry(
+      both.map(({ channel }) => channel),
+      125,
+      4_000,
+    );
+    expect((uplink.bps ?? 0) / 1e6).toBeGreaterThan(0.85);
+    expect((uplink.bps ?? 0) / 1e6).toBeLessThan(1.15);
+  });
+
+  it("does not take a member that stands still for a slow link", () => {
+    const stuck = linked();
+    const fast = linked();
+    send(stuck.link, 20);
+    for (let segment = 0; segment < 10; segment += 1) {
+      send(fast.link, 10);
+      carry([fast.channel], 2_000, 4_000);
+    }
+    expect(uplink.bps).toBeNull();
+    expect(fast.link.waiting).toBe(0);
+  });
+
+  it("keeps count of what a link that is gone carried", () => {
+    const [a, b] = [linked(), linked()];
+    send(a.link, 30);
+    send(b.link, 30);
+    carry([a.channel, b.channel], 125, 2_000);
+    uplink.remove(a.link);
+    a.link.close();
+    carry([b.channel], 125, 3_000);
+    expect((uplink.bps ?? 0) / 1e6).toBeCloseTo(1, 0);
+    expect(uplink.bps).toBeGreaterThan(0);
+  });
+
+  it("gives everybody a piece before anybody the next", () => {
+    const both = [linked(), linked()];
+    for (const { link } of both) send(link, 4);
+    expect(both.map(({ channel }) => channel.sent.length)).toEqual([2, 2]);
+    expect(sent).toBe(4 * PIECE.byteLength);
+  });
+});

@@ -1,0 +1,63 @@
+"""How much of a segment members can carry for each other, by what their uplinks were measured at.
+
+Everybody carries the same where links allow it. A link too weak for that gets half, a quarter, or
+nothing, and where all of them together are too weak a part of every segment is left to the store,
+for everybody alike: shortage then costs share, and makes nobody late. No I/O.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shoal.signaling.rooms.plan import FULL_WEIGHT, STORE_PARTS
+
+HEADROOM = 1.2
+"""what is planned for a link, times this, is to be within what it can carry"""
+STEP = 1.1
+"""measurements are rounded down to powers of this, so that plans do not change with every one"""
+WEIGHTS = (FULL_WEIGHT, FULL_WEIGHT // 2, FULL_WEIGHT // 4)
+
+
+@dataclass(frozen=True)
+class Shares:
+    """What members carry."""
+
+    weights: tuple[int, ...]
+    """of each member, in quarters of a full share"""
+    for_all: int = 0
+    """thirty-seconds of a segment that everybody fetches from the store"""
+
+
+def shares(uplinks: Sequence[float | None], receivers: int, rate: float) -> Shares:
+    """Share out a stream of `rate` bit/s among members that send it to each other.
+
+    `uplinks` are those of the members that can own slices, bit/s, None where nothing was measured:
+    such a member is taken to carry a full share. `receivers` are all members that play the stream.
+    """
+    demand = rate * (receivers - 1) * HEADROOM
+    if demand <= 0 or all(uplink is None for uplink in uplinks):
+        return Shares((FULL_WEIGHT,) * len(uplinks))
+    enough = demand / len(uplinks)
+    known = [enough if uplink is None else _rounded(uplink) for uplink in uplinks]
+    # a quarter carries so much; the least that does it overloads nobody and lowers the fewest
+    quarters = sorted({uplink / weight for uplink in known for weight in WEIGHTS})
+    for quarter in quarters:
+        weights = tuple(_weight(uplink, quarter) for uplink in known)
+        if quarter * sum(weights) >= demand:
+            return Shares(weights)
+    carried, quarter = max(
+        (quarter * sum(_weight(uplink, quarter) for uplink in known), -quarter)
+        for quarter in quarters
+    )
+    weights = tuple(_weight(uplink, -quarter) for uplink in known)
+    return Shares(weights, min(STORE_PARTS, math.ceil((1 - carried / demand) * STORE_PARTS)))
+
+
+def _weight(uplink: float, quarter: float) -> int:
+    """Return the most quarters that a link can carry."""
+    return next((weight for weight in WEIGHTS if weight * quarter <= uplink * (1 + 1e-9)), 0)
+
+
+def _rounded(uplink: float) -> float:
+    """Return a measurement without its last few percent."""
+    return STEP ** math.floor(math.log(max(uplink, 1.0), STEP) + 1e-9)
