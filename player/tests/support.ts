@@ -28,6 +28,7 @@ export function descriptor(sequence: number, size = 3 * PIECE_BYTES + 100): Desc
     pieceSize: PIECE_BYTES,
     pieceHashes: Array.from({ length: Math.ceil(size / PIECE_BYTES) }, () => ""),
     infohash: null,
+    stored: true,
   };
 }
 

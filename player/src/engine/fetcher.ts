@@ -41,10 +41,10 @@ export class Fetcher {
     this.#o = options;
   }
 
-  /** How much longer owners take while the store fails, ms. */
-  get leadMs(): number {
-    const { magnets, store } = this.#o;
-    return magnets && store.health.failing ? LEAD_FACTOR * magnets.takesMs : 0;
+  /** How long the owners of a segment's slices take at the least, because the store lacks it, ms. */
+  leadMs(segment: Segment): number {
+    const magnets = this.#magnetsOf(segment);
+    return magnets && this.#storeLacks(segment) ? LEAD_FACTOR * magnets.takesMs : 0;
   }
 
   /**
@@ -57,10 +57,10 @@ export class Fetcher {
       .filter((index) => first <= index && index < end && !segment.inFlight.has(index));
     const { store } = this.#o;
     const magnets = this.#magnetsOf(segment);
-    if (magnets && store.health.failing) {
+    if (magnets && this.#storeLacks(segment)) {
       // nobody waits for a store that is known to fail: one piece says whether it works again
       const [probe] = open;
-      if (probe !== undefined && store.health.try())
+      if (probe !== undefined && segment.descriptor.stored && store.health.try())
         void this.#fromStore(segment, { first: probe, end: probe + 1 }, purpose);
       this.#askSeed(segment, open, purpose);
       return;
@@ -85,6 +85,11 @@ export class Fetcher {
   close(): void {
     this.#stop.abort();
     this.#o.magnets?.close();
+  }
+
+  /** Whether the store is known not to bring a segment. */
+  #storeLacks({ descriptor }: Segment): boolean {
+    return this.#o.store.health.failing || !descriptor.stored;
   }
 
   #magnetsOf({ descriptor }: Segment): Magnets | null {

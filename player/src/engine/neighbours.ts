@@ -104,7 +104,7 @@ export class Neighbours {
     if (you === null || announcedAt === null) return;
     const now = this.#o.now();
     const elapsedMs = now - announcedAt;
-    const expectedMs = Math.max(this.#expectedTime.ms, this.#o.fetcher.leadMs);
+    const expectedMs = Math.max(this.#expectedTime.ms, this.#o.fetcher.leadMs(segment));
     this.#forgetOldRequests(segment, now - Math.max(REQUEST_TIMEOUT_MS, expectedMs));
     if (elapsedMs >= expectedMs && now - segment.toldAt >= HAVE_INTERVAL_MS) this.tell(segment);
     const members = this.of(segment);

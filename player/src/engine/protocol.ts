@@ -40,6 +40,8 @@ export interface Descriptor {
   pieceHashes: readonly string[];
   /** of its torrent, BitTorrent v1, hex; null while it has none */
   infohash: string | null;
+  /** false: when it was published only the torrent seed had it */
+  stored: boolean;
 }
 
 /** What two members tell each other, through signaling, to connect. */
@@ -164,7 +166,9 @@ export function parseDescriptor(value: unknown): Descriptor | null {
   if (!Array.isArray(pieces) || pieces.length > MAX_PIECES || !pieces.every(isText)) return null;
   if (pieces.length !== Math.ceil(size / pieceSize)) return null;
   const infohash = parseInfohash(value["infohash"]);
-  return { variant, sequence, url, size, duration, pieceSize, pieceHashes: pieces, infohash };
+  const stored = value["stored"] !== false;
+  const known = { variant, sequence, url, size, duration, pieceSize, infohash, stored };
+  return { ...known, pieceHashes: pieces };
 }
 
 /** Parse the body of `/live/<variant>/segments.json`; unfit descriptors are left out. */

@@ -160,6 +160,21 @@ describe("while the store is silent", () => {
   });
 });
 
+it("what the store has not yet comes from the seed, and the store is not asked for it", async () => {
+  t.segment = { ...t.segment, stored: false };
+  const { it, store } = started(storeOf(() => t.bytes));
+  it.announced(t.segment, SLICES, true);
+  expect(await deliver()).toEqual([0, 1]);
+  const next = await published(8, SIZE);
+  t.segment = { ...next.descriptor, infohash: "b".repeat(40) };
+  t.bytes = next.bytes;
+  it.announced(t.segment, SLICES, true);
+  await until(() => {
+    expect(t.broadcast).toHaveLength(4);
+  });
+  expect([store.ranges, torrents().length]).toEqual([[OWN_RANGE], 1]);
+});
+
 it("the store is used again once it has answered", async () => {
   const store = storeOf(
     () => t.bytes,
