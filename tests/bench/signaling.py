@@ -41,6 +41,8 @@ from tests.bench.trackers import (
 
 SPARE_FILES = 200
 SETTLE_S = 2.0
+MIN_PACE = 0.97
+"""with less of the relay's pace, the load had other things to do"""
 
 console = Console()
 
@@ -115,20 +117,22 @@ async def throughput(server: Server, clients: int, scale: Scale) -> Run:
     return run
 
 
-async def relay(server: Server, announces_per_s: float, scale: Scale) -> tuple[list[float], Shares]:
-    """Delays of offers at a steady load, milliseconds."""
+async def relay(
+    server: Server, announces_per_s: float, scale: Scale
+) -> tuple[list[float], float, Shares]:
+    """Delays of offers at a steady load, milliseconds, and the announces a second that it had."""
     async with crowd(tracker_url(server), scale.relay_clients, swarms()) as everybody:
         await everybody.announce_once()
         gc.collect()
         gc.freeze()
         try:
             meter = Meter(server)
-            delays = await everybody.paced(announces_per_s, scale.relay_s)
+            delays, announces = await everybody.paced(announces_per_s, scale.relay_s)
             shares = meter.shares()
         finally:
             gc.unfreeze()
         everybody.check()
-    return delays, shares
+    return delays, announces / scale.relay_s, shares
 
 
 async def idle_kb(server: Server, connections: int) -> float:
@@ -204,10 +208,11 @@ def main() -> None:
         most = runs[OURS, scale.relay_clients].received
         rate = most.announced / most.at_s / 2
         with shoal_signaling(folder) as server:
-            delays, shares = asyncio.run(relay(server, rate, scale))
-        console.print(f"{rate:,.0f} announces/s; {shares}")
-        figures["disturbed"] += ["relay"] if shares.disturbed else []
-        figures["relay_announces_per_s"] = rate
+            delays, reached, shares = asyncio.run(relay(server, rate, scale))
+        console.print(f"{reached:,.0f} of {rate:,.0f} announces/s; {shares}")
+        slept = reached < MIN_PACE * rate
+        figures["disturbed"] += ["relay"] if shares.disturbed or slept else []
+        figures["relay_announces_per_s"] = reached
         figures["relay_p50_ms"] = statistics.median(delays)
         figures["relay_p99_ms"] = statistics.quantiles(delays, n=100)[98]
         with shoal_signaling(folder) as server:

@@ -28,6 +28,9 @@ CLIENTS_PER_NETWORK = 4
 COUNTRIES = ("DE", "FR", "NL", "PL", "US")
 TICK_S = 0.001
 """between turns of a paced load"""
+MAX_AT_ONCE = 16
+"""announces of a turn: what a pause of this process kept back is left out, for real clients do not
+speak in one instant because a load generator has slept"""
 
 SDP = "\r\n".join(
     [
@@ -137,21 +140,25 @@ class Crowd:
             await self._quiet(0.02)
         await self._quiet(0.5)
 
-    async def paced(self, announces_per_s: float, seconds: float) -> list[float]:
-        """Announce at this rate, whatever comes back; return each offer's delay, milliseconds."""
+    async def paced(self, announces_per_s: float, seconds: float) -> tuple[list[float], int]:
+        """Announce at this rate, whatever comes back.
+
+        Return each offer's delay, milliseconds, and how many announces there were.
+        """
         delays_ns = self.delays_ns = []
         turns = itertools.cycle(random.sample(self.clients, len(self.clients)))
         begun = time.perf_counter()
-        sent = 0
+        sent = left_out = 0
         while (passed := time.perf_counter() - begun) < seconds:
-            due = int(passed * announces_per_s)
-            for client in itertools.islice(turns, due - sent):
+            due = int(passed * announces_per_s) - left_out - sent
+            left_out += max(0, due - MAX_AT_ONCE)
+            for client in itertools.islice(turns, min(due, MAX_AT_ONCE)):
                 client.announce()
-            sent = due
+                sent += 1
             await asyncio.sleep(TICK_S)
         await self._quiet(0.5)
         self.delays_ns = None
-        return [delay / 1e6 for delay in delays_ns]
+        return [delay / 1e6 for delay in delays_ns], sent
 
     async def _quiet(self, for_s: float) -> None:
         """Wait until nothing has come for so long."""
