@@ -91,19 +91,22 @@ export class Magnets {
     request: MagnetRequest,
   ): Promise<void> {
     const begun = this.#o.now();
-    let came = true;
     try {
       const client = await within(SILENCE_TIMEOUT_MS, this.#loaded());
       request.signal.throwIfAborted();
-      came = await this.#fetch(client, descriptor, indices, request);
-      if (came) this.health.worked();
+      const came = await this.#fetch(client, descriptor, indices, request);
+      if (came) {
+        this.health.worked();
+        this.#time.add(this.#o.now() - begun);
+      } else if (this.health.failing) {
+        // others were faster: that says nothing for the seed
+        this.health.failed();
+      }
     } catch (error) {
       this.health.failed();
-      throw error;
-    } finally {
       // what did not come in time says that the next may need longer
-      if (came) this.#time.add(this.#o.now() - begun);
-      else if (this.health.failing) this.health.failed();
+      this.#time.add(Math.max(this.takesMs, this.#o.now() - begun));
+      throw error;
     }
   }
 
