@@ -127,8 +127,8 @@ export class Exchange {
       if (this.#owns(segment, index)) this.#neighbours?.handOn(segment, index);
       else this.#neighbours?.relay(segment, index);
     }
-    // alone, the player asks for what it needs when it needs it
-    if (slices.length > 1 || this.#linked())
+    // alone, the player asks for what it needs when it needs it; the seed needs longer than the store
+    if (slices.length > 1 || this.#linked() || !descriptor.stored)
       for (const slice of slices)
         if (slice.owner === this.#o.you()) this.#fetcher.fetch(segment, slice, "owner");
     if (this.#linked()) this.#startTicking();
