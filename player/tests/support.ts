@@ -27,6 +27,8 @@ export function descriptor(sequence: number, size = 3 * PIECE_BYTES + 100): Desc
     duration: 5,
     pieceSize: PIECE_BYTES,
     pieceHashes: Array.from({ length: Math.ceil(size / PIECE_BYTES) }, () => ""),
+    infohash: null,
+    stored: true,
   };
 }
 

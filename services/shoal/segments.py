@@ -38,6 +38,8 @@ class Descriptor(msgspec.Struct, frozen=True, kw_only=True):
     """v1 infohash of the segment's torrent, hex; null while it has none"""
     magnet: str | None = None
     """magnet URI of the segment's torrent; null while it has none"""
+    stored: bool = True
+    """false: when this was published only the seeder had it, and the store may lack it still"""
 
 
 class VariantSegments(msgspec.Struct, frozen=True):

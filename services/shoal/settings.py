@@ -93,6 +93,9 @@ def _redis_url(value: str) -> str:
 
 RedisUrl = Annotated[str, AfterValidator(_redis_url)]
 
+StandbyPolicy = Literal["standby", "assist", "off"]
+"""when viewers use the torrent seeder: while the store fails, first, or never"""
+
 
 class _SecretFiles(PydanticBaseSettingsSource):
     """Reads every field of type SecretStr from its file."""
@@ -177,7 +180,16 @@ class StationSettings(BaseSettings):
         return init_settings, _Environment(settings_cls), _SecretFiles(settings_cls)
 
 
-class BroadcasterSettings(StationSettings):
+class SeedSettings(StationSettings):
+    """What those who offer the torrent seed, and those who tell viewers of it, need to know."""
+
+    standby: StandbyPolicy = Field(
+        default="standby",
+        description="viewers use the torrent seeder while the store fails, or first, or never",
+    )
+
+
+class BroadcasterSettings(SeedSettings):
     """What the broadcaster needs to know."""
 
     hls_dir: Path = Field(
@@ -198,10 +210,6 @@ class BroadcasterSettings(StationSettings):
     r2_access_key_id: SecretStr = Field(description="S3 access key id")
     r2_secret_access_key: SecretStr = Field(description="S3 secret access key")
     broadcaster_token: SecretStr = Field(description="proves to signaling who is the broadcaster")
-    standby: Literal["standby", "assist", "off"] = Field(
-        default="standby",
-        description="viewers use the torrent seeder while the store fails, or first, or never",
-    )
     tracker_url: WebSocketUrl | None = Field(
         default=None,
         description="public URL of the tracker, named in magnets; unset: signaling's own /ws",
@@ -241,7 +249,7 @@ class SignalingSettings(StationSettings):
     )
 
 
-class SiteSettings(StationSettings):
+class SiteSettings(SeedSettings):
     """What the site needs to know."""
 
     station_title: str = Field(default="Shoal", description="shown on the watch page")

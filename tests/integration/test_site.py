@@ -181,6 +181,7 @@ async def test_configuration_and_health(running: Site) -> None:
             "tracker": "/ws",
             "swarm": "shoal",
             "ice_servers": [],
+            "standby": "standby",
             "join_token_lifetime_s": LIFETIME_S,
         }
     async with running.session.get(f"{running.url}/health") as health:

@@ -7,6 +7,9 @@ import type { Startup } from "./startup";
 import type { Stats } from "./stats";
 import type { Store } from "./store";
 
+/** A player that has run dry and waits for so long counts on members no more. */
+const DRY_WAIT_MS = 3_000;
+
 export interface DemandOptions {
   store: Store;
   fetcher: Fetcher;
@@ -57,14 +60,18 @@ export class Demand {
     });
   }
 
+  /** Whether members were waited for too long already. */
+  isDry(segment: Segment): boolean {
+    return this.#o.bufferedS() === 0 && this.#waitedMs(segment) > DRY_WAIT_MS;
+  }
+
   /** Request from the store what must not be waited for any longer. */
   consider(segment: Segment): void {
     const { store, stats, startup, fetcher, expected } = this.#o;
     const { pieces, descriptor } = segment;
-    const since = Math.min(...Array.from(segment.waiters, (waiter) => waiter.since));
     const { ranges, late } = schedule({
       neededInS: this.#o.bufferedS(),
-      waitedS: (this.#o.now() - since) / 1000,
+      waitedS: this.#waitedMs(segment) / 1000,
       missing: pieces.missing(),
       inFlight: (piece) => segment.inFlight.has(piece),
       expected: (piece) => expected(segment, piece),
@@ -75,6 +82,11 @@ export class Demand {
       this.lateAt = this.#o.now();
       stats.segments.deadline_fetches += 1;
     }
-    for (const range of ranges) fetcher.fetch(segment, range);
+    for (const range of ranges) fetcher.fetch(segment, range, "player");
+  }
+
+  /** How long a segment has been waited for; negative when nobody waits. */
+  #waitedMs({ waiters }: Segment): number {
+    return this.#o.now() - Math.min(...Array.from(waiters, ({ since }) => since));
   }
 }

@@ -3,6 +3,8 @@
 import type { PeerConnectionConstructor } from "./connection";
 import { Descriptors, variantOf } from "./descriptors";
 import { Exchange } from "./exchange";
+import type { SeedOptions } from "./magnets";
+import { Magnets } from "./magnets";
 import type { Descriptor, Sequence, Variant } from "./protocol";
 import { Room } from "./room";
 import { Stats } from "./stats";
@@ -54,6 +56,8 @@ export interface EngineOptions {
   /** `/live/segments.json` */
   segments: URL;
   iceServers: RTCIceServer[];
+  /** the station's torrent seed; left out: it is never asked */
+  seed?: SeedOptions;
   /** whether this viewer may send to others */
   upload: boolean;
   /** what comes first is there: links to other viewers may be made */
@@ -100,7 +104,7 @@ export class Engine {
 
   constructor(options: EngineOptions) {
     this.#o = options;
-    const { platform, player } = options;
+    const { platform, player, iceServers, seed } = options;
     const { fetch, now, subtle, PeerConnection } = platform;
     this.sharing = !PeerConnection ? "no WebRTC" : !subtle ? "no WebCrypto" : "able";
     this.#descriptors = new Descriptors(options.segments, fetch);
@@ -110,7 +114,7 @@ export class Engine {
       WebSocket: platform.WebSocket,
       tokens: new JoinTokens({ first: options.joinToken, renew: options.renewJoinToken, now }),
       PeerConnection: subtle && PeerConnection,
-      iceServers: options.iceServers,
+      iceServers,
       upload: options.upload,
       begun: options.begun,
       now,
@@ -142,6 +146,8 @@ export class Engine {
     });
     this.#exchange = new Exchange({
       store: this.#store,
+      // what comes from there must be verified
+      magnets: seed && this.sharing === "able" ? new Magnets({ ...seed, iceServers, now }) : null,
       stats: this.stats,
       verify: subtle && verifier(subtle),
       mesh: this.#room.mesh,
@@ -161,6 +167,10 @@ export class Engine {
   /** Open links to other viewers. */
   get peers(): number {
     return this.#room.peers;
+  }
+  /** Whether the store does not answer this viewer. */
+  get storeFailing(): boolean {
+    return this.#store.health.failing;
   }
   /** What rendition and delay are chosen by. */
   get network(): Network {
@@ -278,18 +288,7 @@ export class Engine {
     clearInterval(this.#reporter);
     this.#reporter = setInterval(() => {
       this.report();
-      if (this.#o.player.playing()) this.#logShare();
+      if (this.#o.player.playing()) for (const line of this.stats.lines) this.#o.log(line);
     }, REPORT_INTERVAL_MS);
   }
-
-  #logShare(): void {
-    const { p2p, store } = this.stats.total.bytes;
-    const { share } = this.stats;
-    this.#o.log(`📥 P2P: ${megabytes(p2p)} | HTTP: ${megabytes(store)}`);
-    this.#o.log(`💰 CDN Offload: ${Math.round((share ?? 0) * 100)}%`);
-  }
-}
-
-function megabytes(bytes: number): string {
-  return `${(bytes / 1e6).toFixed(1)}MB`;
 }

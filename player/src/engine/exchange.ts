@@ -6,6 +6,7 @@ import { Demand } from "./demand";
 import { Downlink } from "./downlink";
 import { Fetcher } from "./fetcher";
 import { Intake } from "./intake";
+import type { Magnets } from "./magnets";
 import { Neighbours } from "./neighbours";
 import type { Descriptor, MemberId, Sequence, Variant } from "./protocol";
 import type { PlannedSlice } from "./room";
@@ -24,6 +25,8 @@ const REPAIRED_SEGMENTS = 3;
 
 export interface ExchangeOptions {
   store: Store;
+  /** null where the torrent seed cannot be asked, or shall not be */
+  magnets: Magnets | null;
   stats: Stats;
   /** null where the browser cannot hash: then nothing comes from peers */
   verify: Verify | null;
@@ -64,6 +67,7 @@ export class Exchange {
     this.startup = new Startup(now);
     this.#cache = new SegmentCache((segment) => {
       this.#intake.forgetSegment(segment);
+      this.#fetcher.forget(segment);
     });
     this.#intake = new Intake({
       stats,
@@ -78,17 +82,20 @@ export class Exchange {
       },
       onBadPiece: options.onBadPiece,
       drop: (from) => {
-        this.#dropPeer(from);
+        mesh?.expel(from);
       },
     });
     this.#fetcher = new Fetcher({
       store: options.store,
+      magnets: options.magnets,
       verified: (segment, index, bytes) => this.#verified(segment, index, bytes),
-      received: (segment, count) => {
+      received: (source, segment, count) => {
         const { sequence } = segment.descriptor;
-        options.stats.received("store", count, this.startup.includes(sequence));
-        this.downlink.fromStore(count, now());
+        options.stats.received(source, count, this.startup.includes(sequence));
+        if (source === "store") this.downlink.fromStore(count, now());
+        else this.downlink.fromPeer(count);
       },
+      expected: (segment, index) => this.#expected(segment, index) && !this.#demand.isDry(segment),
       keep: (segment, index, bytes) => {
         this.#keep(segment, index, bytes);
         if (this.#owns(segment, index) || segment.steppedIn.has(index))
@@ -100,10 +107,10 @@ export class Exchange {
     const fetcher = this.#fetcher;
     const expected = this.#expected.bind(this);
     this.#demand = new Demand({ store, fetcher, stats, startup, now, bufferedS, expected });
-    const fetch = this.#fetcher.fetch.bind(this.#fetcher);
     const segments = () => this.#cache.all();
     const isRecent = this.#isRecent.bind(this);
-    this.#neighbours = mesh && new Neighbours({ mesh, stats, now, you, segments, isRecent, fetch });
+    const shared = { segments, isRecent, fetcher };
+    this.#neighbours = mesh && new Neighbours({ mesh, stats, now, you, ...shared });
     this.#appetite = mesh && new Appetite({ mesh, variant, pausedS });
   }
 
@@ -120,10 +127,10 @@ export class Exchange {
       if (this.#owns(segment, index)) this.#neighbours?.handOn(segment, index);
       else this.#neighbours?.relay(segment, index);
     }
-    // alone, the player asks for what it needs when it needs it
-    if (slices.length > 1 || this.#linked())
+    // alone, the player asks for what it needs when it needs it; the seed needs longer than the store
+    if (slices.length > 1 || this.#linked() || !descriptor.stored)
       for (const slice of slices)
-        if (slice.owner === this.#o.you()) this.#fetcher.fetch(segment, slice);
+        if (slice.owner === this.#o.you()) this.#fetcher.fetch(segment, slice, "owner");
     if (this.#linked()) this.#startTicking();
   }
 
@@ -161,7 +168,7 @@ export class Exchange {
   frame(from: MemberId, data: ArrayBuffer): void {
     const frame = decodeFrame(data);
     if (!frame) {
-      this.#dropPeer(from);
+      this.#o.mesh?.expel(from);
       return;
     }
     const segment = this.#cache.get(frame.variant, frame.sequence);
@@ -225,6 +232,7 @@ export class Exchange {
     const { pieces, descriptor } = segment;
     pieces.put(index, bytes);
     segment.requested.delete(index);
+    this.#fetcher.came(segment, index);
     segment.arrived(now);
     if (!pieces.complete) return;
     this.#intake.forgetSegment(segment);
@@ -238,10 +246,6 @@ export class Exchange {
   #lookAtAppetite(): void {
     const newest = this.newestAnnounced(this.#o.variant());
     if (newest !== null) this.#appetite?.look(newest, this.#playhead);
-  }
-
-  #dropPeer(id: MemberId): void {
-    this.#o.mesh?.expel(id);
   }
 
   #linked(): boolean {

@@ -1,7 +1,8 @@
 /** The linked members: who is sent what, what they have, and what they are asked for. */
 
 import type { Mesh } from "./connections";
-import type { PieceRange } from "./plan";
+import type { Fetcher } from "./fetcher";
+import { rangesOf } from "./pieces";
 import type { MemberId } from "./protocol";
 import { ExpectedTime, repair } from "./repair";
 import type { Segment } from "./segments";
@@ -25,8 +26,8 @@ export interface NeighboursOptions {
   segments: () => Iterable<Segment>;
   /** whether members still help each other with a segment */
   isRecent: (segment: Segment) => boolean;
-  /** fetch pieces from the store, to be handed on */
-  fetch: (segment: Segment, range: PieceRange) => void;
+  /** fetches pieces in their owner's place, to be handed on */
+  fetcher: Pick<Fetcher, "fetch" | "leadMs">;
 }
 
 export class Neighbours {
@@ -99,11 +100,11 @@ export class Neighbours {
   repair(segment: Segment): void {
     const { mesh, stats } = this.#o;
     const you = this.#o.you();
-    const { announcedAt, pieces, slices, requested, inFlight, descriptor } = segment;
+    const { announcedAt, pieces, slices, requested, descriptor } = segment;
     if (you === null || announcedAt === null) return;
     const now = this.#o.now();
     const elapsedMs = now - announcedAt;
-    const expectedMs = this.#expectedTime.ms;
+    const expectedMs = Math.max(this.#expectedTime.ms, this.#o.fetcher.leadMs(segment));
     this.#forgetOldRequests(segment, now - Math.max(REQUEST_TIMEOUT_MS, expectedMs));
     if (elapsedMs >= expectedMs && now - segment.toldAt >= HAVE_INTERVAL_MS) this.tell(segment);
     const members = this.of(segment);
@@ -113,7 +114,7 @@ export class Neighbours {
       elapsedMs,
       expectedMs,
       slices,
-      missing: pieces.missing().filter((piece) => !inFlight.has(piece) && !requested.has(piece)),
+      missing: pieces.missing().filter((i) => !segment.isComing(i) && !requested.has(i)),
       pushed: ({ pushedBy }) => (mesh.openedAt(pushedBy) ?? Infinity) <= announcedAt,
       holders: (piece) => members.filter((id) => segment.isAt(id, piece)),
       lacking: (piece) => hungry.filter((id) => !segment.isAt(id, piece)).length,
@@ -125,10 +126,11 @@ export class Neighbours {
       stats.segments.requested += 1;
       mesh.send(from, encodeRequest(descriptor.variant, descriptor.sequence, piece));
     }
-    for (const range of stepIn) {
+    // once: what does not come so is the next successor's
+    for (const range of rangesOf(stepIn.filter((piece) => !segment.steppedIn.has(piece)))) {
       for (let index = range.first; index < range.end; index += 1) segment.steppedIn.add(index);
       stats.segments.stepped_in += range.end - range.first;
-      this.#o.fetch(segment, range);
+      this.#o.fetcher.fetch(segment, range, "successor");
     }
   }
 

@@ -38,6 +38,10 @@ export interface Descriptor {
   pieceSize: number;
   /** SHA-256 of each piece, base64 */
   pieceHashes: readonly string[];
+  /** of its torrent, BitTorrent v1, hex; null while it has none */
+  infohash: string | null;
+  /** false: when it was published only the torrent seed had it */
+  stored: boolean;
 }
 
 /** What two members tell each other, through signaling, to connect. */
@@ -161,7 +165,10 @@ export function parseDescriptor(value: unknown): Descriptor | null {
     return null;
   if (!Array.isArray(pieces) || pieces.length > MAX_PIECES || !pieces.every(isText)) return null;
   if (pieces.length !== Math.ceil(size / pieceSize)) return null;
-  return { variant, sequence, url, size, duration, pieceSize, pieceHashes: pieces };
+  const infohash = parseInfohash(value["infohash"]);
+  const stored = value["stored"] !== false;
+  const known = { variant, sequence, url, size, duration, pieceSize, infohash, stored };
+  return { ...known, pieceHashes: pieces };
 }
 
 /** Parse the body of `/live/<variant>/segments.json`; unfit descriptors are left out. */
@@ -172,6 +179,11 @@ export function parseSegmentList(value: unknown): Descriptor[] {
     if (!Array.isArray(segments)) return [];
     return segments.map(parseDescriptor).filter((descriptor) => descriptor !== null);
   });
+}
+
+/** A torrent that cannot be asked for is none: the segment is there without it. */
+function parseInfohash(value: unknown): string | null {
+  return isText(value) && /^[0-9a-f]{40}$/.test(value) ? value : null;
 }
 
 function parseRoom(value: Record<string, unknown>): RoomMessage | null {

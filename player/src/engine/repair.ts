@@ -1,7 +1,5 @@
 /** What to do about pieces that have not come when they should have: docs/protocol.md. Pure. */
 
-import { rangesOf } from "./pieces";
-import type { PieceRange } from "./plan";
 import type { MemberId } from "./protocol";
 import type { PlannedSlice } from "./room";
 
@@ -61,8 +59,8 @@ export interface Damage {
 
 export interface Repair {
   requests: { piece: number; from: MemberId }[];
-  /** what to fetch from the store in the owner's place, and push */
-  stepIn: PieceRange[];
+  /** pieces to fetch in the owner's place, ascending, and push */
+  stepIn: number[];
 }
 
 /**
@@ -92,7 +90,7 @@ export function repair(damage: Damage): Repair {
     asked.set(from, (asked.get(from) ?? 0) + 1);
     requests.push({ piece, from });
   }
-  return { requests, stepIn: rangesOf(stepIn) };
+  return { requests, stepIn };
 }
 
 function leastBusy(ids: readonly MemberId[], busy: (id: MemberId) => number): MemberId | null {

@@ -28,6 +28,10 @@ export class Segment {
   announcedAt: number | null = null;
   /** pieces that a request to the store is bringing */
   inFlight = new Set<number>();
+  /** of these, the ones whose request has brought nothing for long */
+  quiet = new Set<number>();
+  /** pieces that the torrent seed was asked for */
+  seeding = new Set<number>();
   /** pieces that a member was asked for, and when, ms */
   requested = new Map<number, { from: MemberId; at: number }>();
   /** pieces that this viewer fetches in their owner's place */
@@ -46,6 +50,11 @@ export class Segment {
 
   constructor(readonly descriptor: Descriptor) {
     this.pieces = new SegmentPieces(descriptor);
+  }
+
+  /** Whether a piece is under way, from a store that answers. */
+  isComing(piece: number): boolean {
+    return this.inFlight.has(piece) && !this.quiet.has(piece);
   }
 
   /** Whether a member says that it has a piece. */

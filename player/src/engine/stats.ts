@@ -66,6 +66,15 @@ export class Stats {
     return { median: at(0.5), p90: at(0.9), worst: sorted.at(-1) ?? null };
   }
 
+  /** What a viewer's console is told now and then. */
+  get lines(): string[] {
+    const { p2p, store } = this.#total.bytes;
+    return [
+      `📥 P2P: ${megabytes(p2p)} | HTTP: ${megabytes(store)}`,
+      `💰 CDN Offload: ${Math.round((this.share ?? 0) * 100)}%`,
+    ];
+  }
+
   /**
    * A new membership began: what was reported under the old id must not count twice, and what came
    * since then must not be lost.
@@ -96,6 +105,9 @@ export class Stats {
 function zero(): Counters {
   const none = { p2p: 0, store: 0, seed: 0 };
   return { bytes: { ...none }, startup: { ...none }, uploaded: 0, stalls: 0 };
+}
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)}MB`;
 }
 function sum({ p2p, store, seed }: SourceBytes): number {
   return p2p + store + seed;

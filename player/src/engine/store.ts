@@ -1,5 +1,6 @@
 /** The object store over HTTP: ranges of segments, whole pieces as they arrive. */
 
+import { Health } from "./health";
 import type { PieceRange } from "./plan";
 import type { Descriptor } from "./protocol";
 
@@ -7,6 +8,9 @@ const MAX_ATTEMPTS = 3;
 const FIRST_BACKOFF_MS = 250;
 /** A response that brings nothing for this long is given up. */
 const SILENCE_TIMEOUT_MS = 5_000;
+/** One that has brought nothing for so many times the usual may be in vain. */
+const QUIET_LATENCIES = 4;
+const MIN_QUIET_MS = 1_000;
 /** Assumed until the first response was measured. */
 const INITIAL_LATENCY_S = 0.2;
 const INITIAL_BYTES_PER_S = 500_000;
@@ -46,9 +50,13 @@ export interface StoreRequest {
   onBytes: (count: number) => void;
   /** past the browser's cache, which might keep a bad answer */
   reload?: boolean;
+  /** how often it is made when the store is in trouble; 3 if not said */
+  attempts?: number;
 }
 
 export class Store {
+  /** whether the store works, as its answers to this viewer say */
+  readonly health: Health;
   #fetch: typeof fetch;
   #now: () => number;
   #random: () => number;
@@ -59,6 +67,13 @@ export class Store {
     this.#fetch = fetch;
     this.#now = now;
     this.#random = random;
+    this.health = new Health(now, random);
+  }
+
+  /** A request that has brought nothing for so long should not be counted on. */
+  get quietMs(): number {
+    const usualMs = this.#latencyS * 1000;
+    return Math.min(SILENCE_TIMEOUT_MS, Math.max(MIN_QUIET_MS, QUIET_LATENCIES * usualMs));
   }
 
   /** Estimated seconds until the store has delivered so many bytes. */
@@ -81,7 +96,7 @@ export class Store {
   ): Promise<void> {
     let next = range.first;
     const end = Math.min(size, range.end * pieceSize);
-    await this.#retry(request.signal, async () => {
+    await this.#retry(request, async () => {
       const wanted = { first: next * pieceSize, end };
       const whole = wanted.first === 0 && end === size;
       const body = this.#stream(url, whole ? null : wanted, request);
@@ -125,7 +140,7 @@ export class Store {
    * @throws StoreError, or the network's error after the last attempt
    */
   async read(url: string, range: ByteRange | null, request: StoreRequest): Promise<ArrayBuffer> {
-    return this.#retry(request.signal, async () => {
+    return this.#retry(request, async () => {
       const parts: Uint8Array<ArrayBuffer>[] = [];
       for await (const { offset, bytes } of this.#stream(url, range, request)) {
         const from = Math.max(0, (range?.first ?? 0) - offset);
@@ -197,13 +212,20 @@ export class Store {
       this.#bytesPerS = average(this.#bytesPerS, received / lastedS);
   }
 
-  async #retry<T>(signal: AbortSignal, attempt: () => Promise<T>): Promise<T> {
+  async #retry<T>(
+    { signal, attempts = MAX_ATTEMPTS }: StoreRequest,
+    attempt: () => Promise<T>,
+  ): Promise<T> {
     for (let failures = 1; ; failures += 1) {
       try {
-        return await attempt();
+        const result = await attempt();
+        this.health.worked();
+        return result;
       } catch (error) {
+        if (signal.aborted) throw error;
+        this.health.failed();
         const permanent = error instanceof StoreError && !isTemporary(error.status);
-        if (permanent || signal.aborted || failures >= MAX_ATTEMPTS) throw error;
+        if (permanent || failures >= attempts) throw error;
         const backoff = FIRST_BACKOFF_MS * 2 ** (failures - 1) * (0.5 + this.#random());
         await new Promise((resolve) => setTimeout(resolve, backoff));
       }

@@ -1,5 +1,6 @@
 /** `/config.json`: what the page must know of this station. */
 
+import type { SeedPolicy } from "../engine/magnets";
 import type { JoinToken } from "../engine/token";
 
 export interface StationConfig {
@@ -11,6 +12,8 @@ export interface StationConfig {
   /** p2p-media-loader's `swarmId` */
   swarm: string;
   iceServers: RTCIceServer[];
+  /** when viewers turn to the torrent seed; null: never */
+  seedPolicy: SeedPolicy | null;
   joinToken: JoinToken;
 }
 
@@ -45,6 +48,9 @@ export function parseConfig(value: unknown, page: URL): StationConfig {
     return url;
   };
   const iceServers = config["ice_servers"];
+  const standby = text("standby");
+  if (standby !== "standby" && standby !== "assist" && standby !== "off")
+    throw new Error(`/config.json: standby is ${standby}`);
   const lifetimeS = config["join_token_lifetime_s"];
   if (typeof lifetimeS !== "number" || !(lifetimeS > 0))
     throw new Error("/config.json: join_token_lifetime_s is missing");
@@ -56,6 +62,7 @@ export function parseConfig(value: unknown, page: URL): StationConfig {
     tracker: socket("tracker"),
     swarm: text("swarm"),
     iceServers: Array.isArray(iceServers) ? (iceServers as RTCIceServer[]) : [],
+    seedPolicy: standby === "off" ? null : standby,
     joinToken: { text: text("join_token"), lifetimeMs: lifetimeS * 1000 },
   };
 }

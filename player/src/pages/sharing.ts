@@ -11,19 +11,31 @@ export interface SharingState {
   peers: number;
   /** 0 to 1, null while nothing was counted */
   share: number | null;
+  /** whether the store does not answer this viewer */
+  storeFailing: boolean;
 }
 
+/** Why a viewer has nothing but the store. */
+const LACKS: Record<Exclude<SharingState["sharing"], "able">, string> = {
+  "no WebRTC": "this browser has no WebRTC",
+  "no MSE": "this browser plays the stream by itself",
+  "no WebCrypto": "sharing needs https",
+};
+
 /** Returns the chip's text. */
-export function sharingText({ sharing, members, unreachable, peers, share }: SharingState): string {
-  if (sharing === "no WebRTC") return "from the store: this browser has no WebRTC";
-  if (sharing === "no MSE") return "from the store: this browser plays the stream by itself";
-  if (sharing === "no WebCrypto") return "from the store: sharing needs https";
+export function sharingText(state: SharingState): string {
+  const { sharing, members, unreachable, peers, share, storeFailing } = state;
+  if (sharing !== "able")
+    return storeFailing
+      ? `the store does not answer, and ${LACKS[sharing]}`
+      : `from the store: ${LACKS[sharing]}`;
   if (peers > 0) {
     const viewers = peers === 1 ? "1 viewer" : `${peers} viewers`;
     return share === null
       ? `connected to ${viewers}`
       : `${Math.floor(share * 100)} % from ${viewers}`;
   }
+  if (storeFailing) return "the store does not answer";
   if (members === 0) return "from the store: no contact to other viewers";
   if (members === 1) return "from the store: no other viewer yet";
   return unreachable >= members - 1

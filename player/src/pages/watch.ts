@@ -3,6 +3,7 @@
 import Hls from "hls.js";
 import { Engine } from "../engine/engine";
 import { fragmentLoader } from "../engine/loader";
+import type { WebTorrentConstructor } from "../engine/torrents";
 import type { StationConfig } from "./config";
 import { fetchConfig } from "./config";
 import { Live } from "./live";
@@ -64,6 +65,16 @@ function watch(config: StationConfig): void {
     renewJoinToken: async (signal) => (await fetchConfig(page, signal)).joinToken,
     segments: config.segments,
     iceServers: config.iceServers,
+    ...(config.seedPolicy && {
+      seed: {
+        policy: config.seedPolicy,
+        tracker: config.tracker,
+        load: async () => {
+          const library = await import("webtorrent/dist/webtorrent.min.js");
+          return library.default as WebTorrentConstructor;
+        },
+      },
+    }),
     upload: mayUpload(navigator),
     begun: pictured,
     onStream: (onAir) => {
@@ -125,6 +136,7 @@ function watch(config: StationConfig): void {
       unreachable: engine.membership.unreachable,
       peers: engine.peers,
       share: engine.stats.share,
+      storeFailing: engine.storeFailing,
     });
     if (chip.textContent !== text) chip.textContent = text;
   }, REFRESH_MS);

@@ -4,6 +4,7 @@ import { vi } from "vitest";
 import type { Mesh } from "../../src/engine/connections";
 import { Exchange } from "../../src/engine/exchange";
 import type { Waiting } from "../../src/engine/link";
+import type { Magnets } from "../../src/engine/magnets";
 import type { Descriptor } from "../../src/engine/protocol";
 import type { PlannedSlice } from "../../src/engine/room";
 import { Stats } from "../../src/engine/stats";
@@ -37,6 +38,8 @@ export const t = {
   pushed: [] as [string, number][],
   said: [] as [string, Uint8Array<ArrayBuffer>][],
   reported: [] as string[],
+  /** the torrent seed, where there is one */
+  magnets: null as Magnets | null,
 };
 
 /** Begin anew, with timers that tests turn. */
@@ -53,6 +56,7 @@ export async function begin(): Promise<void> {
     members: ["peer"],
   });
   Object.assign(t, { broadcast: [], closed: [], pushed: [], said: [], reported: [] });
+  t.magnets = null;
 }
 
 export function exchange(store: StoreDouble = storeOf(t.bytes)) {
@@ -74,7 +78,8 @@ export function exchange(store: StoreDouble = storeOf(t.bytes)) {
     expel: (id: string) => t.closed.push(id),
   } as unknown as Mesh;
   const it = new Exchange({
-    store: new Store({ fetch: store.fetch }),
+    store: new Store({ fetch: store.fetch, now: () => t.clock }),
+    magnets: t.magnets,
     stats,
     verify,
     mesh,

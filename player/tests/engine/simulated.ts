@@ -67,6 +67,7 @@ class Seat {
     };
     this.exchange = new Exchange({
       store: room.store as unknown as Store,
+      magnets: null,
       stats: this.stats,
       verify: () => Promise.resolve(true),
       mesh: mesh as unknown as Mesh,
@@ -109,6 +110,7 @@ export class SimulatedRoom {
   readonly fetched = new Map<number, number[]>();
   readonly store = {
     takesS: (bytes: number) => 0.1 + (STORE_PIECE_MS * bytes) / 16_384 / 1_000,
+    quietMs: 1_000,
     readPieces: (
       segment: Descriptor,
       range: PieceRange,

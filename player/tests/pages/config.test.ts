@@ -8,6 +8,7 @@ const CONFIG = {
   segments: "/live/segments.json",
   tracker: "/ws",
   swarm: "shoal",
+  standby: "assist",
   ice_servers: [{ urls: ["stun:stun.test"] }],
   join_token: "1.1.abc",
   join_token_lifetime_s: 600,
@@ -19,6 +20,7 @@ it("URLs are those of the page's host, the room's and the tracker's WebSockets",
   expect(config.room.href).toBe("wss://tv.test/ws/room");
   expect(config.tracker.href).toBe("wss://tv.test/ws");
   expect(config.swarm).toBe("shoal");
+  expect(config.seedPolicy).toBe("assist");
   expect(config.iceServers).toEqual(CONFIG.ice_servers);
   expect(parseConfig(CONFIG, new URL("http://localhost:8888/")).room.href).toBe(
     "ws://localhost:8888/ws/room",
@@ -51,4 +53,10 @@ it("a configuration without a playlist is refused by name", () => {
   const { playlist, ...rest } = CONFIG;
   expect(playlist).toBeDefined();
   expect(() => parseConfig(rest, new URL("https://tv.test/"))).toThrow("playlist is missing");
+});
+
+it("the seed's policy is one that we know, and off is none", () => {
+  const page = new URL("https://tv.test/");
+  expect(parseConfig({ ...CONFIG, standby: "off" }, page).seedPolicy).toBeNull();
+  expect(() => parseConfig({ ...CONFIG, standby: "maybe" }, page)).toThrow("standby is maybe");
 });

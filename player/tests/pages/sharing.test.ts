@@ -2,7 +2,10 @@ import { expect, it } from "vitest";
 import type { SharingState } from "../../src/pages/sharing";
 import { sharingText } from "../../src/pages/sharing";
 
-const able: SharingState = { sharing: "able", members: 3, unreachable: 0, peers: 2, share: 0.679 };
+const able: SharingState = {
+  ...{ sharing: "able", members: 3, unreachable: 0, peers: 2, share: 0.679 },
+  storeFailing: false,
+};
 
 it.each<[Partial<SharingState>, string]>([
   [{}, "67 % from 2 viewers"],
@@ -16,6 +19,12 @@ it.each<[Partial<SharingState>, string]>([
   [{ sharing: "no WebRTC" }, "from the store: this browser has no WebRTC"],
   [{ sharing: "no WebCrypto" }, "from the store: sharing needs https"],
   [{ sharing: "no MSE" }, "from the store: this browser plays the stream by itself"],
+  [{ storeFailing: true }, "67 % from 2 viewers"],
+  [{ storeFailing: true, peers: 0, members: 1 }, "the store does not answer"],
+  [
+    { storeFailing: true, sharing: "no WebRTC" },
+    "the store does not answer, and this browser has no WebRTC",
+  ],
 ])("%o reads %s", (change, text) => {
   expect(sharingText({ ...able, ...change })).toBe(text);
 });

@@ -19,6 +19,7 @@ from shoal.broadcaster.metrics import (
     SEGMENTS_SEEN,
 )
 from shoal.broadcaster.problems import Problems
+from shoal.broadcaster.sources import Sources
 from shoal.broadcaster.spool import Spool, Spooled
 from shoal.broadcaster.standby.standby import Standby
 from shoal.broadcaster.standby.torrents import Torrent
@@ -30,7 +31,6 @@ from shoal.segments import Descriptor, piece_hashes, piece_size_for
 log = logging.getLogger("shoal.broadcaster")
 
 NS_PER_S = 1e9
-SOURCE_POLL_S = 0.05
 
 Queue = asyncio.Queue[tuple[Spooled, bytes | None]]
 """segments to publish; with their bytes only where the spool could not keep them"""
@@ -55,7 +55,7 @@ class Publisher:
         self._timeline = timeline
         self._state = state
         self._spool = spool
-        self._uploads = uploads
+        self._sources = Sources(uploads, standby, self._note_stored)
         self._problems = problems
         self._media_url = media_url
         self._named = named
@@ -88,7 +88,7 @@ class Publisher:
             entry = published.get((segment.variant, segment.name))
             if entry is not None:
                 if not entry.stored:
-                    self._store_later(segment)
+                    self._sources.store_later(segment)
             elif self.wanted(segment.variant, segment.segment):
                 self._enqueue(segment, None, tasks)
             else:
@@ -149,7 +149,7 @@ class Publisher:
         begun_s = time.monotonic()
         hashes = asyncio.create_task(asyncio.to_thread(_hashes, data))
         torrent = await self._seed(segment, data)
-        stored = await self._confirm(segment, data, torrent)
+        stored = await self._sources.confirm(segment, data, torrent)
         if stored is None:
             SEGMENTS_LOST.inc()
             self._drop(segment, torrent)
@@ -160,6 +160,8 @@ class Publisher:
             # it was still being written after all; nobody has seen anything of it yet
             self._held[segment.variant, segment.segment] = replace(now, data=b"")
             self._drop(segment, torrent)
+            # or its bytes might replace the right ones
+            await self._sources.uploaded(segment)
             again = _spooled(now)
             await self._keep(again, now)
             await self._publish(again, now.data)
@@ -184,6 +186,7 @@ class Publisher:
             pieces=pieces,
             infohash=torrent.infohash if torrent else None,
             magnet=torrent.magnet if torrent else None,
+            stored=stored,
         )
         entry = Entry(
             sequence=sequence,
@@ -222,20 +225,6 @@ class Publisher:
             return None
         return await self._standby.seed(path, data, self._url(segment))
 
-    async def _confirm(self, segment: Spooled, data: bytes, torrent: Torrent | None) -> bool | None:
-        """Wait until a source has the segment: true the store, false only the seeder.
-
-        None when there is none: the segment has left the spool while it waited.
-        """
-        if await self._uploads.put(segment, data):
-            return True
-        later = self._store_later(segment)
-        while not later.done():
-            if self._standby and torrent and self._standby.serves(torrent.infohash):
-                return False
-            await asyncio.wait({later}, timeout=SOURCE_POLL_S)
-        return later.result() or None
-
     def _drop(self, segment: Spooled, torrent: Torrent | None) -> None:
         """Forget a segment that is not published."""
         if self._standby and torrent:
@@ -254,17 +243,11 @@ class Publisher:
                     data = await asyncio.to_thread(path.read_bytes)
                     await self._standby.seed(path, data, descriptor.url)
 
-    def _store_later(self, segment: Spooled) -> asyncio.Future[bool]:
-        """Put a segment into the backlog; once stored, its published entry says so."""
-
-        def note(_: asyncio.Future[bool]) -> None:
-            sequence = self._timeline.sequence_of(segment.stream, segment.k)
-            self._timeline.confirm(segment.variant, sequence)
-            self.save()
-
-        stored = self._uploads.queue(segment)
-        stored.add_done_callback(note)
-        return stored
+    def _note_stored(self, segment: Spooled) -> None:
+        """Note that the store has a segment that was published without it."""
+        sequence = self._timeline.sequence_of(segment.stream, segment.k)
+        self._timeline.confirm(segment.variant, sequence)
+        self.save()
 
     def save(self) -> None:
         """Put the timeline on disk; a disk that does not take it is a problem, not the end."""

@@ -8,6 +8,7 @@ Plain state and rules, no I/O; `state.py` keeps it on disk.
 from collections.abc import Collection
 
 import msgspec
+from msgspec.structs import replace
 
 from shoal.segments import Descriptor
 
@@ -174,7 +175,8 @@ class Timeline(msgspec.Struct, kw_only=True):
         rendition = self.renditions.get(variant, Rendition())
         for index, entry in enumerate(rendition.entries):
             if entry.sequence == sequence:
-                rendition.entries[index] = msgspec.structs.replace(entry, stored=True)
+                descriptor = entry.descriptor and replace(entry.descriptor, stored=True)
+                rendition.entries[index] = replace(entry, stored=True, descriptor=descriptor)
 
     def end(self) -> None:
         """Close the playlists: whatever comes next is in new ones."""

@@ -27,7 +27,9 @@ def site(settings: SiteSettings, static: Path = STATIC) -> web.Application:
     async def config_json(request: web.Request) -> web.Response:
         host = join_tokens.host_name(request.host)
         join_token = join_tokens.issue(join_secret, host, time.time())
-        config = player_config(settings.station_title, settings.ice_servers, join_token)
+        config = player_config(
+            settings.station_title, settings.ice_servers, settings.standby, join_token
+        )
         return readable(request, json_body(msgspec.json.encode(config)))
 
     async def station(request: web.Request) -> web.Response:

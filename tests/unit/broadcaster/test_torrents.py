@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from shoal.broadcaster.standby.budget import BURST_S, Budget
 from shoal.broadcaster.standby.served import PEER_LINGERS_S, Served
 from shoal.broadcaster.standby.torrents import Torrent, make_torrent, tracker_of
+from shoal.segments import piece_size_for
 
 TRACKER = "wss://tv.example/ws"
 WEB_SEED = "https://media.tv.example/live/0/stream-abc-7.ts"
@@ -58,8 +59,7 @@ def test_the_metainfo_is_what_bep_3_asks_for(seed: bytes, repeat: int) -> None:
     metainfo = bdecode(made.metainfo)
     info = metainfo[b"info"]
     piece = info[b"piece length"]
-    assert piece & (piece - 1) == 0
-    assert piece >= 16 * 1024
+    assert piece == made.piece_bytes == piece_size_for(len(data))
     assert info == {
         b"length": len(data),
         b"name": b"stream-abc-7.ts",

@@ -125,4 +125,5 @@ def test_a_segment_carries_its_whole_descriptor() -> None:
         "pieces",
         "infohash",
         "magnet",
+        "stored",
     }

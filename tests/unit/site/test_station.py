@@ -103,7 +103,8 @@ def test_an_answer_of_somebody_else_counts_as_none() -> None:
 
 
 def test_the_player_s_configuration() -> None:
-    config = player_config("Station", ["stun:a.example:3478", "stun:b.example:3478"], "token")
+    stun = ["stun:a.example:3478", "stun:b.example:3478"]
+    config = player_config("Station", stun, "assist", "token")
     assert json.loads(msgspec.json.encode(config)) == {
         "title": "Station",
         "playlist": "/live/playlist.m3u8",
@@ -111,8 +112,9 @@ def test_the_player_s_configuration() -> None:
         "segments": "/live/segments.json",
         "tracker": "/ws",
         "swarm": "shoal",
-        "ice_servers": [{"urls": ["stun:a.example:3478", "stun:b.example:3478"]}],
+        "ice_servers": [{"urls": stun}],
+        "standby": "assist",
         "join_token": "token",
         "join_token_lifetime_s": 600,
     }
-    assert player_config("Station", [], "token").ice_servers == ()
+    assert player_config("Station", [], "off", "token").ice_servers == ()

@@ -15,6 +15,7 @@ const STATION = {
   tracker: new URL("wss://tv.test/ws"),
   swarm: "shoal",
   iceServers: [{ urls: ["stun:stun.test"] }],
+  seedPolicy: null,
   joinToken: { text: "1.1.abc", lifetimeMs: 600_000 },
 };
 const saying = (verdict: Verdict) =>

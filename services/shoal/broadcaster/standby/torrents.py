@@ -6,9 +6,7 @@ from urllib.parse import quote
 
 import libtorrent as lt
 
-PIECE_BYTES = 64 * 1024
-"""19 pieces for a segment of 1.2 MB: a peer passes the first ones on while it fetches the rest,
-and the metainfo that magnet users fetch first stays below 1 KB"""
+from shoal.segments import piece_size_for
 
 
 @dataclass(frozen=True)
@@ -25,6 +23,15 @@ class Torrent:
     metainfo: bytes
     """a .torrent file: bencoded, with tracker and web seed"""
 
+    @property
+    def piece_bytes(self) -> int:
+        """Bytes of a piece: those of the rooms, whose members fetch a few of them each.
+
+        19 pieces for a segment of 1.2 MB: a peer passes the first ones on while it fetches the
+        rest, and the metainfo that magnet users fetch first stays below 1 KB.
+        """
+        return piece_size_for(self.size)
+
 
 def make_torrent(
     data: bytes, *, name: str, tracker_url: str, web_seed: str, peer_address: str | None = None
@@ -37,14 +44,15 @@ def make_torrent(
     """
     if not data:
         raise ValueError(f"{name} is empty: there is nothing to share")
+    piece_bytes = piece_size_for(len(data))
     creator = lt.create_torrent(
-        [lt.create_file_entry(name, len(data))], PIECE_BYTES, lt.create_torrent.v1_only
+        [lt.create_file_entry(name, len(data))], piece_bytes, lt.create_torrent.v1_only
     )
     creator.set_creation_date(0)
     creator.add_tracker(tracker_url, 0)
     creator.add_url_seed(web_seed)
-    for index, start in enumerate(range(0, len(data), PIECE_BYTES)):
-        creator.set_hash(index, hashlib.sha1(data[start : start + PIECE_BYTES]).digest())
+    for index, start in enumerate(range(0, len(data), piece_bytes)):
+        creator.set_hash(index, hashlib.sha1(data[start : start + piece_bytes]).digest())
     metainfo = lt.bencode(creator.generate())
     infohash = str(lt.load_torrent_buffer(metainfo).info_hashes.v1)
     return Torrent(

@@ -21,7 +21,7 @@ from shoal.broadcaster.standby.budget import Budget
 from shoal.broadcaster.standby.relay import Relay
 from shoal.broadcaster.standby.served import LINE_INTERVAL_S, Served
 from shoal.broadcaster.standby.session import Session, infohash_of
-from shoal.broadcaster.standby.torrents import PIECE_BYTES, Torrent
+from shoal.broadcaster.standby.torrents import Torrent
 from shoal.broadcaster.standby.watch import Swarm, Watch
 from shoal.broadcaster.standby.wire import (
     MAX_LINE_BYTES,
@@ -193,7 +193,7 @@ class Worker:
             seeded.handle = alert.handle
 
     def _on_block(self, torrent: Torrent, alert: lt.block_uploaded_alert) -> None:
-        start = alert.piece_index * PIECE_BYTES + alert.block_index * BLOCK_BYTES
+        start = alert.piece_index * torrent.piece_bytes + alert.block_index * BLOCK_BYTES
         size = min(BLOCK_BYTES, torrent.size - start)
         self._spend(size)
         peer = alert.pid.to_bytes()

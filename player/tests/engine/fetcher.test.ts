@@ -1,0 +1,275 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { Exchange } from "../../src/engine/exchange";
+import { Magnets } from "../../src/engine/magnets";
+import type { SeedPolicy } from "../../src/engine/magnets";
+import { decodeFrame, encodeHave } from "../../src/engine/wire";
+import type { StoreDouble } from "../support";
+import { PIECE_BYTES, published, storeOf } from "../support";
+import { OWN_RANGE, SIZE, SLICES, begin, exchange, fromPeer, never, t, until } from "./exchanging";
+import { FakeWebTorrent, fakeWebTorrent } from "./webtorrent";
+
+const FIRST_PIECE = `bytes=0-${PIECE_BYTES - 1}`;
+let running: Exchange[];
+
+beforeEach(async () => {
+  await begin();
+  FakeWebTorrent.all = [];
+  running = [];
+  useSeed("standby");
+});
+afterEach(() => {
+  for (const it of running) it.close();
+  vi.useRealTimers();
+});
+
+function useSeed(policy: SeedPolicy): void {
+  t.segment = { ...t.segment, infohash: "a".repeat(40) };
+  t.magnets = new Magnets({
+    policy,
+    tracker: new URL("wss://tv.test/ws"),
+    iceServers: [],
+    load: () => Promise.resolve(fakeWebTorrent),
+    now: () => t.clock,
+  });
+}
+function started(store: StoreDouble) {
+  const found = exchange(store);
+  running.push(found.it);
+  return found;
+}
+const refusing = (status: number) => storeOf(t.bytes, () => new Response("", { status }));
+const silent = (): StoreDouble => {
+  const ranges: string[] = [];
+  const fetch: typeof globalThis.fetch = (_, init) => {
+    ranges.push(new Headers(init?.headers).get("Range") ?? "");
+    return new Promise((_resolve, reject) => {
+      init?.signal?.addEventListener("abort", () => {
+        reject(init.signal?.reason as Error);
+      });
+    });
+  };
+  return { fetch, ranges };
+};
+const torrents = () => FakeWebTorrent.all[0]?.torrents ?? [];
+/** Time passes, for timers and for the clock. */
+async function pass(ms: number): Promise<void> {
+  for (let passed = 0; passed < ms; passed += 100) {
+    t.clock += 100;
+    await vi.advanceTimersByTimeAsync(100);
+  }
+}
+/** The seed has the segment and brings what is asked for. */
+async function deliver(nth = 0): Promise<number[]> {
+  await until(() => {
+    expect(torrents()).toHaveLength(nth + 1);
+  });
+  const torrent = torrents()[nth];
+  torrent?.ready(SIZE, PIECE_BYTES);
+  const asked = [...(torrent?.selected ?? [])];
+  for (const index of asked)
+    torrent?.bring(index, t.bytes.slice(index * PIECE_BYTES, (index + 1) * PIECE_BYTES));
+  return asked;
+}
+
+describe.each([503, 403, 404])("while the store answers %d", (status) => {
+  it("an owner takes its slice from the seed, hands it on, and counts it", async () => {
+    const { it, stats, store } = started(refusing(status));
+    it.announced(t.segment, SLICES, true);
+    expect(await deliver()).toEqual([0, 1]);
+    await until(() => {
+      expect([...t.broadcast].sort()).toEqual([0, 1]);
+    });
+    expect(stats.total.bytes).toEqual({ p2p: 0, store: 0, seed: 2 * PIECE_BYTES });
+    expect(store.ranges).toEqual([OWN_RANGE]);
+    expect(torrents()[0]?.destroyed).toBe(true);
+  });
+
+  it("a viewer alone takes all from there", async () => {
+    t.linkedAt = null;
+    const { it, stats } = started(refusing(status));
+    const wanted = it.want(t.segment, never());
+    expect(await deliver()).toEqual([0, 1, 2, 3]);
+    const { pieces } = await wanted;
+    expect(new Uint8Array(pieces.copy())).toEqual(t.bytes);
+    expect(stats.total.bytes.seed).toBe(SIZE);
+  });
+
+  it("who waits for members takes from the seed only its own slice", async () => {
+    t.buffered = 1;
+    const { it } = started(refusing(status));
+    it.announced(t.segment, SLICES, true);
+    const wanted = it.want(t.segment, never());
+    expect(await deliver()).toEqual([0, 1]);
+    await pass(2_000);
+    expect(torrents()).toHaveLength(1);
+    fromPeer(it, [2, 3]);
+    await wanted;
+  });
+
+  it("who has run dry waits for members no longer than three seconds", async () => {
+    t.buffered = 0;
+    const { it } = started(refusing(status));
+    it.announced(t.segment, SLICES, true);
+    const wanted = it.want(t.segment, never());
+    expect(await deliver()).toEqual([0, 1]);
+    await pass(2_900);
+    expect(torrents()).toHaveLength(1);
+    await pass(200);
+    expect(await deliver(1)).toEqual([2, 3]);
+    await wanted;
+  });
+});
+
+describe("while the store is silent", () => {
+  it("an owner turns to the seed after a second", async () => {
+    const { it, store } = started(silent());
+    it.announced(t.segment, SLICES, true);
+    await pass(700);
+    expect(torrents()).toHaveLength(0);
+    await pass(400);
+    expect(await deliver()).toEqual([0, 1]);
+    await until(() => {
+      expect([...t.broadcast].sort()).toEqual([0, 1]);
+    });
+    expect(store.ranges).toEqual([OWN_RANGE]);
+  });
+
+  it("a member that has a piece is asked for it, though the store was", async () => {
+    const { it } = started(silent());
+    it.announced(t.segment, SLICES, true);
+    it.frame("peer", encodeHave(0, t.segment.sequence, 0b1).buffer);
+    await pass(700);
+    expect(t.said).toEqual([]);
+    await pass(600);
+    const requests = t.said.map(([, frame]) => decodeFrame(frame.buffer));
+    expect(requests).toContainEqual(expect.objectContaining({ type: "request", piece: 0 }));
+  });
+
+  it("nobody waits for it again: one piece at a time says whether it is back", async () => {
+    const { it, store } = started(silent());
+    it.announced(t.segment, SLICES, true);
+    await pass(1_100);
+    await deliver();
+    await pass(5_000);
+    const next = await published(8, SIZE);
+    t.segment = { ...next.descriptor, infohash: "b".repeat(40) };
+    t.bytes = next.bytes;
+    it.announced(t.segment, SLICES, true);
+    expect(await deliver(1)).toEqual([0, 1]);
+    expect(store.ranges).toEqual([OWN_RANGE, FIRST_PIECE]);
+  });
+});
+
+it("what the store has not yet comes from the seed, and the store is not asked for it", async () => {
+  t.segment = { ...t.segment, stored: false };
+  const { it, store } = started(storeOf(() => t.bytes));
+  it.announced(t.segment, SLICES, true);
+  expect(await deliver()).toEqual([0, 1]);
+  const next = await published(8, SIZE);
+  t.segment = { ...next.descriptor, infohash: "b".repeat(40) };
+  t.bytes = next.bytes;
+  it.announced(t.segment, SLICES, true);
+  await until(() => {
+    expect(t.broadcast).toHaveLength(4);
+  });
+  expect([store.ranges, torrents().length]).toEqual([[OWN_RANGE], 1]);
+});
+
+it("the store is used again once it has answered", async () => {
+  const store = storeOf(
+    () => t.bytes,
+    (nth, right) => (nth === 1 ? new Response("", { status: 503 }) : right),
+  );
+  const { it, stats } = started(store);
+  it.announced(t.segment, SLICES, true);
+  await deliver();
+  for (const sequence of [8, 9]) {
+    await pass(5_000);
+    const next = await published(sequence, SIZE);
+    t.segment = { ...next.descriptor, infohash: String(sequence).repeat(40) };
+    t.bytes = next.bytes;
+    it.announced(t.segment, SLICES, true);
+    if (sequence === 8) await deliver(1);
+    await until(() => {
+      expect(store.ranges).toHaveLength(sequence - 6);
+    });
+  }
+  expect(store.ranges).toEqual([OWN_RANGE, FIRST_PIECE, OWN_RANGE]);
+  await until(() => {
+    expect(stats.total.bytes.store).toBe(3 * PIECE_BYTES);
+  });
+  expect(torrents()).toHaveLength(2);
+});
+
+it("without a torrent the store is asked as often as ever, and who waits is told", async () => {
+  t.segment = { ...t.segment, infohash: null };
+  t.linkedAt = null;
+  const { it, store } = started(refusing(503));
+  const wanted = expect(it.want(t.segment, never())).rejects.toThrow("answered 503");
+  await pass(2_000);
+  await wanted;
+  expect(store.ranges).toEqual(["", "", ""]);
+});
+
+it("who waits is told when neither store nor seed have it", async () => {
+  t.linkedAt = null;
+  const { it } = started(refusing(404));
+  const wanted = expect(it.want(t.segment, never())).rejects.toThrow("not cut");
+  await until(() => {
+    expect(torrents()).toHaveLength(1);
+  });
+  torrents()[0]?.ready(SIZE, 2 * PIECE_BYTES);
+  await wanted;
+});
+
+describe("by the policy assist", () => {
+  beforeEach(() => {
+    useSeed("assist");
+  });
+
+  it("the seed is asked first, and the store not at all when it delivers", async () => {
+    const { it, stats, store } = started(storeOf(t.bytes));
+    it.announced(t.segment, SLICES, true);
+    expect(await deliver()).toEqual([0, 1]);
+    await until(() => {
+      expect([...t.broadcast].sort()).toEqual([0, 1]);
+    });
+    await pass(3_000);
+    expect([store.ranges, stats.total.bytes.seed]).toEqual([[], 2 * PIECE_BYTES]);
+  });
+
+  it("the store takes over what has not come in time, and is first for a while", async () => {
+    const { it, store } = started(storeOf(() => t.bytes));
+    it.announced(t.segment, SLICES, true);
+    await until(() => {
+      expect(torrents()).toHaveLength(1);
+    });
+    const [torrent] = torrents();
+    torrent?.ready(SIZE, PIECE_BYTES);
+    torrent?.bring(0, t.bytes.slice(0, PIECE_BYTES));
+    await until(() => {
+      expect(t.broadcast).toEqual([0]);
+    });
+    await pass(1_000);
+    await until(() => {
+      expect(t.broadcast).toEqual([0, 1]);
+    });
+    expect(store.ranges).toEqual([`bytes=${PIECE_BYTES}-${2 * PIECE_BYTES - 1}`]);
+    expect(torrent?.destroyed).toBe(true);
+    const next = await published(8, SIZE);
+    t.segment = { ...next.descriptor, infohash: "b".repeat(40) };
+    t.bytes = next.bytes;
+    it.announced(t.segment, SLICES, true);
+    await until(() => {
+      expect(t.broadcast).toHaveLength(4);
+    });
+    expect([store.ranges.at(-1), torrents().length]).toEqual([OWN_RANGE, 1]);
+  });
+
+  it("what the player wants for itself comes from the store", async () => {
+    t.linkedAt = null;
+    const { it, store } = started(storeOf(t.bytes));
+    await it.want(t.segment, never());
+    expect([store.ranges, torrents().length]).toEqual([[""], 0]);
+  });
+});

@@ -1,0 +1,163 @@
+"""The store falls silent under viewers: the picture comes from the torrent seed, and goes on."""
+
+import os
+import re
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.station import Station, fetch, station, wait_for
+from tests.support.viewers import Viewer, chromium
+
+OUTAGE_S = 60.0
+SHORT_OUTAGE_S = 25.0
+NO_WEBRTC = "delete window.RTCPeerConnection"
+MAX_COPIES = 1.6
+
+
+def seeder_uploaded(running: Station) -> float:
+    """Payload bytes that torrent peers took, the canary's left out."""
+    text = fetch(f"{running.local['broadcaster']}/metrics").decode()
+    [value] = re.findall(r"^shoal_torrent_uploaded_bytes_total (\S+)$", text, re.MULTILINE)
+    return float(value)
+
+
+def segment_bytes(running: Station, after: int) -> int:
+    """Bytes of the segments that were published after a media sequence number."""
+    return sum(one["size"] for one in running.descriptors() if one["sequence"] > after)
+
+
+def webtorrents(viewer: Viewer) -> list[str]:
+    """The requests of a page for webtorrent."""
+    return [url for url in viewer.requests if "webtorrent" in url]
+
+
+@contextmanager
+def silent_store(running: Station) -> Iterator[None]:
+    """Stop the store: it takes connections, and answers nothing."""
+    running.refresh()
+    pid = running.local["pids"]["store"]
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def watch(viewers: list[Viewer], seconds: float) -> None:
+    """Let time pass; the browser's events are handled meanwhile."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        viewers[0].page.wait_for_timeout(500)
+
+
+def wait_seeded(running: Station) -> None:
+    """Wait until the canary has proven the seed."""
+    wait_for("the canary", lambda: running.health()["standby"] == "ok", 40)
+
+
+def played_on(before: dict[str, Any], after: dict[str, Any], seconds: float) -> None:
+    """Assert that a viewer's picture went on for so long without a stall."""
+    assert after["playing"]
+    assert after["stalls"] == before["stalls"]
+    assert after["position_s"] - before["position_s"] > seconds - 4
+    assert after["segments"]["bad_pieces"] == 0
+
+
+def test_three_viewers_outlast_a_silent_store_with_one_copy_from_the_seed(tmp_path: Path) -> None:
+    with station(tmp_path / "data", "--bitrate", "600") as running, chromium() as browser:
+        viewers = [Viewer(browser, running.local["watch"]) for _ in range(3)]
+        for viewer in viewers:
+            viewer.wait("s.ready && s.peers === 2 && s.playing", 60)
+        running.wait_published(running.published() + 3)
+        wait_seeded(running)
+        assert [webtorrents(viewer) for viewer in viewers] == [[], [], []]
+        before = [viewer.stats() for viewer in viewers]
+        newest, uploaded = running.descriptors()[-1]["sequence"], seeder_uploaded(running)
+
+        with silent_store(running):
+            watch(viewers, OUTAGE_S)
+            during = [viewer.stats() for viewer in viewers]
+            copies = (seeder_uploaded(running) - uploaded) / segment_bytes(running, newest)
+            assert running.health()["store"] == "failing"
+        print(f"\n{OUTAGE_S:.0f} s without the store: {copies:.2f} copies from the seeder")  # noqa: T201
+        for one, two in zip(before, during, strict=True):
+            played_on(one, two, OUTAGE_S)
+            assert two["bytes"]["seed"] > 0
+            assert two["bytes"]["p2p"] > one["bytes"]["p2p"]
+        assert copies <= MAX_COPIES
+
+        # the store is used again, and the seed no more
+        wait_for("the store is back", lambda: running.health()["store"] == "ok", 20)
+        for viewer, stats in zip(viewers, during, strict=True):
+            viewer.wait(f"s.bytes.store > {stats['bytes']['store'] + 100_000}", 40)
+        seeded = [viewer.stats()["bytes"]["seed"] for viewer in viewers]
+        running.wait_published(running.published() + 2)
+        for viewer, one, seed in zip(viewers, before, seeded, strict=True):
+            now = viewer.stats()
+            assert now["bytes"]["seed"] == seed
+            assert now["stalls"] == one["stalls"]
+            assert len(webtorrents(viewer)) == 1
+            assert viewer.errors() == []
+        assert running.origin_video_bytes() == 0
+
+
+def test_a_viewer_alone_outlasts_it_too_and_one_without_webrtc_is_told(tmp_path: Path) -> None:
+    with station(tmp_path / "data", "--bitrate", "600") as running, chromium() as browser:
+        alone = Viewer(browser, running.local["watch"])
+        without = Viewer(browser, running.local["watch"], script=NO_WEBRTC)
+        alone.wait("s.ready && s.members === 1 && s.playing", 60)
+        without.wait("s.playing", 60)
+        running.wait_published(running.published() + 3)
+        wait_seeded(running)
+        before = alone.stats()
+        newest, uploaded = running.descriptors()[-1]["sequence"], seeder_uploaded(running)
+
+        with silent_store(running):
+            watch([alone], SHORT_OUTAGE_S)
+            during = alone.stats()
+            copies = (seeder_uploaded(running) - uploaded) / segment_bytes(running, newest)
+            told = without.page.locator("#sharing").inner_text()
+        played_on(before, during, SHORT_OUTAGE_S)
+        assert during["bytes"]["seed"] > 0
+        assert copies <= MAX_COPIES
+        assert told == "the store does not answer, and this browser has no WebRTC"
+        assert webtorrents(without) == []
+        # it plays on when the store is back
+        position = without.stats()["position_s"]
+        without.wait(f"s.playing && s.position_s > {position + 4}", 60)
+        assert alone.errors() == without.errors() == []
+
+
+def test_by_the_policy_assist_first_copies_come_from_the_seed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOAL_STANDBY", "assist")
+    with station(tmp_path / "data", "--bitrate", "600") as running, chromium() as browser:
+        viewers = [Viewer(browser, running.local["watch"]) for _ in range(3)]
+        for viewer in viewers:
+            viewer.wait("s.ready && s.peers === 2 && s.playing", 60)
+        # the first ones are slower: webtorrent is loaded for them
+        running.wait_published(running.published() + 3)
+        before = [viewer.stats() for viewer in viewers]
+        running.wait_published(running.published() + 8, 60)
+        watch(viewers, 3)
+        after = [viewer.stats() for viewer in viewers]
+        got = {
+            source: sum(
+                two["bytes"][source] - one["bytes"][source]
+                for one, two in zip(before, after, strict=True)
+            )
+            for source in ("p2p", "store", "seed")
+        }
+        print(f"\nassist: {got}")  # noqa: T201
+        assert got["seed"] > 2 * got["store"]
+        assert got["p2p"] > got["seed"]
+        for one, two in zip(before, after, strict=True):
+            assert two["stalls"] == one["stalls"]
+        assert [viewer.errors() for viewer in viewers] == [[], [], []]
