@@ -7,6 +7,7 @@ that do not share sit apart, in one room that nobody plans with.
 """
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 
 from msgspec import Raw
@@ -15,13 +16,16 @@ from shoal.announcements import Stream
 from shoal.segments import Descriptor
 from shoal.signaling.rooms.messages import MemberId
 from shoal.signaling.rooms.roster import Outgoing, Roster, Seat
+from shoal.signaling.rooms.timetable import Timetable
+from shoal.signaling.rooms.vacancies import Content, Vacancies
 
 SOFT_LIMIT = 24
 HARD_LIMIT = 32
 MERGE_LIMIT = 18
 """two rooms with so many members together become one"""
 MERGE_AFTER_S = 30.0
-MERGE_LOOK_S = 5.0
+LOOK_S = 5.0
+"""between looks for rooms to merge"""
 REPORTERS = 2
 """addresses that must complain about a member before it is expelled"""
 
@@ -35,10 +39,14 @@ class Rooms:
         self._new_name = new_name or (lambda: f"room-{next(numbers)}")
         self._apart = Roster("apart")
         self._rooms: dict[str, Roster] = {}
+        self._vacancies = Vacancies[str]()
+        self._owing = Timetable[Roster]()
+        """rooms whose members are owed a `room`"""
         self._where: dict[MemberId, Roster] = {}
         self._addresses: dict[MemberId, str] = {}
         self._complaints: dict[MemberId, set[str]] = {}
         self._small_since: dict[str, float] = {}
+        """rooms that may merge, in the order of these times"""
         self._looked_at = float("-inf")
 
     def __len__(self) -> int:
@@ -60,10 +68,10 @@ class Rooms:
     @property
     def due(self) -> float | None:
         """When `tick` must be called; None: not before something happens."""
-        times = [room.due for room in self._all]
+        times = [self._owing.first]
         if len(self._small_since) > 1:
-            both_small = sorted(self._small_since.values())[1]
-            times.append(max(both_small + MERGE_AFTER_S, self._looked_at + MERGE_LOOK_S))
+            both_small = next(itertools.islice(self._small_since.values(), 1, None))
+            times.append(max(both_small + MERGE_AFTER_S, self._looked_at + LOOK_S))
         return min((time for time in times if time is not None), default=None)
 
     @property
@@ -103,20 +111,25 @@ class Rooms:
 
     def ready(self, member: MemberId, now: float) -> list[Outgoing]:
         """Let a member own slices from the next segment on."""
-        return self._where[member].ready(member, now) if member in self._where else []
+        room = self._shared(member)
+        return [] if room is None else room.ready(member, now) + self._settle(room, now)
 
     def switch(self, member: MemberId, variant: int, now: float) -> list[Outgoing]:
         """Note that a member plays another rendition now."""
-        return self._where[member].switch(member, variant, now) if member in self._where else []
+        room = self._shared(member)
+        return [] if room is None else room.switch(member, variant, now) + self._settle(room, now)
 
     def upload(self, member: MemberId, now: float, *, upload: bool) -> list[Outgoing]:
         """Note whether a member sends to others."""
-        room = self._where.get(member)
-        return room.upload(member, now, upload=upload) if room is not None else []
+        room = self._shared(member)
+        if room is None:
+            return []
+        return room.upload(member, now, upload=upload) + self._settle(room, now)
 
     def links(self, member: MemberId, cut: Collection[MemberId], now: float) -> list[Outgoing]:
         """Note to whom a member has no link."""
-        return self._where[member].links(member, cut, now) if member in self._where else []
+        room = self._shared(member)
+        return [] if room is None else room.links(member, cut, now) + self._settle(room, now)
 
     def uplink(self, member: MemberId, bps: float, now: float) -> None:
         """Note what a member's link carried, bit/s."""
@@ -125,7 +138,7 @@ class Rooms:
 
     def signal(self, sender: MemberId, to: MemberId, data: Raw) -> list[Outgoing]:
         """Pass `data` on between two members of one room."""
-        room = self._where.get(sender)
+        room = self._shared(sender)
         return room.signal(sender, to, data) if room is not None else []
 
     def report(self, sender: MemberId, about: MemberId) -> bool:
@@ -143,6 +156,7 @@ class Rooms:
 
     def segment(self, descriptor: Descriptor, now: float) -> list[Outgoing]:
         """Announce a segment in every room, after the roster that its plan uses."""
+        self._owing.clear()  # each room pays with it
         return [outgoing for room in self._all for outgoing in room.segment(descriptor, now)]
 
     def stream(self, on_air: Stream) -> list[Outgoing]:
@@ -151,23 +165,24 @@ class Rooms:
 
     def tick(self, now: float) -> list[Outgoing]:
         """Send the `room`s that are due, and merge small rooms."""
-        sent = [outgoing for room in self._all for outgoing in room.tick(now)]
+        due = self._owing.pop_due(now)
+        sent = [outgoing for room in due for outgoing in room.tick(now)]
         return sent + self._merge(now)
+
+    def _shared(self, member: MemberId) -> Roster | None:
+        """Return a member's room; None for who sits apart, which changes nothing for anybody."""
+        room = self._where.get(member)
+        return None if room is self._apart else room
 
     def _choose(self, seat: Seat) -> Roster:
         """Return the room for a newcomer: like with like, then the fullest with space."""
         if not seat.sharing:
             return self._apart
-
-        def order(room: Roster) -> tuple[int, int]:
-            return room.playing(seat.variant), len(room)
-
-        with_space = [room for room in self._rooms.values() if len(room) < SOFT_LIMIT]
-        if with_space:
-            return max(with_space, key=order)
-        if self._rooms:  # one more in the smallest beats being alone
-            return min(self._rooms.values(), key=len)
-        return self._open()
+        most = SOFT_LIMIT - 1
+        name = self._vacancies.best(seat.variant, most) or self._vacancies.fullest(most)
+        # one more in the smallest beats being alone
+        name = name or self._vacancies.smallest()
+        return self._open() if name is None else self._rooms[name]
 
     def _open(self) -> Roster:
         room = Roster(self._new_name())
@@ -175,19 +190,22 @@ class Rooms:
         return room
 
     def _settle(self, room: Roster, now: float) -> list[Outgoing]:
-        """Divide a room that is too large, close an empty one, note a small one."""
+        """Take note of what has become of a room; divide it when it is too large."""
         if room is self._apart:
             return []
-        if len(room) == 0:
-            del self._rooms[room.room]
-            self._small_since.pop(room.room, None)
-            return []
         sent = self._divide(room, now) if len(room) >= HARD_LIMIT else []
-        for one in self._rooms.values():
-            if len(one) < MERGE_LIMIT:
-                self._small_since.setdefault(one.room, now)
-            else:
-                self._small_since.pop(one.room, None)
+        name = room.room
+        self._owing.put(room, room.due)
+        if len(room) == 0:
+            del self._rooms[name]
+            self._vacancies.remove(name)
+        else:
+            playing = Counter(room.seat(member).variant for member in room.members)
+            self._vacancies.put(name, Content(len(room), playing))
+        if 0 < len(room) < MERGE_LIMIT:
+            self._small_since.setdefault(name, now)
+        else:
+            self._small_since.pop(name, None)
         return sent
 
     def _divide(self, room: Roster, now: float) -> list[Outgoing]:
@@ -197,11 +215,11 @@ class Rooms:
         other = self._open()
         seats = room.take_out(moving)
         self._where.update(dict.fromkeys(moving, other))
-        return other.take_in(seats, now) + room.tick(now)
+        return other.take_in(seats, now) + self._settle(other, now) + room.tick(now)
 
     def _merge(self, now: float) -> list[Outgoing]:
-        """Move the members of one small room into another that has been small as long."""
-        if now - self._looked_at < MERGE_LOOK_S:
+        """Move the members of small rooms into others that have been small as long."""
+        if now - self._looked_at < LOOK_S or len(self._small_since) < 2:
             return []
         self._looked_at = now
         small = sorted(
@@ -212,7 +230,9 @@ class Rooms:
             ),
             key=len,
         )
-        for smaller, larger in itertools.pairwise(small):
+        sent: list[Outgoing] = []
+        # two by two, the smallest first
+        for smaller, larger in zip(small[::2], small[1::2], strict=False):
             if len(smaller) + len(larger) > MERGE_LIMIT:
                 break
             moving = smaller.members
@@ -221,6 +241,6 @@ class Rooms:
                 seat.ready = False  # until it has links to the others
                 seat.cut = frozenset()
             self._where.update(dict.fromkeys(moving, larger))
-            sent = larger.take_in(seats, now)
-            return sent + self._settle(smaller, now) + self._settle(larger, now)
-        return []
+            sent += larger.take_in(seats, now)
+            sent += self._settle(smaller, now) + self._settle(larger, now)
+        return sent
