@@ -5,6 +5,7 @@ Integers only, so that Python and TypeScript agree; `tests/vectors/plan.json` ho
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 PLAN_VERSION = 2
 """Part of the protocol: members with different plans must not share a room."""
@@ -100,6 +101,7 @@ def relay(members: Sequence[Planned], sequence: int, part: Slice, receiver: Plan
     return min(between, key=lambda other: (rank(sequence, part.first, other), other), default=None)
 
 
+@lru_cache(maxsize=1024)  # slices and their relays ask for the same ones again
 def rank(sequence: int, first: int, member: str) -> int:
     """Return a member's place for a slice: 32 bits that everybody computes alike (FNV-1a, mixed).
 
