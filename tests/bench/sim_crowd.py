@@ -43,10 +43,10 @@ class Viewer:
     """what it was told last"""
     here: frozenset[MemberId] = frozenset()
     """who is in that room"""
-    first: tuple[MemberId, ...] = ()
+    first: frozenset[MemberId] = frozenset()
     """the others in the first roster of this room"""
-    links: set[int] = field(default_factory=set[int])
-    """the numbers of viewers to whom a link is open"""
+    links: set[MemberId] = field(default_factory=set[MemberId])
+    """viewers to whom a link is open"""
     cut: set[MemberId] = field(default_factory=set[MemberId])
     """members to whom the last attempt failed"""
     said_cut: set[MemberId] = field(default_factory=set[MemberId])

@@ -89,7 +89,7 @@ class _Exchange:
         self._owner = [places[part.owner] for part in self._slice_of]
         everybody = range(len(members))
         self._linked = [
-            [to for to, other in enumerate(members) if other.number in one.links] for one in members
+            [to for to, other in enumerate(members) if other.id in one.links] for one in members
         ]
         shared = len(self._slice_of)
         self._all = (1 << len(self._sizes)) - 1
@@ -131,6 +131,7 @@ class _Exchange:
             now, _, act, place = heapq.heappop(self._events)
             if now < self._members[place].leaves_at:
                 act(now, place)
+        self._events.clear()  # they refer to this exchange
         return self._closed()
 
     def _set_relays(

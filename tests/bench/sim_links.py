@@ -49,7 +49,7 @@ class Pairs:
 
     def _drawn(self, one: int, other: int) -> float:
         """Return a number from 0 to 1 for a pair (SplitMix64's last steps)."""
-        low, high = sorted((one, other))
+        low, high = (one, other) if one < other else (other, one)
         value = (low * 0x9E3779B97F4A7C15 + high * 0xD1B54A32D192ED03 + self._seed) & _MASK
         value = (value ^ value >> 30) * 0xBF58476D1CE4E5B9 & _MASK
         value = (value ^ value >> 27) * 0x94D049BB133111EB & _MASK

@@ -136,11 +136,11 @@ class Station:
         before, viewer.room = viewer.room, room
         viewer.here = self._ids(room)
         if before is None or before.room != room.room:
-            viewer.first = tuple(line.id for line in room.members if line.id != viewer.id)
+            viewer.first = viewer.here - {viewer.id}
             viewer.said_cut = set()
             viewer.said_ready = any(line.ready for line in room.members if line.id == viewer.id)
-            others = [self.viewers[member] for member in viewer.first]
-            to_call = [other for other in others if other.number not in viewer.links]
+            others = [self.viewers[line.id] for line in room.members if line.id != viewer.id]
+            to_call = [other for other in others if other.id not in viewer.links]
             for attempt in self._pairs.call(viewer, to_call, self.now):
                 self.messages["signal"] += 2 * SIGNALS
                 self._at(attempt.at, lambda attempt=attempt: self._called(viewer, attempt, 1))
@@ -162,15 +162,17 @@ class Station:
         if not self._share_a_room(caller, other):
             return
         if attempt.connected:
-            caller.links.add(other.number)
-            other.links.add(caller.number)
+            caller.links.add(other.id)
+            other.links.add(caller.id)
+            if not caller.said_ready:
+                self._speak_later(caller)
         else:
             caller.cut.add(other.id)
             other.cut.add(caller.id)
             again_at = self.now + retry_after_s(times)
             self._at(again_at, lambda: self._call_again(caller, other, times + 1))
+            self._speak_later(caller)
             self._speak_later(other)
-        self._speak_later(caller)
 
     def _call_again(self, caller: Viewer, other: Viewer, times: int) -> None:
         if self._share_a_room(caller, other):
@@ -206,13 +208,9 @@ class Station:
 
     def _may_be_ready(self, viewer: Viewer) -> bool:
         """Follow `mayBeReady` of player/src/engine/roster.ts."""
-        first = [member for member in viewer.first if member in viewer.here]
-        reachable = [member for member in first if member not in viewer.cut]
-        opened = sum(
-            self.viewers[member].number in viewer.links
-            for member in reachable
-            if member in self.viewers
-        )
+        first = viewer.first & viewer.here
+        reachable = first - viewer.cut
+        opened = len(reachable & viewer.links)
         return not first or (bool(reachable) and opened >= READY_SHARE * len(reachable))
 
 

@@ -18,14 +18,13 @@ PIECES = len(descriptor_of(0).pieces)
 
 def viewers(count: int, mbits: float = 1_000.0) -> list[Viewer]:
     """Viewers that are all linked, past their start-up, and stay."""
-    numbers = range(count)
     crowd = [
         Viewer(number, MemberId(f"m{number:02}"), Uplink(1e6 * mbits), True, 0.0, math.inf)
-        for number in numbers
+        for number in range(count)
     ]
     for viewer in crowd:
         viewer.begun = True
-        viewer.links = {number for number in numbers if number != viewer.number}
+        viewer.links = {other.id for other in crowd if other is not viewer}
     return crowd
 
 
@@ -47,8 +46,8 @@ def sums(receipts: list[Receipt]) -> Sums:
 
 
 def unlink(crowd: list[Viewer], one: int, other: int) -> None:
-    crowd[one].links.discard(other)
-    crowd[other].links.discard(one)
+    crowd[one].links.discard(crowd[other].id)
+    crowd[other].links.discard(crowd[one].id)
 
 
 def share_out(crowd: list[Viewer], told: Room | None = None) -> list[Receipt]:
