@@ -134,6 +134,10 @@ export class Mesh {
     this.#forget(id);
   }
 
+  /** All linked members. */
+  get linked(): MemberId[] {
+    return [...this.#links.keys()];
+  }
   /** The linked members that play a rendition. */
   playing(variant: Variant): MemberId[] {
     return [...this.#links.keys()].filter((id) => this.#options.plays(id, variant));

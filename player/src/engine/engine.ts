@@ -37,6 +37,8 @@ export interface Player {
   bufferedS: () => number;
   /** seconds behind live, null while unknown */
   latencyS: () => number | null;
+  /** seconds since the viewer paused; 0 while it plays */
+  pausedS: () => number;
   playing: () => boolean;
 }
 
@@ -54,10 +56,24 @@ export interface EngineOptions {
   iceServers: RTCIceServer[];
   /** whether this viewer may send to others */
   upload: boolean;
+  /** what comes first is there: links to other viewers may be made */
+  begun: Promise<void>;
   /** signaling says that a stream is on air, or that none is */
   onStream: (live: boolean) => void;
   /** a line for the console */
   log: (line: string) => void;
+}
+
+/** What the network does for this viewer now. */
+export interface Network {
+  /** what its link brings, bit/s; null while unknown */
+  bps: number | null;
+  /** when pieces had to be fetched last because peers were late, ms; -Infinity: never */
+  lateAt: number;
+  /** of what the player waits for */
+  missingBytes: number;
+  /** how long nine of ten segments took at the most; null if unknown */
+  completionMs: number | null;
 }
 
 /** Whether this browser can share, and what it lacks if not. */
@@ -96,6 +112,7 @@ export class Engine {
       PeerConnection: subtle && PeerConnection,
       iceServers: options.iceServers,
       upload: options.upload,
+      begun: options.begun,
       now,
       variant: () => this.#variant,
       onJoined: (again) => {
@@ -135,6 +152,7 @@ export class Engine {
         this.#room.send({ type: "report", member });
       },
       bufferedS: player.bufferedS,
+      pausedS: player.pausedS,
       sharing: () => this.#room.sharing,
     });
     this.#reportRegularly();
@@ -143,6 +161,12 @@ export class Engine {
   /** Open links to other viewers. */
   get peers(): number {
     return this.#room.peers;
+  }
+  /** What rendition and delay are chosen by. */
+  get network(): Network {
+    const { downlink, lateAt, missingBytes } = this.#exchange;
+    const completionMs = this.stats.completionMs.p90;
+    return { bps: downlink.bps, lateAt, missingBytes, completionMs };
   }
   /** Who and where this viewer is in its room. */
   get membership() {

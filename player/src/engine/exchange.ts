@@ -1,13 +1,15 @@
 /** Where the pieces of segments come from and go to: peers, the store, the player. */
 
+import { Appetite } from "./appetite";
 import type { Mesh } from "./connections";
+import { Demand } from "./demand";
+import { Downlink } from "./downlink";
 import { Fetcher } from "./fetcher";
 import { Intake } from "./intake";
 import { Neighbours } from "./neighbours";
 import type { Descriptor, MemberId, Sequence, Variant } from "./protocol";
 import type { PlannedSlice } from "./room";
-import { schedule } from "./scheduler";
-import type { Segment, Waiter } from "./segments";
+import type { Segment } from "./segments";
 import { SegmentCache } from "./segments";
 import { Startup } from "./startup";
 import type { Stats } from "./stats";
@@ -19,6 +21,7 @@ import { decodeFrame } from "./wire";
 const TICK_MS = 100;
 /** Older segments are repaired no more: who needs one fetches it. */
 const REPAIRED_SEGMENTS = 3;
+
 export interface ExchangeOptions {
   store: Store;
   stats: Stats;
@@ -34,12 +37,15 @@ export interface ExchangeOptions {
   onBadPiece: (from: MemberId) => void;
   /** seconds of video ahead of the playhead; 0 when there is nothing to play */
   bufferedS: () => number;
+  /** seconds since the viewer paused; 0 while it plays */
+  pausedS: () => number;
   /** whether signaling is up and peers are there to bring a segment that it will announce */
   sharing: () => boolean;
 }
 
 export class Exchange {
   readonly startup: Startup;
+  readonly downlink = new Downlink();
   #o: ExchangeOptions;
   #cache: SegmentCache;
   #intake: Intake;
@@ -47,12 +53,14 @@ export class Exchange {
   #newestAnnounced = new Map<Variant, Sequence>();
   #ticker: ReturnType<typeof setInterval> | undefined;
   #fetcher: Fetcher;
+  #demand: Demand;
   /** null where nothing can be shared */
   #neighbours: Neighbours | null;
+  #appetite: Appetite | null;
 
   constructor(options: ExchangeOptions) {
     this.#o = options;
-    const { mesh, stats, now, you } = options;
+    const { mesh, stats, now, you, variant, pausedS } = options;
     this.startup = new Startup(now);
     this.#cache = new SegmentCache((segment) => {
       this.#intake.forgetSegment(segment);
@@ -79,6 +87,7 @@ export class Exchange {
       received: (segment, count) => {
         const { sequence } = segment.descriptor;
         options.stats.received("store", count, this.startup.includes(sequence));
+        this.downlink.fromStore(count, now());
       },
       keep: (segment, index, bytes) => {
         this.#keep(segment, index, bytes);
@@ -86,10 +95,16 @@ export class Exchange {
           this.#neighbours?.handOn(segment, index);
       },
     });
+    const { store, bufferedS } = options;
+    const { startup } = this;
+    const fetcher = this.#fetcher;
+    const expected = this.#expected.bind(this);
+    this.#demand = new Demand({ store, fetcher, stats, startup, now, bufferedS, expected });
     const fetch = this.#fetcher.fetch.bind(this.#fetcher);
     const segments = () => this.#cache.all();
     const isRecent = this.#isRecent.bind(this);
     this.#neighbours = mesh && new Neighbours({ mesh, stats, now, you, segments, isRecent, fetch });
+    this.#appetite = mesh && new Appetite({ mesh, variant, pausedS });
   }
 
   /** A segment was published, and planned: fetch the own slice, if there is one, and hand it on. */
@@ -100,6 +115,7 @@ export class Exchange {
     segment.announcedAt = this.#o.now();
     segment.slices = slices;
     this.startup.look(descriptor.sequence, ready);
+    this.#lookAtAppetite();
     for (const index of segment.pieces.held()) {
       if (this.#owns(segment, index)) this.#neighbours?.handOn(segment, index);
       else this.#neighbours?.relay(segment, index);
@@ -109,6 +125,18 @@ export class Exchange {
       for (const slice of slices)
         if (slice.owner === this.#o.you()) this.#fetcher.fetch(segment, slice);
     if (this.#linked()) this.#startTicking();
+  }
+
+  /** When pieces had to be fetched last because peers were late, ms; -Infinity: never. */
+  get lateAt(): number {
+    return this.#demand.lateAt;
+  }
+  /** Bytes that are missing of what the player waits for. */
+  get missingBytes(): number {
+    let sum = 0;
+    for (const { waiters, pieces } of this.#cache.all())
+      if (waiters.size > 0) for (const index of pieces.missing()) sum += pieces.lengthOf(index);
+    return sum;
   }
 
   /** The newest segment of a rendition that was announced; null before the first. */
@@ -121,30 +149,11 @@ export class Exchange {
     signal.throwIfAborted();
     this.#playhead = descriptor.sequence;
     this.startup.look(descriptor.sequence);
+    this.#lookAtAppetite();
     const segment = this.#segmentOf(descriptor);
     if (segment.pieces.complete) return segment;
-    await new Promise<void>((resolve, reject) => {
-      // what was requested goes on: others may wait for it, and the player may come back
-      const leave = (): void => {
-        segment.waiters.delete(waiter);
-        reject(new Error("no longer wanted"));
-      };
-      const waiter: Waiter = {
-        since: this.#o.now(),
-        done: () => {
-          signal.removeEventListener("abort", leave);
-          resolve();
-        },
-        failed: (error) => {
-          signal.removeEventListener("abort", leave);
-          reject(error);
-        },
-      };
-      segment.waiters.add(waiter);
-      signal.addEventListener("abort", leave, { once: true });
-      this.#startTicking();
-      this.#consider(segment);
-    });
+    this.#startTicking();
+    await this.#demand.wait(segment, signal);
     return segment;
   }
 
@@ -156,13 +165,18 @@ export class Exchange {
       return;
     }
     const segment = this.#cache.get(frame.variant, frame.sequence);
-    if (frame.type === "piece") this.#intake.take(segment, from, frame);
-    else if (frame.type === "have") segment?.haves.set(from, frame.pieces);
+    if (frame.type === "piece") {
+      this.downlink.fromPeer(frame.payload.byteLength);
+      this.#intake.take(segment, from, frame);
+    } else if (frame.type === "have") segment?.haves.set(from, frame.pieces);
+    else if (frame.type === "want") this.#neighbours?.takes(from, true);
+    else if (frame.type === "pause") this.#neighbours?.takes(from, false);
     else if (segment) this.#neighbours?.serve(segment, from, frame.piece);
   }
 
   /** A link is there: its member may need to know what it can ask for. */
   peerOpened(id: MemberId): void {
+    this.#appetite?.greet(id);
     for (const segment of this.#cache.all())
       if (segment.pieces.complete && this.#isRecent(segment)) this.#neighbours?.tell(segment, [id]);
   }
@@ -221,6 +235,11 @@ export class Exchange {
     this.#neighbours?.tell(segment);
   }
 
+  #lookAtAppetite(): void {
+    const newest = this.newestAnnounced(this.#o.variant());
+    if (newest !== null) this.#appetite?.look(newest, this.#playhead);
+  }
+
   #dropPeer(id: MemberId): void {
     this.#o.mesh?.expel(id);
   }
@@ -239,13 +258,13 @@ export class Exchange {
     let busy = false;
     for (const segment of this.#cache.all()) {
       if (segment.pieces.complete) continue;
-      if (this.#isRecent(segment) && this.#linked()) {
+      if (this.#isRecent(segment) && this.#linked() && this.#appetite?.hungry) {
         busy = true;
         this.#neighbours?.repair(segment);
       }
       if (segment.waiters.size === 0) continue;
       busy = true;
-      this.#consider(segment);
+      this.#demand.consider(segment);
     }
     if (busy) return;
     clearInterval(this.#ticker);
@@ -260,30 +279,12 @@ export class Exchange {
     return shared && sequence > newest - REPAIRED_SEGMENTS;
   }
 
-  #consider(segment: Segment): void {
-    const { pieces, descriptor } = segment;
-    const now = this.#o.now();
-    const since = Math.min(...Array.from(segment.waiters, (waiter) => waiter.since));
-    const { ranges, late } = schedule({
-      neededInS: this.#o.bufferedS(),
-      waitedS: (now - since) / 1000,
-      missing: pieces.missing(),
-      inFlight: (piece) => segment.inFlight.has(piece),
-      expected: (piece) => this.#expected(segment, piece),
-      storeTakesS: (count) => this.#o.store.takesS(count * descriptor.pieceSize),
-    });
-    if (late && !segment.late && !this.startup.includes(descriptor.sequence)) {
-      segment.late = true;
-      this.#o.stats.segments.deadline_fetches += 1;
-    }
-    for (const range of ranges) this.#fetcher.fetch(segment, range);
-  }
-
   /** Whether a peer may still bring this piece: its owner, or whoever steps in, or has it. */
   #expected(segment: Segment, piece: number): boolean {
     const { announcedAt, descriptor } = segment;
     if (announcedAt === null) return this.#o.sharing() && this.#isNews(descriptor);
     if (segment.sliceOf(piece) === undefined) return false;
+    if (!this.#appetite?.hungry) return false;
     return this.#isRecent(segment) && (this.#neighbours?.of(segment) ?? []).length > 0;
   }
 

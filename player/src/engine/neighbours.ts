@@ -32,6 +32,8 @@ export interface NeighboursOptions {
 export class Neighbours {
   #o: NeighboursOptions;
   #expectedTime = new ExpectedTime();
+  /** members that take no pieces now */
+  #sated = new Set<MemberId>();
 
   constructor(options: NeighboursOptions) {
     this.#o = options;
@@ -40,6 +42,12 @@ export class Neighbours {
   /** Linked members that play the segment's rendition. */
   of({ descriptor }: Segment): MemberId[] {
     return this.#o.mesh.playing(descriptor.variant);
+  }
+
+  /** A member says whether it takes pieces. */
+  takes(id: MemberId, pieces: boolean): void {
+    if (pieces) this.#sated.delete(id);
+    else this.#sated.add(id);
   }
 
   /** Push a piece to all who may lack it. */
@@ -78,6 +86,7 @@ export class Neighbours {
 
   /** A link is gone. */
   lost(id: MemberId): void {
+    this.#sated.delete(id);
     for (const segment of this.#o.segments()) {
       segment.haves.delete(id);
       segment.served.delete(id);
@@ -98,6 +107,7 @@ export class Neighbours {
     this.#forgetOldRequests(segment, now - Math.max(REQUEST_TIMEOUT_MS, expectedMs));
     if (elapsedMs >= expectedMs && now - segment.toldAt >= HAVE_INTERVAL_MS) this.tell(segment);
     const members = this.of(segment);
+    const hungry = members.filter((id) => !this.#sated.has(id));
     const { requests, stepIn } = repair({
       you,
       elapsedMs,
@@ -106,8 +116,8 @@ export class Neighbours {
       missing: pieces.missing().filter((piece) => !inFlight.has(piece) && !requested.has(piece)),
       pushed: ({ pushedBy }) => (mesh.openedAt(pushedBy) ?? Infinity) <= announcedAt,
       holders: (piece) => members.filter((id) => segment.isAt(id, piece)),
-      lacking: (piece) => members.filter((id) => !segment.isAt(id, piece)).length,
-      linked: members.length,
+      lacking: (piece) => hungry.filter((id) => !segment.isAt(id, piece)).length,
+      linked: hungry.length,
       busy: (id) => this.#requestsTo(id),
     });
     for (const { piece, from } of requests) {
@@ -123,7 +133,8 @@ export class Neighbours {
   }
 
   #push(segment: Segment, index: number, to: readonly MemberId[]): void {
-    for (const id of to) if (!segment.isAt(id, index)) this.#send(segment, index, id);
+    for (const id of to)
+      if (!segment.isAt(id, index) && !this.#sated.has(id)) this.#send(segment, index, id);
   }
 
   #send(segment: Segment, index: number, to: MemberId): void {
@@ -132,7 +143,7 @@ export class Neighbours {
       descriptor,
       index,
       bytes: pieces.piece(index),
-      wanted: () => !segment.isAt(to, index) && this.#o.isRecent(segment),
+      wanted: () => !segment.isAt(to, index) && !this.#sated.has(to) && this.#o.isRecent(segment),
     });
   }
 

@@ -27,6 +27,8 @@ export interface RoomOptions {
   iceServers: RTCIceServer[];
   /** false: this viewer sends nothing to others */
   upload: boolean;
+  /** links to others are made from then on */
+  begun: Promise<void>;
   now: () => number;
   /** the rendition that this viewer plays */
   variant: () => Variant;
@@ -211,11 +213,18 @@ export class Room {
       // links made under another id are the others' to drop; who moves to another room along with
       // this viewer keeps its link
       this.mesh?.retain(new Set(renamed ? [] : this.#roster.others));
-      this.mesh?.call(this.#roster.first.filter((id) => !this.mesh?.isOpen(id)));
+      void this.#callFirst(message);
     } else {
       this.mesh?.retain(new Set(this.#roster.others));
     }
     this.#linksChanged();
+  }
+
+  /** Connect to those who were there before, unless another membership began meanwhile. */
+  async #callFirst({ room, you }: RoomMessage): Promise<void> {
+    await this.#o.begun;
+    if (room === this.#roster.room && you === this.you)
+      this.mesh?.call(this.#roster.first.filter((id) => !this.mesh?.isOpen(id)));
   }
 
   /** Tell signaling to whom there is no link, so that plans go around it. */
@@ -234,8 +243,10 @@ export class Room {
     this.#saidUnreachable = unreachable;
     this.#sayCut(mesh);
     if (this.#saidReady) return;
+    const { first, others } = this.#roster;
     const isOpen = mesh.isOpen.bind(mesh);
-    if (mayBeReady(this.#roster.first, isOpen, mesh.hasFailed.bind(mesh)))
+    const hasFailed = mesh.hasFailed.bind(mesh);
+    if (mayBeReady({ first, others, isOpen, hasFailed }))
       this.#saidReady = this.send({ type: "ready" });
   }
 }

@@ -91,17 +91,25 @@ export class Roster {
   }
 }
 
+/** Whom a newcomer is to be linked to. */
+export interface Reach {
+  /** of its first roster, those that are still here */
+  first: readonly MemberId[];
+  /** everybody who is here */
+  others: readonly MemberId[];
+  isOpen: (id: MemberId) => boolean;
+  /** whether there is no link, and none to be expected soon */
+  hasFailed: (id: MemberId) => boolean;
+}
+
 /**
  * Whether a newcomer may say `ready`: at least 80 % of its links to those of its first roster that
- * are still here are open, not counting those that failed; at once when nobody of them is here; not
- * while all links failed.
+ * are still here are open, not counting those that failed; at once when nobody of them is here; when
+ * all of them failed, as soon as there is a link to anybody.
  */
-export function mayBeReady(
-  first: readonly MemberId[],
-  isOpen: (id: MemberId) => boolean,
-  hasFailed: (id: MemberId) => boolean,
-): boolean {
+export function mayBeReady({ first, others, isOpen, hasFailed }: Reach): boolean {
   if (first.length === 0) return true;
   const reachable = first.filter((id) => !hasFailed(id));
-  return reachable.length > 0 && reachable.filter(isOpen).length >= READY_SHARE * reachable.length;
+  if (reachable.length === 0) return others.some(isOpen);
+  return reachable.filter(isOpen).length >= READY_SHARE * reachable.length;
 }

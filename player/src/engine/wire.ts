@@ -5,6 +5,8 @@ import type { Sequence, Variant } from "./protocol";
 const TYPE_PIECE = 1;
 const TYPE_HAVE = 2;
 const TYPE_REQUEST = 3;
+const TYPE_WANT = 4;
+const TYPE_PAUSE = 5;
 const HEADER_BYTES = 16;
 export const MAX_PAYLOAD_BYTES = 32 * 1024;
 
@@ -36,7 +38,19 @@ export interface RequestFrame {
   sequence: Sequence;
   piece: number;
 }
-export type Frame = PieceFrame | HaveFrame | RequestFrame;
+/** The sender takes pieces, of this segment and later ones. */
+export interface WantFrame {
+  type: "want";
+  variant: Variant;
+  sequence: Sequence;
+}
+/** The sender takes no pieces until it says `want`. */
+export interface PauseFrame {
+  type: "pause";
+  variant: Variant;
+  sequence: Sequence;
+}
+export type Frame = PieceFrame | HaveFrame | RequestFrame | WantFrame | PauseFrame;
 
 /** Cut a piece into frames, each made only when the caller asks for it. */
 export function* encodePiece(
@@ -75,6 +89,15 @@ export function encodeRequest(
   return header(TYPE_REQUEST, variant, piece, sequence, 0);
 }
 
+/** @param sequence the first segment that is wanted, or not wanted any more */
+export function encodeAppetite(
+  type: "want" | "pause",
+  variant: Variant,
+  sequence: Sequence,
+): Uint8Array<ArrayBuffer> {
+  return header(type === "want" ? TYPE_WANT : TYPE_PAUSE, variant, 0, sequence, 0);
+}
+
 /**
  * Read one frame. The payload is a view of `data`, not a copy.
  *
@@ -100,6 +123,10 @@ export function decodeFrame(data: ArrayBuffer): Frame | null {
       return { type: "have", variant, sequence, pieces: view.getUint32(8) };
     case TYPE_REQUEST:
       return payload.byteLength > 0 ? null : { type: "request", variant, sequence, piece };
+    case TYPE_WANT:
+      return payload.byteLength > 0 ? null : { type: "want", variant, sequence };
+    case TYPE_PAUSE:
+      return payload.byteLength > 0 ? null : { type: "pause", variant, sequence };
     default:
       return null;
   }

@@ -11,10 +11,14 @@ const MAX_RETRY_MS = 2_000;
 const MAX_TIMEOUT_RETRIES = 4;
 const MAX_TO_FIRST_BYTE_MS = 10_000;
 
-/** hls.js's configuration, with a loader for its fragments. */
-export function hlsConfig(fLoader: FragmentLoaderConstructor): Partial<HlsConfig> {
+/** hls.js's configuration, with a loader for its fragments and what chooses their rendition. */
+export function hlsConfig(
+  fLoader: FragmentLoaderConstructor,
+  abrController?: HlsConfig["abrController"],
+): Partial<HlsConfig> {
   return {
     fLoader,
+    ...(abrController && { abrController }),
     // a worker would take the engine's buffers away
     enableWorker: false,
     lowLatencyMode: false,

@@ -3,7 +3,10 @@
 import Hls, { ErrorTypes, Events } from "hls.js";
 import type { ErrorData, FragmentLoaderConstructor, LevelDetails } from "hls.js";
 
+import type { Network } from "../engine/engine";
+import { levelController } from "./abr";
 import { catchUpRate } from "./catchup";
+import { liveDelayS } from "./delay";
 import { hlsConfig } from "./hls";
 import { probe } from "./probe";
 
@@ -16,6 +19,8 @@ const STUCK_MS = 12_000;
 const WATCH_INTERVAL_MS = 1_000;
 /** Two media errors within this time: the decoder will not recover by itself. */
 const MEDIA_RECOVERY_MS = 5_000;
+/** A delay that differs by less stays as it is. */
+const MIN_DELAY_CHANGE_S = 0.5;
 
 export type OnAir = "connecting" | "on air" | "offline";
 
@@ -23,6 +28,8 @@ export interface LiveOptions {
   video: HTMLVideoElement;
   playlist: URL;
   fragmentLoader: FragmentLoaderConstructor;
+  /** what the network does for this viewer */
+  network: () => Network;
   onState: (state: OnAir) => void;
 }
 
@@ -44,11 +51,16 @@ export class Live {
   #movedAt = performance.now();
   #newestAt = -Infinity;
   #newest = -1;
+  #pausedAt: number | null = null;
 
   constructor(options: LiveOptions) {
     this.#o = options;
     const { video } = options;
+    video.addEventListener("pause", () => {
+      this.#pausedAt ??= performance.now();
+    });
     video.addEventListener("playing", () => {
+      this.#pausedAt = null;
       this.#reloads = 0;
       this.#enter("on air");
     });
@@ -88,6 +100,11 @@ export class Live {
     if (!live) return;
     // the end of the stream before may still be playing
     if (!this.#loaded || this.#isOver()) this.#probeIn(this.bufferedS * 1000);
+  }
+
+  /** Seconds since the viewer paused; 0 while it plays, and before it did. */
+  get pausedS(): number {
+    return this.#pausedAt === null ? 0 : (performance.now() - this.#pausedAt) / 1000;
   }
 
   goToLive(): void {
@@ -134,12 +151,13 @@ export class Live {
     this.#stop();
     this.#loaded = true;
     this.#movedAt = performance.now();
-    const { video, playlist, fragmentLoader } = this.#o;
+    const { video, playlist, fragmentLoader, network } = this.#o;
     if (!Hls.isSupported()) {
       video.src = playlist.href;
       return;
     }
-    const hls = new Hls(hlsConfig(fragmentLoader));
+    const bufferedS = () => this.bufferedS;
+    const hls = new Hls(hlsConfig(fragmentLoader, levelController({ network, bufferedS })));
     this.#hls = hls;
     hls.on(Events.ERROR, (_, data) => {
       if (data.fatal) this.#recover(hls, data);
@@ -213,6 +231,7 @@ export class Live {
   /** Looks whether the picture moves. */
   #watch(): void {
     const { video } = this.#o;
+    this.#setDelay();
     const lateS = (this.latencyS ?? 0) - (this.targetLatencyS ?? Infinity);
     video.playbackRate = catchUpRate(lateS, this.bufferedS, video.playbackRate);
     const now = performance.now();
@@ -231,6 +250,15 @@ export class Live {
     if (this.#hls && news && now - this.#movedAt > STUCK_MS) this.#start();
     const idle = this.#timer === undefined && !this.#probing;
     if (idle && this.#isOver()) this.#probeIn(this.#backoffMs());
+  }
+
+  /** Sets how far behind live to play: who is farther behind catches up. */
+  #setDelay(): void {
+    const targetS = this.#hls?.latestLevelDetails?.targetduration;
+    if (!this.#hls || targetS === undefined) return;
+    const delayS = liveDelayS(targetS, this.#o.network().completionMs);
+    const { liveSyncDuration = 0 } = this.#hls.config;
+    if (Math.abs(delayS - liveSyncDuration) >= MIN_DELAY_CHANGE_S) this.#hls.targetLatency = delayS;
   }
 
   #enter(state: OnAir): void {

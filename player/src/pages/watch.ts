@@ -1,16 +1,6 @@
 /** The watch page: the live picture, its controls, and where the video comes from. */
 
 import Hls from "hls.js";
-import "media-chrome/dist/media-control-bar.js";
-import "media-chrome/dist/media-controller.js";
-import "media-chrome/dist/media-fullscreen-button.js";
-import "media-chrome/dist/media-live-button.js";
-import "media-chrome/dist/media-loading-indicator.js";
-import "media-chrome/dist/media-mute-button.js";
-import "media-chrome/dist/media-pip-button.js";
-import "media-chrome/dist/media-play-button.js";
-import "media-chrome/dist/media-time-range.js";
-import "media-chrome/dist/media-volume-range.js";
 import { Engine } from "../engine/engine";
 import { fragmentLoader } from "../engine/loader";
 import type { StationConfig } from "./config";
@@ -23,6 +13,8 @@ import { mayUpload } from "./uplink";
 
 const CONFIG_RETRY_MS = 2_000;
 const REFRESH_MS = 1_000;
+/** Controls and links to others come after the first picture, or after this long without one. */
+const MAX_FIRST_PICTURE_MS = 2_500;
 /** Within one segment of where a viewer starts counts as live. */
 const LIVE_MARGIN_S = 6;
 
@@ -34,7 +26,20 @@ const chip = element("sharing", HTMLElement);
 const offline = element("offline", HTMLElement);
 const unmute = element("unmute", HTMLButtonElement);
 
+/** There is a picture, or none is to be waited for. */
+const pictured = new Promise<void>((resolve) => {
+  video.addEventListener(
+    "loadeddata",
+    () => {
+      resolve();
+    },
+    { once: true },
+  );
+  setTimeout(resolve, MAX_FIRST_PICTURE_MS);
+});
+
 void loadConfig().then(watch);
+void pictured.then(() => import("./controls"));
 
 function watch(config: StationConfig): void {
   title.textContent = document.title = config.title;
@@ -51,6 +56,7 @@ function watch(config: StationConfig): void {
     player: {
       bufferedS: () => live.bufferedS,
       latencyS: () => live.latencyS,
+      pausedS: () => live.pausedS,
       playing: () => !video.paused && video.readyState > video.HAVE_CURRENT_DATA,
     },
     room: config.room,
@@ -59,6 +65,7 @@ function watch(config: StationConfig): void {
     segments: config.segments,
     iceServers: config.iceServers,
     upload: mayUpload(navigator),
+    begun: pictured,
     onStream: (onAir) => {
       live.announce(onAir);
     },
@@ -70,6 +77,7 @@ function watch(config: StationConfig): void {
     video,
     playlist: config.playlist,
     fragmentLoader: fragmentLoader(engine),
+    network: () => engine.network,
     onState: (state) => {
       offline.hidden = state !== "offline";
       player.toggleAttribute("data-offline", state === "offline");

@@ -50,13 +50,14 @@ function viewer(id: string, platform: object = {}): Viewer {
       now: () => performance.now(),
       ...platform,
     },
-    player: { bufferedS: () => 8, latencyS: () => 9, playing: () => true },
+    player: { bufferedS: () => 8, latencyS: () => 9, pausedS: () => 0, playing: () => true },
     room: new URL("wss://tv.test/ws/room"),
     joinToken: { text: "token", lifetimeMs: 600_000 },
     renewJoinToken: () => Promise.resolve({ text: "another", lifetimeMs: 600_000 }),
     segments: new URL("https://tv.test/live/segments.json"),
     iceServers: [],
     upload: true,
+    begun: Promise.resolve(),
     onStream: (live) => onAir.push(live),
     log: (line) => lines.push(line),
   });
@@ -227,11 +228,12 @@ describe("while signaling is away", () => {
 });
 
 describe("links that cannot be made", () => {
-  it("are told once, and do not keep a viewer from being ready when who it called has left", () => {
+  it("are told once, and do not keep a viewer from being ready when who it called has left", async () => {
     const a = viewer("a");
     a.socket.accept();
     viewers.set("ghost", { ...a, socket: new FakeWebSocket(new URL("wss://none.test")) });
     roster(1, []);
+    await Promise.resolve();
     FakePeerConnection.all.at(-1)?.fail();
     roster(2, []);
     expect(a.lines).toEqual(["could not connect to 1 of 1 viewers"]);

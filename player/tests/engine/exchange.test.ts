@@ -41,6 +41,9 @@ describe("a segment in a room", () => {
       expect(t.broadcast).toHaveLength(2);
     });
     fromPeer(it, [3]);
+    await until(() => {
+      expect(stats.total.bytes.p2p).toBe(PIECE_BYTES);
+    });
     const wanted = it.want(t.segment, never());
     await vi.advanceTimersByTimeAsync(1_000);
     expect(store.ranges).toEqual([OWN_RANGE]);

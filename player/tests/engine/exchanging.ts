@@ -27,6 +27,7 @@ export const t = {
   segment: undefined as unknown as Descriptor,
   clock: 0,
   buffered: 0,
+  paused: 0,
   /** when the links opened; null: there are none */
   linkedAt: null as number | null,
   /** pieces sent to "peer" */
@@ -42,7 +43,15 @@ export const t = {
 export async function begin(): Promise<void> {
   vi.useFakeTimers({ toFake: ["setInterval", "setTimeout", "clearInterval", "clearTimeout"] });
   const { descriptor: segment, bytes } = await published(7, SIZE);
-  Object.assign(t, { segment, bytes, clock: 1_000, buffered: 8, linkedAt: 0, members: ["peer"] });
+  Object.assign(t, {
+    segment,
+    bytes,
+    clock: 1_000,
+    buffered: 8,
+    paused: 0,
+    linkedAt: 0,
+    members: ["peer"],
+  });
   Object.assign(t, { broadcast: [], closed: [], pushed: [], said: [], reported: [] });
 }
 
@@ -53,6 +62,9 @@ export function exchange(store: StoreDouble = storeOf(t.bytes)) {
       return t.linkedAt === null ? 0 : 1;
     },
     openedAt: () => t.linkedAt,
+    get linked(): string[] {
+      return t.linkedAt === null ? [] : t.members;
+    },
     playing: () => (t.linkedAt === null ? [] : t.members),
     sendPiece: (id: string, { index }: Waiting) => {
       if (id === "peer") t.broadcast.push(index);
@@ -71,6 +83,7 @@ export function exchange(store: StoreDouble = storeOf(t.bytes)) {
     variant: () => 0,
     onBadPiece: (from) => t.reported.push(from),
     bufferedS: () => t.buffered,
+    pausedS: () => t.paused,
     sharing: () => t.linkedAt !== null,
   });
   return { it, stats, store };
@@ -84,3 +97,10 @@ export function fromPeer(it: Exchange, indices: number[], data = t.bytes): void 
 }
 /** Hashing takes its own threads, so wait for what should come of it. */
 export const until = (check: () => void) => vi.waitFor(check, { interval: 1 });
+/** Let time pass, for timers and for the engine's clock. */
+export async function pass(ms: number): Promise<void> {
+  for (let passed = 0; passed < ms; passed += 100) {
+    t.clock += 100;
+    await vi.advanceTimersByTimeAsync(100);
+  }
+}

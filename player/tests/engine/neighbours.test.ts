@@ -8,6 +8,7 @@ import {
   exchange,
   fromPeer,
   never,
+  pass,
   t,
   until,
 } from "./exchanging";
@@ -29,14 +30,6 @@ const told = (): [string, number][] =>
     const frame = decodeFrame(data.buffer);
     return frame?.type === "have" ? [[id, frame.pieces]] : [];
   });
-/** Let time pass, for timers and for the engine's t.clock. */
-async function pass(ms: number): Promise<void> {
-  for (let passed = 0; passed < ms; passed += 100) {
-    t.clock += 100;
-    await vi.advanceTimersByTimeAsync(100);
-  }
-}
-
 describe("a piece that does not come", () => {
   beforeEach(() => {
     t.members = ["peer", "other", "third"];

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import {
+  encodeAppetite,
   MAX_PAYLOAD_BYTES,
   decodeFrame,
   encodeHave,
@@ -50,9 +51,16 @@ describe("frames", () => {
     });
   });
 
+  it.each(["want", "pause"] as const)("say whether pieces are welcome: %s", (type) => {
+    const frame = encodeAppetite(type, 3, 7);
+    expect([...frame.subarray(0, 8)]).toEqual([type === "want" ? 4 : 5, 3, 0, 0, 0, 0, 0, 7]);
+    expect(decodeFrame(frame.buffer)).toEqual({ type, variant: 3, sequence: 7 });
+  });
+
   it.each([
     ["nothing", []],
     ["a request with a payload", [3, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1]],
+    ["a pause with a payload", [5, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1]],
     ["a header alone", [1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1]],
     ["an unknown type", [7, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 1]],
     ["more than the piece has", [1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 1]],

@@ -41,6 +41,7 @@ vi.mock(import("hls.js"), async (original) => {
   return { ...actual, default: FakeHls as unknown as typeof actual.default };
 });
 vi.mock(import("../../src/pages/probe"));
+vi.mock(import("../../src/pages/abr"));
 
 class FakeVideo extends EventTarget {
   readonly HAVE_CURRENT_DATA = 2;
@@ -87,6 +88,7 @@ async function open(): Promise<FakeHls> {
     video: video as unknown as HTMLVideoElement,
     playlist: new URL("https://tv.test/live/playlist.m3u8"),
     fragmentLoader: vi.fn(),
+    network: () => ({ bps: null, lateAt: -Infinity, missingBytes: 0, completionMs: null }),
     onState: (state) => states.push(state),
   });
   await pause();

@@ -1,0 +1,80 @@
+/** The player's side of a segment: who waits for it, and when its pieces must come from the store. */
+
+import type { Fetcher } from "./fetcher";
+import { schedule } from "./scheduler";
+import type { Segment, Waiter } from "./segments";
+import type { Startup } from "./startup";
+import type { Stats } from "./stats";
+import type { Store } from "./store";
+
+export interface DemandOptions {
+  store: Store;
+  fetcher: Fetcher;
+  stats: Stats;
+  startup: Startup;
+  now: () => number;
+  /** seconds of video ahead of the playhead; 0 when there is nothing to play */
+  bufferedS: () => number;
+  /** whether a peer may still bring this piece */
+  expected: (segment: Segment, piece: number) => boolean;
+}
+
+export class Demand {
+  /** when pieces had to be fetched last because peers were late, ms; -Infinity: never */
+  lateAt = -Infinity;
+  #o: DemandOptions;
+
+  constructor(options: DemandOptions) {
+    this.#o = options;
+  }
+
+  /**
+   * Wait until a segment is complete.
+   *
+   * @throws when it cannot be fetched, or when `signal` is aborted: what was requested goes on,
+   *   because others may wait for it, and the player may come back
+   */
+  async wait(segment: Segment, signal: AbortSignal): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      const leave = (): void => {
+        segment.waiters.delete(waiter);
+        reject(new Error("no longer wanted"));
+      };
+      const waiter: Waiter = {
+        since: this.#o.now(),
+        done: () => {
+          signal.removeEventListener("abort", leave);
+          resolve();
+        },
+        failed: (error) => {
+          signal.removeEventListener("abort", leave);
+          reject(error);
+        },
+      };
+      segment.waiters.add(waiter);
+      signal.addEventListener("abort", leave, { once: true });
+      this.consider(segment);
+    });
+  }
+
+  /** Request from the store what must not be waited for any longer. */
+  consider(segment: Segment): void {
+    const { store, stats, startup, fetcher, expected } = this.#o;
+    const { pieces, descriptor } = segment;
+    const since = Math.min(...Array.from(segment.waiters, (waiter) => waiter.since));
+    const { ranges, late } = schedule({
+      neededInS: this.#o.bufferedS(),
+      waitedS: (this.#o.now() - since) / 1000,
+      missing: pieces.missing(),
+      inFlight: (piece) => segment.inFlight.has(piece),
+      expected: (piece) => expected(segment, piece),
+      storeTakesS: (count) => store.takesS(count * descriptor.pieceSize),
+    });
+    if (late && !segment.late && !startup.includes(descriptor.sequence)) {
+      segment.late = true;
+      this.lateAt = this.#o.now();
+      stats.segments.deadline_fetches += 1;
+    }
+    for (const range of ranges) fetcher.fetch(segment, range);
+  }
+}

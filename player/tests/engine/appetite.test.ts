@@ -1,0 +1,74 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { encodeAppetite, encodeHave, encodeRequest } from "../../src/engine/wire";
+import { published } from "../support";
+import { SIZE, SLICES, begin, exchange, never, pass, t, until } from "./exchanging";
+
+beforeEach(begin);
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+describe("a member that pauses", () => {
+  it("is pushed nothing until it wants to go on", async () => {
+    const { it } = exchange();
+    t.members = ["peer", "other"];
+    it.announced(t.segment, SLICES, true);
+    it.frame("peer", encodeAppetite("pause", 0, t.segment.sequence).buffer);
+    await until(() => {
+      expect(t.pushed).toHaveLength(2);
+    });
+    expect(t.pushed.map(([id]) => id)).toEqual(["other", "other"]);
+    it.frame("peer", encodeAppetite("want", 0, t.segment.sequence).buffer);
+    it.frame("peer", encodeRequest(0, t.segment.sequence, 0).buffer);
+    expect(t.broadcast).toEqual([0]);
+  });
+
+  it("does not make a slice look missed", async () => {
+    const { it, stats } = exchange();
+    t.members = ["peer", "other", "third"];
+    const [own, peers] = SLICES;
+    it.announced(t.segment, own && peers ? [own, { ...peers, successors: ["me"] }] : [], true);
+    for (const id of ["peer", "other"])
+      it.frame(id, encodeAppetite("pause", 0, t.segment.sequence).buffer);
+    it.frame("third", encodeHave(0, t.segment.sequence, 0b1111).buffer);
+    await pass(1_200);
+    expect(stats.segments.stepped_in).toBe(0);
+    expect(stats.segments.requested).toBe(2);
+  });
+});
+
+describe("a viewer that pauses", () => {
+  const types = () =>
+    t.said.filter(([, frame]) => (frame[0] ?? 0) > 3).map(([id, f]) => [id, f[0]]);
+
+  it("says so after a while, to newcomers too, and when it goes on", async () => {
+    const { it } = exchange();
+    it.announced(t.segment, SLICES, true);
+    expect(types()).toEqual([]);
+    t.paused = 31;
+    const { descriptor: next } = await published(8, SIZE);
+    it.announced(next, SLICES, true);
+    expect(types()).toEqual([["peer", 5]]);
+    it.peerOpened("late");
+    expect(types().at(-1)).toEqual(["late", 5]);
+    t.paused = 0;
+    it.want(next, never()).catch(() => undefined);
+    expect(types().at(-1)).toEqual(["peer", 4]);
+  });
+
+  it("says so as well when it plays far behind", async () => {
+    const { it } = exchange();
+    it.announced((await published(40, SIZE)).descriptor, SLICES, true);
+    it.want((await published(31, SIZE)).descriptor, never()).catch(() => undefined);
+    expect(types()).toEqual([["peer", 5]]);
+  });
+
+  it("asks nobody for what it will not play soon", async () => {
+    const { it, stats } = exchange();
+    t.paused = 31;
+    it.announced(t.segment, SLICES, true);
+    it.frame("peer", encodeHave(0, t.segment.sequence, 0b1111).buffer);
+    await pass(2_000);
+    expect(stats.segments.requested).toBe(0);
+  });
+});
