@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from shoal.announcements import Stream
 from shoal.signaling.rooms.messages import MemberId, Room
+from shoal.signaling.rooms.moves import BADLY_LINKED_AFTER_S, MINORITY_AFTER_S, MOVE_INTERVAL_S
 from shoal.signaling.rooms.rooms import (
     HARD_LIMIT,
+    LOOK_S,
     MERGE_AFTER_S,
     SOFT_LIMIT,
     Rooms,
@@ -155,12 +157,83 @@ def test_missing_links_are_told_by_place() -> None:
     assert msgspec.json.decode(msgspec.json.encode(room))["members"][2]["cut"] == [0]
 
 
+def two_rooms(station: Station) -> tuple[list[MemberId], list[MemberId]]:
+    """Seat so many that their room divides, and let some leave: 15 and 16 stay."""
+    members = [station.join(number) for number in range(HARD_LIMIT)]
+    station.leave(members[0])
+    station.wait(1)
+    names = sorted({room.room for room in station.told.values()})
+    one, two = ([m for m in members[1:] if station.told[m].room == name] for name in names)
+    return one, two
+
+
+def cut(station: Station, member: MemberId, others: Sequence[MemberId]) -> None:
+    station.take(station.rooms.links(member, others, station.now))
+
+
+def test_who_has_no_link_to_more_than_half_moves_and_not_again_within_a_minute() -> None:
+    station = Station()
+    one, two = two_rooms(station)
+    ann, ben, *others = one
+    cut(station, ann, others[:4])
+    for other in others[4:8]:  # it takes one of two to say so
+        cut(station, other, [ann, ben])
+    station.wait(BADLY_LINKED_AFTER_S - 1)
+    assert station.rooms.room_of(ann) == station.rooms.room_of(others[0])
+    station.wait(2 * LOOK_S + 1)
+    assert station.rooms.room_of(ann) == station.rooms.room_of(two[0])
+    assert station.rooms.room_of(ben) == station.rooms.room_of(others[0])
+    line = next(line for line in station.told[ann].members if line.id == ann)
+    assert (line.ready, line.cut) == (False, ())
+    moved_at = station.now
+    cut(station, ann, two)
+    station.wait(MOVE_INTERVAL_S - 2 * LOOK_S - 2)
+    assert station.rooms.room_of(ann) == station.rooms.room_of(two[0])
+    station.wait(4 * LOOK_S)
+    assert station.rooms.room_of(ann) == station.rooms.room_of(others[0])
+    assert station.now - moved_at < MOVE_INTERVAL_S + 2 * LOOK_S
+
+
+def test_who_finds_its_links_in_time_stays() -> None:
+    station = Station()
+    one, _ = two_rooms(station)
+    cut(station, one[0], one[1:])
+    station.wait(BADLY_LINKED_AFTER_S - 2)
+    cut(station, one[0], one[1:4])
+    station.wait(10 * MOVE_INTERVAL_S)
+    assert station.rooms.room_of(one[0]) == station.rooms.room_of(one[1])
+
+
+def test_without_another_room_with_space_nobody_moves() -> None:
+    station = Station()
+    members = [station.join(number) for number in range(4)]
+    cut(station, members[0], members[1:])
+    station.wait(10 * MOVE_INTERVAL_S)
+    assert station.rooms.sizes == (4,)
+
+
+def test_a_minority_moves_together_to_where_more_play_its_rendition() -> None:
+    station = Station()
+    one, two = two_rooms(station)
+    for member in [*one[:4], *two[:9]]:
+        station.take(station.rooms.switch(member, 1, station.now))
+    station.wait(MINORITY_AFTER_S - 1)
+    assert sorted(station.rooms.sizes) == [15, 16]
+    station.wait(2 * LOOK_S + 1)
+    assert station.rooms.sizes == (11, 20)
+    assert {station.rooms.room_of(member) for member in one[:4]} == {station.rooms.room_of(two[0])}
+    # seven of twenty are no minority, and those who play the other rendition here are not one
+    station.wait(10 * MOVE_INTERVAL_S)
+    assert station.rooms.sizes == (11, 20)
+
+
 EVENTS = st.lists(
     st.one_of(
         st.tuples(st.just("join"), st.integers(0, 2), st.booleans()),
         st.tuples(st.just("leave"), st.integers(0, 200), st.just(False)),
         st.tuples(st.just("ready"), st.integers(0, 200), st.just(False)),
         st.tuples(st.just("switch"), st.integers(0, 200), st.booleans()),
+        st.tuples(st.just("cut"), st.integers(0, 200), st.booleans()),
         st.tuples(st.just("wait"), st.integers(0, 60), st.just(False)),
     ),
     max_size=150,
@@ -185,6 +258,8 @@ def test_whatever_happens_everybody_knows_the_room_that_it_is_in(
                 station.leave(member)
             elif kind == "ready":
                 station.ready(member)
+            elif kind == "cut":
+                cut(station, member, here[: value if flag else 0])
             else:
                 station.take(station.rooms.switch(member, int(flag), station.now))
     station.wait(1)

@@ -2,8 +2,9 @@
 
 A room is a full mesh, so it is small. It takes newcomers up to SOFT_LIMIT; beyond that only while
 the newcomer would be alone otherwise, and divides at HARD_LIMIT. Small rooms merge when both have
-been small for a while, because a room's first copy of every segment comes from the store. Viewers
-that do not share sit apart, in one room that nobody plans with.
+been small for a while, because a room's first copy of every segment comes from the store. Who sits
+badly in a room moves to another. Viewers that do not share sit apart, in one room that nobody plans
+with.
 """
 
 import itertools
@@ -15,6 +16,7 @@ from msgspec import Raw
 from shoal.announcements import Stream
 from shoal.segments import Descriptor
 from shoal.signaling.rooms.messages import MemberId
+from shoal.signaling.rooms.moves import Moves, Wish
 from shoal.signaling.rooms.roster import Outgoing, Roster, Seat
 from shoal.signaling.rooms.timetable import Timetable
 from shoal.signaling.rooms.vacancies import Content, Vacancies
@@ -25,7 +27,7 @@ MERGE_LIMIT = 18
 """two rooms with so many members together become one"""
 MERGE_AFTER_S = 30.0
 LOOK_S = 5.0
-"""between looks for rooms to merge"""
+"""between looks at who should move"""
 REPORTERS = 2
 """addresses that must complain about a member before it is expelled"""
 
@@ -46,8 +48,10 @@ class Rooms:
         self._addresses: dict[MemberId, str] = {}
         self._complaints: dict[MemberId, set[str]] = {}
         self._small_since: dict[str, float] = {}
-        """rooms that may merge, in the order of these times"""
-        self._looked_at = float("-inf")
+        self._moves = Moves()
+        self._changed: set[Roster] = set()
+        """rooms that have changed since the last look"""
+        self._look_at: float | None = None
 
     def __len__(self) -> int:
         return len(self._where)
@@ -68,10 +72,7 @@ class Rooms:
     @property
     def due(self) -> float | None:
         """When `tick` must be called; None: not before something happens."""
-        times = [self._owing.first]
-        if len(self._small_since) > 1:
-            both_small = next(itertools.islice(self._small_since.values(), 1, None))
-            times.append(max(both_small + MERGE_AFTER_S, self._looked_at + LOOK_S))
+        times = (self._owing.first, self._look_at)
         return min((time for time in times if time is not None), default=None)
 
     @property
@@ -106,6 +107,7 @@ class Rooms:
             return []
         del self._addresses[member]
         self._complaints.pop(member, None)
+        self._moves.left(member)
         sent = room.leave(member, now)
         return sent + self._settle(room, now)
 
@@ -164,10 +166,12 @@ class Rooms:
         return [outgoing for room in self._all for outgoing in room.stream(on_air)]
 
     def tick(self, now: float) -> list[Outgoing]:
-        """Send the `room`s that are due, and merge small rooms."""
+        """Send the `room`s that are due, and move who should move."""
         due = self._owing.pop_due(now)
         sent = [outgoing for room in due for outgoing in room.tick(now)]
-        return sent + self._merge(now)
+        if self._look_at is not None and self._look_at <= now:
+            sent += self._look(now)
+        return sent
 
     def _shared(self, member: MemberId) -> Roster | None:
         """Return a member's room; None for who sits apart, which changes nothing for anybody."""
@@ -206,6 +210,9 @@ class Rooms:
             self._small_since.setdefault(name, now)
         else:
             self._small_since.pop(name, None)
+        self._changed.add(room)
+        if self._look_at is None:
+            self._look_at = now + LOOK_S
         return sent
 
     def _divide(self, room: Roster, now: float) -> list[Outgoing]:
@@ -217,11 +224,35 @@ class Rooms:
         self._where.update(dict.fromkeys(moving, other))
         return other.take_in(seats, now) + self._settle(other, now) + room.tick(now)
 
+    def _look(self, now: float) -> list[Outgoing]:
+        """Move who sits badly, and merge small rooms."""
+        for room in self._changed:
+            self._moves.look(room, now)
+        self._changed.clear()
+        sent: list[Outgoing] = []
+        for wish in self._moves.wishes(self._where, SOFT_LIMIT, now):
+            sent += self._grant(wish, now)
+        sent += self._merge(now)
+        more = self._changed or self._moves.waiting or self._small_since
+        self._look_at = now + LOOK_S if more else None
+        return sent
+
+    def _grant(self, wish: Wish, now: float) -> list[Outgoing]:
+        """Move members to a better room, if there is one."""
+        room, most = self._rooms[wish.room], wish.limit - 1
+        members = [member for member in wish.members if member in room]
+        name = self._vacancies.best(
+            wish.variant, most, more_than=wish.more_than or 0, but=room.room
+        )
+        if name is None and wish.more_than is None:
+            name = self._vacancies.fullest(most, but=room.room)
+        if name is None or not members:
+            return []
+        to = self._rooms[name]
+        return self._move(members[: wish.limit - len(to)], room, to, now)
+
     def _merge(self, now: float) -> list[Outgoing]:
         """Move the members of small rooms into others that have been small as long."""
-        if now - self._looked_at < LOOK_S or len(self._small_since) < 2:
-            return []
-        self._looked_at = now
         small = sorted(
             (
                 self._rooms[name]
@@ -235,12 +266,18 @@ class Rooms:
         for smaller, larger in zip(small[::2], small[1::2], strict=False):
             if len(smaller) + len(larger) > MERGE_LIMIT:
                 break
-            moving = smaller.members
-            seats = smaller.take_out(moving)
-            for seat in seats.values():
-                seat.ready = False  # until it has links to the others
-                seat.cut = frozenset()
-            self._where.update(dict.fromkeys(moving, larger))
-            sent += larger.take_in(seats, now)
-            sent += self._settle(smaller, now) + self._settle(larger, now)
+            sent += self._move(smaller.members, smaller, larger, now)
         return sent
+
+    def _move(
+        self, members: Collection[MemberId], room: Roster, to: Roster, now: float
+    ) -> list[Outgoing]:
+        """Move members to where they have no links yet."""
+        seats = room.take_out(members)
+        for seat in seats.values():
+            seat.ready = False  # until it has links to the others
+            seat.cut = frozenset()
+        self._where.update(dict.fromkeys(members, to))
+        self._moves.moved(members, now)
+        sent = to.take_in(seats, now) + room.tick(now)
+        return sent + self._settle(room, now) + self._settle(to, now)
