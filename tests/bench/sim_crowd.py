@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from shoal.signaling.rooms.messages import MemberId, Room
+from tests.bench.sim_delay import Delay
 from tests.bench.sim_repair import ExpectedTime
 from tests.bench.sim_uplink import Uplink
 
@@ -26,6 +27,7 @@ MEAN_STAY_S = 600.0
 REPLACED_WITHIN_S = 1.0
 """after somebody left another one comes"""
 MEMBER_ID_BYTES = 9
+SEGMENT_S = 5.0
 
 
 @dataclass(slots=True, eq=False)
@@ -39,6 +41,9 @@ class Viewer:
     upload: bool
     came_at: float
     leaves_at: float
+    asks_after_s: float
+    """when its player hears of a segment, after the announcement: hls.js loads the playlist once a
+    segment, in the rhythm in which it began"""
     room: Room | None = None
     """what it was told last"""
     here: frozenset[MemberId] = frozenset()
@@ -53,6 +58,7 @@ class Viewer:
     said_ready: bool = False
     begun: bool = False
     """its start-up is over: what is announced from now on counts"""
+    delay: Delay = field(default_factory=lambda: Delay(SEGMENT_S))
     expected: ExpectedTime = field(default_factory=ExpectedTime)
 
 
@@ -85,6 +91,7 @@ class Crowd:
             upload=draw.random() >= RECEIVE_ONLY,
             came_at=comes_at,
             leaves_at=comes_at + draw.expovariate(1 / MEAN_STAY_S),
+            asks_after_s=draw.uniform(0, SEGMENT_S),
         )
         self._drawn += 1
         return viewer

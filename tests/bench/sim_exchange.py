@@ -7,49 +7,30 @@ nothing is lost on the way. Modelled are:
 - Owners fetch their slices from the store and send every piece to each linked member, relays pass
   on what they have, and who leaves sends nothing more.
 - Repair by docs/protocol.md: every viewer looks every LOOK_S at what it lacks.
-- At the deadline (the player plays two segments behind live, and must have the next one two
-  seconds and what the store takes before it is needed) the store brings what is missing.
+- At its deadline (two seconds, and what the store takes, before the player runs dry, by its delay
+  behind live; before the next segment at the latest) a viewer fetches what it lacks from the store.
 - In its start-up a viewer takes what is pushed to it, and the rest from the store at once.
 """
 
 import heapq
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from shoal.segments import Descriptor
 from shoal.signaling.rooms.messages import Room
 from shoal.signaling.rooms.plan import Planned, Slice, piece_count, plan, relay
-from tests.bench.sim_crowd import Viewer
+from tests.bench.sim_crowd import SEGMENT_S, Viewer
+from tests.bench.sim_delay import MARGIN_S
+from tests.bench.sim_figures import Receipt
 from tests.bench.sim_repair import Damage, repair
 
 STORE_S = 0.1
 """from a request to the store until its first byte"""
 DOWNLINK_BYTES_PER_S = 40e6 / 8
-NEEDED_S = 5.0
-"""the player needs a segment so long after its announcement: one segment is played meanwhile"""
-STORE_MARGIN_S = 2.0
-DEADLINE_S = NEEDED_S - STORE_MARGIN_S - STORE_S
+SEGMENT_BYTES = 1_200_000
 LOOK_S = 0.2
 HAVE_S = 0.5
 """members say that often what they have of a segment that is late"""
 REQUEST_TIMEOUT_S = 1.0
-
-
-@dataclass(slots=True)
-class Receipt:
-    """What one viewer received of one segment, bytes."""
-
-    viewer: Viewer
-    pushed: int = 0
-    """by the plan: from an owner or a relay"""
-    requested: int = 0
-    from_successor: int = 0
-    store: int = 0
-    """by the plan: its own slice, and what everybody fetches"""
-    stepped_in: int = 0
-    """from the store, in an owner's place"""
-    late: int = 0
-    """from the store, because nobody else had brought it"""
 
 
 def exchange(
@@ -58,7 +39,7 @@ def exchange(
     """Share out a segment that is announced now.
 
     `members` are the viewers in `told`, in its order. The receipts are those of members that stay
-    until the deadline.
+    until the next one.
     """
     return _Exchange(members, told, descriptor, at).run()
 
@@ -71,7 +52,6 @@ class _Exchange:
     ) -> None:
         self._members = members
         self._at = at
-        self._deadline = at + DEADLINE_S
         self._events: list[tuple[float, int, Callable[[float, int], None], int]] = []
         self._order = 0
         self._sizes = piece_sizes(descriptor)
@@ -104,7 +84,7 @@ class _Exchange:
         """pieces that a member was asked for, and when"""
         self._sending: list[list[tuple[int, int]] | None] = [None for _ in everybody]
         """pieces on their way from each member; None: its uplink is idle"""
-        self._receipts = [Receipt(viewer) for viewer in members]
+        self._receipts = [Receipt(viewer=viewer) for viewer in members]
         for receipt in self._receipts:
             receipt.store = sum(self._sizes[shared:])
         self._pushed_by = [[self._owner[piece] for piece in range(shared)] for _ in everybody]
@@ -127,7 +107,8 @@ class _Exchange:
                 self._do(self._at + LOOK_S, self._look, place)
             else:
                 self._take_from_store(place)
-        while self._events and self._events[0][0] < self._deadline:
+            self._do(self._at + deadline_s(viewer), self._give_up, place)
+        while self._events and self._events[0][0] < self._at + SEGMENT_S:
             now, _, act, place = heapq.heappop(self._events)
             if now < self._members[place].leaves_at:
                 act(now, place)
@@ -183,7 +164,7 @@ class _Exchange:
             for to in self._linked[place]:
                 if not self._told[to] >> piece & 1:
                     uplink.add(to, piece, size)
-        self._complete(place)
+        self._complete(now, place)
         self._send(now, place)
 
     def _take_from_store(self, place: int) -> None:
@@ -214,7 +195,8 @@ class _Exchange:
         batch = self._sending[place] or ()
         self._sending[place] = None
         for to, piece in batch:
-            if not self._has[to] >> piece & 1 and self._members[to].leaves_at > now:
+            here = self._has[to] | self._fetching[to]
+            if not here >> piece & 1 and self._members[to].leaves_at > now:
                 self._arrive(now, place, to, piece)
         self._send(now, place)
 
@@ -235,11 +217,26 @@ class _Exchange:
             viewer.uplink.add(to, piece, size)
         if relayed:
             self._send(now, place)
-        self._complete(place)
+        self._complete(now, place)
 
-    def _complete(self, place: int) -> None:
-        if self._has[place] == self._all:
+    def _complete(self, now: float, place: int) -> None:
+        if self._has[place] == self._all and self._told[place] != self._all:
             self._told[place] = self._all
+            if self._members[place].begun:
+                self._members[place].delay.completed(now - self._at)
+
+    def _give_up(self, now: float, place: int) -> None:
+        """Let the store bring a member what it lacks, for itself."""
+        missing = self._all & ~self._has[place] & ~self._fetching[place]
+        size = sum(one for piece, one in enumerate(self._sizes) if missing >> piece & 1)
+        if size:
+            self._receipts[place].late += size
+            self._fetching[place] |= missing
+            self._do(now + STORE_S + size / DOWNLINK_BYTES_PER_S, self._whole, place)
+
+    def _whole(self, now: float, place: int) -> None:
+        self._has[place] = self._all
+        self._complete(now, place)
 
     def _look(self, now: float, place: int) -> None:
         """Repair what a member lacks."""
@@ -277,19 +274,17 @@ class _Exchange:
             self._fetch(now, place, step_in)
 
     def _closed(self) -> list[Receipt]:
-        """Let the store bring the rest, and return what those received who are still there."""
-        staying: list[Receipt] = []
-        for place, receipt in enumerate(self._receipts):
-            viewer = self._members[place]
+        """Return what those received who are still there."""
+        for viewer in self._members:
             viewer.uplink.clear()
-            missing = self._all & ~self._has[place]
-            if missing:
-                receipt.late += sum(
-                    size for piece, size in enumerate(self._sizes) if missing >> piece & 1
-                )
-            if viewer.leaves_at >= self._deadline:
-                staying.append(receipt)
-        return staying
+        until = self._at + SEGMENT_S
+        return [receipt for receipt in self._receipts if receipt.viewer.leaves_at >= until]
+
+
+def deadline_s(viewer: Viewer) -> float:
+    """Return when a viewer waits no longer, after the announcement."""
+    wait_s = viewer.asks_after_s + viewer.delay.needed_in_s() - MARGIN_S - STORE_S
+    return max(0.0, min(wait_s, SEGMENT_S - 2 * STORE_S - SEGMENT_BYTES / DOWNLINK_BYTES_PER_S))
 
 
 def piece_sizes(descriptor: Descriptor) -> list[int]:

@@ -6,21 +6,24 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.bench.sim_crowd import Viewer
-from tests.bench.sim_exchange import Receipt
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Sums:
-    """Bytes that viewers received; the fields are those of Receipt."""
+    """Bytes that were received."""
 
     pushed: int = 0
+    """by the plan: from an owner or a relay"""
     requested: int = 0
     from_successor: int = 0
     store: int = 0
+    """by the plan: an own slice, and what everybody fetches"""
     stepped_in: int = 0
+    """from the store, in an owner's place"""
     late: int = 0
+    """from the store, because nobody else had brought it; in a start-up, or would"""
 
-    def add(self, receipt: Receipt) -> None:
+    def add(self, receipt: "Receipt") -> None:
         self.pushed += receipt.pushed
         self.requested += receipt.requested
         self.from_successor += receipt.from_successor
@@ -39,6 +42,13 @@ class Sums:
     @property
     def total(self) -> int:
         return self.from_peers + self.from_store
+
+
+@dataclass(kw_only=True)
+class Receipt(Sums):
+    """What one viewer received of one segment."""
+
+    viewer: Viewer
 
 
 @dataclass

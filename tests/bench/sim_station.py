@@ -14,12 +14,11 @@ from shoal.segments import Descriptor, piece_size_for
 from shoal.signaling.rooms.messages import Announced, Member, MemberId, Room
 from shoal.signaling.rooms.rooms import Rooms
 from shoal.signaling.rooms.roster import ROOM_INTERVAL_S, Outgoing, Seat
-from tests.bench.sim_crowd import Crowd, Viewer
+from tests.bench.sim_crowd import SEGMENT_S, Crowd, Viewer
+from tests.bench.sim_exchange import SEGMENT_BYTES
 from tests.bench.sim_links import Attempt, Pairs, retry_after_s
 
 LATENCY_S = 0.05
-SEGMENT_S = 5.0
-SEGMENT_BYTES = 1_200_000
 RECENT = 6
 """segments that a newcomer is told"""
 REPORT_S = 10.0
@@ -210,8 +209,9 @@ class Station:
         """Follow `mayBeReady` of player/src/engine/roster.ts."""
         first = viewer.first & viewer.here
         reachable = first - viewer.cut
-        opened = len(reachable & viewer.links)
-        return not first or (bool(reachable) and opened >= READY_SHARE * len(reachable))
+        if first and not reachable:
+            return bool(viewer.here & viewer.links)
+        return len(reachable & viewer.links) >= READY_SHARE * len(reachable)
 
 
 KINDS = {Room: "room", Announced: "segment"}

@@ -6,10 +6,11 @@ import pytest
 
 from shoal.signaling.rooms.messages import Member, MemberId, Room
 from shoal.signaling.rooms.plan import PLAN_VERSION
-from tests.bench.sim_crowd import Viewer
-from tests.bench.sim_exchange import DEADLINE_S, Receipt, exchange
-from tests.bench.sim_figures import Sums
-from tests.bench.sim_station import SEGMENT_BYTES, descriptor_of
+from tests.bench.sim_crowd import SEGMENT_S, Viewer
+from tests.bench.sim_delay import INITIAL_COMPLETION_S, MIN_CHANGE_S, Delay
+from tests.bench.sim_exchange import SEGMENT_BYTES, deadline_s, exchange
+from tests.bench.sim_figures import Receipt, Sums
+from tests.bench.sim_station import descriptor_of
 from tests.bench.sim_uplink import Uplink
 
 AT = 1_000.0
@@ -19,7 +20,7 @@ PIECES = len(descriptor_of(0).pieces)
 def viewers(count: int, mbits: float = 1_000.0) -> list[Viewer]:
     """Viewers that are all linked, past their start-up, and stay."""
     crowd = [
-        Viewer(number, MemberId(f"m{number:02}"), Uplink(1e6 * mbits), True, 0.0, math.inf)
+        Viewer(number, MemberId(f"m{number:02}"), Uplink(1e6 * mbits), True, 0.0, math.inf, 2.0)
         for number in range(count)
     ]
     for viewer in crowd:
@@ -52,7 +53,7 @@ def unlink(crowd: list[Viewer], one: int, other: int) -> None:
 
 def share_out(crowd: list[Viewer], told: Room | None = None) -> list[Receipt]:
     receipts = exchange(crowd, told or roster(crowd), descriptor_of(3), AT)
-    staying = [viewer for viewer in crowd if viewer.leaves_at >= AT + DEADLINE_S]
+    staying = [viewer for viewer in crowd if viewer.leaves_at >= AT + SEGMENT_S]
     assert [receipt.viewer for receipt in receipts] == staying
     for receipt in receipts:
         assert sums([receipt]).total == SEGMENT_BYTES
@@ -134,3 +135,39 @@ def test_what_the_last_segment_left_unsent_delays_the_next() -> None:
     total = sums(share_out(crowd))
     assert total.from_successor > 0  # who did not wait for it
     assert total.late == 0
+
+
+def test_the_deadline_follows_from_the_delay_and_from_when_the_player_asks() -> None:
+    viewer = viewers(1)[0]
+    assert 2 < deadline_s(viewer) < 2 + INITIAL_COMPLETION_S
+    before = deadline_s(viewer)
+    for _ in range(10):
+        viewer.delay.completed(2.0)
+    assert deadline_s(viewer) == pytest.approx(before + 1)
+    viewer.asks_after_s = 4.9
+    assert before + 1 < deadline_s(viewer) < SEGMENT_S
+
+
+def test_the_delay_follows_what_nine_of_ten_segments_took() -> None:
+    delay = Delay(SEGMENT_S)
+    before = delay.seconds
+    delay.completed(INITIAL_COMPLETION_S + MIN_CHANGE_S / 2)
+    assert delay.seconds == before
+    for _ in range(64):
+        delay.completed(3.0)
+    assert delay.seconds == pytest.approx(before + 3 - INITIAL_COMPLETION_S)
+    for _ in range(64):
+        delay.completed(60.0)
+    assert delay.seconds == 4 * SEGMENT_S
+
+
+def test_who_takes_a_piece_from_the_store_needs_it_no_more() -> None:
+    crowd = viewers(6)
+    crowd[0].uplink.bps = 1e5
+    for viewer in crowd:
+        viewer.asks_after_s = 0.0
+        viewer.expected.add(9.0)
+    receipts = share_out(crowd)
+    assert sums(receipts).late == 5 * receipts[0].store
+    # its own slice for the first ones was under way: the rest is not sent
+    assert crowd[0].uplink.sent < 5 * receipts[0].store

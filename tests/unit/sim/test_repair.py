@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from shoal.signaling.rooms.plan import Slice
-from tests.bench import sim, sim_exchange, sim_links, sim_repair, sim_station, sim_uplink
+from tests.bench import sim, sim_delay, sim_exchange, sim_links, sim_repair, sim_station, sim_uplink
 from tests.bench.sim_repair import Damage, ExpectedTime, repair
 
 PLAYER = Path(__file__).parents[3] / "player" / "src" / "engine"
@@ -30,7 +30,11 @@ def damage(
         ("repair", "MAX_EXPECTED_MS", sim_repair.MAX_S * 1_000),
         ("neighbours", "HAVE_INTERVAL_MS", sim_exchange.HAVE_S * 1_000),
         ("neighbours", "REQUEST_TIMEOUT_MS", sim_exchange.REQUEST_TIMEOUT_S * 1_000),
-        ("scheduler", "DEADLINE_S", sim_exchange.STORE_MARGIN_S),
+        ("scheduler", "DEADLINE_S", sim_delay.MARGIN_S),
+        ("stats", "MAX_COMPLETIONS", sim_delay.MAX_COMPLETIONS),
+        ("../pages/delay", "INITIAL_COMPLETION_S", sim_delay.INITIAL_COMPLETION_S),
+        ("../pages/delay", "MAX_SEGMENTS", sim_delay.MAX_SEGMENTS),
+        ("../pages/live", "MIN_DELAY_CHANGE_S", sim_delay.MIN_CHANGE_S),
         ("startup", "MAX_STARTUP_MS", sim.MAX_STARTUP_S * 1_000),
         ("roster", "READY_SHARE", sim_station.READY_SHARE),
         ("pacer", "PACE", sim_uplink.PACE),
