@@ -90,13 +90,14 @@ def relay(members: Sequence[Planned], sequence: int, part: Slice, receiver: Plan
     owner = next(member for member in members if member.id == part.owner)
     if not _is_cut(owner, receiver):
         return None
+    apart = {owner.id, receiver.id} | owner.cut | receiver.cut
     between = [
         member.id
         for member in members
         if member.weight > 0
-        and member.id not in (owner.id, receiver.id)
-        and not _is_cut(member, owner)
-        and not _is_cut(member, receiver)
+        and member.id not in apart
+        and owner.id not in member.cut
+        and receiver.id not in member.cut
     ]
     return min(between, key=lambda other: (rank(sequence, part.first, other), other), default=None)
 
