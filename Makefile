@@ -6,7 +6,7 @@ STATIC := services/shoal/site/static
 PLAYER_SOURCES := $(shell find player \( -path player/node_modules -o -path player/tests \) -prune \
 	-o -type f -print 2>/dev/null)
 
-.PHONY: up test chromium gstreamer redis lint test-unit test-integration test-e2e test-faults lock clean bench-station bench-broadcaster bench-signaling bench-swarm
+.PHONY: up test chromium gstreamer redis lint test-unit test-integration test-e2e test-faults lock clean bench-station bench-broadcaster bench-signaling bench-swarm sim
 .NOTPARALLEL:
 
 up: $(VENV)/local.stamp $(STATIC)/index.html
@@ -80,6 +80,9 @@ bench-signaling: $(VENV)/dev.stamp player/node_modules/.package-lock.json
 
 bench-swarm: chromium redis $(STATIC)/index.html
 	$(BIN)/python -m tests.bench.swarm $(ARGS)
+
+sim: $(VENV)/dev.stamp
+	$(BIN)/python -m tests.bench.sim $(ARGS)
 
 # --- upkeep ---
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

@@ -5,6 +5,7 @@ Integers only, so that Python and TypeScript agree; `tests/vectors/plan.json` ho
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 PLAN_VERSION = 2
 """Part of the protocol: members with different plans must not share a room."""
@@ -89,17 +90,19 @@ def relay(members: Sequence[Planned], sequence: int, part: Slice, receiver: Plan
     owner = next(member for member in members if member.id == part.owner)
     if not _is_cut(owner, receiver):
         return None
+    apart = {owner.id, receiver.id} | owner.cut | receiver.cut
     between = [
         member.id
         for member in members
         if member.weight > 0
-        and member.id not in (owner.id, receiver.id)
-        and not _is_cut(member, owner)
-        and not _is_cut(member, receiver)
+        and member.id not in apart
+        and owner.id not in member.cut
+        and receiver.id not in member.cut
     ]
     return min(between, key=lambda other: (rank(sequence, part.first, other), other), default=None)
 
 
+@lru_cache(maxsize=1024)  # slices and their relays ask for the same ones again
 def rank(sequence: int, first: int, member: str) -> int:
     """Return a member's place for a slice: 32 bits that everybody computes alike (FNV-1a, mixed).
 

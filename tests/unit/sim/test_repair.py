@@ -1,0 +1,91 @@
+"""What viewers of `make sim` do about late pieces: the player's own rules and numbers."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from shoal.signaling.rooms.plan import Slice
+from tests.bench import sim, sim_delay, sim_exchange, sim_links, sim_repair, sim_station, sim_uplink
+from tests.bench.sim_repair import Damage, ExpectedTime, repair
+
+PLAYER = Path(__file__).parents[3] / "player" / "src" / "engine"
+PART = Slice(0, 2, "owner", ("one", "two"))
+
+
+def damage(
+    me: str, elapsed_s: float, told: list[int], *, pushed: bool = True, busy: int = 0
+) -> Damage:
+    """The first piece of a slice is missing; members 0, 1, … are linked; it is late after 1 s."""
+    linked = list(range(len(told)))
+    return Damage(me, elapsed_s, 1.0, [(0, PART, pushed)], linked, told, lambda _: busy)
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "value"),
+    [
+        ("repair", "MAX_REQUESTS", sim_repair.MAX_REQUESTS),
+        ("repair", "INITIAL_EXPECTED_MS", sim_repair.INITIAL_S * 1_000),
+        ("repair", "MIN_EXPECTED_MS", sim_repair.MIN_S * 1_000),
+        ("repair", "MAX_EXPECTED_MS", sim_repair.MAX_S * 1_000),
+        ("neighbours", "HAVE_INTERVAL_MS", sim_exchange.HAVE_S * 1_000),
+        ("neighbours", "REQUEST_TIMEOUT_MS", sim_exchange.REQUEST_TIMEOUT_S * 1_000),
+        ("scheduler", "DEADLINE_S", sim_delay.MARGIN_S),
+        ("stats", "MAX_COMPLETIONS", sim_delay.MAX_COMPLETIONS),
+        ("../pages/delay", "INITIAL_COMPLETION_S", sim_delay.INITIAL_COMPLETION_S),
+        ("../pages/delay", "MAX_SEGMENTS", sim_delay.MAX_SEGMENTS),
+        ("../pages/live", "MIN_DELAY_CHANGE_S", sim_delay.MIN_CHANGE_S),
+        ("startup", "MAX_STARTUP_MS", sim.MAX_STARTUP_S * 1_000),
+        ("roster", "READY_SHARE", sim_station.READY_SHARE),
+        ("pacer", "PACE", sim_uplink.PACE),
+        ("pacer", "MAX_WAIT_MS", sim_uplink.MAX_WAIT_S * 1_000),
+        ("pacer", "PROBE_AFTER_MS", sim_uplink.PROBE_AFTER_S * 1_000),
+        ("pacer", "FORGET_AFTER_MS", sim_uplink.FORGET_AFTER_S * 1_000),
+        ("connections", "MAX_UNFINISHED_OFFERS", sim_links.MAX_UNFINISHED),
+        ("connections", "FIRST_RETRY_MS", sim_links.FIRST_RETRY_S * 1_000),
+        ("connections", "MAX_RETRY_MS", sim_links.MAX_RETRY_S * 1_000),
+        ("connection", "CONNECT_TIMEOUT_MS", sim_links.ATTEMPT_S * 1_000),
+    ],
+)
+def test_the_numbers_are_those_of_the_player(module: str, name: str, value: float) -> None:
+    source = (PLAYER / f"{module}.ts").read_text()
+    found = re.search(rf"^(?:export )?const {name} = ([\d_.]+);", source, re.MULTILINE)
+    assert found is not None
+    assert float(found[1].replace("_", "")) == value
+
+
+def test_expected_is_the_mean_and_four_deviations_within_bounds() -> None:
+    expected = ExpectedTime()
+    assert expected.seconds == sim_repair.INITIAL_S
+    expected.add(0.5)
+    assert expected.seconds == pytest.approx(0.5 + 4 * 0.25)
+    for _ in range(100):
+        expected.add(0.5)
+    assert expected.seconds == pytest.approx(0.5, abs=0.01)
+    for _ in range(100):
+        expected.add(9.0)
+    assert expected.seconds == sim_repair.MAX_S
+
+
+def test_a_late_piece_is_requested_from_who_has_it() -> None:
+    assert repair(damage("me", 0.9, [0, 1])) == ([], [])
+    assert repair(damage("me", 1.0, [0, 1])) == ([(0, 1)], [])
+    assert repair(damage("me", 1.0, [2, 0])) == ([], [])
+    assert repair(damage("me", 1.0, [1, 1], busy=sim_repair.MAX_REQUESTS)) == ([], [])
+
+
+def test_what_nobody_pushes_is_requested_at_once() -> None:
+    assert repair(damage("me", 0.1, [1], pushed=False)) == ([(0, 0)], [])
+
+
+def test_requests_are_spread() -> None:
+    several = damage("me", 1.0, [3, 3])
+    several.missing = [(0, PART, True), (1, PART, True)]
+    assert repair(several) == ([(0, 0), (1, 1)], [])
+
+
+def test_successors_step_in_by_turns_when_most_lack_it() -> None:
+    assert repair(damage("one", 1.0, [0, 0, 1])) == ([], [0])
+    assert repair(damage("one", 1.0, [0, 1])) == ([(0, 1)], [])
+    assert repair(damage("two", 1.9, [0, 0])) == ([], [])
+    assert repair(damage("two", 2.0, [0, 0])) == ([], [0])
