@@ -215,6 +215,9 @@ async def test_viewers_of_several_nodes_share_a_room(nodes: list[Node]) -> None:
     refusal = await liar.until(lambda m: m["type"] == "error")
     assert refusal["code"] == "expelled"
     assert await liar.closed() == 1008
+    again = await nodes[1].viewer("10.9.9.9")
+    assert (await again.next())["code"] == "barred"
+    await nodes[1].seated("10.9.9.8")
 
 
 async def test_when_the_room_s_node_is_killed_its_guests_sit_together_elsewhere(

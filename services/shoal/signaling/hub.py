@@ -21,6 +21,7 @@ from shoal.signaling.cluster.seats import Seats
 from shoal.signaling.cluster.sent import Sent
 from shoal.signaling.figures import FigureRefusal, Figures
 from shoal.signaling.programme import Programme
+from shoal.signaling.rooms.complaints import Barred
 from shoal.signaling.rooms.messages import FromViewer, MemberId, Stats, Switch
 from shoal.signaling.rooms.roster import Seat
 from shoal.signaling.totals import Totals
@@ -48,6 +49,7 @@ class Hub:
         self.programme = Programme()
         self.seats = Seats(self.node, self.programme)
         self.figures = Figures()
+        self.barred = Barred()
         self.broadcaster: Socket | None = None
         """the one that is listened to"""
         self.on_announced: Callable[[FromBroadcaster], None] | None = None

@@ -30,6 +30,7 @@ WHY = {
     "invalid": "the join token is not one of this station",
     "expired": "the join token is too old: /config.json has a new one",
 }
+BARRED = "others received bad pieces from your address: come again in {:.0f} s"
 
 TokenCheck = Callable[[str], TokenVerdict]
 
@@ -52,7 +53,8 @@ class RoomConversation(Conversation):
         self._hub = hub
         self._check_token = check_token
         self._member: MemberId | None = None
-        self._timer = asyncio.get_running_loop().call_later(JOIN_TIMEOUT_S, self._too_late)
+        self._loop = asyncio.get_running_loop()
+        self._timer = self._loop.call_later(JOIN_TIMEOUT_S, self._too_late)
 
     def hear(self, message: bytes) -> None:
         """Do what the viewer asks for, or tell it why not and end."""
@@ -104,11 +106,15 @@ class RoomConversation(Conversation):
         verdict = self._check_token(join.token)
         if verdict != "ok":
             raise RefusedError(f"token_{verdict}", WHY[verdict])
+        left_s = self._hub.barred.left_s(self._address, self._loop.time())
+        if left_s > 0:
+            raise RefusedError("barred", BARRED.format(left_s))
         self._timer.cancel()
         seat = Seat(join.variant, join.sharing, join.upload)
         self._member = self._hub.join(self._socket, seat, self._address, self._expel)
 
     def _expel(self) -> None:
+        self._hub.barred.add(self._address, self._loop.time())
         log.warning("viewer %s expelled: others received bad pieces from it", self._member)
         self._refuse("expelled", "others received bad pieces from you")
 
