@@ -30,6 +30,8 @@ SEGMENT_BYTES = 1_200_000
 LOOK_S = 0.2
 HAVE_S = 0.5
 """members say that often what they have of a segment that is late"""
+LATE_S = 0.5
+"""a segment that the store had to complete took peers so much longer, at the least"""
 REQUEST_TIMEOUT_S = 1.0
 
 
@@ -223,7 +225,8 @@ class _Exchange:
         if self._has[place] == self._all and self._told[place] != self._all:
             self._told[place] = self._all
             if self._members[place].begun:
-                self._members[place].delay.completed(now - self._at)
+                late = LATE_S if self._receipts[place].late else 0.0
+                self._members[place].delay.completed(now - self._at + late)
 
     def _give_up(self, now: float, place: int) -> None:
         """Let the store bring a member what it lacks, for itself."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from shoal.signaling.rooms.plan import Slice
+from shoal.signaling.rooms.plan import Slice, rank
 
 MAX_REQUESTS = 4
 """under way to one member"""
@@ -69,10 +69,10 @@ def repair(damage: Damage) -> tuple[list[tuple[int, int]], list[int]]:
                 continue
         if pushed and not late:
             continue
-        load = {by: damage.busy(by) + asked.get(by, 0) for by in holders}
-        free = [by for by in holders if load[by] < MAX_REQUESTS]
+        load = [(damage.busy(by) + asked.get(by, 0), k) for k, by in enumerate(holders)]
+        free = [(busy, rank(piece, k, damage.me), k) for busy, k in load if busy < MAX_REQUESTS]
         if free:
-            by = min(free, key=lambda one: load[one])
+            by = holders[min(free)[2]]
             asked[by] = asked.get(by, 0) + 1
             requests.append((piece, by))
     return requests, step_in

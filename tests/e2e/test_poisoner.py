@@ -49,9 +49,13 @@ def poisoned(browser: Browser, running: Station, stack: ExitStack) -> None:
     poisoner.page.evaluate("() => { window.poison = true; }")
     for viewer in honest:
         viewer.wait("s.segments.bad_pieces > 0", 30)
-    # expelled: it is in the room no more, and comes back under another id, if at all
-    poisoner.wait(f"s.id !== {culprit!r}", 30)
+    # expelled: it is in the room no more, nobody is linked to it, and it does not come back
+    for viewer in honest:
+        viewer.wait("s.members === 2", 30)
+    poisoner.wait("s.peers === 0", 30)
     running.wait_published(running.published() + SEGMENTS_WATCHED, 60)
+    assert [viewer.stats()["members"] for viewer in honest] == [2, 2]
+    assert poisoner.stats()["id"] == culprit
 
     published = running.descriptors()
     assert poisoner.page.evaluate("() => window.poisoned") > 0

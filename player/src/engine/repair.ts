@@ -1,5 +1,6 @@
 /** What to do about pieces that have not come when they should have: docs/protocol.md. Pure. */
 
+import { rank } from "./plan";
 import type { MemberId } from "./protocol";
 import type { PlannedSlice } from "./room";
 
@@ -78,14 +79,15 @@ export function repair(damage: Damage): Repair {
   for (const piece of missing) {
     const slice = slices.find(({ first, end }) => first <= piece && piece < end);
     if (!slice) continue;
-    const rank = slice.successors.indexOf(you);
-    const turn = rank >= 0 && elapsedMs >= expectedMs * (rank + 1);
+    const nth = slice.successors.indexOf(you);
+    const turn = nth >= 0 && elapsedMs >= expectedMs * (nth + 1);
     if (turn && 2 * damage.lacking(piece) > linked) {
       stepIn.push(piece);
       continue;
     }
     if (!late && damage.pushed(slice)) continue;
-    const from = leastBusy(damage.holders(piece), busy);
+    // members know each other in the same order: without a hash all would ask the oldest one
+    const from = leastBusy(damage.holders(piece), busy, (k) => rank(piece, k, you));
     if (from === null) continue;
     asked.set(from, (asked.get(from) ?? 0) + 1);
     requests.push({ piece, from });
@@ -93,10 +95,15 @@ export function repair(damage: Damage): Repair {
   return { requests, stepIn };
 }
 
-function leastBusy(ids: readonly MemberId[], busy: (id: MemberId) => number): MemberId | null {
-  const free = ids.filter((id) => busy(id) < MAX_REQUESTS);
-  return free.reduce<MemberId | null>(
-    (best, id) => (best === null || busy(id) < busy(best) ? id : best),
-    null,
-  );
+/** @param place decides between members that are as busy, by their number */
+function leastBusy(
+  ids: readonly MemberId[],
+  busy: (id: MemberId) => number,
+  place: (k: number) => number,
+): MemberId | null {
+  const free = ids.map((id, k) => ({ id, load: busy(id), place: place(k) }));
+  const [best] = free
+    .filter(({ load }) => load < MAX_REQUESTS)
+    .sort((a, b) => a.load - b.load || a.place - b.place);
+  return best?.id ?? null;
 }

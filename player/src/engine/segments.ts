@@ -11,6 +11,9 @@ const NEWEST_KEPT = 3;
 /** Longer pauses between two pieces are waiting, not transfer; the first piece counts as much. */
 const MAX_TRANSFER_GAP_MS = 200;
 
+/** A segment that the store had to complete took peers so much longer, at the least. */
+const LATE_MS = 500;
+
 /** Somebody (hls.js) waits for this segment. */
 export interface Waiter {
   /** when it was asked for, ms */
@@ -72,6 +75,12 @@ export class Segment {
     const gap = now - (this.#lastArrival ?? -Infinity);
     this.#transferMs += Math.min(gap, MAX_TRANSFER_GAP_MS);
     this.#lastArrival = now;
+  }
+
+  /** How long peers took to complete it, ms, `now` that it is; null if it was not announced. */
+  tookMs(now: number): number | null {
+    if (this.announcedAt === null) return null;
+    return now - this.announcedAt + (this.late ? LATE_MS : 0);
   }
 
   /** How long the network was busy with this segment, ms: what a bandwidth estimate may use. */

@@ -51,6 +51,15 @@ describe("segments in memory", () => {
     );
   });
 
+  it("took peers longer where the store had to complete them", () => {
+    const segment = new SegmentCache(() => undefined).ensure(descriptor(1), 1);
+    expect(segment.tookMs(5_000)).toBeNull();
+    segment.announcedAt = 4_000;
+    expect(segment.tookMs(5_000)).toBe(1_000);
+    segment.late = true;
+    expect(segment.tookMs(5_000)).toBe(1_500);
+  });
+
   it("count as transfer time only what the network needed", () => {
     const segment = new SegmentCache(() => undefined).ensure(descriptor(1), 1);
     for (const at of [1_000, 1_050, 1_100, 9_000]) segment.arrived(at);

@@ -15,6 +15,8 @@ HEADROOM = 1.2
 """what is planned for a link, times this, is to be within what it can carry"""
 STEP = 1.1
 """measurements are rounded down to powers of this, so that plans do not change with every one"""
+UNMEASURED = 2.0
+"""equal shares that an unmeasured link is taken to carry: fast ones are hardly ever measured"""
 WEIGHTS = (FULL_WEIGHT, FULL_WEIGHT // 2, FULL_WEIGHT // 4)
 
 
@@ -32,12 +34,13 @@ def shares(uplinks: Sequence[float | None], receivers: int, rate: float) -> Shar
     """Share out a stream of `rate` bit/s among members that send it to each other.
 
     `uplinks` are those of the members that can own slices, bit/s, None where nothing was measured:
-    such a member is taken to carry a full share. `receivers` are all members that play the stream.
+    such a link was never the limit, and is taken to carry twice an equal share. `receivers` are all
+    members that play the stream.
     """
     demand = rate * (receivers - 1) * HEADROOM
     if demand <= 0 or all(uplink is None for uplink in uplinks):
         return Shares((FULL_WEIGHT,) * len(uplinks))
-    enough = demand / len(uplinks)
+    enough = UNMEASURED * demand / len(uplinks)
     known = [enough if uplink is None else _rounded(uplink) for uplink in uplinks]
     # a quarter carries so much; the least that does it overloads nobody and lowers the fewest
     quarters = sorted({uplink / weight for uplink in known for weight in WEIGHTS})

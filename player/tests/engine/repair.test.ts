@@ -1,0 +1,44 @@
+import { describe, expect, it } from "vitest";
+import type { Damage } from "../../src/engine/repair";
+import { ExpectedTime, repair } from "../../src/engine/repair";
+
+const HOLDERS = ["a", "b", "c", "d", "e", "f"];
+const damage = (you: string, change: Partial<Damage> = {}): Damage => ({
+  you,
+  elapsedMs: 2_000,
+  expectedMs: 1_000,
+  slices: [{ first: 0, end: 8, owner: "o", successors: [], pushedBy: "o", relayTo: [] }],
+  missing: [3],
+  pushed: () => true,
+  holders: () => HOLDERS,
+  lacking: () => 0,
+  linked: HOLDERS.length,
+  busy: () => 0,
+  ...change,
+});
+
+describe("a late piece", () => {
+  it("is asked for from the least busy one", () => {
+    const busy = (id: string) => (id === "d" ? 0 : 1);
+    expect(repair(damage("me", { busy })).requests).toEqual([{ piece: 3, from: "d" }]);
+  });
+
+  it("is asked for by different members from different ones, though all know them in one order", () => {
+    const asked = Array.from({ length: 600 }, (_, k) => repair(damage(`m${k}`)).requests[0]?.from);
+    for (const holder of HOLDERS)
+      expect(asked.filter((id) => id === holder).length).toBeGreaterThan(600 / 6 / 2);
+  });
+
+  it("is not asked for where all who have it have enough to do", () => {
+    expect(repair(damage("me", { busy: () => 4 })).requests).toEqual([]);
+  });
+});
+
+it("the expected time follows what was seen, within bounds", () => {
+  const time = new ExpectedTime();
+  expect(time.ms).toBe(1_000);
+  for (let i = 0; i < 100; i += 1) time.add(300);
+  expect(time.ms).toBe(400);
+  for (let i = 0; i < 100; i += 1) time.add(i % 2 ? 1_000 : 6_000);
+  expect(time.ms).toBe(4_000);
+});
