@@ -13,6 +13,7 @@ nothing is lost on the way. Modelled are:
 """
 
 import heapq
+import math
 from collections.abc import Callable, Sequence
 
 from shoal.segments import Descriptor
@@ -79,6 +80,8 @@ class _Exchange:
         self._has = [for_all for _ in everybody]
         self._told = [0 for _ in everybody]
         self._told_at = [at for _ in everybody]
+        self._heard_at = [dict[int, float]() for _ in everybody]
+        """when a piece came last, by sender"""
         self._fetching = [0 for _ in everybody]
         """pieces that the store is bringing"""
         self._stepped_in = [0 for _ in everybody]
@@ -205,6 +208,7 @@ class _Exchange:
     def _arrive(self, now: float, by: int, place: int, piece: int) -> None:
         """Note a piece from a member, and pass it on where that is this one's part."""
         self._has[place] |= 1 << piece
+        self._heard_at[place][by] = now
         viewer, receipt, size = self._members[place], self._receipts[place], self._sizes[piece]
         if by == self._pushed_by[place][piece]:
             receipt.pushed += size
@@ -259,8 +263,12 @@ class _Exchange:
                 self._told[by] &= ~(1 << piece)
         if late and now - self._told_at[place] >= HAVE_S:
             self._told[place], self._told_at[place] = self._has[place], now
+        heard_at, pushed_by = self._heard_at[place], self._pushed_by[place]
         missing = [
-            (piece, part, not self._unpushed[place] >> piece & 1)
+            (
+                *(piece, part, not self._unpushed[place] >> piece & 1),
+                now - heard_at.get(pushed_by[piece], -math.inf),
+            )
             for piece, part in enumerate(self._slice_of)
             if not here >> piece & 1 and piece not in requested
         ]

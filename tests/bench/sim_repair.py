@@ -44,8 +44,9 @@ class Damage:
     me: str
     elapsed_s: float
     expected_s: float
-    missing: Sequence[tuple[int, Slice, bool]]
-    """pieces that are not here and not under way; whether somebody is to push them here"""
+    missing: Sequence[tuple[int, Slice, bool, float]]
+    """pieces that are not here and not under way; whether somebody is to push them here, and how
+    long nothing has come from there, s"""
     linked: Sequence[int]
     told: Sequence[int]
     """what each member says that it has: bit n for piece n"""
@@ -55,19 +56,19 @@ class Damage:
 
 def repair(damage: Damage) -> tuple[list[tuple[int, int]], list[int]]:
     """Return what to request, and of whom, and what to fetch in its owner's place."""
-    late = damage.elapsed_s >= damage.expected_s
     requests: list[tuple[int, int]] = []
     step_in: list[int] = []
     asked: dict[int, int] = {}
-    for piece, part, pushed in damage.missing:
+    for piece, part, pushed, silent_s in damage.missing:
+        due_s = damage.expected_s if silent_s >= damage.expected_s else 2 * damage.expected_s
         holders = [by for by in damage.linked if damage.told[by] >> piece & 1]
         if damage.me in part.successors:
             turn = part.successors.index(damage.me) + 1
             lacking = len(damage.linked) - len(holders)
-            if damage.elapsed_s >= damage.expected_s * turn and 2 * lacking > len(damage.linked):
+            if damage.elapsed_s >= due_s * turn and 2 * lacking > len(damage.linked):
                 step_in.append(piece)
                 continue
-        if pushed and not late:
+        if pushed and damage.elapsed_s < due_s:
             continue
         load = [(damage.busy(by) + asked.get(by, 0), k) for k, by in enumerate(holders)]
         free = [(busy, rank(piece, k, damage.me), k) for busy, k in load if busy < MAX_REQUESTS]

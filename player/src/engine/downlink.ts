@@ -4,8 +4,8 @@
  * takes it. So the link is measured while the store sends, with all that comes meanwhile.
  */
 
-/** A longer pause between two chunks of the store's ends the transfer. */
-const MAX_GAP_MS = 250;
+/** A store that sends nothing for so long is the trouble itself. */
+const MAX_GAP_MS = 1_000;
 /** A measurement takes so many bytes, or so much time. */
 const SAMPLE_BYTES = 256 * 1024;
 const SAMPLE_MS = 400;
@@ -14,37 +14,55 @@ const NEWEST_WEIGHT = 0.5;
 export class Downlink {
   /** averaged as time, so that a link that has become slow is believed at once */
   #msPerByte: number | null = null;
-  /** when the store's last chunk came, ms */
-  #chunkAt = -Infinity;
-  #sinceChunk = 0;
+  /** requests that the store is answering */
+  #answers = 0;
+  /** when the store's last chunk came, and until when bytes are counted, ms */
+  #chunkAt = 0;
+  #countedTo = 0;
+  #uncounted = 0;
   #bytes = 0;
   #ms = 0;
 
-  /** bit/s; null until the store has sent enough. */
-  get bps(): number | null {
-    return this.#msPerByte === null ? null : 8_000 / this.#msPerByte;
-  }
-
   /**
-   * A chunk of the store's came.
+   * What the link carries, bit/s; null until the store has sent enough.
    *
    * @param now ms, monotonic
    */
-  fromStore(bytes: number, now: number): void {
-    const gap = now - this.#chunkAt;
-    // the first chunk was under way for nobody knows how long
-    if (gap <= MAX_GAP_MS) {
-      this.#bytes += this.#sinceChunk + bytes;
-      this.#ms += gap;
-    }
-    this.#sinceChunk = 0;
-    this.#chunkAt = now;
-    if (this.#bytes >= SAMPLE_BYTES || this.#ms >= SAMPLE_MS) this.#sample();
+  bps(now: number): number | null {
+    if (now - this.#countedTo >= SAMPLE_MS) this.#count(now);
+    return this.#msPerByte === null ? null : 8_000 / this.#msPerByte;
   }
 
-  /** Bytes of a peer came. */
+  /** The store has begun to answer a request: nobody knows how long its first chunk was under way. */
+  answerBegins(now: number): void {
+    if (this.#answers === 0) [this.#chunkAt, this.#countedTo, this.#uncounted] = [now, now, 0];
+    this.#answers += 1;
+  }
+
+  answerEnds(): void {
+    this.#answers -= 1;
+  }
+
+  fromStore(bytes: number, now: number): void {
+    this.#uncounted += bytes;
+    this.#count(now);
+    this.#chunkAt = now;
+  }
+
   fromPeer(bytes: number): void {
-    this.#sinceChunk += bytes;
+    this.#uncounted += bytes;
+  }
+
+  #count(now: number): void {
+    if (this.#answers > 0 && now - this.#chunkAt <= MAX_GAP_MS) {
+      // silence counts when something has ended it
+      if (this.#uncounted === 0) return;
+      this.#bytes += this.#uncounted;
+      this.#ms += now - this.#countedTo;
+    }
+    this.#countedTo = now;
+    this.#uncounted = 0;
+    if (this.#bytes >= SAMPLE_BYTES || this.#ms >= SAMPLE_MS) this.#sample();
   }
 
   #sample(): void {

@@ -176,7 +176,7 @@ export class Engine {
   get network(): Network {
     const { downlink, lateAt, missingBytes } = this.#exchange;
     const completionMs = this.stats.completionMs.p90;
-    return { bps: downlink.bps, lateAt, missingBytes, completionMs };
+    return { bps: downlink.bps(this.#o.platform.now()), lateAt, missingBytes, completionMs };
   }
   /** Who and where this viewer is in its room. */
   get membership() {

@@ -92,9 +92,9 @@ export class Exchange {
       received: (source, segment, count) => {
         const { sequence } = segment.descriptor;
         options.stats.received(source, count, this.startup.includes(sequence));
-        if (source === "store") this.downlink.fromStore(count, now());
-        else this.downlink.fromPeer(count);
       },
+      downlink: this.downlink,
+      now,
       expected: (segment, index) => this.#expected(segment, index) && !this.#demand.isDry(segment),
       keep: (segment, index, bytes) => {
         this.#keep(segment, index, bytes);

@@ -3,6 +3,7 @@
  * this viewer's part.
  */
 
+import type { Downlink } from "./downlink";
 import type { Magnets } from "./magnets";
 import { rangesOf } from "./pieces";
 import type { PieceRange } from "./plan";
@@ -29,6 +30,9 @@ export interface FetcherOptions {
   keep: (segment: Segment, index: number, bytes: Uint8Array<ArrayBuffer>) => void;
   /** told of bytes as they arrive, wanted or not */
   received: (source: Source, segment: Segment, count: number) => void;
+  /** what the store's answers measure */
+  downlink: Downlink;
+  now: () => number;
   /** whether members may still bring a piece in time */
   expected: (segment: Segment, index: number) => boolean;
 }
@@ -109,13 +113,19 @@ export class Fetcher {
         if (!silence.over) this.#askSeed(segment, indices, purpose);
       }, waitMs);
     });
+    const { downlink } = this.#o;
+    let answering = false;
     const heard = (count: number): void => {
       silence.heard();
       for (const index of indices) segment.quiet.delete(index);
       this.#o.received("store", segment, count);
+      if (answering) downlink.fromStore(count, this.#o.now());
+      else downlink.answerBegins(this.#o.now());
+      answering = true;
     };
     const end = (): void => {
       silence.end();
+      if (answering) downlink.answerEnds();
       for (const index of indices) {
         segment.inFlight.delete(index);
         segment.quiet.delete(index);
@@ -209,6 +219,7 @@ export class Fetcher {
         signal: limit.signal,
         onPiece: (index, bytes) => {
           this.#o.received("seed", segment, bytes.byteLength);
+          this.#o.downlink.fromPeer(bytes.byteLength);
           checks.push(this.#check(segment, index, bytes, bad));
         },
       });

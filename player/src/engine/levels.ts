@@ -6,6 +6,8 @@ const DOWN = 1.2;
 const STAY = 1.1;
 /** A room shares a rendition: who changes every moment is of use to nobody. */
 const DWELL_S = 30;
+/** A segment on its way must be here so long before the picture stops. */
+const MARGIN_S = 2;
 /** With less than so many segments to play the picture is more important than the room. */
 const SHORT_SEGMENTS = 1.5;
 
@@ -44,12 +46,12 @@ export function chooseLevel(needs: LevelNeeds): number {
 
 /**
  * Whether to give up a segment on its way and take it in a lower rendition: the picture would stop
- * before it is here.
+ * before it is here, or soon after.
  *
  * @param missingBytes of it
  */
 export function isHopeless(missingBytes: number, bps: number, bufferedS: number): boolean {
-  return (8 * missingBytes) / bps > bufferedS;
+  return missingBytes > 0 && (8 * missingBytes) / bps > bufferedS - MARGIN_S;
 }
 
 function highest(rates: readonly number[], limit: number): number {

@@ -33,6 +33,8 @@ export interface NeighboursOptions {
 export class Neighbours {
   #o: NeighboursOptions;
   #expectedTime = new ExpectedTime();
+  /** when a piece came last from a member, ms */
+  #heardAt = new Map<MemberId, number>();
   /** members that take no pieces now */
   #sated = new Set<MemberId>();
 
@@ -81,6 +83,7 @@ export class Neighbours {
   /** A piece came from a member; when those come who push it tells when others should. */
   came(segment: Segment, index: number, from: MemberId): void {
     const { announcedAt } = segment;
+    this.#heardAt.set(from, this.#o.now());
     if (announcedAt !== null && segment.sliceOf(index)?.pushedBy === from)
       this.#expectedTime.add(this.#o.now() - announcedAt);
   }
@@ -88,6 +91,7 @@ export class Neighbours {
   /** A link is gone. */
   lost(id: MemberId): void {
     this.#sated.delete(id);
+    this.#heardAt.delete(id);
     for (const segment of this.#o.segments()) {
       segment.haves.delete(id);
       segment.served.delete(id);
@@ -116,6 +120,7 @@ export class Neighbours {
       slices,
       missing: pieces.missing().filter((i) => !segment.isComing(i) && !requested.has(i)),
       pushed: ({ pushedBy }) => (mesh.openedAt(pushedBy) ?? Infinity) <= announcedAt,
+      silentMs: ({ pushedBy }) => now - (this.#heardAt.get(pushedBy) ?? -Infinity),
       holders: (piece) => members.filter((id) => segment.isAt(id, piece)),
       lacking: (piece) => hungry.filter((id) => !segment.isAt(id, piece)).length,
       linked: hungry.length,

@@ -49,6 +49,8 @@ export interface Damage {
   missing: readonly number[];
   /** whether its owner, or somebody in its place, was to push this slice to this viewer */
   pushed: (slice: PlannedSlice) => boolean;
+  /** how long nothing has come from who pushes this slice, ms */
+  silentMs: (slice: PlannedSlice) => number;
   /** linked members that say that they have this piece */
   holders: (piece: number) => readonly MemberId[];
   /** of the linked members of this rendition, those that do not say so; and all of them */
@@ -68,10 +70,12 @@ export interface Repair {
  * A piece that somebody has and that is late, or that nobody was to push here, is requested from the
  * least busy one who has it. A slice that most lack when its owner is late is fetched by its first
  * successor, and as long again later by the second.
+ *
+ * Who still brings other pieces is given as much time again: where uplinks are short all are slow,
+ * and whatever is sent twice makes them slower.
  */
 export function repair(damage: Damage): Repair {
   const { you, elapsedMs, expectedMs, slices, missing, linked } = damage;
-  const late = elapsedMs >= expectedMs;
   const requests: Repair["requests"] = [];
   const stepIn: number[] = [];
   const asked = new Map<MemberId, number>();
@@ -79,13 +83,14 @@ export function repair(damage: Damage): Repair {
   for (const piece of missing) {
     const slice = slices.find(({ first, end }) => first <= piece && piece < end);
     if (!slice) continue;
+    const dueMs = damage.silentMs(slice) >= expectedMs ? expectedMs : 2 * expectedMs;
     const nth = slice.successors.indexOf(you);
-    const turn = nth >= 0 && elapsedMs >= expectedMs * (nth + 1);
+    const turn = nth >= 0 && elapsedMs >= dueMs * (nth + 1);
     if (turn && 2 * damage.lacking(piece) > linked) {
       stepIn.push(piece);
       continue;
     }
-    if (!late && damage.pushed(slice)) continue;
+    if (elapsedMs < dueMs && damage.pushed(slice)) continue;
     // members know each other in the same order: without a hash all would ask the oldest one
     const from = leastBusy(damage.holders(piece), busy, (k) => rank(piece, k, you));
     if (from === null) continue;

@@ -7,6 +7,10 @@ const POLL_MS = 50;
 /** A channel that has sent nothing for so long waits for its receiver, not for this link. */
 const STUCK_MS = 300;
 
+/** What all channels together may hold of a link that was measured, in time. */
+const MAX_AHEAD_MS = 500;
+const MIN_AHEAD_BYTES = 64 * 1024;
+
 /** What is known of a link's progress. */
 interface Progress {
   carried: number;
@@ -53,7 +57,7 @@ export class Uplink {
     while (sent) {
       sent = false;
       for (const link of this.#links.keys()) {
-        if (!this.#pacer.may) break;
+        if (!this.#pacer.may || this.#isFull()) break;
         const bytes = link.sendNext();
         if (bytes === 0) continue;
         sent = true;
@@ -67,6 +71,18 @@ export class Uplink {
       this.#timer = setTimeout(() => {
         this.run();
       }, POLL_MS);
+  }
+
+  /**
+   * Whether the channels hold as much as the link takes for now. What lies there cannot be taken back,
+   * and of many pieces that are sent at a time all come late.
+   */
+  #isFull(): boolean {
+    const { bps } = this;
+    if (bps === null) return false;
+    let held = 0;
+    for (const [link, { at }] of this.#links) if (this.now() - at < STUCK_MS) held += link.buffered;
+    return held >= Math.max(MIN_AHEAD_BYTES, (bps / 8_000) * MAX_AHEAD_MS);
   }
 
   #look(): void {

@@ -3,12 +3,12 @@
 
 /** Faster than this is heard. */
 const CATCH_UP_RATE = 1.05;
-const BEGIN_AT_S = 1;
-const END_AT_S = 0.2;
+const BEGIN_AT_S = 0.5;
+const END_AT_S = 0.1;
 /** Who is farther behind went there on purpose. */
 const ON_PURPOSE_S = 8;
 /** Below that the buffer is worth more than being live. */
-const MIN_BUFFER_S = 4;
+const MIN_BUFFER_S = 3;
 
 /**
  * Returns the speed to play at.

@@ -4,21 +4,23 @@ import { Downlink } from "../../src/engine/downlink";
 /** The store sends so many bytes a millisecond, in chunks of 16 KiB, peers as much again. */
 function transfer(link: Downlink, begun: number, bytes: number, perMs: number, peers = 0): number {
   let now = begun;
+  link.answerBegins(now);
   for (let sent = 0; sent < bytes; sent += 16_384) {
     now += 16_384 / perMs;
     link.fromPeer(peers * 16_384);
     link.fromStore(16_384, now);
   }
+  link.answerEnds();
   return now;
 }
-const mbit = (link: Downlink) => (link.bps ?? 0) / 1e6;
+const mbit = (link: Downlink) => (link.bps(0) ?? 0) / 1e6;
 
 describe("what the link brings", () => {
   it("is unknown at first, and when only peers send", () => {
     const link = new Downlink();
     for (let i = 0; i < 1_000; i += 1) link.fromPeer(32_768);
     link.fromStore(16_384, 5);
-    expect(link.bps).toBeNull();
+    expect(link.bps(6)).toBeNull();
   });
 
   it("is what comes while the store sends", () => {
@@ -51,9 +53,32 @@ describe("what the link brings", () => {
     expect(mbit(link)).toBeLessThan(4);
   });
 
+  it("is seen within a second when peers fill a link that has become slow", () => {
+    const link = new Downlink();
+    let now = transfer(link, 0, 5_000_000, 5_000);
+    link.answerBegins((now += 1_000));
+    for (let ms = 0; ms < 1_000; ms += 250) {
+      link.fromPeer(28_000);
+      link.bps((now += 250));
+    }
+    expect((link.bps(now) ?? 0) / 1e6).toBeLessThan(3);
+  });
+
+  it("is not what a store brings that stands still", () => {
+    const link = new Downlink();
+    let now = transfer(link, 0, 5_000_000, 5_000);
+    link.answerBegins((now += 1_000));
+    for (let ms = 0; ms < 10_000; ms += 500) {
+      if (ms >= 1_500) link.fromPeer(10_000);
+      link.bps((now += 500));
+    }
+    expect((link.bps(now) ?? 0) / 1e6).toBeGreaterThan(30);
+  });
+
   it("is finite when all chunks are read in one go", () => {
     const link = new Downlink();
+    link.answerBegins(7);
     for (let i = 0; i < 40; i += 1) link.fromStore(16_384, 7);
-    expect(Number.isFinite(link.bps)).toBe(true);
+    expect(Number.isFinite(link.bps(7))).toBe(true);
   });
 });

@@ -69,7 +69,7 @@ describe("the choice of a rendition", () => {
 });
 
 it("a segment is given up only when the picture would stop before it is here", () => {
-  expect(isHopeless(500_000, 900_000, 4)).toBe(true);
-  expect(isHopeless(500_000, 900_000, 5)).toBe(false);
+  expect(isHopeless(500_000, 900_000, 6)).toBe(true);
+  expect(isHopeless(500_000, 900_000, 7)).toBe(false);
   expect(isHopeless(0, 900_000, 0)).toBe(false);
 });

@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { Stats } from "../../src/engine/stats";
 import { decodeFrame, encodeHave, encodeRequest } from "../../src/engine/wire";
+import { PIECE_BYTES } from "../support";
 import {
   OWN_RANGE,
   PEERS_RANGE,
@@ -30,6 +32,13 @@ const told = (): [string, number][] =>
     const frame = decodeFrame(data.buffer);
     return frame?.type === "have" ? [[id, frame.pieces]] : [];
   });
+/** Wait until so many pieces are here: hashing takes real time. */
+const here = (stats: Stats, pieces: number) =>
+  until(() => {
+    const { p2p, store } = stats.total.bytes;
+    expect(p2p + store).toBe(pieces * PIECE_BYTES);
+  });
+
 describe("a piece that does not come", () => {
   beforeEach(() => {
     t.members = ["peer", "other", "third"];
@@ -39,6 +48,7 @@ describe("a piece that does not come", () => {
     const { it, store, stats } = exchange();
     it.announced(t.segment, SLICES, true);
     fromPeer(it, [3]);
+    await here(stats, 3);
     it.frame("other", encodeHave(0, 7, 0b1111).buffer);
     await pass(300);
     expect(requests()).toEqual([]);
@@ -51,9 +61,10 @@ describe("a piece that does not come", () => {
   });
 
   it("is asked for from somebody else when the first does not answer", async () => {
-    const { it } = exchange();
+    const { it, stats } = exchange();
     it.announced(t.segment, SLICES, true);
     fromPeer(it, [3]);
+    await here(stats, 3);
     it.frame("other", encodeHave(0, 7, 0b1111).buffer);
     await pass(1_500);
     it.frame("third", encodeHave(0, 7, 0b0100).buffer);

@@ -10,6 +10,7 @@ const damage = (you: string, change: Partial<Damage> = {}): Damage => ({
   slices: [{ first: 0, end: 8, owner: "o", successors: [], pushedBy: "o", relayTo: [] }],
   missing: [3],
   pushed: () => true,
+  silentMs: () => Infinity,
   holders: () => HOLDERS,
   lacking: () => 0,
   linked: HOLDERS.length,
@@ -27,6 +28,13 @@ describe("a late piece", () => {
     const asked = Array.from({ length: 600 }, (_, k) => repair(damage(`m${k}`)).requests[0]?.from);
     for (const holder of HOLDERS)
       expect(asked.filter((id) => id === holder).length).toBeGreaterThan(600 / 6 / 2);
+  });
+
+  it("is waited for as long again while who pushes it brings others", () => {
+    const slow = { silentMs: () => 500, elapsedMs: 1_900 };
+    expect(repair(damage("me", slow)).requests).toEqual([]);
+    expect(repair(damage("me", { ...slow, elapsedMs: 2_000 })).requests).toHaveLength(1);
+    expect(repair(damage("me", { ...slow, silentMs: () => 1_000 })).requests).toHaveLength(1);
   });
 
   it("is not asked for where all who have it have enough to do", () => {

@@ -74,7 +74,7 @@ it("gives up a fragment that cannot be here before the picture stops", () => {
   Object.assign(network, { bps: 900_000, missingBytes: 600_000 });
   vi.advanceTimersByTime(1_000);
   expect(triggered).toEqual([]);
-  buffered = 4;
+  buffered = 6;
   vi.advanceTimersByTime(1_000);
   expect(triggered).toEqual([Events.FRAG_LOAD_EMERGENCY_ABORTED]);
   expect(aborted).toBe(1);

@@ -14,11 +14,17 @@ PART = Slice(0, 2, "owner", ("one", "two"))
 
 
 def damage(
-    me: str, elapsed_s: float, told: list[int], *, pushed: bool = True, busy: int = 0
+    me: str,
+    elapsed_s: float,
+    told: list[int],
+    *,
+    pushed: bool = True,
+    busy: int = 0,
+    silent_s: float = 9.0,
 ) -> Damage:
     """The first piece of a slice is missing; members 0, 1, … are linked; it is late after 1 s."""
     linked = list(range(len(told)))
-    return Damage(me, elapsed_s, 1.0, [(0, PART, pushed)], linked, told, lambda _: busy)
+    return Damage(me, elapsed_s, 1.0, [(0, PART, pushed, silent_s)], linked, told, lambda _: busy)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +86,7 @@ def test_what_nobody_pushes_is_requested_at_once() -> None:
 
 def test_requests_are_spread() -> None:
     several = damage("me", 1.0, [3, 3])
-    several.missing = [(0, PART, True), (1, PART, True)]
+    several.missing = [(0, PART, True, 9.0), (1, PART, True, 9.0)]
     assert repair(several) == ([(0, 0), (1, 1)], [])
 
 
@@ -89,3 +95,9 @@ def test_successors_step_in_by_turns_when_most_lack_it() -> None:
     assert repair(damage("one", 1.0, [0, 1])) == ([(0, 1)], [])
     assert repair(damage("two", 1.9, [0, 0])) == ([], [])
     assert repair(damage("two", 2.0, [0, 0])) == ([], [0])
+
+
+def test_who_still_brings_other_pieces_is_given_as_much_time_again() -> None:
+    assert repair(damage("me", 1.5, [1], silent_s=0.5)) == ([], [])
+    assert repair(damage("me", 2.0, [1], silent_s=0.5)) == ([(0, 0)], [])
+    assert repair(damage("me", 1.5, [1], silent_s=1.0)) == ([(0, 0)], [])
