@@ -5,13 +5,16 @@ const PACE = 0.7;
 /** What waits is sent faster rather than later than this: shortage is signaling's to plan for. */
 const MAX_WAIT_MS = 2_000;
 /** What goes first fills buffers on the way; then the link is what limits. */
-const SETTLING_MS = 500;
-const MIN_SAMPLE_MS = 250;
-const MAX_SAMPLE_MS = 1_500;
+const SETTLING_MS = 1_000;
+/** Channels tell of whole messages only: a shorter sample would be chance. */
+const MIN_SAMPLE_MS = 500;
+const MAX_SAMPLE_MS = 3_000;
 const NEWEST_WEIGHT = 0.5;
 /** Now and then a slice is sent unpaced: nobody would see otherwise that the link became faster. */
 const PROBE_AFTER_MS = 30_000;
 const FORGET_AFTER_MS = 60_000;
+/** Less is no link. */
+const MIN_BPS = 1_000;
 /** What may be sent at once after a pause. */
 const BURST_MS = 100;
 /** Browsers let the timers of hidden pages run once a second. */
@@ -40,7 +43,8 @@ export class Pacer {
 
   /** What the link carried when it was the limit, bit/s; null if it has not been lately. */
   bps(now: number): number | null {
-    return now - this.#measuredAt > FORGET_AFTER_MS ? null : Math.round(this.#bytesPerMs * 8_000);
+    const bps = Math.round(this.#bytesPerMs * 8_000);
+    return now - this.#measuredAt > FORGET_AFTER_MS || bps < MIN_BPS ? null : bps;
   }
 
   look(seen: Look): void {
@@ -71,9 +75,10 @@ export class Pacer {
     else if (over) this.#run = { settled: true, since: now, carried };
   }
 
+  /** Averages times, not rates: a link that has become slow is believed at once. */
   #sample(bytesPerMs: number, now: number): void {
     const known = now - this.#measuredAt <= FORGET_AFTER_MS ? this.#bytesPerMs : bytesPerMs;
-    this.#bytesPerMs = known + NEWEST_WEIGHT * (bytesPerMs - known);
+    this.#bytesPerMs = 1 / ((1 - NEWEST_WEIGHT) / known + NEWEST_WEIGHT / bytesPerMs);
     this.#measuredAt = now;
   }
 

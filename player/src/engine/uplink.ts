@@ -5,7 +5,9 @@ import { Pacer } from "./pacer";
 
 const POLL_MS = 50;
 /** A channel that has sent nothing for so long waits for its receiver, not for this link. */
-const STUCK_MS = 300;
+const STUCK_MS = 3_000;
+/** With so many channels that wait at a time, it is this link that they wait for. */
+const MIN_WAITING = 2;
 
 /** What all channels together may hold of a link that was measured, in time. */
 const MAX_AHEAD_MS = 500;
@@ -87,7 +89,7 @@ export class Uplink {
 
   #look(): void {
     const now = this.now();
-    let busy = false;
+    let held = 0;
     let waiting = 0;
     let carried = this.#carriedBefore;
     for (const [link, progress] of this.#links) {
@@ -95,8 +97,9 @@ export class Uplink {
       progress.carried = link.carried;
       carried += link.carried;
       waiting += link.waiting;
-      busy ||= link.buffered > 0 && now - progress.at < STUCK_MS;
+      if (link.buffered > 0 && now - progress.at < STUCK_MS) held += 1;
     }
+    const busy = held >= Math.min(MIN_WAITING, this.#links.size) && held > 0;
     this.#pacer.look({ now, carried, busy, waiting });
   }
 }

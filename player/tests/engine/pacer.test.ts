@@ -49,15 +49,15 @@ describe("pacing", () => {
 
   it("measures a link that is the limit", () => {
     const link = new Simulated(125);
-    link.slice(600_000);
-    link.run(4_000);
+    link.slice(900_000);
+    link.run(6_000);
     expect((link.pacer.bps(link.now) ?? 0) / 1e6).toBeCloseTo(1, 1);
   });
 
   it("then takes seven tenths of it", () => {
     const link = new Simulated(250);
-    link.slice(600_000);
-    link.run(4_000);
+    link.slice(1_200_000);
+    link.run(6_000);
     expect(link.takes(300_000) / (300_000 / 250)).toBeCloseTo(1 / 0.7, 0);
   });
 
