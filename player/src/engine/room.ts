@@ -130,17 +130,15 @@ export class Room {
     const { you } = this;
     // the newest roster knows best who is there to receive
     const receivers = you === null ? [] : this.#roster.playing(variant);
+    const me = receivers.find(({ id }) => id === you);
     const relays = (slice: Slice, receiver: Planned): MemberId | null =>
       relay(ready, sequence, slice, receiver);
     return {
-      slices: slices.map((slice) => {
-        const me = receivers.find(({ id }) => id === you);
-        return {
-          ...slice,
-          pushedBy: (me && relays(slice, me)) ?? slice.owner,
-          relayTo: receivers.filter((one) => relays(slice, one) === you).map(({ id }) => id),
-        };
-      }),
+      slices: slices.map((slice) => ({
+        ...slice,
+        pushedBy: (me && relays(slice, me)) ?? slice.owner,
+        relayTo: receivers.filter((one) => relays(slice, one) === you).map(({ id }) => id),
+      })),
       ready: you !== null && ready.some(({ id }) => id === you),
     };
   }
