@@ -9,7 +9,7 @@ MIN_CHANGE_S = 0.5
 """a delay that differs by less stays as it is"""
 MARGIN_S = 2.0
 """the player must have a segment this long before it runs dry, whatever the store takes"""
-MAX_COMPLETIONS = 64
+MAX_COMPLETIONS = 20
 
 
 class Delay:

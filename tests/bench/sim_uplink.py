@@ -1,4 +1,4 @@
-"""A viewer's uplink in `make sim`, by the rules of player/src/engine/{uplink,pacer}.ts. No I/O."""
+"""A viewer's uplink in `make sim`, by the rules of player/src/engine: uplink, gauge, pacer. No I/O."""
 
 import heapq
 import math
@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 PACE = 0.7
 """the part of a link that sharing takes once the link was measured"""
-MAX_WAIT_S = 2.0
+MAX_WAIT_S = 3.0
 """what waits is sent faster rather than later than this"""
-MEASURED_AFTER_S = 0.75
+MEASURED_AFTER_S = 1.5
 """a link that is busy so long is measured"""
 PROBE_AFTER_S = 30.0
 FORGET_AFTER_S = 60.0

@@ -51,6 +51,13 @@ export class Connection {
     return this.#channel?.readyState === "open";
   }
 
+  /** What this connection has sent so far, headers too; null where nobody counts. */
+  async wireBytes(): Promise<number | null> {
+    for (const report of (await this.#pc.getStats()).values() as Iterable<RTCTransportStats>)
+      if (report.type === "transport") return report.bytesSent ?? null;
+    return null;
+  }
+
   /** Call the other side. */
   async offer(): Promise<void> {
     await this.#guard(async () => {

@@ -188,7 +188,7 @@ export class Mesh {
       open: (channel) => {
         this.#unreachable.delete(id);
         if (this.#failures.has(id)) this.#failures.set(id, 0);
-        this.#adopt(id, channel);
+        this.#adopt(id, channel, () => connection.wireBytes());
         this.#options.opened(id);
         this.#finished(id);
       },
@@ -205,10 +205,11 @@ export class Mesh {
     return connection;
   }
 
-  #adopt(id: MemberId, channel: RTCDataChannel): void {
-    const link = new Link(channel, this.#options.now(), () => {
+  #adopt(id: MemberId, channel: RTCDataChannel, wireBytes: Link["wireBytes"]): void {
+    const onWork = (): void => {
       this.#uplink.run();
-    });
+    };
+    const link = new Link(channel, this.#options.now(), onWork, wireBytes);
     this.#links.set(id, link);
     this.#uplink.add(link);
   }

@@ -98,6 +98,7 @@ export class Engine {
   #exchange: Exchange;
   #room: Room;
   #variant: Variant = 0;
+  #saidUplink = false;
   #segmentS = INITIAL_DURATION_S;
   #look: ReturnType<typeof setTimeout> | undefined;
   #reporter: ReturnType<typeof setInterval> | undefined;
@@ -229,6 +230,7 @@ export class Engine {
   report(): void {
     if (!this.#room.joined) return;
     const { uplinkBps } = this.#room;
+    this.#saidUplink = uplinkBps !== null;
     const report = this.stats.report(this.peers, this.#o.player.latencyS(), uplinkBps);
     if (this.#room.send(report)) this.stats.reported();
   }
@@ -263,6 +265,8 @@ export class Engine {
   /** A segment was published; without an epoch, the last roster shares it out. */
   #announce(descriptor: Descriptor, epoch?: number): void {
     this.#segmentS = descriptor.duration;
+    // shortage must not go on until the next report is due
+    if (!this.#saidUplink && this.#room.uplinkBps !== null) this.report();
     const { slices, ready } = this.#room.plan(descriptor, epoch);
     this.#exchange.announced(descriptor, slices, ready);
   }

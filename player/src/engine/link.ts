@@ -1,5 +1,6 @@
 /** One open data channel to one member, with a bounded queue of pieces to send. */
 
+import type { Metered } from "./gauge";
 import type { Descriptor } from "./protocol";
 import { encodePiece } from "./wire";
 
@@ -20,7 +21,7 @@ export interface Waiting {
   wanted: () => boolean;
 }
 
-export class Link {
+export class Link implements Metered {
   #channel: RTCDataChannel;
   #queue: Waiting[] = [];
   #waiting = 0;
@@ -30,11 +31,13 @@ export class Link {
    * @param channel an open channel
    * @param openedAt when it opened, ms
    * @param onWork told when there may be something to send
+   * @param wireBytes what its connection has sent so far; null where nobody counts
    */
   constructor(
     channel: RTCDataChannel,
     readonly openedAt: number,
     private readonly onWork: () => void,
+    readonly wireBytes: () => Promise<number | null>,
   ) {
     this.#channel = channel;
     channel.bufferedAmountLowThreshold = MAX_BUFFERED_BYTES / 2;

@@ -4,8 +4,8 @@ import type { SourceBytes, StatsMessage } from "./protocol";
 
 export type Source = keyof SourceBytes;
 
-/** Completion times kept for the median. */
-const MAX_COMPLETIONS = 64;
+/** Completion times kept: how it went at first must not keep a viewer behind for minutes. */
+const MAX_COMPLETIONS = 20;
 
 interface Counters {
   bytes: SourceBytes;

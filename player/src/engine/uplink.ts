@@ -1,17 +1,18 @@
 /** The one uplink behind all links: whose piece goes next, and how fast. */
 
+import { Gauge } from "./gauge";
 import type { Link } from "./link";
 import { Pacer } from "./pacer";
 
 const POLL_MS = 50;
 /** A channel that has sent nothing for so long waits for its receiver, not for this link. */
-const STUCK_MS = 3_000;
+const STUCK_MS = 6_000;
 /** With so many channels that wait at a time, it is this link that they wait for. */
 const MIN_WAITING = 2;
 
 /** What all channels together may hold of a link that was measured, in time. */
 const MAX_AHEAD_MS = 500;
-const MIN_AHEAD_BYTES = 64 * 1024;
+const MIN_AHEAD_BYTES = 96 * 1024;
 
 /** What is known of a link's progress. */
 interface Progress {
@@ -23,7 +24,7 @@ interface Progress {
 export class Uplink {
   #links = new Map<Link, Progress>();
   #pacer = new Pacer();
-  #carriedBefore = 0;
+  #gauge: Gauge;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /**
@@ -33,11 +34,13 @@ export class Uplink {
   constructor(
     private readonly now: () => number,
     private readonly onSent: (bytes: number) => void,
-  ) {}
+  ) {
+    this.#gauge = new Gauge(now);
+  }
 
   /** What the link carried when it was the limit, bit/s; null if it has not been lately. */
   get bps(): number | null {
-    return this.#pacer.bps(this.now());
+    return this.#gauge.bps;
   }
 
   add(link: Link): void {
@@ -45,8 +48,6 @@ export class Uplink {
   }
 
   remove(link: Link): void {
-    const progress = this.#links.get(link);
-    this.#carriedBefore += progress?.carried ?? 0;
     this.#links.delete(link);
   }
 
@@ -54,7 +55,8 @@ export class Uplink {
   run(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    this.#look();
+    const { bps, ageMs } = this.#gauge;
+    this.#pacer.look({ now: this.now(), bps, ageMs, waiting: this.#waiting });
     let sent = true;
     while (sent) {
       sent = false;
@@ -67,6 +69,7 @@ export class Uplink {
         this.onSent(bytes);
       }
     }
+    this.#gauge.look(this.#findBusy(), this.#links.keys());
     const more = [...this.#links.keys()].some(({ waiting, buffered }) => waiting + buffered > 0);
     // `bufferedamountlow` is not fired by every implementation, and not while pieces are held back
     if (more)
@@ -87,19 +90,19 @@ export class Uplink {
     return held >= Math.max(MIN_AHEAD_BYTES, (bps / 8_000) * MAX_AHEAD_MS);
   }
 
-  #look(): void {
+  get #waiting(): number {
+    return [...this.#links.keys()].reduce((bytes, { waiting }) => bytes + waiting, 0);
+  }
+
+  /** Whether so many channels wait that it must be this link that they wait for. */
+  #findBusy(): boolean {
     const now = this.now();
     let held = 0;
-    let waiting = 0;
-    let carried = this.#carriedBefore;
     for (const [link, progress] of this.#links) {
       if (link.carried > progress.carried || link.buffered === 0) progress.at = now;
       progress.carried = link.carried;
-      carried += link.carried;
-      waiting += link.waiting;
       if (link.buffered > 0 && now - progress.at < STUCK_MS) held += 1;
     }
-    const busy = held >= Math.min(MIN_WAITING, this.#links.size) && held > 0;
-    this.#pacer.look({ now, carried, busy, waiting });
+    return held >= Math.min(MIN_WAITING, this.#links.size) && held > 0;
   }
 }

@@ -18,9 +18,10 @@ beforeEach(() => {
     () => performance.now(),
     (bytes) => (sent += bytes),
   );
-  link = new Link(channel as unknown as RTCDataChannel, 5, () => {
+  const onWork = (): void => {
     uplink.run();
-  });
+  };
+  link = new Link(channel as unknown as RTCDataChannel, 5, onWork, () => Promise.resolve(null));
   uplink.add(link);
 });
 afterEach(() => {

@@ -6,7 +6,7 @@ from shoal.announcements import Stream
 from shoal.signaling.rooms.messages import Announced, MemberId, Room
 from shoal.signaling.rooms.plan import FULL_WEIGHT, STORE_PARTS
 from shoal.signaling.rooms.roster import UPLINK_GOOD_S, Roster, Seat
-from shoal.signaling.rooms.shares import HEADROOM, STEP, WEIGHTS, Shares, shares
+from shoal.signaling.rooms.shares import ALIKE, HEADROOM, STEP, WEIGHTS, Shares, shares
 from tests.unit.signaling.make import descriptor
 
 MBIT = 1e6
@@ -44,8 +44,16 @@ def test_a_hopeless_link_gets_none() -> None:
 def test_shortage_is_left_to_the_store_and_weighs_on_all_alike() -> None:
     found = shares([0.9 * MBIT] * 8, 8, 1.1 * MBIT)
     assert found.weights == (FULL_WEIGHT,) * 8
-    # 8 x 0.9 of 7 x 1.1 x 1.2 can be carried, less what is rounded away
-    assert (1 - 7.2 / 9.24) * STORE_PARTS <= found.for_all <= (1 - 7.2 / STEP / 9.24) * 32 + 1
+    # 8 x 0.9 of the demand can be carried, less what is rounded away
+    demand = 7 * 1.1 * HEADROOM
+    assert (1 - 7.2 / demand) * STORE_PARTS <= found.for_all
+    assert found.for_all <= (1 - 7.2 / STEP / demand) * STORE_PARTS + 1
+
+
+def test_measurements_of_much_the_same_link_are_no_reason_for_another_share() -> None:
+    found = shares([mbit * MBIT for mbit in (0.5, 0.9, 0.7, 1.1, 0.6, 0.8)], 6, 1.1 * MBIT)
+    assert found == shares([4.6 / 6 * MBIT] * 6, 6, 1.1 * MBIT)
+    assert found.weights == (FULL_WEIGHT,) * 6
 
 
 @given(UPLINKS, st.integers(0, 8), st.floats(0.1 * MBIT, 20 * MBIT))
@@ -59,7 +67,8 @@ def test_no_link_is_planned_beyond_what_it_carries(
     assert 0 <= found.for_all <= STORE_PARTS
     for uplink, load in zip(uplinks, loads(found, receivers, rate), strict=True):
         if uplink is not None:
-            assert load * HEADROOM <= uplink * (1 + 1e-6)
+            # the mean of links that are taken for equal
+            assert load * HEADROOM <= uplink * ALIKE**2 * (1 + 1e-6)
 
 
 @given(UPLINKS, st.floats(0.1 * MBIT, 20 * MBIT))

@@ -46,7 +46,7 @@ def damage(
         ("pacer", "PACE", sim_uplink.PACE),
         ("pacer", "MAX_WAIT_MS", sim_uplink.MAX_WAIT_S * 1_000),
         ("pacer", "PROBE_AFTER_MS", sim_uplink.PROBE_AFTER_S * 1_000),
-        ("pacer", "FORGET_AFTER_MS", sim_uplink.FORGET_AFTER_S * 1_000),
+        ("gauge", "FORGET_AFTER_MS", sim_uplink.FORGET_AFTER_S * 1_000),
         ("connections", "MAX_UNFINISHED_OFFERS", sim_links.MAX_UNFINISHED),
         ("connections", "FIRST_RETRY_MS", sim_links.FIRST_RETRY_S * 1_000),
         ("connections", "MAX_RETRY_MS", sim_links.MAX_RETRY_S * 1_000),

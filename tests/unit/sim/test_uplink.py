@@ -19,10 +19,11 @@ def send(uplink: Uplink, now: float, leaves_at: float = math.inf) -> list[tuple[
 
 
 def measured() -> Uplink:
-    """A link that has just been busy for a second."""
+    """A link that has just been busy for two seconds."""
     uplink = Uplink(BITS)
-    uplink.add(0, 0, BYTES)
-    send(uplink, -1.0)
+    for to in range(2):
+        uplink.add(to, 0, BYTES)
+    send(uplink, -2.0)
     assert uplink.free_at == 0
     return uplink
 

@@ -8,15 +8,19 @@ for everybody alike: shortage then costs share, and makes nobody late. No I/O.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean, median
 
 from shoal.signaling.rooms.plan import FULL_WEIGHT, STORE_PARTS
 
-HEADROOM = 1.2
+HEADROOM = 1.1
 """what is planned for a link, times this, is to be within what it can carry"""
 STEP = 1.1
 """measurements are rounded down to powers of this, so that plans do not change with every one"""
 UNMEASURED = 2.0
 """equal shares that an unmeasured link is taken to carry: fast ones are hardly ever measured"""
+ALIKE = 2.0
+"""links that were measured within this factor of the median are taken for equal: a full link is
+shared by many channels whose losses make the measurement of one and the same link vary as much"""
 WEIGHTS = (FULL_WEIGHT, FULL_WEIGHT // 2, FULL_WEIGHT // 4)
 
 
@@ -41,7 +45,7 @@ def shares(uplinks: Sequence[float | None], receivers: int, rate: float) -> Shar
     if demand <= 0 or all(uplink is None for uplink in uplinks):
         return Shares((FULL_WEIGHT,) * len(uplinks))
     enough = UNMEASURED * demand / len(uplinks)
-    known = [enough if uplink is None else _rounded(uplink) for uplink in uplinks]
+    known = [enough if uplink is None else _rounded(uplink) for uplink in _pooled(uplinks)]
     # a quarter carries so much; the least that does it overloads nobody and lowers the fewest
     quarters = sorted({uplink / weight for uplink in known for weight in WEIGHTS})
     for quarter in quarters:
@@ -54,6 +58,17 @@ def shares(uplinks: Sequence[float | None], receivers: int, rate: float) -> Shar
     )
     weights = tuple(_weight(uplink, -quarter) for uplink in known)
     return Shares(weights, min(STORE_PARTS, math.ceil((1 - carried / demand) * STORE_PARTS)))
+
+
+def _pooled(uplinks: Sequence[float | None]) -> list[float | None]:
+    """Return the measurements, those around their median replaced by their mean."""
+    middle = median(uplink for uplink in uplinks if uplink is not None)
+
+    def is_alike(uplink: float | None) -> bool:
+        return uplink is not None and middle / ALIKE <= uplink <= middle * ALIKE
+
+    alike = [uplink for uplink in uplinks if uplink is not None and is_alike(uplink)]
+    return [fmean(alike) if is_alike(uplink) else uplink for uplink in uplinks]
 
 
 def _weight(uplink: float, quarter: float) -> int:

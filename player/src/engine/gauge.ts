@@ -1,0 +1,105 @@
+/** How fast this viewer's link carries what it sends, by its connections' own counters.
+ *
+ * A channel's `bufferedAmount` cannot tell: Chromium keeps it still until the last 100 KB are sent.
+ */
+
+/** A connection whose bytes on the wire can be read. */
+export interface Metered {
+  /** all that it has sent so far, headers and repetitions too; null where nobody counts */
+  wireBytes: () => Promise<number | null>;
+}
+
+/** What goes first fills buffers on the way; then the link is what limits. */
+const SETTLING_MS = 500;
+const READ_EVERY_MS = 500;
+/** A sample takes so long, of several stretches if need be; the first one is needed soon. */
+const SAMPLE_MS = 4_000;
+const FIRST_SAMPLE_MS = 1_000;
+/** What is left of older samples when a new one is added. */
+const OLDER_WEIGHT = 0.5;
+const FORGET_AFTER_MS = 60_000;
+/** The rest is headers, repetitions, and answers to what comes in: .84 to .88 seen at 1 Mbit/s. */
+const PAYLOAD_PART = 0.85;
+/** Less is no link. */
+const MIN_BPS = 1_000;
+
+interface Reading {
+  at: number;
+  bytes: ReadonlyMap<Metered, number>;
+}
+/** A time in which the link was busy throughout. */
+interface Stretch {
+  since: number;
+  last: Reading | null;
+}
+
+export class Gauge {
+  #stretch: Stretch | null = null;
+  #reading = false;
+  #readAt = -Infinity;
+  #sample = { bytes: 0, ms: 0 };
+  /** the samples so far, older ones with less weight */
+  #known = { bytes: 0, ms: 0 };
+  #measuredAt = -Infinity;
+
+  /** @param now ms, monotonic */
+  constructor(private readonly now: () => number) {}
+
+  /** What the link carried of pieces when it was the limit, bit/s; null if it has not been lately. */
+  get bps(): number | null {
+    if (this.ageMs > FORGET_AFTER_MS) return null;
+    const bps = Math.round((PAYLOAD_PART * 8_000 * this.#known.bytes) / this.#known.ms);
+    return bps >= MIN_BPS ? bps : null;
+  }
+  /** How long ago that was, ms. */
+  get ageMs(): number {
+    return this.now() - this.#measuredAt;
+  }
+
+  /** @param busy whether it is the link that what lies in its channels waits for */
+  look(busy: boolean, connections: Iterable<Metered>): void {
+    const now = this.now();
+    if (!busy) {
+      this.#stretch = null;
+      return;
+    }
+    this.#stretch ??= { since: now, last: null };
+    const settled = now - this.#stretch.since >= SETTLING_MS;
+    if (settled && !this.#reading && now - this.#readAt >= READ_EVERY_MS)
+      void this.#read(this.#stretch, [...connections]);
+  }
+
+  async #read(stretch: Stretch, connections: readonly Metered[]): Promise<void> {
+    this.#reading = true;
+    this.#readAt = this.now();
+    const counts = await Promise.all(connections.map((one) => one.wireBytes().catch(() => null)));
+    this.#reading = false;
+    if (stretch !== this.#stretch) return;
+    const bytes = new Map<Metered, number>();
+    for (const [k, count] of counts.entries()) {
+      const one = connections[k];
+      if (one && count !== null) bytes.set(one, count);
+    }
+    const reading = { at: this.now(), bytes };
+    if (stretch.last) this.#add(stretch.last, reading);
+    stretch.last = reading;
+  }
+
+  #add(before: Reading, after: Reading): void {
+    const sample = this.#sample;
+    let carried = 0;
+    for (const [one, bytes] of after.bytes) carried += bytes - (before.bytes.get(one) ?? bytes);
+    if (carried === 0) return;
+    sample.bytes += carried;
+    sample.ms += after.at - before.at;
+    if (sample.ms < (this.bps === null ? FIRST_SAMPLE_MS : SAMPLE_MS)) return;
+    const known = this.bps === null ? { bytes: 0, ms: 0 } : this.#known;
+    // bytes and times are added up, not rates: a time counts alike, whatever was carried in it
+    this.#known = {
+      bytes: OLDER_WEIGHT * known.bytes + sample.bytes,
+      ms: OLDER_WEIGHT * known.ms + sample.ms,
+    };
+    this.#sample = { bytes: 0, ms: 0 };
+    this.#measuredAt = after.at;
+  }
+}
