@@ -5,7 +5,7 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from shoal.errors import OperatorError
@@ -68,7 +68,20 @@ def _run(arguments: argparse.Namespace) -> None:
 
         asyncio.run(run_up(up_options_of(arguments)))
     else:
-        asyncio.run(_run_service(arguments.command))
+        with asyncio.Runner(loop_factory=_event_loop(arguments.command)) as runner:
+            runner.run(_run_service(arguments.command))
+
+
+def _event_loop(service: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return what makes a service's event loop; None stands for asyncio's own.
+
+    Signaling has uvloop's for its crowd. The others send files, for which uvloop lacks sendfile().
+    """
+    if service != "signaling":
+        return None
+    import uvloop
+
+    return uvloop.new_event_loop
 
 
 async def _run_service(name: str) -> None:

@@ -230,13 +230,15 @@ async def crowd(url: str, count: int, info_hashes: Sequence[str]) -> AsyncGenera
     async def connect(number: int) -> None:
         client = _Client(everybody, number, *frames[number % len(frames)])
         async with slots:
-            await ws_connect(
+            _, listener = await ws_connect(
                 lambda: client,
                 url,
                 extra_headers=from_address(number),
                 websocket_handshake_timeout=HANDSHAKE_TIMEOUT_S,
                 local_addr=source(number),
             )
+        if listener is None:  # that is how picows says it
+            raise ConnectionError("the tracker ended a handshake")
         everybody.clients.append(client)
 
     await asyncio.gather(*(connect(number) for number in range(count)))

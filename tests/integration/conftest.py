@@ -1,12 +1,23 @@
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from shoal.local.store import Store
 from shoal.web import RESPONSE_BYTES
 from tests.support.broadcaster import Owncast
 from tests.support.objects import new_store, running
+
+
+def pytest_asyncio_loop_factories(
+    item: pytest.Item,
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Tests of signaling run on the event loop that it has in production."""
+    if item.path.name.startswith(("test_signaling", "test_tracker")):
+        return {"uvloop": uvloop.new_event_loop}
+    return {"asyncio": asyncio.new_event_loop}
 
 
 @pytest.fixture(autouse=True)

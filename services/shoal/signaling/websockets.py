@@ -7,6 +7,7 @@ what makes a small machine hold a big crowd: under load many frames wait for the
 import asyncio
 import logging
 from collections.abc import Callable
+from time import monotonic
 from typing import Protocol
 
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
@@ -260,7 +261,7 @@ class Sockets:
         self._loop = asyncio.get_running_loop()
         self._empty = asyncio.Event()
         self._empty.set()
-        self.time = self._loop.time
+        self.time = monotonic
 
     def __len__(self) -> int:
         return len(self._open)

@@ -25,6 +25,9 @@ Binary = Annotated[str, Meta(max_length=64)]
 """a hash or an id as it came, not looked at yet"""
 
 
+_NO_ANSWER = (Raw(), Raw(b"null"))
+
+
 class Offer(msgspec.Struct, frozen=True):
     """One session description, for whichever peer it is passed to."""
 
@@ -50,7 +53,7 @@ class Announce(msgspec.Struct, frozen=True, tag_field="action", tag="announce"):
     @property
     def answers(self) -> bool:
         """Whether this is an answer, which announces nothing."""
-        return bytes(self.answer) not in (b"", b"null")
+        return self.answer not in _NO_ANSWER
 
 
 class Scrape(msgspec.Struct, frozen=True, tag_field="action", tag="scrape"):

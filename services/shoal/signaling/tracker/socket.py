@@ -3,10 +3,11 @@
 import asyncio
 import itertools
 from collections.abc import Callable, Iterator
+from time import monotonic
 
 from picows import WSCloseCode
 from prometheus_client import Counter
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from shoal.p2p_media_loader import SWARM_ID, info_hashes
@@ -27,11 +28,7 @@ from shoal.signaling.websockets import Conversation, Socket
 
 EXPIRY_INTERVAL_S = 10.0
 
-TRACKER_MESSAGES = Counter("shoal_tracker_messages", "Messages from tracker clients", ["type"])
 TRACKER_REFUSALS = Counter("shoal_tracker_refusals", "Refusals of the tracker, by code", ["code"])
-ANNOUNCES, ANSWERS, SCRAPES = (
-    TRACKER_MESSAGES.labels(kind) for kind in ("announce", "answer", "scrape")
-)
 
 WHY = {
     "token_missing": "this swarm needs a join token: /ws?token=… with that of /config.json",
@@ -52,7 +49,8 @@ class Tracker(Collector):
         self._numbers = itertools.count(1)
         self.elsewhere: Callable[[Connection, Relay], None] | None = None
         """takes what is for a peer of another signaling process"""
-        self._time = asyncio.get_running_loop().time
+        self._announces = self._answers = self._scrapes = 0
+        """messages so far: a Counter would take a lock for each"""
 
     def converse(self, client: Client, shown: Pass, socket: Socket) -> "TrackerConversation":
         """Take a new socket in."""
@@ -74,14 +72,14 @@ class Tracker(Collector):
         """Let the swarms decide, and queue what they say; raises BadMessageError."""
         said = decode(message)
         if not isinstance(said, Announce):
-            SCRAPES.inc()
+            self._scrapes += 1
             self.send(self.swarms.scrape(connection, said, self.admission))
             return
-        now_s = self._time()
+        now_s = monotonic()
         if said.answers:
-            ANSWERS.inc()
+            self._answers += 1
         else:
-            ANNOUNCES.inc()
+            self._announces += 1
             code = self.admission.refusal(InfoHash(said.info_hash), shown, now_s)
             if code is not None:
                 self._refuse(connection, said, code)
@@ -95,14 +93,21 @@ class Tracker(Collector):
         """Forget who is silent, until cancelled."""
         while True:
             await asyncio.sleep(EXPIRY_INTERVAL_S)
-            self.swarms.expire(self._time())
-            self.admission.expire(self._time())
+            self.swarms.expire(monotonic())
+            self.admission.expire(monotonic())
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics of this moment."""
         yield GaugeMetricFamily("shoal_tracker_swarms", "Torrents with peers", len(self.swarms))
         yield GaugeMetricFamily("shoal_tracker_peers", "Peers of all torrents", self.swarms.peers)
         yield GaugeMetricFamily("shoal_tracker_sockets", "Tracker clients", len(self._sockets))
+        heard = CounterMetricFamily(
+            "shoal_tracker_messages", "Messages from tracker clients", labels=["type"]
+        )
+        heard.add_metric(["announce"], self._announces)
+        heard.add_metric(["answer"], self._answers)
+        heard.add_metric(["scrape"], self._scrapes)
+        yield heard
 
     def _refuse(self, connection: Connection, said: Announce, code: str) -> None:
         TRACKER_REFUSALS.labels(code).inc()
