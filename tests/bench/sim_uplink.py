@@ -1,4 +1,4 @@
-"""A viewer's uplink in `make sim`, by the rules of player/src/engine: uplink, gauge, pacer. No I/O."""
+"""A viewer's uplink in `make sim`, by the rules of the player's uplink, gauge and pacer. No I/O."""
 
 import heapq
 import math
