@@ -82,18 +82,19 @@ export function explain(situation: Situation): string[] {
   return said;
 }
 
-function aboutTheLocalNetwork({ localNetwork, mac }: Situation): string[] {
+function aboutTheLocalNetwork({ localNetwork, mac, members, peers }: Situation): string[] {
+  const allLinked = peers >= members - 1;
   if (localNetwork === "denied")
     return [
       "Your browser does not let this page reach devices on your own network: viewers there are left" +
         " out, and all others are reached as usual.",
     ];
-  if (localNetwork === "prompt")
+  if (localNetwork === "prompt" && !allLinked)
     return [
       "Your browser may ask whether this page may reach devices on your network: that is for viewers" +
         " at the same place as you. If you refuse, only they are left out.",
     ];
-  if (mac && localNetwork === null)
+  if (mac && localNetwork === null && !allLinked)
     return [
       "macOS may ask once whether this browser may find devices on your network: that is for viewers" +
         " at the same place as you. If you refuse, only they are left out.",

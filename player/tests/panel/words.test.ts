@@ -25,13 +25,18 @@ it.each<[Partial<Situation>, RegExp]>([
   [{ members: 0, peers: 0 }, /WebSocket cannot be reached/],
   [{ peers: 0, unreachable: 4 }, /no connection to them/],
   [{ localNetwork: "denied" }, /left out/],
-  [{ localNetwork: "prompt" }, /may ask/],
-  [{ localNetwork: null, mac: true }, /macOS/],
+  [{ localNetwork: "prompt", peers: 3 }, /may ask/],
+  [{ localNetwork: null, mac: true, peers: 3 }, /macOS/],
   [{ remembered: false }, /private window/],
 ])("%o is explained", (change, text) => {
   const said = explain({ ...fine, ...change });
   expect(said).toHaveLength(1);
   expect(said[0]).toMatch(text);
+});
+
+it("a question that was not in the way is not brought up", () => {
+  expect(explain({ ...fine, localNetwork: "prompt" })).toEqual([]);
+  expect(explain({ ...fine, localNetwork: null, mac: true })).toEqual([]);
 });
 
 it("signaling gets time to answer, and who does not share hears nothing of peers", () => {
