@@ -6,7 +6,7 @@ STATIC := services/shoal/site/static
 PLAYER_SOURCES := $(shell find player \( -path player/node_modules -o -path player/tests \) -prune \
 	-o -type f -print 2>/dev/null)
 
-.PHONY: up test chromium gstreamer redis lint test-unit test-integration test-e2e test-faults lock clean bench-station bench-broadcaster bench-signaling bench-swarm sim
+.PHONY: up test chromium firefox lighthouse gstreamer redis lint test-unit test-integration test-e2e test-faults lock clean bench-station bench-broadcaster bench-signaling bench-swarm sim
 .NOTPARALLEL:
 
 up: $(VENV)/local.stamp $(STATIC)/index.html
@@ -39,10 +39,13 @@ $(STATIC)/index.html: player/node_modules/.package-lock.json $(PLAYER_SOURCES)
 	@touch $@
 
 # --- tests ---
-test: chromium gstreamer redis lint test-unit test-integration test-e2e
+test: chromium firefox gstreamer redis lint test-unit test-integration test-e2e
 
 chromium: $(VENV)/dev.stamp
 	@tools/need-chromium
+
+firefox:
+	@tools/need-firefox
 
 gstreamer:
 	@tools/need-gstreamer
@@ -66,7 +69,7 @@ test-integration: gstreamer redis $(VENV)/dev.stamp $(STATIC)/index.html
 test-faults: chromium $(STATIC)/index.html
 	$(BIN)/python -m pytest -m long --timeout 900 tests
 
-test-e2e: chromium redis $(STATIC)/index.html
+test-e2e: chromium firefox redis $(STATIC)/index.html
 	$(BIN)/python -m pytest tests/e2e
 
 bench-station: chromium $(STATIC)/index.html
@@ -83,6 +86,10 @@ bench-swarm: chromium redis $(STATIC)/index.html
 
 sim: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.bench.sim $(ARGS)
+
+# what Lighthouse says of the built page: at least 95 for performance and for accessibility
+lighthouse: chromium $(STATIC)/index.html
+	$(BIN)/python -m tests.bench.lighthouse $(ARGS)
 
 # --- upkeep ---
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

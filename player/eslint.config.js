@@ -7,7 +7,13 @@ export default defineConfig(
   js.configs.recommended,
   tseslint.configs.strictTypeChecked,
   {
-    languageOptions: { parserOptions: { projectService: true } },
+    languageOptions: {
+      parserOptions: {
+        projectService: {
+          allowDefaultProject: ["vite.config.ts", "vite.element.config.ts"],
+        },
+      },
+    },
     linterOptions: { reportUnusedDisableDirectives: "error" },
     rules: {
       "max-lines": ["error", { max: 300 }],

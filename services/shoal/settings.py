@@ -97,6 +97,10 @@ StandbyPolicy = Literal["standby", "assist", "off"]
 """when viewers use the torrent seeder: while the store fails, first, or never"""
 
 
+Consent = Literal["notice", "ask"]
+"""whether viewers share before they were asked"""
+
+
 class _SecretFiles(PydanticBaseSettingsSource):
     """Reads every field of type SecretStr from its file."""
 
@@ -253,6 +257,21 @@ class SiteSettings(SeedSettings):
     """What the site needs to know."""
 
     station_title: str = Field(default="Shoal", description="shown on the watch page")
+    station_description: str = Field(
+        default="", description="a sentence on the station, for search engines and previews"
+    )
+    station_poster: Path | None = Field(
+        default=None,
+        description="a picture for previews, and for while there is none; unset: Owncast's own",
+    )
+    consent: Consent = Field(
+        default="notice",
+        description="notice: viewers share at once and are told of it; ask: only who agreed shares",
+    )
+    media_url: HttpUrl | None = Field(
+        default=None,
+        description="public URL of the bucket's root; unset: pages may load video from any host",
+    )
     ice_servers: list[str] = Field(
         default=["stun:stun.cloudflare.com:3478"],
         description="STUN servers for viewers, a JSON list of URLs; may be empty",

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 
 import aiohttp
+import brotli
 import pytest
 import pytest_asyncio
 from aiohttp import web
@@ -26,6 +27,7 @@ from tests.integration.signaling_station import JOIN_SECRET, TOKEN, free_url
 
 OPERATOR = "operator's token"
 PAGE = "<!doctype html><title>player</title>"
+EMBED = '<!doctype html><meta name="station" />'
 P2PML = "<!doctype html><title>p2p-media-loader</title>"
 SCRIPT = "console.log(1)"
 
@@ -50,10 +52,18 @@ class Site:
             sent = 'SeaweedFS_s3_bucket_traffic_sent_bytes_total{bucket="shoal"} 1234'
             return web.Response(text=f"{sent}\nprocess_start_time_seconds 1.9e+09\n")
 
+        async def status(_request: web.Request) -> web.Response:
+            return web.json_response({"online": True, "streamTitle": "News <now>", "other": 1})
+
+        async def thumbnail(_request: web.Request) -> web.Response:
+            return web.Response(body=b"jpeg", content_type="image/jpeg")
+
         broadcaster = application("broadcaster")
         broadcaster.router.add_get("/health", health)
         broadcaster.router.add_get("/metrics", metrics)
         broadcaster.router.add_get("/store", store)
+        broadcaster.router.add_get("/owncast/api/status", status)
+        broadcaster.router.add_get("/owncast/thumbnail.jpg", thumbnail)
         self.runners.append(await start(broadcaster, "broadcaster", self.broadcaster_url))
         settings = SignalingSettings(
             signaling_url=self.signaling_url,
@@ -68,6 +78,8 @@ class Site:
             site_url=self.url,
             broadcaster_url=self.broadcaster_url,
             signaling_url=self.signaling_url,
+            owncast_url=f"{self.broadcaster_url}/owncast",
+            media_url="https://media.example",
             gateway_metrics_url=f"{self.broadcaster_url}/metrics",
             store_metrics_url=f"{self.broadcaster_url}/store",
             ice_servers=[],
@@ -90,6 +102,11 @@ async def running(tmp_path: Path) -> AsyncGenerator[Site]:
     (static / "assets").mkdir(parents=True)
     (static / "index.html").write_text(PAGE)
     (static / "p2pml.html").write_text(P2PML)
+    (static / "embed.html").write_text(EMBED)
+    (static / "shoal-player.js").write_text(SCRIPT)
+    (static / "styles.json").write_text('["sha256-abc="]')
+    (static / "assets" / "big-1.js").write_text(SCRIPT)
+    (static / "assets" / "big-1.js.br").write_bytes(brotli.compress(SCRIPT.encode()))
     (static / "assets" / "index-B2x_9.js").write_text(SCRIPT)
     (tmp_path / "secret").write_text("secret")
     async with aiohttp.ClientSession() as session:
@@ -168,6 +185,57 @@ async def test_errors_are_json(running: Site) -> None:
         assert wrong.status == 405
 
 
+async def test_assets_are_compressed_for_who_takes_it(running: Site) -> None:
+    url = f"{running.url}/assets/big-1.js"
+    for takes, encoding in (("br", "br"), ("identity", None)):
+        async with running.session.get(url, headers={"Accept-Encoding": takes}) as asset:
+            assert asset.headers.get("Content-Encoding") == encoding
+            assert asset.headers["Vary"] == "Accept-Encoding"
+            assert "javascript" in asset.content_type
+            assert await asset.text() == SCRIPT
+    async with running.session.get(running.url, headers={"Accept-Encoding": "br"}) as page:
+        assert page.headers["Content-Encoding"] == "br"
+        assert await page.text() == PAGE
+    for hidden in ("/assets/big-1.js.br", "/styles.json", "/embed.html"):
+        assert await raw_status(running.url, hidden) == 404
+
+
+async def test_only_the_embed_may_be_framed_and_the_module_read_elsewhere(running: Site) -> None:
+    ancestors = {"/": "'none'", "/p2pml": "'none'", "/embed": "'self' https://embed.example"}
+    for path, who in ancestors.items():
+        async with running.session.get(running.url + path) as page:
+            policy = page.headers["Content-Security-Policy"]
+            assert policy.endswith(f"frame-ancestors {who}")
+            assert "https://media.example" in policy
+            assert "'sha256-abc='" in policy
+            assert "unsafe" not in policy
+            assert page.headers["X-Content-Type-Options"] == "nosniff"
+    for path in ("/shoal-player.js", "/assets/index-B2x_9.js"):
+        async with running.session.get(running.url + path) as module:
+            assert module.headers["Access-Control-Allow-Origin"] == "https://embed.example"
+    async with running.session.get(f"{running.url}/shoal-player.js") as module:
+        assert module.headers["Cache-Control"] == "no-cache"
+
+
+async def test_title_and_picture_come_from_owncast(running: Site) -> None:
+    await running.start_services()
+    async with running.session.get(f"{running.url}/embed") as page:
+        html = await page.text()
+    assert "<title>News &lt;now&gt; · Shoal</title>" in html
+    assert f'"og:image" content="{running.url}/poster"' in html
+    async with running.session.get(f"{running.url}/poster") as poster:
+        assert (await poster.read(), poster.content_type) == (b"jpeg", "image/jpeg")
+    async with running.session.get(f"{running.url}/config.json") as config:
+        assert (await config.json())["poster"] == "/poster"
+
+
+async def test_without_owncast_the_pages_are_there(running: Site) -> None:
+    async with running.session.get(f"{running.url}/embed") as page:
+        assert "<title>Shoal</title>" in await page.text()
+    async with running.session.get(f"{running.url}/poster") as poster:
+        assert poster.status == 404
+
+
 async def test_configuration_and_health(running: Site) -> None:
     async with running.session.get(f"{running.url}/config.json") as config:
         assert config.headers["Cache-Control"] == "no-store"
@@ -175,6 +243,8 @@ async def test_configuration_and_health(running: Site) -> None:
         assert isinstance(body.pop("join_token"), str)
         assert body == {
             "title": "Shoal",
+            "poster": None,
+            "consent": "notice",
             "playlist": "/live/playlist.m3u8",
             "room": "/ws/room",
             "segments": "/live/segments.json",

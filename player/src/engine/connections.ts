@@ -28,6 +28,10 @@ export interface MeshOptions {
   message: (from: MemberId, data: ArrayBuffer) => void;
   /** payload bytes handed to a channel */
   sent: (bytes: number) => void;
+  /** false: this viewer sends no pieces */
+  upload: boolean;
+  /** the most that it wants to send, bit/s; null: no limit */
+  limitBps: () => number | null;
   /** 0 ≤ x < 1 */
   random?: () => number;
 }
@@ -50,12 +54,16 @@ export class Mesh {
 
   constructor(options: MeshOptions) {
     this.#options = options;
-    this.#uplink = new Uplink(options.now, options.sent);
+    this.#uplink = new Uplink(options.now, options.sent, options.limitBps);
   }
 
   /** What this viewer's link carried to others when it was the limit, bit/s; null if unknown. */
   get uplinkBps(): number | null {
     return this.#uplink.bps;
+  }
+  /** Whether this viewer sends pieces to members. */
+  get uploads(): boolean {
+    return this.#options.upload;
   }
   /** Open links. */
   get size(): number {
@@ -145,7 +153,7 @@ export class Mesh {
 
   /** Send a piece to a linked member. */
   sendPiece(id: MemberId, piece: Waiting): void {
-    this.#links.get(id)?.sendPiece(piece);
+    if (this.uploads) this.#links.get(id)?.sendPiece(piece);
   }
 
   /** Send a small frame to a linked member. */

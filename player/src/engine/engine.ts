@@ -60,6 +60,8 @@ export interface EngineOptions {
   seed?: SeedOptions;
   /** whether this viewer may send to others */
   upload: boolean;
+  /** the most that it wants to send, bit/s, which may change; null or left out: no limit */
+  uploadLimitBps?: () => number | null;
   /** what comes first is there: links to other viewers may be made */
   begun: Promise<void>;
   /** signaling says that a stream is on air, or that none is */
@@ -117,6 +119,7 @@ export class Engine {
       PeerConnection: subtle && PeerConnection,
       iceServers,
       upload: options.upload,
+      uploadLimitBps: options.uploadLimitBps ?? (() => null),
       begun: options.begun,
       now,
       variant: () => this.#variant,

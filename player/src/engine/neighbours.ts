@@ -65,6 +65,8 @@ export class Neighbours {
 
   /** Tell members what is here; all of this rendition, if none are named. */
   tell(segment: Segment, to?: readonly MemberId[]): void {
+    // who is told asks
+    if (!this.#o.mesh.uploads) return;
     const { variant, sequence } = segment.descriptor;
     const frame = encodeHave(variant, sequence, segment.pieces.bits);
     for (const id of to ?? this.of(segment)) this.#o.mesh.send(id, frame);

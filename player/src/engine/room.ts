@@ -27,6 +27,8 @@ export interface RoomOptions {
   iceServers: RTCIceServer[];
   /** false: this viewer sends nothing to others */
   upload: boolean;
+  /** the most that it wants to send, bit/s; null: no limit */
+  uploadLimitBps: () => number | null;
   /** links to others are made from then on */
   begun: Promise<void>;
   now: () => number;
@@ -158,7 +160,7 @@ export class Room {
   }
 
   #meshOf(PeerConnection: PeerConnectionConstructor): Mesh {
-    const { iceServers, now, log } = this.#o;
+    const { iceServers, now, log, upload, uploadLimitBps } = this.#o;
     return new Mesh({
       PeerConnection,
       iceServers,
@@ -178,6 +180,8 @@ export class Room {
       },
       message: this.#o.onFrame,
       sent: this.#o.onSent,
+      upload,
+      limitBps: uploadLimitBps,
     });
   }
 

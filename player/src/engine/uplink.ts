@@ -1,6 +1,7 @@
 /** The one uplink behind all links: whose piece goes next, and how fast. */
 
 import { Gauge } from "./gauge";
+import { UploadLimit } from "./limit";
 import type { Link } from "./link";
 import { Pacer } from "./pacer";
 
@@ -25,22 +26,31 @@ export class Uplink {
   #links = new Map<Link, Progress>();
   #pacer = new Pacer();
   #gauge: Gauge;
+  #limit: UploadLimit;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /**
    * @param now milliseconds, monotonic
    * @param onSent told of payload bytes as they are handed to a channel
+   * @param limitBps the most that the viewer wants to send, bit/s; null: no limit
    */
   constructor(
     private readonly now: () => number,
     private readonly onSent: (bytes: number) => void,
+    limitBps: () => number | null = () => null,
   ) {
     this.#gauge = new Gauge(now);
+    this.#limit = new UploadLimit(limitBps);
   }
 
-  /** What the link carried when it was the limit, bit/s; null if it has not been lately. */
+  /**
+   * What the link carried when it was the limit, bit/s; null if it has not been lately. A link with a
+   * limit of its viewer's carries no more than that.
+   */
   get bps(): number | null {
-    return this.#gauge.bps;
+    const { bps } = this.#gauge;
+    const limit = this.#limit.bps;
+    return limit === null ? bps : Math.min(bps ?? Infinity, limit);
   }
 
   add(link: Link): void {
@@ -57,15 +67,17 @@ export class Uplink {
     this.#timer = undefined;
     const { bps, ageMs } = this.#gauge;
     this.#pacer.look({ now: this.now(), bps, ageMs, waiting: this.#waiting });
+    this.#limit.look(this.now());
     let sent = true;
     while (sent) {
       sent = false;
       for (const link of this.#links.keys()) {
-        if (!this.#pacer.may || this.#isFull()) break;
+        if (!this.#pacer.may || !this.#limit.may || this.#isFull()) break;
         const bytes = link.sendNext();
         if (bytes === 0) continue;
         sent = true;
         this.#pacer.sent(bytes);
+        this.#limit.sent(bytes);
         this.onSent(bytes);
       }
     }

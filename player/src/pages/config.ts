@@ -2,9 +2,14 @@
 
 import type { SeedPolicy } from "../engine/magnets";
 import type { JoinToken } from "../engine/token";
+import type { Consent } from "../player/ability";
 
 export interface StationConfig {
   title: string;
+  /** shown while there is no picture; null: there is none */
+  poster: URL | null;
+  /** whether sharing begins before the viewer was asked */
+  consent: Consent;
   playlist: URL;
   room: URL;
   segments: URL;
@@ -51,11 +56,17 @@ export function parseConfig(value: unknown, page: URL): StationConfig {
   const standby = text("standby");
   if (standby !== "standby" && standby !== "assist" && standby !== "off")
     throw new Error(`/config.json: standby is ${standby}`);
+  const consent = text("consent");
+  if (consent !== "notice" && consent !== "ask")
+    throw new Error(`/config.json: consent is ${consent}`);
+  const poster = config["poster"];
   const lifetimeS = config["join_token_lifetime_s"];
   if (typeof lifetimeS !== "number" || !(lifetimeS > 0))
     throw new Error("/config.json: join_token_lifetime_s is missing");
   return {
     title: text("title"),
+    poster: typeof poster === "string" ? new URL(poster, page) : null,
+    consent,
     playlist: new URL(text("playlist"), page),
     room: socket("room"),
     segments: new URL(text("segments"), page),

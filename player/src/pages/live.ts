@@ -31,6 +31,8 @@ export interface LiveOptions {
   /** what the network does for this viewer */
   network: () => Network;
   onState: (state: OnAir) => void;
+  /** a new instance of hls.js begins */
+  onHls: (hls: Hls) => void;
 }
 
 export class Live {
@@ -52,19 +54,24 @@ export class Live {
   #newestAt = -Infinity;
   #newest = -1;
   #pausedAt: number | null = null;
+  #watcher: ReturnType<typeof setInterval>;
+  #closed = new AbortController();
 
   constructor(options: LiveOptions) {
     this.#o = options;
     const { video } = options;
-    video.addEventListener("pause", () => {
+    const { signal } = this.#closed;
+    const onPause = (): void => {
       this.#pausedAt ??= performance.now();
-    });
-    video.addEventListener("playing", () => {
+    };
+    const onPlaying = (): void => {
       this.#pausedAt = null;
       this.#reloads = 0;
       this.#enter("on air");
-    });
-    setInterval(() => {
+    };
+    video.addEventListener("pause", onPause, { signal });
+    video.addEventListener("playing", onPlaying, { signal });
+    this.#watcher = setInterval(() => {
       this.#watch();
     }, WATCH_INTERVAL_MS);
     void this.#probe();
@@ -107,9 +114,21 @@ export class Live {
     return this.#pausedAt === null ? 0 : (performance.now() - this.#pausedAt) / 1000;
   }
 
+  /** Stop for good: the player is taken out of its page. */
+  close(): void {
+    this.#closed.abort();
+    clearInterval(this.#watcher);
+    this.#stop();
+  }
+
+  /** Where a viewer that is live is on the video's timeline, seconds; null while unknown. */
+  get livePositionS(): number | null {
+    return this.#hls?.liveSyncPosition ?? null;
+  }
+
   goToLive(): void {
-    const position = this.#hls?.liveSyncPosition;
-    if (typeof position === "number") this.#o.video.currentTime = position;
+    const position = this.livePositionS;
+    if (position !== null) this.#o.video.currentTime = position;
     play(this.#o.video);
   }
 
@@ -118,6 +137,7 @@ export class Live {
     this.#probing = true;
     const found = await probe(this.#o.playlist);
     this.#probing = false;
+    if (this.#closed.signal.aborted) return;
     if (found === "live") {
       this.#start();
     } else if (found === "unknown") {
@@ -151,7 +171,7 @@ export class Live {
     this.#stop();
     this.#loaded = true;
     this.#movedAt = performance.now();
-    const { video, playlist, fragmentLoader, network } = this.#o;
+    const { video, playlist, fragmentLoader, network, onHls } = this.#o;
     if (!Hls.isSupported()) {
       video.src = playlist.href;
       return;
@@ -159,6 +179,7 @@ export class Live {
     const bufferedS = () => this.bufferedS;
     const hls = new Hls(hlsConfig(fragmentLoader, levelController({ network, bufferedS })));
     this.#hls = hls;
+    onHls(hls);
     hls.on(Events.ERROR, (_, data) => {
       if (data.fatal) this.#recover(hls, data);
     });

@@ -2,6 +2,8 @@
 
 import type { Engine } from "../engine/engine";
 import type { SourceBytes } from "../engine/protocol";
+import type { Totals } from "../player/totals";
+import { share } from "../player/totals";
 import type { Live } from "./live";
 
 export interface Snapshot {
@@ -38,30 +40,23 @@ export interface Snapshot {
   buffer_s: number;
 }
 
-declare global {
-  interface Window {
-    shoal?: { stats: () => Snapshot };
-  }
-}
-
-/** Returns the figures as they are now. */
+/** Returns the figures as they are now; `totals` are those since the page was opened. */
 export function snapshot(
   engine: Engine,
   live: Live,
   video: HTMLVideoElement,
   playlist: URL,
   firstPictureMs: number | null,
+  totals: Totals,
 ): Snapshot {
-  const { stats } = engine;
   return {
     ...engine.membership,
     peers: engine.peers,
-    ...structuredClone(stats.total),
-    share: stats.share,
+    ...totals,
+    share: share(totals),
     latency_s: live.latencyS,
     first_picture_ms: firstPictureMs,
-    completion_ms: stats.completionMs,
-    segments: { ...stats.segments },
+    completion_ms: engine.stats.completionMs,
     playlist: playlist.href,
     playing: !video.paused && video.readyState > video.HAVE_CURRENT_DATA,
     position_s: video.currentTime,

@@ -44,6 +44,8 @@ function member(id: string): Node {
       lost: (other) => node.lost.push(other),
       message: (from, data) => node.received.push({ from, data }),
       sent: () => undefined,
+      upload: true,
+      limitBps: () => null,
       random: () => 0.5,
     }),
   };

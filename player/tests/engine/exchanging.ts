@@ -62,6 +62,7 @@ export async function begin(): Promise<void> {
 export function exchange(store: StoreDouble = storeOf(t.bytes)) {
   const stats = new Stats();
   const mesh = {
+    uploads: true,
     get size() {
       return t.linkedAt === null ? 0 : 1;
     },

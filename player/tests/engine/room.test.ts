@@ -16,6 +16,7 @@ it("links to others are not made before what comes first is there", async () => 
     PeerConnection: FakePeerConnection as unknown as PeerConnectionConstructor,
     iceServers: [],
     upload: true,
+    uploadLimitBps: () => null,
     begun: new Promise((resolve) => (begin = resolve)),
     now,
     variant: () => 0,

@@ -49,6 +49,7 @@ class Seat {
     private readonly room: SimulatedRoom,
   ) {
     const mesh = {
+      uploads: true,
       get size() {
         return room.linkedTo(id).length;
       },

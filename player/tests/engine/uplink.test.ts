@@ -100,3 +100,24 @@ describe("the uplink", () => {
     expect(sent).toBe(4 * PIECE.byteLength);
   });
 });
+
+describe("the viewer's own limit", () => {
+  it("holds pieces back, and is what the link is said to carry", () => {
+    const limited = new Uplink(
+      () => performance.now(),
+      (bytes) => (sent += bytes),
+      () => 800_000,
+    );
+    const channel = new FakeChannel("shoal");
+    channel.open();
+    const link = new Link(channel as unknown as RTCDataChannel, 0, () => {
+      limited.run();
+    });
+    limited.add(link);
+    send(link, 100);
+    vi.advanceTimersByTime(10_000);
+    expect(sent).toBeGreaterThan(900_000);
+    expect(sent).toBeLessThan(1_200_000);
+    expect(limited.bps).toBe(800_000);
+  });
+});

@@ -3,6 +3,8 @@ import { fetchConfig, parseConfig } from "../../src/pages/config";
 
 const CONFIG = {
   title: "Shoal",
+  poster: "/poster",
+  consent: "ask",
   playlist: "/live/playlist.m3u8",
   room: "/ws/room",
   segments: "/live/segments.json",
@@ -20,6 +22,8 @@ it("URLs are those of the page's host, the room's and the tracker's WebSockets",
   expect(config.room.href).toBe("wss://tv.test/ws/room");
   expect(config.tracker.href).toBe("wss://tv.test/ws");
   expect(config.swarm).toBe("shoal");
+  expect(config.poster?.href).toBe("https://tv.test/poster");
+  expect(config.consent).toBe("ask");
   expect(config.seedPolicy).toBe("assist");
   expect(config.iceServers).toEqual(CONFIG.ice_servers);
   expect(parseConfig(CONFIG, new URL("http://localhost:8888/")).room.href).toBe(

@@ -90,6 +90,7 @@ async function open(): Promise<FakeHls> {
     fragmentLoader: vi.fn(),
     network: () => ({ bps: null, lateAt: -Infinity, missingBytes: 0, completionMs: null }),
     onState: (state) => states.push(state),
+    onHls: vi.fn(),
   });
   await pause();
   return newest();

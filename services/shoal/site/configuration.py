@@ -1,12 +1,11 @@
 """`/config.json`: what the player must know of this station."""
 
-from collections.abc import Sequence
-
 import msgspec
 
 from shoal.join_tokens import LIFETIME_S
 from shoal.p2p_media_loader import SWARM_ID
-from shoal.settings import StandbyPolicy
+from shoal.settings import Consent, SiteSettings, StandbyPolicy
+from shoal.site.head import About
 
 
 class IceServer(msgspec.Struct, frozen=True):
@@ -19,6 +18,9 @@ class PlayerConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Body of `/config.json`. URLs are relative to the page."""
 
     title: str
+    poster: str | None
+    """a picture of what is on, for while there is none"""
+    consent: Consent
     playlist: str = "/live/playlist.m3u8"
     room: str = "/ws/room"
     segments: str = "/live/segments.json"
@@ -33,13 +35,14 @@ class PlayerConfig(msgspec.Struct, frozen=True, kw_only=True):
     join_token_lifetime_s: float = LIFETIME_S
 
 
-def player_config(
-    title: str, ice_servers: Sequence[str], standby: StandbyPolicy, join_token: str
-) -> PlayerConfig:
-    """Return the configuration for a station with these STUN servers' URLs, maybe none."""
+def player_config(settings: SiteSettings, about: About, join_token: str) -> PlayerConfig:
+    """Return the configuration that the operator's settings make."""
+    stun = tuple(settings.ice_servers)
     return PlayerConfig(
-        title=title,
-        ice_servers=(IceServer(tuple(ice_servers)),) if ice_servers else (),
-        standby=standby,
+        title=about.title,
+        poster=about.poster,
+        consent=settings.consent,
+        ice_servers=(IceServer(stun),) if stun else (),
+        standby=settings.standby,
         join_token=join_token,
     )

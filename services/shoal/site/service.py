@@ -10,6 +10,7 @@ from aiohttp import web
 
 from shoal import bearer, cors, join_tokens
 from shoal.settings import SiteSettings
+from shoal.site.about import Profile
 from shoal.site.configuration import player_config
 from shoal.site.operator import add_operator_views
 from shoal.site.pages import STATIC, add_pages
@@ -17,6 +18,7 @@ from shoal.site.station import Station, public_station
 from shoal.web import application, error_response, json_body, serve
 
 STATION = web.AppKey("station", Station)
+PROFILE = web.AppKey("profile", Profile)
 
 
 def site(settings: SiteSettings, static: Path = STATIC) -> web.Application:
@@ -27,9 +29,8 @@ def site(settings: SiteSettings, static: Path = STATIC) -> web.Application:
     async def config_json(request: web.Request) -> web.Response:
         host = join_tokens.host_name(request.host)
         join_token = join_tokens.issue(join_secret, host, time.time())
-        config = player_config(
-            settings.station_title, settings.ice_servers, settings.standby, join_token
-        )
+        about = await request.app[PROFILE].about()
+        config = player_config(settings, about, join_token)
         return readable(request, json_body(msgspec.json.encode(config)))
 
     async def station(request: web.Request) -> web.Response:
@@ -49,10 +50,11 @@ def site(settings: SiteSettings, static: Path = STATIC) -> web.Application:
     async def with_station(app: web.Application) -> AsyncIterator[None]:
         async with aiohttp.ClientSession() as session:
             app[STATION] = Station(settings, session)
+            app[PROFILE] = Profile(settings, session)
             yield
 
     app = application("site")
-    add_pages(app, static)
+    add_pages(app, static, settings, PROFILE)
     app.router.add_get("/config.json", config_json)
     app.router.add_get("/api/station", station)
     add_operator_views(app, STATION, token)

@@ -3,7 +3,6 @@ from dataclasses import replace
 
 import msgspec
 
-from shoal.site.configuration import player_config
 from shoal.site.station import Answers, operator_station, public_station
 from shoal.station import BytesBySource, Ec2Video, PublicStation, SignalingStats
 
@@ -100,21 +99,3 @@ def test_an_answer_of_somebody_else_counts_as_none() -> None:
     assert station.store_sent is None
     assert station.ec2_video.services is None
     assert bytes(station.services["broadcaster"]) == b'{"status":"unreachable"}'
-
-
-def test_the_player_s_configuration() -> None:
-    stun = ["stun:a.example:3478", "stun:b.example:3478"]
-    config = player_config("Station", stun, "assist", "token")
-    assert json.loads(msgspec.json.encode(config)) == {
-        "title": "Station",
-        "playlist": "/live/playlist.m3u8",
-        "room": "/ws/room",
-        "segments": "/live/segments.json",
-        "tracker": "/ws",
-        "swarm": "shoal",
-        "ice_servers": [{"urls": stun}],
-        "standby": "assist",
-        "join_token": "token",
-        "join_token_lifetime_s": 600,
-    }
-    assert player_config("Station", [], "off", "token").ice_servers == ()

@@ -9,6 +9,8 @@ import type { SegmentHashes, Verdict } from "../../../src/pages/p2pml/validator"
 
 const STATION = {
   title: "Shoal",
+  poster: null,
+  consent: "notice" as const,
   playlist: new URL("https://tv.test/live/playlist.m3u8"),
   room: new URL("wss://tv.test/ws/room"),
   segments: new URL("https://tv.test/live/segments.json"),

@@ -1,9 +1,9 @@
 import { expect, it } from "vitest";
-import type { SharingState } from "../../src/pages/sharing";
-import { sharingText } from "../../src/pages/sharing";
+import type { SharingState } from "../../src/panel/chip-text";
+import { chipText } from "../../src/panel/chip-text";
 
 const able: SharingState = {
-  ...{ sharing: "able", members: 3, unreachable: 0, peers: 2, share: 0.679 },
+  ...{ hindrance: null, members: 3, unreachable: 0, peers: 2, share: 0.679 },
   storeFailing: false,
 };
 
@@ -16,15 +16,18 @@ it.each<[Partial<SharingState>, string]>([
   [{ peers: 0, unreachable: 2 }, "from the store: could not connect to other viewers"],
   [{ peers: 0, members: 1 }, "from the store: no other viewer yet"],
   [{ peers: 0, members: 0 }, "from the store: no contact to other viewers"],
-  [{ sharing: "no WebRTC" }, "from the store: this browser has no WebRTC"],
-  [{ sharing: "no WebCrypto" }, "from the store: sharing needs https"],
-  [{ sharing: "no MSE" }, "from the store: this browser plays the stream by itself"],
+  [{ hindrance: "no WebRTC" }, "from the store: this browser has no WebRTC"],
+  [{ hindrance: "no WebCrypto" }, "from the store: sharing needs https"],
+  [{ hindrance: "off" }, "from the store: sharing is off"],
+  [{ hindrance: "undecided" }, "from the store: not shared yet"],
+  [{ hindrance: "no WebSocket" }, "from the store: this browser has no WebSockets"],
+  [{ hindrance: "no MSE" }, "from the store: this browser plays the stream by itself"],
   [{ storeFailing: true }, "67 % from 2 viewers"],
   [{ storeFailing: true, peers: 0, members: 1 }, "the store does not answer"],
   [
-    { storeFailing: true, sharing: "no WebRTC" },
+    { storeFailing: true, hindrance: "no WebRTC" },
     "the store does not answer, and this browser has no WebRTC",
   ],
 ])("%o reads %s", (change, text) => {
-  expect(sharingText({ ...able, ...change })).toBe(text);
+  expect(chipText({ ...able, ...change })).toBe(text);
 });

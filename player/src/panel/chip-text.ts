@@ -1,9 +1,10 @@
-/** The sharing chip: where the video comes from, in plain words. Pure. */
+/** The sharing chip: where the video comes from, in a few plain words. Pure. */
 
-import type { Sharing } from "../engine/engine";
+import type { Hindrance } from "../player/ability";
 
 export interface SharingState {
-  sharing: Sharing | "no MSE";
+  /** what keeps this viewer from sharing; null: nothing does */
+  hindrance: Hindrance | null;
   /** members of the room, this viewer included; 0 while it is in none */
   members: number;
   /** of them, those to whom the last attempt to connect failed */
@@ -16,19 +17,23 @@ export interface SharingState {
 }
 
 /** Why a viewer has nothing but the store. */
-const LACKS: Record<Exclude<SharingState["sharing"], "able">, string> = {
-  "no WebRTC": "this browser has no WebRTC",
+const LACKS: Record<Hindrance, string> = {
   "no MSE": "this browser plays the stream by itself",
+  "no WebSocket": "this browser has no WebSockets",
+  "no WebRTC": "this browser has no WebRTC",
   "no WebCrypto": "sharing needs https",
+  "not here": "sharing is off here",
+  off: "sharing is off",
+  undecided: "not shared yet",
 };
 
 /** Returns the chip's text. */
-export function sharingText(state: SharingState): string {
-  const { sharing, members, unreachable, peers, share, storeFailing } = state;
-  if (sharing !== "able")
+export function chipText(state: SharingState): string {
+  const { hindrance, members, unreachable, peers, share, storeFailing } = state;
+  if (hindrance)
     return storeFailing
-      ? `the store does not answer, and ${LACKS[sharing]}`
-      : `from the store: ${LACKS[sharing]}`;
+      ? `the store does not answer, and ${LACKS[hindrance]}`
+      : `from the store: ${LACKS[hindrance]}`;
   if (peers > 0) {
     const viewers = peers === 1 ? "1 viewer" : `${peers} viewers`;
     return share === null

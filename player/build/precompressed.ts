@@ -1,0 +1,30 @@
+/** Vite plugin: beside each asset the same, compressed, which the site sends to who takes it. */
+
+import { brotliCompressSync, constants, gzipSync } from "node:zlib";
+import type { Plugin } from "vite";
+
+const WORTH_BYTES = 1_000;
+const TEXT = /\.(js|css|svg)$/;
+
+export function precompressed(): Plugin {
+  return {
+    name: "shoal-precompressed",
+    apply: "build",
+    enforce: "post",
+    generateBundle: {
+      order: "post",
+      handler(_, bundle) {
+        for (const [fileName, output] of Object.entries(bundle)) {
+          const source = output.type === "chunk" ? output.code : output.source;
+          if (!TEXT.test(fileName) || source.length < WORTH_BYTES) continue;
+          const bytes = Buffer.from(source);
+          const params = { [constants.BROTLI_PARAM_QUALITY]: 10 };
+          const gzip = gzipSync(bytes, { level: 9 });
+          this.emitFile({ type: "asset", fileName: `${fileName}.gz`, source: gzip });
+          const brotli = brotliCompressSync(bytes, { params });
+          this.emitFile({ type: "asset", fileName: `${fileName}.br`, source: brotli });
+        }
+      },
+    },
+  };
+}

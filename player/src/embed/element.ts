@@ -1,0 +1,84 @@
+/**
+ * `<shoal-player src="https://tv.example">`: a station's player as a web component, one ES module.
+ *
+ * Attributes: `src` (a URL of the station), `autoplay` (begins without sound), `p2p="0"` (does not
+ * share). Methods: `play()`, `pause()`, `stats()`.
+ */
+
+// part of this module: what is imported later would be another request
+import "../player/controls";
+import frameCss from "../player/frame.css?inline";
+import { adopt } from "../player/dom";
+import type { PlayerSnapshot } from "../player/player";
+import embedCss from "./embed.css?inline";
+import { Frame } from "./frame";
+
+const HOST_CSS = `
+:host {
+  display: block;
+  aspect-ratio: 16 / 9;
+  color-scheme: dark light;
+  font: clamp(0.9rem, 0.8rem + 0.5vw, 1.75rem) / 1.4 system-ui, sans-serif;
+}
+* { box-sizing: border-box; }
+`;
+
+export class ShoalPlayer extends HTMLElement {
+  static readonly observedAttributes = ["src", "p2p"];
+  #frame: Frame | null = null;
+  #left: AbortController | null = null;
+
+  connectedCallback(): void {
+    this.#begin();
+  }
+
+  disconnectedCallback(): void {
+    this.#end();
+  }
+
+  attributeChangedCallback(): void {
+    if (this.isConnected) this.#begin();
+  }
+
+  play(): Promise<void> {
+    return this.#frame?.play() ?? Promise.reject(new Error("<shoal-player> has no src"));
+  }
+
+  pause(): void {
+    this.#frame?.pause();
+  }
+
+  /** The figures; null before it began. */
+  stats(): PlayerSnapshot | null {
+    return this.#frame?.player?.stats() ?? null;
+  }
+
+  #begin(): void {
+    this.#end();
+    const src = this.getAttribute("src");
+    if (src === null) return;
+    const root = this.shadowRoot ?? this.#newRoot();
+    this.#left = new AbortController();
+    this.#frame = new Frame({
+      host: root,
+      page: new URL(src, location.href),
+      autoplay: this.hasAttribute("autoplay"),
+      here: this.getAttribute("p2p") !== "0",
+      signal: this.#left.signal,
+    });
+  }
+
+  #end(): void {
+    this.#left?.abort();
+    this.#left = this.#frame = null;
+    this.shadowRoot?.replaceChildren();
+  }
+
+  #newRoot(): ShadowRoot {
+    const root = this.attachShadow({ mode: "open" });
+    for (const css of [HOST_CSS, frameCss, embedCss]) adopt(root, css);
+    return root;
+  }
+}
+
+if (!customElements.get("shoal-player")) customElements.define("shoal-player", ShoalPlayer);

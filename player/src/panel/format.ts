@@ -1,0 +1,49 @@
+/** Numbers as people read them. Pure. */
+
+const BYTE_UNITS = ["B", "kB", "MB", "GB", "TB"];
+
+/** Decimal units, as store and seller count: 999 B, 1.2 kB, 12 MB. */
+export function bytes(count: number): string {
+  let value = count;
+  let unit = 0;
+  while (value >= 999.5 && unit < BYTE_UNITS.length - 1) {
+    value /= 1000;
+    unit += 1;
+  }
+  const digits = unit === 0 || value >= 9.95 ? 0 : 1;
+  return `${value.toFixed(digits)} ${BYTE_UNITS[unit] ?? ""}`;
+}
+
+/** bit/s → Mbit/s, or kbit/s below a tenth of one. */
+export function speed(bps: number): string {
+  if (bps < 50) return "0";
+  return bps < 99_500 ? `${(bps / 1e3).toFixed(0)} kbit/s` : `${(bps / 1e6).toFixed(1)} Mbit/s`;
+}
+
+export function seconds(value: number | null): string {
+  return value === null ? "–" : `${value.toFixed(1)} s`;
+}
+
+/** Whole percent, rounded down: nothing is claimed that did not come. */
+export function percent(part: number | null): string {
+  return part === null ? "–" : `${Math.floor(part * 100)} %`;
+}
+
+/** How far behind live, for the control bar: −0:42, −1:02:03. */
+export function behind(s: number): string {
+  const whole = Math.floor(s);
+  const [h, m] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
+  const two = (n: number): string => String(n).padStart(2, "0");
+  return `−${h > 0 ? `${h}:${two(m)}` : m}:${two(whole % 60)}`;
+}
+
+/** When something was, for people: "today at 20:15", "on Sunday, 22 November at 20:15". */
+export function moment(date: Date, now: Date, locale?: string): string {
+  const time = date.toLocaleTimeString(locale, { hour: "2-digit", minute: "2-digit" });
+  if (date.toDateString() === now.toDateString()) return `today at ${time}`;
+  const day = date.toLocaleDateString(locale, {
+    ...{ weekday: "long", day: "numeric", month: "long" },
+    ...(date.getFullYear() !== now.getFullYear() && { year: "numeric" }),
+  });
+  return `on ${day} at ${time}`;
+}

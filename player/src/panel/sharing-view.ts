@@ -1,0 +1,78 @@
+/** Chip, panel and note: kept up to date once a second. The latter two are loaded when needed. */
+
+import type { Consent } from "../player/ability";
+import { isChoice } from "../player/ability";
+import { say } from "../player/dom";
+import type { StationPlayer } from "../player/player";
+import type { PreferenceStore } from "../player/preferences";
+import { chipText } from "./chip-text";
+import type { Panel } from "./panel";
+import { Rates } from "./rates";
+
+const REFRESH_MS = 1_000;
+
+export interface SharingViewOptions {
+  player: StationPlayer;
+  preferences: PreferenceStore;
+  consent: Consent;
+  /** says how much is shared, and opens the panel */
+  chip: HTMLButtonElement;
+  /** where the panel goes, empty until then */
+  panelHost: HTMLElement;
+  /** where the first visit's note goes */
+  noteHost: HTMLElement;
+  /** there is a picture, or none is to be waited for */
+  begun: Promise<void>;
+  /** the player is taken out of its page */
+  signal: AbortSignal;
+}
+
+export function showSharing(options: SharingViewOptions): void {
+  const { player, preferences, consent, chip, panelHost, noteHost, begun, signal } = options;
+  const rates = new Rates();
+  let panel: Panel | null = null;
+
+  const refresh = (): void => {
+    const stats = player.stats();
+    const now = performance.now();
+    rates.add(stats, now);
+    say(chip, chipText({ ...stats, storeFailing: player.storeFailing }));
+    if (!panelHost.hidden) panel?.show(stats, rates, now);
+  };
+  const close = (): void => {
+    panelHost.hidden = true;
+    chip.setAttribute("aria-expanded", "false");
+    chip.focus();
+  };
+  const open = async (): Promise<void> => {
+    panelHost.hidden = false;
+    chip.setAttribute("aria-expanded", "true");
+    if (!panel) {
+      const { Panel } = await import("./panel");
+      panel = new Panel(panelHost.getRootNode() as Document | ShadowRoot, preferences, close);
+      panelHost.append(panel.element);
+    }
+    refresh();
+    await panel.opened();
+    refresh();
+  };
+  chip.setAttribute("aria-expanded", "false");
+  chip.disabled = false;
+  const toggle = (): void => {
+    if (panelHost.hidden) void open();
+    else close();
+  };
+  chip.addEventListener("click", toggle, { signal });
+  preferences.addEventListener("change", refresh, { signal });
+  const timer = setInterval(refresh, REFRESH_MS);
+  signal.addEventListener("abort", () => {
+    clearInterval(timer);
+  });
+
+  void begun.then(async () => {
+    const { noted, share } = preferences.now;
+    if (noted || share !== null || !isChoice(player.stats().hindrance) || signal.aborted) return;
+    const { showNote } = await import("./note");
+    showNote(noteHost, preferences, consent, signal);
+  });
+}

@@ -1,0 +1,71 @@
+/** Whether this browser can and shall share, and whether it may send. Pure. */
+
+import type { Preferences } from "./preferences";
+
+/** What keeps a viewer from sharing. */
+export type Hindrance =
+  "no MSE" | "no WebSocket" | "no WebRTC" | "no WebCrypto" | "not here" | "off" | "undecided";
+
+/** Whether sharing begins before the viewer was asked; the operator's choice. */
+export type Consent = "notice" | "ask";
+
+/** What the browser has. */
+export interface Browser {
+  /** Media Source Extensions, or Safari's managed ones */
+  mse: boolean;
+  webSocket: boolean;
+  webRtc: boolean;
+  /** outside of secure contexts there is none */
+  webCrypto: boolean;
+}
+
+/** What is looked at of `navigator`; not every browser has all of it. */
+export interface Surroundings {
+  userAgent: string;
+  userAgentData?: { mobile?: boolean };
+  connection?: { type?: string; saveData?: boolean };
+}
+
+/**
+ * Returns what keeps this viewer from sharing, the browser's reasons first; null if nothing does.
+ *
+ * @param here false: the page was opened without sharing (`?p2p=0`)
+ */
+export function hindrance(
+  browser: Browser,
+  { share }: Pick<Preferences, "share">,
+  consent: Consent,
+  here: boolean,
+): Hindrance | null {
+  if (!browser.mse) return "no MSE";
+  if (!browser.webSocket) return "no WebSocket";
+  if (!browser.webRtc) return "no WebRTC";
+  if (!browser.webCrypto) return "no WebCrypto";
+  if (!here) return "not here";
+  if (share === false) return "off";
+  return share === null && consent === "ask" ? "undecided" : null;
+}
+
+/** Whether the viewer can turn sharing on and off: the browser has all that it takes. */
+export function isChoice(found: Hindrance | null): boolean {
+  return found === null || found === "off" || found === "undecided";
+}
+
+/** Why a viewer that shares sends nothing; null if it does. */
+export type NoUpload = "saving data" | "mobile data" | "unknown link";
+
+/**
+ * Returns why this browser should receive only: not at somebody's expense.
+ *
+ * @param onMobile the viewer allows mobile data, and links of which nothing is known
+ */
+export function noUpload(
+  { userAgent, userAgentData, connection }: Surroundings,
+  onMobile: boolean,
+): NoUpload | null {
+  if (connection?.saveData === true) return "saving data";
+  if (onMobile) return null;
+  if (connection?.type === "cellular") return "mobile data";
+  const phone = userAgentData?.mobile ?? /\bMobi/.test(userAgent);
+  return phone && connection?.type === undefined ? "unknown link" : null;
+}

@@ -1,0 +1,210 @@
+/** A station in a <video>: the live picture, the engine behind it, and whether that shares. */
+
+import Hls from "hls.js";
+import type { EngineOptions } from "../engine/engine";
+import { Engine } from "../engine/engine";
+import { fragmentLoader } from "../engine/loader";
+import type { WebTorrentConstructor } from "../engine/torrents";
+import type { StationConfig } from "../pages/config";
+import { fetchConfig } from "../pages/config";
+import type { OnAir } from "../pages/live";
+import { Live } from "../pages/live";
+import type { Snapshot } from "../pages/snapshot";
+import { snapshot } from "../pages/snapshot";
+import { watchStalls } from "../pages/stalls";
+import type { Hindrance, NoUpload } from "./ability";
+import { hindrance, noUpload } from "./ability";
+import { browser, unconnected } from "./browser";
+import type { PreferenceStore } from "./preferences";
+import { Renditions } from "./renditions";
+import { Switch } from "./switch";
+import type { Totals } from "./totals";
+import { sum, totalsOf } from "./totals";
+
+export interface PlayerOptions {
+  video: HTMLVideoElement;
+  /** a page of the station */
+  page: URL;
+  config: StationConfig;
+  preferences: PreferenceStore;
+  /** false: this player does not share, whatever the viewer prefers elsewhere */
+  here: boolean;
+  /** there is a picture, or none is to be waited for: links to others may be made */
+  begun: Promise<void>;
+  onState: (state: OnAir) => void;
+}
+
+/** The page's figures, and what is said of sharing. */
+export interface PlayerSnapshot extends Snapshot {
+  /** null: it shares */
+  hindrance: Hindrance | null;
+  /** null: it sends to others, if it shares */
+  no_upload: NoUpload | null;
+  dropped_frames: number;
+}
+
+/** What an engine is made for; another wish is another engine. */
+interface Wishes {
+  hindrance: Hindrance | null;
+  noUpload: NoUpload | null;
+}
+
+export class StationPlayer {
+  readonly live: Live;
+  #o: PlayerOptions;
+  #engine: Engine;
+  #wishes: Wishes;
+  /** what the engines before this one counted */
+  #past: Totals | null = null;
+  #switch = new Switch();
+  #closed = new AbortController();
+  #firstPictureMs: number | null = null;
+
+  constructor(options: PlayerOptions) {
+    this.#o = options;
+    const { video, config, preferences } = options;
+    this.#wishes = this.#wish();
+    this.#engine = this.#newEngine();
+    this.#switch.to(this.#engine);
+    const renditions = new Renditions();
+    // media-chrome's quality menu looks for it there
+    Object.defineProperty(video, "videoRenditions", { value: renditions, configurable: true });
+    this.live = new Live({
+      video,
+      playlist: config.playlist,
+      fragmentLoader: fragmentLoader(this.#switch),
+      network: () => this.#engine.network,
+      onState: options.onState,
+      onHls: (hls) => {
+        renditions.follow(hls);
+      },
+    });
+    const { signal } = this.#closed;
+    video.addEventListener(
+      "loadeddata",
+      () => {
+        this.#firstPictureMs ??= Math.round(performance.now());
+      },
+      { signal },
+    );
+    watchStalls(
+      video,
+      () => this.live.expected,
+      () => {
+        this.#engine.stats.stalled();
+      },
+    );
+    const look = (): void => {
+      this.#look();
+    };
+    preferences.addEventListener("change", look, { signal });
+    connection()?.addEventListener("change", look, { signal });
+  }
+
+  /** Open links to other viewers. */
+  get peers(): number {
+    return this.#engine.peers;
+  }
+  /** Whether the store does not answer this viewer. */
+  get storeFailing(): boolean {
+    return this.#engine.storeFailing;
+  }
+
+  stats(): PlayerSnapshot {
+    const { video, config } = this.#o;
+    const counted = totalsOf(this.#engine.stats);
+    const totals = this.#past ? sum(this.#past, counted) : counted;
+    return {
+      ...snapshot(this.#engine, this.live, video, config.playlist, this.#firstPictureMs, totals),
+      hindrance: this.#wishes.hindrance,
+      no_upload: this.#wishes.noUpload,
+      dropped_frames: video.getVideoPlaybackQuality().droppedVideoFrames,
+    };
+  }
+
+  /** Send the figures to signaling: the page may go. */
+  report(): void {
+    this.#engine.report();
+  }
+
+  close(): void {
+    this.#closed.abort();
+    this.live.close();
+    this.#engine.close();
+  }
+
+  /** Something that the wishes depend on may have changed. */
+  #look(): void {
+    const wishes = this.#wish();
+    const { hindrance, noUpload } = this.#wishes;
+    if (wishes.hindrance === hindrance && wishes.noUpload === noUpload) return;
+    this.#wishes = wishes;
+    const before = this.#engine;
+    const engine = this.#newEngine();
+    const counted = totalsOf(before.stats);
+    this.#past = this.#past ? sum(this.#past, counted) : counted;
+    this.#engine = engine;
+    this.#switch.to(engine);
+    before.close();
+  }
+
+  #wish(): Wishes {
+    const { preferences, config, here } = this.#o;
+    const { now } = preferences;
+    const found = hindrance(browser(Hls.isSupported()), now, config.consent, here);
+    return { hindrance: found, noUpload: noUpload(navigator, now.uploadOnMobile) };
+  }
+
+  #newEngine(): Engine {
+    const { config, page, video, preferences, begun } = this.#o;
+    const shares = this.#wishes.hindrance === null;
+    return new Engine({
+      platform: {
+        fetch: fetch.bind(globalThis),
+        WebSocket: "WebSocket" in globalThis ? WebSocket : unconnected,
+        PeerConnection: shares ? RTCPeerConnection : null,
+        subtle: isSecureContext ? crypto.subtle : null,
+        now: () => performance.now(),
+      },
+      player: {
+        bufferedS: () => this.live.bufferedS,
+        latencyS: () => this.live.latencyS,
+        pausedS: () => this.live.pausedS,
+        playing: () => !video.paused && video.readyState > video.HAVE_CURRENT_DATA,
+      },
+      room: config.room,
+      joinToken: config.joinToken,
+      renewJoinToken: async (signal) => (await fetchConfig(page, signal)).joinToken,
+      segments: config.segments,
+      iceServers: config.iceServers,
+      ...seedOf(config),
+      upload: this.#wishes.noUpload === null,
+      uploadLimitBps: () => {
+        const { uploadLimitMbps } = preferences.now;
+        return uploadLimitMbps === null ? null : uploadLimitMbps * 1e6;
+      },
+      begun,
+      onStream: (onAir) => {
+        this.live.announce(onAir);
+      },
+      log: (line) => {
+        console.log(line);
+      },
+    });
+  }
+}
+
+function seedOf({ seedPolicy, tracker }: StationConfig): Pick<EngineOptions, "seed"> {
+  if (!seedPolicy) return {};
+  const load = async (): Promise<WebTorrentConstructor> => {
+    const library = await import("webtorrent/dist/webtorrent.min.js");
+    return library.default as WebTorrentConstructor;
+  };
+  return { seed: { policy: seedPolicy, tracker, load } };
+}
+
+/** The Network Information API, where there is one. */
+function connection(): EventTarget | null {
+  const { connection } = navigator as { connection?: EventTarget };
+  return connection ?? null;
+}

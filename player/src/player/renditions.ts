@@ -1,0 +1,73 @@
+/** The quality menu's list: hls.js's renditions in the form that media-chrome reads off the media
+ * element (`videoRenditions`). */
+
+import type Hls from "hls.js";
+import { Events } from "hls.js";
+
+export interface Rendition {
+  id: string;
+  width: number;
+  height: number;
+  bitrate: number;
+}
+
+type Levels = Pick<Hls, "levels" | "on"> & { nextLevel: number; loadLevel: number };
+
+export class Renditions extends EventTarget {
+  readonly [index: number]: Rendition;
+  length = 0;
+  #hls: Levels | null = null;
+  /** what the viewer chose, by the size of its picture; null: automatic */
+  #chosen: number | null = null;
+
+  /** A new instance of hls.js plays: the viewer's choice holds for it, too. */
+  follow(hls: Levels): void {
+    this.#hls = hls;
+    hls.on(Events.MANIFEST_PARSED, () => {
+      this.#list();
+      const index = this.selectedIndex;
+      if (index >= 0) hls.loadLevel = index;
+    });
+    hls.on(Events.LEVELS_UPDATED, () => {
+      this.#list();
+    });
+  }
+
+  /** -1: automatic */
+  get selectedIndex(): number {
+    const all = Array.from<Rendition>(this);
+    return all.findIndex(({ height }) => height === this.#chosen);
+  }
+  set selectedIndex(index: number) {
+    this.#chosen = this[index]?.height ?? null;
+    if (this.#hls) this.#hls.nextLevel = this.selectedIndex;
+    this.dispatchEvent(new Event("change"));
+  }
+
+  *[Symbol.iterator](): Iterator<Rendition> {
+    for (let index = 0; index < this.length; index += 1) {
+      const rendition = this[index];
+      if (rendition) yield rendition;
+    }
+  }
+
+  #list(): void {
+    const found = (this.#hls?.levels ?? []).map(({ width, height, bitrate }, index) => ({
+      ...{ id: String(index), width, height, bitrate },
+    }));
+    // one is no choice; without sizes there are no names
+    const all = found.length > 1 && found.every(({ height }) => height > 0) ? found : [];
+    const own = this as unknown as Record<number, Rendition>;
+    for (let index = 0; index < Math.max(this.length, all.length); index += 1) {
+      const rendition = all[index];
+      if (rendition) own[index] = rendition;
+      // eslint-disable-next-line @typescript-eslint/no-dynamic-delete -- as an array would
+      else delete own[index];
+    }
+    const fewer = all.length < this.length;
+    this.length = all.length;
+    this.dispatchEvent(new Event(fewer ? "removerendition" : "addrendition"));
+    // the chosen one may be gone: then hls.js goes on by itself
+    this.dispatchEvent(new Event("change"));
+  }
+}

@@ -1,0 +1,30 @@
+/** The web component: one module at an address that stays, `/shoal-player.js`. */
+
+import { defineConfig } from "vite";
+
+import { precompressed } from "./build/precompressed.ts";
+
+export default defineConfig({
+  base: "./",
+  plugins: [precompressed()],
+  publicDir: false,
+  build: {
+    outDir: "../services/shoal/site/static",
+    // the pages are there already
+    emptyOutDir: false,
+    target: "es2022",
+    assetsInlineLimit: 0,
+    modulePreload: false,
+    rolldownOptions: {
+      input: "src/embed/element.ts",
+      // one module: what the lazy parts share with it stays in it
+      preserveEntrySignatures: "allow-extension",
+      checks: { bundlerTimings: false, ineffectiveDynamicImport: false },
+      output: {
+        entryFileNames: "shoal-player.js",
+        chunkFileNames: "assets/[name]-[hash].js",
+      },
+    },
+    chunkSizeWarningLimit: 900,
+  },
+});

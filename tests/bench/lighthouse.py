@@ -1,0 +1,67 @@
+"""What Lighthouse says of the watch page on a local station: `make lighthouse`.
+
+Lighthouse is large and nothing else needs it, so npm fetches it for this run only.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import sync_playwright
+
+from tests.bench.record import record
+from tests.support import chromium
+from tests.support.station import station
+
+VERSION = "13.5.0"
+NPM = Path(__file__).parents[2] / "tools/npm"
+CATEGORIES = ("performance", "accessibility", "best-practices", "seo")
+JUDGED = ("performance", "accessibility")
+LEAST = 0.95
+TIMEOUT_S = 240
+
+
+def audit(url: str, preset: str, output: Path) -> dict[str, Any]:
+    """Lighthouse's report on a page, for a phone or for a desktop."""
+    with sync_playwright() as playwright:
+        browser = chromium.executable(playwright)
+    flags = "--headless=new --no-sandbox --disable-gpu"
+    command = [
+        *(str(NPM), "exec", "--yes", "--ignore-scripts", f"--package=lighthouse@{VERSION}", "--"),
+        *("lighthouse", url, "--quiet", f"--chrome-flags={flags}", "--output=json"),
+        *(f"--output-path={output}", f"--only-categories={','.join(CATEGORIES)}"),
+        *(["--preset=desktop"] if preset == "desktop" else []),
+    ]
+    environment = {**os.environ, "CHROME_PATH": browser or "", "CI": "1"}
+    subprocess.run(command, check=True, timeout=TIMEOUT_S, env=environment)
+    return json.loads(output.read_text())
+
+
+def main() -> int:
+    """Print scores; fail where one is too low."""
+    figures: dict[str, float] = {}
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        station(Path(folder) / "data", "--bitrate", "1000") as running,
+    ):
+        running.wait_published(3)
+        for preset in ("desktop", "mobile"):
+            report = audit(running.local["watch"], preset, Path(folder) / f"{preset}.json")
+            for name in CATEGORIES:
+                figures[f"{preset} {name}"] = report["categories"][name]["score"] or 0.0
+            for one in report["audits"].values():
+                if one["score"] is not None and one["score"] < 0.9:
+                    sys.stdout.write(f"{preset}: {one['id']}: {one.get('displayValue', '')}\n")
+    record("lighthouse", figures, [(name, f"{100 * s:.0f}") for name, s in figures.items()])
+    low = [name for name, score in figures.items() if name.split()[1] in JUDGED and score < LEAST]
+    if low:
+        sys.stderr.write(f"below {100 * LEAST:.0f}: {', '.join(low)}\n")
+    return 1 if low else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

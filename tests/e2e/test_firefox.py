@@ -1,0 +1,35 @@
+"""Debian's Firefox plays, and shares with Chromium in one room."""
+
+import asyncio
+from pathlib import Path
+
+from tests.support.firefox import launched, tab_at
+from tests.support.looks import keep
+from tests.support.station import station
+from tests.support.viewers import Viewer, chromium
+
+
+def test_firefox_and_chromium_share(tmp_path: Path) -> None:
+    with (
+        station(tmp_path / "data", "--bitrate", "600", "--segment-seconds", "2") as running,
+        chromium() as browser,
+        launched(tmp_path / "profile") as address,
+    ):
+        viewer = Viewer(browser, running.local["watch"])
+        viewer.wait("s.playing", 45)
+
+        async def watch() -> bytes:
+            async with tab_at(address, running.local["watch"]) as tab:
+                await tab.wait("s.playing && s.ready && s.peers === 1")
+                begun = await tab.evaluate("window.shoal.stats()")
+                stats = await tab.wait(
+                    "s.bytes.p2p - s.startup.p2p > 50000 && s.uploaded > 50000"
+                    f" && s.position_s > {begun['position_s'] + 4}"
+                )
+                assert stats["hindrance"] is None
+                assert stats["segments"]["bad_pieces"] == 0
+                return await tab.picture()
+
+        keep(asyncio.run(watch()), "watch-firefox")
+        assert viewer.stats()["bytes"]["p2p"] > 0
+        assert viewer.errors() == []
