@@ -92,6 +92,8 @@ class HistoryColumns(msgspec.Struct, frozen=True, kw_only=True):
     """the part of these three that belongs to viewers' start-up"""
     startup_p2p: list[int | None]
     """the part of `p2p` that does"""
+    wanted: list[int | None]
+    """segments that were announced, as often as viewers were on their rendition"""
     uploaded: list[int | None]
     stalls: list[int | None]
     latency_s: list[float | None]
@@ -122,6 +124,61 @@ class Viewers(msgspec.Struct, frozen=True):
 
     viewers: list[ViewerFigures]
     """in the order of joining"""
+
+
+class RoomSize(msgspec.Struct, frozen=True, kw_only=True):
+    """One room, in short."""
+
+    room: str
+    members: int
+    ready: int
+    """of them, those that can be given slices"""
+
+
+class RoomMember(msgspec.Struct, frozen=True, kw_only=True):
+    """One viewer in its room."""
+
+    id: str
+    variant: int
+    ready: bool
+    weight: int
+    """quarters of a full share; 0: receives only"""
+    cut: tuple[int, ...]
+    """places in `members` of those that it says it has no link to"""
+    figures: ViewerFigures | None
+    """null where its socket is at another process"""
+
+
+class Push(msgspec.Struct, frozen=True, array_like=True):
+    """Who pushes to whom, in JSON `[sender, receiver, pieces]`; the two are places in `members`."""
+
+    sender: int
+    receiver: int
+    pieces: int
+
+
+class RoomPicture(msgspec.Struct, frozen=True, kw_only=True):
+    """One room, and how it shares out the newest segment of each rendition: the plan for it."""
+
+    room: str
+    members: list[RoomMember]
+    """in the order of coming"""
+    pieces: dict[int, int]
+    """how many pieces the newest segment has, by rendition that somebody here plays"""
+    from_store: dict[int, int]
+    """place in `members` → pieces of these that the plan has it fetch from the store"""
+    pushes: list[Push]
+
+
+class RoomsView(msgspec.Struct, frozen=True, kw_only=True):
+    """Body of signaling's `/rooms`: the rooms of the process that answers."""
+
+    rooms: list[RoomSize]
+    """the largest first"""
+    apart: int
+    """viewers that cannot or may not share, which sit in no room"""
+    picture: RoomPicture | None
+    """of the room that was asked for, else of the largest; null without a room"""
 
 
 class PublicStation(msgspec.Struct, frozen=True):

@@ -9,7 +9,7 @@ from shoal.errors import OperatorError
 STATIC = Path(__file__).with_name("static")
 """where the player's build goes; part of the package"""
 
-PAGES = {"/": "index.html", "/p2pml": "p2pml.html"}
+PAGES = {"/": "index.html", "/p2pml": "p2pml.html", "/dashboard": "dashboard.html"}
 """path → file of the build"""
 
 ASSET_NAME = r"[A-Za-z0-9_-][A-Za-z0-9._-]*"
