@@ -12,7 +12,7 @@ export default defineConfig({
     // a data: URI or an inline script would need holes in the Content-Security-Policy
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
-    rolldownOptions: { input: ["index.html", "p2pml.html"] },
+    rolldownOptions: { input: ["index.html", "p2pml.html", "dashboard.html"] },
     // hls.js alone is above Vite's default of 500 kB
     chunkSizeWarningLimit: 900,
   },

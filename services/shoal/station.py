@@ -198,6 +198,17 @@ class Ec2Video(msgspec.Struct, frozen=True):
     """by the gateway in front of them; null where there is none, or it cannot be asked"""
 
 
+class RunningCost(msgspec.Struct, frozen=True, kw_only=True):
+    """What the traffic has cost since the services started, US dollars at list prices."""
+
+    usd: float
+    """upload to the store, requests, and what else this host sent; the host itself apart"""
+    ec2_direct_usd: float
+    """what it would be if viewers had everything from the EC2 host"""
+    prices_as_of: str
+    """ISO 8601"""
+
+
 class CountingSince(msgspec.Struct, frozen=True):
     """When each counter began, ISO 8601, UTC: its process' start; null where that is not known."""
 
@@ -228,6 +239,7 @@ class OperatorStation(msgspec.Struct, frozen=True, kw_only=True):
     ec2_video: Ec2Video
     store_sent: int | None
     """bytes of objects that the store itself counted; null where it has no counter"""
+    cost: RunningCost | None
     since: CountingSince
     services: dict[str, msgspec.Raw]
     """each service's `/health`, or `{"status": "unreachable"}`"""

@@ -31,7 +31,7 @@ def rooms_view(
             for roster in rosters
         ],
         apart=rooms.apart,
-        picture=shown and room_picture(shown, programme, figures),
+        picture=None if shown is None else room_picture(shown, programme, figures),
     )
 
 
