@@ -64,6 +64,8 @@ export interface EngineOptions {
   begun: Promise<void>;
   /** signaling says that a stream is on air, or that none is */
   onStream: (live: boolean) => void;
+  /** the station has a newer page than this one, which others do not share with */
+  onOutdated: () => void;
   /** a line for the console */
   log: (line: string) => void;
 }
@@ -130,6 +132,7 @@ export class Engine {
         this.#announce(descriptor, epoch);
       },
       onStream: options.onStream,
+      onOutdated: options.onOutdated,
       onFrame: (from, data) => {
         this.#exchange.frame(from, data);
       },

@@ -6,6 +6,7 @@ import { fragmentLoader } from "../engine/loader";
 import type { WebTorrentConstructor } from "../engine/torrents";
 import type { StationConfig } from "./config";
 import { fetchConfig } from "./config";
+import { outdated, watchAssets } from "./deployment";
 import { Live } from "./live";
 import { sharingText } from "./sharing";
 import { snapshot } from "./snapshot";
@@ -39,6 +40,7 @@ const pictured = new Promise<void>((resolve) => {
   setTimeout(resolve, MAX_FIRST_PICTURE_MS);
 });
 
+watchAssets();
 void loadConfig().then(watch);
 void pictured.then(() => import("./controls"));
 
@@ -80,6 +82,7 @@ function watch(config: StationConfig): void {
     onStream: (onAir) => {
       live.announce(onAir);
     },
+    onOutdated: outdated,
     log: (line) => {
       console.log(line);
     },

@@ -67,6 +67,7 @@ export async function watch(options: HeadlessOptions): Promise<HeadlessViewer> {
     upload: true,
     begun,
     onStream: () => undefined,
+    onOutdated: () => undefined,
     log,
   });
 
