@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import pytest
 from playwright.sync_api import Browser, Route
@@ -96,7 +97,7 @@ def test_a_join_token_that_is_too_old_is_renewed(room: Room) -> None:
     refused: list[str] = []
     page.on("console", lambda line: refused.append(line.text))
     page.goto(running.local["watch"])
-    page.wait_for_function("() => window.shoal?.stats()?.peers >= 1", timeout=30_000)
+    page.wait_for_function("() => window.shoal?.stats()?.peers >= 1", timeout=30_000, polling=100)
     assert any("token_expired" in line for line in refused)
     assert len(asked) == 2
     context.close()
@@ -169,13 +170,17 @@ def test_a_decoder_that_stumbles_goes_on_and_one_that_is_broken_is_not_hammered(
     position = viewer.stats()["position_s"]
     viewer.wait(f"s.playing && s.position_s > {position + 5}", 20)
 
-    begun = viewer.page.evaluate("() => { window.badAppends = 1e9; return window.sources; }")
-    room.passes(12)
-    begun_anew = viewer.page.evaluate("window.sources") - begun
-    assert 1 <= begun_anew <= 8, begun_anew
+    viewer.page.evaluate("() => { window.badAppends = 1e9; window.sources = []; }")
+    room.passes(10)
+    begun = viewer.page.evaluate("() => [...window.sources, performance.now()]")
+    assert len(begun) > 3
+    assert max(after - before for before, after in pairwise(begun)) > 3_000, begun
     viewer.page.evaluate("() => { window.badAppends = 0; }")
-    viewer.wait(f"{SHARES} && s.latency_s < {LIVE_S}", 45)
-    played(viewer, 4)
+    viewer.wait(f"{SHARES} && s.latency_s && s.latency_s < {LIVE_S}", 45)
+    # it may begin with the smaller picture, where nobody is to share with
+    position = viewer.stats()["position_s"]
+    viewer.wait(f"s.playing && s.position_s > {position + 4}", 15)
+    assert viewer.errors() == []
     viewer.page.close()
 
 
@@ -218,11 +223,14 @@ def test_a_page_whose_assets_a_deployment_has_replaced_loads_itself_again(room: 
     page.route("**/assets/controls-*.js", gone)
     page.on("framenavigated", lambda frame: loads.append(frame.url))
     page.goto(room.station.local["watch"])
-    page.wait_for_function(
-        "() => customElements.get('media-controller') && window.shoal?.stats()?.playing",
-        timeout=30_000,
-    )
-    assert len(loads) == 2
+
+    def is_whole_again() -> bool:
+        page.wait_for_timeout(200)
+        whole = "() => !!customElements.get('media-controller') && window.shoal?.stats()?.playing"
+        return len(loads) == 2 and page.evaluate(whole)
+
+    wait_for("the page is loaded again", is_whole_again)
+    assert len(missing) == 2
     context.close()
 
 

@@ -53,7 +53,7 @@ window.setInterval = (run, ms, ...rest) => {
 DECODER = """
 const append = SourceBuffer.prototype.appendBuffer;
 window.badAppends = 0;
-window.sources = 0;
+window.sources = [];
 SourceBuffer.prototype.appendBuffer = function (data) {
   if (window.badAppends > 0) {
     window.badAppends -= 1;
@@ -64,12 +64,12 @@ SourceBuffer.prototype.appendBuffer = function (data) {
 for (const name of ["MediaSource", "ManagedMediaSource"]) {
   if (!window[name]) continue;
   window[name] = class extends window[name] {
-    constructor() { super(); window.sources += 1; }
+    constructor() { super(); window.sources.push(performance.now()); }
   };
 }
 """
-"""the next `window.badAppends` fragments are rubbish to the decoder; `window.sources` counts how
-often the player began anew"""
+"""the next `window.badAppends` fragments are rubbish to the decoder; `window.sources` are the times
+at which the player took another, ms"""
 
 OLD_PLAN = """
 const send = WebSocket.prototype.send;

@@ -6,7 +6,7 @@ import { fragmentLoader } from "../engine/loader";
 import type { WebTorrentConstructor } from "../engine/torrents";
 import type { StationConfig } from "./config";
 import { fetchConfig } from "./config";
-import { outdated, watchAssets } from "./deployment";
+import { outdated, watchParts } from "./deployment";
 import { Live } from "./live";
 import { sharingText } from "./sharing";
 import { snapshot } from "./snapshot";
@@ -40,7 +40,7 @@ const pictured = new Promise<void>((resolve) => {
   setTimeout(resolve, MAX_FIRST_PICTURE_MS);
 });
 
-watchAssets();
+watchParts();
 void loadConfig().then(watch);
 void pictured.then(() => import("./controls"));
 

@@ -28,9 +28,14 @@ const document = Object.assign(new EventTarget(), {
 Object.defineProperty(document, "hidden", { get: () => hidden });
 vi.stubGlobal("document", document);
 
-const { outdated, watchAssets } = await import("../../src/pages/deployment");
-watchAssets();
-const assetIsGone = (): boolean => page.dispatchEvent(new Event("vite:preloadError"));
+const { outdated, watchParts } = await import("../../src/pages/deployment");
+watchParts();
+function rejected(reason: unknown): void {
+  page.dispatchEvent(Object.assign(new Event("unhandledrejection"), { reason }));
+}
+function partIsMissing(): void {
+  rejected(new TypeError("Failed to fetch dynamically imported module: https://tv.test/a-1.js"));
+}
 
 beforeEach(() => {
   made.length = 0;
@@ -40,17 +45,23 @@ beforeEach(() => {
   hidden = false;
 });
 
-describe("an asset that is gone", () => {
+describe("a part of the page that is gone", () => {
   it("loads the page again, but not again and again", () => {
-    assetIsGone();
-    assetIsGone();
+    partIsMissing();
+    partIsMissing();
     expect(reload).toHaveBeenCalledOnce();
+  });
+
+  it("is nothing else that went wrong", () => {
+    rejected(new Error("no answer"));
+    rejected("dynamically imported module");
+    expect(reload).not.toHaveBeenCalled();
   });
 
   it("costs nobody the picture: who has one is asked", () => {
     watched = 100;
-    assetIsGone();
-    assetIsGone();
+    partIsMissing();
+    partIsMissing();
     expect(reload).not.toHaveBeenCalled();
     expect(made.map(({ className }) => className)).toEqual(["outdated"]);
     made[0]?.dispatchEvent(new Event("click"));
