@@ -106,7 +106,7 @@ function drawInto(parent: HTMLElement, { lines, format, most }: Chart) {
   empty.className = "empty";
   const plot = new uPlot(
     {
-      width: Math.max(1, parent.clientWidth),
+      width: 1,
       height: HEIGHT_PX,
       cursor: { sync: { key: SYNC }, drag: { x: false, y: false }, points: { size: 6 } },
       padding: [8, 20, 0, 0],
@@ -128,7 +128,8 @@ function drawInto(parent: HTMLElement, { lines, format, most }: Chart) {
           ...(fill || bars ? { fill: () => css(color) } : {}),
           ...(bars ? { paths: uPlot.paths.bars?.({ size: [0.8, 12] }) } : {}),
           width: fill ? 0 : 2,
-          points: { show: !fill && !bars && undefined },
+          // a single row is a point
+          ...(bars ? { points: { show: false } } : {}),
           // without a cursor: the newest
           value: (_: uPlot, __: number, ___: number, at: number | null) =>
             format((at === null ? said[i]?.at(-1) : said[i]?.[at]) ?? null),
@@ -139,8 +140,8 @@ function drawInto(parent: HTMLElement, { lines, format, most }: Chart) {
     parent,
   );
   parent.append(empty);
-  new ResizeObserver(() => {
-    plot.setSize({ width: Math.max(1, parent.clientWidth), height: HEIGHT_PX });
+  new ResizeObserver(([entry]) => {
+    plot.setSize({ width: Math.max(1, entry?.contentRect.width ?? 0), height: HEIGHT_PX });
   }).observe(parent);
   const update = (series: Series): void => {
     said = lines.map((line) => (line.said ?? line.values)(series));
