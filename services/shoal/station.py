@@ -92,6 +92,8 @@ class HistoryColumns(msgspec.Struct, frozen=True, kw_only=True):
     """the part of these three that belongs to viewers' start-up"""
     startup_p2p: list[int | None]
     """the part of `p2p` that does"""
+    wanted: list[int | None]
+    """segments that were announced, as often as viewers were on their rendition"""
     uploaded: list[int | None]
     stalls: list[int | None]
     latency_s: list[float | None]
@@ -124,6 +126,61 @@ class Viewers(msgspec.Struct, frozen=True):
     """in the order of joining"""
 
 
+class RoomSize(msgspec.Struct, frozen=True, kw_only=True):
+    """One room, in short."""
+
+    room: str
+    members: int
+    ready: int
+    """of them, those that can be given slices"""
+
+
+class RoomMember(msgspec.Struct, frozen=True, kw_only=True):
+    """One viewer in its room."""
+
+    id: str
+    variant: int
+    ready: bool
+    weight: int
+    """quarters of a full share; 0: receives only"""
+    cut: tuple[int, ...]
+    """places in `members` of those that it says it has no link to"""
+    figures: ViewerFigures | None
+    """null where its socket is at another process"""
+
+
+class Push(msgspec.Struct, frozen=True, array_like=True):
+    """Who pushes to whom, in JSON `[sender, receiver, pieces]`; the two are places in `members`."""
+
+    sender: int
+    receiver: int
+    pieces: int
+
+
+class RoomPicture(msgspec.Struct, frozen=True, kw_only=True):
+    """One room, and how it shares out the newest segment of each rendition: the plan for it."""
+
+    room: str
+    members: list[RoomMember]
+    """in the order of coming"""
+    pieces: dict[int, int]
+    """how many pieces the newest segment has, by rendition that somebody here plays"""
+    from_store: dict[int, int]
+    """place in `members` → pieces of these that the plan has it fetch from the store"""
+    pushes: list[Push]
+
+
+class RoomsView(msgspec.Struct, frozen=True, kw_only=True):
+    """Body of signaling's `/rooms`: the rooms of the process that answers."""
+
+    rooms: list[RoomSize]
+    """the largest first"""
+    apart: int
+    """viewers that cannot or may not share, which sit in no room"""
+    picture: RoomPicture | None
+    """of the room that was asked for, else of the largest; null without a room"""
+
+
 class PublicStation(msgspec.Struct, frozen=True):
     """Body of `/api/station` for everybody."""
 
@@ -139,6 +196,17 @@ class Ec2Video(msgspec.Struct, frozen=True):
     """by broadcaster, signaling and site; null while one of them cannot be asked"""
     gateway: int | None
     """by the gateway in front of them; null where there is none, or it cannot be asked"""
+
+
+class RunningCost(msgspec.Struct, frozen=True, kw_only=True):
+    """What the traffic has cost since the services started, US dollars at list prices."""
+
+    usd: float
+    """upload to the store, requests, and what else this host sent; the host itself apart"""
+    ec2_direct_usd: float
+    """what it would be if viewers had everything from the EC2 host"""
+    prices_as_of: str
+    """ISO 8601"""
 
 
 class CountingSince(msgspec.Struct, frozen=True):
@@ -171,6 +239,7 @@ class OperatorStation(msgspec.Struct, frozen=True, kw_only=True):
     ec2_video: Ec2Video
     store_sent: int | None
     """bytes of objects that the store itself counted; null where it has no counter"""
+    cost: RunningCost | None
     since: CountingSince
     services: dict[str, msgspec.Raw]
     """each service's `/health`, or `{"status": "unreachable"}`"""

@@ -112,12 +112,37 @@ async def test_the_history_has_a_row_for_each_ten_seconds(service: Signaling) ->
         "seed": [0],
         "startup": [0],
         "startup_p2p": [0],
+        "wanted": [0],
         "uploaded": [0],
         "stalls": [0],
         "latency_s": [9.5],
     }
     assert (await service.get(f"/history?after={at[0] - 1}"))["at"] == at
     assert (await service.get(f"/history?after={at[0] + 0.5}"))["at"] == []
+
+
+async def test_rooms_can_be_seen_and_who_pushes_to_whom(service: Signaling) -> None:
+    assert await service.get("/rooms") == {"rooms": [], "apart": 0, "picture": None}
+    broadcaster = await service.broadcaster()
+    ann, ben = await service.join(), await service.join()
+    for viewer in (ann, ben):
+        await until_handled(viewer)
+    await broadcaster.announce(Segment(descriptor(1)))
+    await ben.until(lambda m: m["type"] == "segment")
+    await report(ann, bytes=NONE, latency_s=9.5)
+    await until_handled(ann)
+    view = await service.get("/rooms")
+    picture = view.pop("picture")
+    assert view == {
+        "rooms": [{"room": picture["room"], "members": 2, "ready": 2}],
+        "apart": 0,
+    }
+    assert [line["id"] for line in picture["members"]] == [ann.id, ben.id]
+    assert picture["members"][0]["figures"]["latency_s"] == 9.5
+    assert picture["pieces"] == {"0": 3}
+    assert sorted(picture["from_store"]) == ["0", "1"]
+    assert {(sender, to) for sender, to, _ in picture["pushes"]} == {(0, 1), (1, 0)}
+    assert (await service.get("/rooms?room=gone"))["picture"]["room"] == picture["room"]
 
 
 @pytest.mark.parametrize("after", ["", "now", "nan", "inf", "1e999", "0x10", "1,5"])

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import brotli
@@ -107,6 +108,7 @@ async def running(tmp_path: Path) -> AsyncGenerator[Site]:
     (static / "styles.json").write_text('["sha256-abc="]')
     (static / "assets" / "big-1.js").write_text(SCRIPT)
     (static / "assets" / "big-1.js.br").write_bytes(brotli.compress(SCRIPT.encode()))
+    (static / "dashboard.html").write_text("<!doctype html><title>dashboard</title>")
     (static / "assets" / "index-B2x_9.js").write_text(SCRIPT)
     (tmp_path / "secret").write_text("secret")
     async with aiohttp.ClientSession() as session:
@@ -350,6 +352,52 @@ async def test_what_signaling_keeps_of_viewers_is_the_operator_s_only(
     assert body["viewers"] == []
     async with running.session.get(url, headers=headers, params={"after": "soon"}) as wrong:
         assert wrong.status == (400 if path == "/api/history" else 200)
+
+
+class Stream:
+    """The events of one `/api/events`."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self.response = response
+
+    async def next(self, wanted: str) -> Any:
+        """Return the data of the next event of this name."""
+        async with asyncio.timeout(2 * STEP_S):
+            while True:
+                name = (await self.response.content.readuntil(b"\n")).decode()
+                data = (await self.response.content.readuntil(b"\n\n")).decode()
+                if name == f"event: {wanted}\n":
+                    return json.loads(data.removeprefix("data: "))
+
+
+async def test_the_operator_s_figures_come_as_events(running: Site) -> None:
+    url, bearer = f"{running.url}/api/events", {"Authorization": f"Bearer {OPERATOR}"}
+    for headers in ({}, {"Authorization": "Bearer wrong"}):
+        async with running.session.get(url, headers=headers) as refused:
+            assert refused.status == 401
+    for after in ("soon", "nan", "1e999"):
+        async with running.session.get(url, headers=bearer, params={"after": after}) as refused:
+            assert (refused.status, refused.headers["Cache-Control"]) == (400, "no-store")
+    begun = time.time()
+    params = {"after": f"{begun}", "room": "none"}
+    async with running.session.get(url, headers=bearer, params=params) as response:
+        assert response.content_type == "text/event-stream"
+        assert response.headers["Cache-Control"] == "no-store, no-transform"
+        events = Stream(response)
+        down = await events.next("station")
+        assert (down["viewers"], down["services"]["signaling"]["status"]) == (None, "unreachable")
+        assert await events.next("rooms") is None
+        await running.start_services()
+        assert await events.next("rooms") == {"rooms": [], "apart": 0, "picture": None}
+        assert (await events.next("station"))["viewers"] == 0
+        rows = await events.next("history")
+        assert rows["viewers"] == [0]
+        assert rows["at"][0] > begun
+        # it ends with the site, and does not hold it up
+        stopping = time.monotonic()
+        await running.runners.pop(0).cleanup()
+        assert time.monotonic() - stopping < 3
+        await response.content.read()  # raises where the stream was broken off
 
 
 async def test_what_somebody_else_says_is_not_passed_on(running: Site) -> None:

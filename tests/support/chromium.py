@@ -7,15 +7,20 @@ import shutil
 import sys
 from pathlib import Path
 
-from playwright.sync_api import Playwright, sync_playwright
+from playwright.sync_api import BrowserType, Playwright, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
 def executable(playwright: Playwright) -> str | None:
     """Path of the browser, None where there is none."""
+    return executable_of(playwright.chromium)
+
+
+def executable_of(browser: BrowserType) -> str | None:
+    """Path of the browser, as one that runs already can tell it."""
     on_path = (shutil.which(name) for name in NAMES)
-    own = playwright.chromium.executable_path
+    own = browser.executable_path
     return next((path for path in on_path if path), own if Path(own).exists() else None)
 
 

@@ -64,6 +64,8 @@ export class ShoalPlayer extends HTMLElement {
       page: new URL(src, location.href),
       autoplay: this.hasAttribute("autoplay"),
       here: this.getAttribute("p2p") !== "0",
+      // it plays on from the store: the page around is not ours to load again
+      onOutdated: () => undefined,
       signal: this.#left.signal,
     });
   }

@@ -16,6 +16,8 @@ export interface FrameOptions {
   autoplay: boolean;
   /** false: this player does not share */
   here: boolean;
+  /** the player is older than its station */
+  onOutdated: () => void;
   signal: AbortSignal;
 }
 
@@ -73,13 +75,15 @@ export class Frame {
   }
 
   async #mount(): Promise<Mounted> {
-    const { page, here, signal } = this.#o;
+    const { page, here, onOutdated, signal } = this.#o;
     const { controller, video } = this;
     this.#start.remove();
     this.#chip.hidden = false;
     const config = await loadConfig(page);
     const preferences = new PreferenceStore();
-    const mounted = mount({ controller, video, page, config, preferences, here, signal });
+    const mounted = mount({
+      ...{ controller, video, page, config, preferences, here, onOutdated, signal },
+    });
     this.#player = mounted.player;
     showSharing({
       ...{

@@ -1,16 +1,14 @@
 /** The engine: segments for the player, from the room and the store. */
 
-import type { PeerConnectionConstructor } from "./connection";
 import { Descriptors, variantOf } from "./descriptors";
 import { Exchange } from "./exchange";
-import type { SeedOptions } from "./magnets";
 import { Magnets } from "./magnets";
+import type { EngineOptions } from "./options";
 import type { Descriptor, Sequence, Variant } from "./protocol";
 import { Room } from "./room";
 import { Stats } from "./stats";
 import type { ByteRange } from "./store";
 import { Store } from "./store";
-import type { JoinToken } from "./token";
 import { JoinTokens } from "./token";
 import { verifier } from "./verify";
 
@@ -20,55 +18,6 @@ const MIN_LOOKS_PER_SEGMENT = 1;
 const MAX_LOOKS_PER_SEGMENT = 2;
 /** Assumed until a segment is known. */
 const INITIAL_DURATION_S = 5;
-
-/** What the engine takes from its surroundings: a browser, or Node with stand-ins. */
-export interface Platform {
-  fetch: typeof fetch;
-  WebSocket: typeof WebSocket;
-  /** null where there is no WebRTC */
-  PeerConnection: PeerConnectionConstructor | null;
-  /** null outside secure contexts */
-  subtle: SubtleCrypto | null;
-  /** milliseconds, monotonic */
-  now: () => number;
-}
-
-/** What the engine asks its player. */
-export interface Player {
-  /** seconds of video ahead of the playhead; 0 when there is nothing to play */
-  bufferedS: () => number;
-  /** seconds behind live, null while unknown */
-  latencyS: () => number | null;
-  /** seconds since the viewer paused; 0 while it plays */
-  pausedS: () => number;
-  playing: () => boolean;
-}
-
-export interface EngineOptions {
-  platform: Platform;
-  player: Player;
-  /** `/ws/room` */
-  room: URL;
-  /** what signaling wants to see of those who join, handed out just now */
-  joinToken: JoinToken;
-  /** asks the site for another; rejects when that fails or `signal` is aborted */
-  renewJoinToken: (signal: AbortSignal) => Promise<JoinToken>;
-  /** `/live/segments.json` */
-  segments: URL;
-  iceServers: RTCIceServer[];
-  /** the station's torrent seed; left out: it is never asked */
-  seed?: SeedOptions;
-  /** whether this viewer may send to others */
-  upload: boolean;
-  /** the most that it wants to send, bit/s, which may change; null or left out: no limit */
-  uploadLimitBps?: () => number | null;
-  /** what comes first is there: links to other viewers may be made */
-  begun: Promise<void>;
-  /** signaling says that a stream is on air, or that none is */
-  onStream: (live: boolean) => void;
-  /** a line for the console */
-  log: (line: string) => void;
-}
 
 /** What the network does for this viewer now. */
 export interface Network {
@@ -134,6 +83,7 @@ export class Engine {
         this.#announce(descriptor, epoch);
       },
       onStream: options.onStream,
+      onOutdated: options.onOutdated,
       onFrame: (from, data) => {
         this.#exchange.frame(from, data);
       },

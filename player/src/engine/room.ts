@@ -40,6 +40,8 @@ export interface RoomOptions {
   onAway: () => void;
   onSegment: (message: SegmentMessage) => void;
   onStream: (live: boolean) => void;
+  /** signaling plans otherwise than this page: it is older */
+  onOutdated: () => void;
   onFrame: (from: MemberId, data: ArrayBuffer) => void;
   onPeerOpened: (id: MemberId) => void;
   onPeerLost: (id: MemberId) => void;
@@ -201,6 +203,7 @@ export class Room {
         break;
       case "error":
         this.#o.log(`Signaling refused: ${message.message} (${message.code})`);
+        if (message.code === "plan_version") this.#o.onOutdated();
         break;
     }
   }

@@ -9,7 +9,7 @@ const FAR_S = 2;
 const BEGIN_AT_S = 0.5;
 const END_AT_S = 0.1;
 /** Who is farther behind went there on purpose. */
-const ON_PURPOSE_S = 8;
+export const ON_PURPOSE_S = 8;
 /** Below that the buffer is worth more than being live. */
 const MIN_BUFFER_S = 3;
 

@@ -4,6 +4,7 @@ import { Frame } from "../embed/frame";
 import type { Command } from "../embed/messages";
 import { commandOf, stateOf } from "../embed/messages";
 import { takeKeys } from "../player/mount";
+import { outdated, watchParts } from "./deployment";
 
 const page = new URL(location.href);
 const autoplay = page.searchParams.get("autoplay");
@@ -13,7 +14,9 @@ const frame = new Frame({
   ...{ host, page, signal: new AbortController().signal },
   autoplay: autoplay !== null && autoplay !== "0" && autoplay !== "false",
   here: page.searchParams.get("p2p") !== "0",
+  onOutdated: outdated,
 });
+watchParts();
 const { video, controller } = frame;
 takeKeys(controller);
 window.shoal = { stats: () => frame.player?.stats() ?? null };

@@ -5,10 +5,14 @@ import type { ErrorData, FragmentLoaderConstructor, LevelDetails } from "hls.js"
 
 import type { Network } from "../engine/engine";
 import { levelController } from "./abr";
-import { catchUpRate } from "./catchup";
+import { play } from "./autoplay";
+import { aheadS } from "./buffered";
+import { ON_PURPOSE_S, catchUpRate } from "./catchup";
 import { liveDelayS } from "./delay";
 import { hlsConfig } from "./hls";
+import { MediaErrors } from "./mediaerrors";
 import { probe } from "./probe";
+import { Sleep } from "./sleep";
 
 /** How often an offline station is asked for its playlist. */
 const PROBE_INTERVAL_MS = 3_000;
@@ -17,8 +21,6 @@ const MAX_RELOAD_MS = 15_000;
 /** A picture that stood still for so long, though new segments came, is started again. */
 const STUCK_MS = 12_000;
 const WATCH_INTERVAL_MS = 1_000;
-/** Two media errors within this time: the decoder will not recover by itself. */
-const MEDIA_RECOVERY_MS = 5_000;
 /** A delay that differs by less stays as it is. */
 const MIN_DELAY_CHANGE_S = 0.5;
 
@@ -48,7 +50,8 @@ export class Live {
   #probing = false;
   #reloads = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #mediaErrorAt = -Infinity;
+  #mediaErrors = new MediaErrors();
+  #sleep = new Sleep(Date.now());
   #lastPosition = 0;
   #movedAt = performance.now();
   #newestAt = -Infinity;
@@ -94,11 +97,7 @@ export class Live {
 
   /** Seconds of video ahead of the playhead; 0 when there is nothing to play. */
   get bufferedS(): number {
-    const { buffered, currentTime } = this.#o.video;
-    for (let i = 0; i < buffered.length; i += 1)
-      if (buffered.start(i) <= currentTime && currentTime < buffered.end(i))
-        return buffered.end(i) - currentTime;
-    return 0;
+    return aheadS(this.#o.video);
   }
 
   /** Signaling says that a stream went on air, or off. */
@@ -130,6 +129,11 @@ export class Live {
     const position = this.livePositionS;
     if (position !== null) this.#o.video.currentTime = position;
     play(this.#o.video);
+  }
+
+  /** Seconds farther behind live than this page would be by itself. */
+  get #lateS(): number {
+    return (this.latencyS ?? 0) - (this.targetLatencyS ?? Infinity);
   }
 
   async #probe(): Promise<void> {
@@ -214,7 +218,11 @@ export class Live {
       });
       return;
     }
-    if (endSN > this.#newest) this.#newestAt = performance.now();
+    if (endSN > this.#newest) {
+      this.#newestAt = performance.now();
+      // now it is known where live is
+      if (this.#sleep.takeSlept() && this.#lateS > ON_PURPOSE_S) this.goToLive();
+    }
     this.#newest = Math.max(this.#newest, endSN);
     if (live || this.#ended) return;
     this.#ended = true;
@@ -222,10 +230,10 @@ export class Live {
   }
 
   #recover(hls: Hls, { type }: ErrorData): void {
-    const now = performance.now();
-    if (type === ErrorTypes.MEDIA_ERROR && now - this.#mediaErrorAt > MEDIA_RECOVERY_MS) {
-      this.#mediaErrorAt = now;
-      hls.recoverMediaError();
+    if (type === ErrorTypes.MEDIA_ERROR) {
+      const delayMs = this.#mediaErrors.add(performance.now());
+      if (delayMs === null) hls.recoverMediaError();
+      else this.#reload(delayMs);
     } else if (type === ErrorTypes.NETWORK_ERROR && this.bufferedS > 0) {
       // the picture goes on meanwhile
       this.#later(Math.min(this.#backoffMs(), this.bufferedS * 1000), () => {
@@ -253,8 +261,8 @@ export class Live {
   #watch(): void {
     const { video } = this.#o;
     this.#setDelay();
-    const lateS = (this.latencyS ?? 0) - (this.targetLatencyS ?? Infinity);
-    video.playbackRate = catchUpRate(lateS, this.bufferedS, video.playbackRate);
+    this.#sleep.look(Date.now(), video.currentTime, video.paused);
+    video.playbackRate = catchUpRate(this.#lateS, this.bufferedS, video.playbackRate);
     const now = performance.now();
     const moved = video.currentTime !== this.#lastPosition;
     this.#lastPosition = video.currentTime;
@@ -287,9 +295,4 @@ export class Live {
     this.#state = state;
     this.#o.onState(state);
   }
-}
-
-/** A browser may refuse to play before the viewer did something: then the play button waits. */
-function play(video: HTMLVideoElement): void {
-  video.play().catch(() => undefined);
 }

@@ -4,6 +4,7 @@ import { showSharing } from "../panel/sharing-view";
 import { loadConfig, mount, takeKeys } from "../player/mount";
 import type { PlayerSnapshot } from "../player/player";
 import { PreferenceStore } from "../player/preferences";
+import { outdated, watchParts } from "./deployment";
 
 declare global {
   interface Window {
@@ -14,6 +15,7 @@ declare global {
 const page = new URL(location.href);
 const { signal } = new AbortController();
 
+watchParts();
 void loadConfig(page).then((config) => {
   const controller = element("player", HTMLElement);
   const preferences = new PreferenceStore();
@@ -22,6 +24,7 @@ void loadConfig(page).then((config) => {
     ...{ controller, page, config, preferences, signal },
     video: element("video", HTMLVideoElement),
     here: page.searchParams.get("p2p") !== "0",
+    onOutdated: outdated,
   });
   takeKeys(controller);
   showSharing({

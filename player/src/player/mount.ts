@@ -24,6 +24,8 @@ export interface MountOptions {
   preferences: PreferenceStore;
   /** false: this player does not share, whatever the viewer prefers elsewhere */
   here: boolean;
+  /** the player is older than its station */
+  onOutdated: () => void;
   signal: AbortSignal;
 }
 
@@ -34,7 +36,7 @@ export interface Mounted {
 }
 
 export function mount(options: MountOptions): Mounted {
-  const { controller, video, page, config, preferences, here, signal } = options;
+  const { controller, video, page, config, preferences, here, onOutdated, signal } = options;
   // with the attribute media-chrome would not remember the volume
   if (video.hasAttribute("muted")) {
     video.removeAttribute("muted");
@@ -53,7 +55,7 @@ export function mount(options: MountOptions): Mounted {
   controller.append(offline, unmute);
   const begun = pictured(video);
   const player = new StationPlayer({
-    ...{ video, page, config, preferences, here, begun },
+    ...{ video, page, config, preferences, here, begun, onOutdated },
     onState: (state) => {
       offline.hidden = state !== "offline";
       controller.toggleAttribute("data-offline", state === "offline");

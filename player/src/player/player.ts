@@ -1,8 +1,8 @@
 /** A station in a <video>: the live picture, the engine behind it, and whether that shares. */
 
 import Hls from "hls.js";
-import type { EngineOptions } from "../engine/engine";
 import { Engine } from "../engine/engine";
+import type { EngineOptions } from "../engine/options";
 import { fragmentLoader } from "../engine/loader";
 import type { WebTorrentConstructor } from "../engine/torrents";
 import type { StationConfig } from "../pages/config";
@@ -32,6 +32,8 @@ export interface PlayerOptions {
   /** there is a picture, or none is to be waited for: links to others may be made */
   begun: Promise<void>;
   onState: (state: OnAir) => void;
+  /** signaling plans otherwise than this page, which is older than its station */
+  onOutdated: () => void;
 }
 
 /** The page's figures, and what is said of sharing. */
@@ -184,6 +186,7 @@ export class StationPlayer {
         return uploadLimitMbps === null ? null : uploadLimitMbps * 1e6;
       },
       begun,
+      onOutdated: this.#o.onOutdated,
       onStream: (onAir) => {
         this.live.announce(onAir);
       },

@@ -59,6 +59,7 @@ function viewer(id: string, platform: object = {}): Viewer {
     upload: true,
     begun: Promise.resolve(),
     onStream: (live) => onAir.push(live),
+    onOutdated: vi.fn(),
     log: (line) => lines.push(line),
   });
   const socket = FakeWebSocket.all.at(-1) ?? new FakeWebSocket(new URL("wss://none.test"));

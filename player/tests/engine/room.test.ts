@@ -24,6 +24,7 @@ it("links to others are not made before what comes first is there", async () => 
     onAway: vi.fn(),
     onSegment: vi.fn(),
     onStream: vi.fn(),
+    onOutdated: vi.fn(),
     onFrame: vi.fn(),
     onPeerOpened: vi.fn(),
     onPeerLost: vi.fn(),

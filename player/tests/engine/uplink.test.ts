@@ -110,9 +110,11 @@ describe("the viewer's own limit", () => {
     );
     const channel = new FakeChannel("shoal");
     channel.open();
-    const link = new Link(channel as unknown as RTCDataChannel, 0, () => {
+    const onWork = (): void => {
       limited.run();
-    });
+    };
+    const uncounted = () => Promise.resolve(null);
+    const link = new Link(channel as unknown as RTCDataChannel, 0, onWork, uncounted);
     limited.add(link);
     send(link, 100);
     vi.advanceTimersByTime(10_000);

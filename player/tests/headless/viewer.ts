@@ -1,8 +1,8 @@
 /** A viewer without a browser: the engine, and a player that only keeps time and checks bytes. */
 
 import { M3U8Parser, PlaylistLevelType } from "hls.js";
-import type { Platform } from "../../src/engine/engine";
 import { Engine } from "../../src/engine/engine";
+import type { Platform } from "../../src/engine/options";
 import type { StationConfig } from "../../src/pages/config";
 import { fetchConfig } from "../../src/pages/config";
 import type { Snapshot } from "../../src/pages/snapshot";
@@ -67,6 +67,7 @@ export async function watch(options: HeadlessOptions): Promise<HeadlessViewer> {
     upload: true,
     begun,
     onStream: () => undefined,
+    onOutdated: () => undefined,
     log,
   });
 

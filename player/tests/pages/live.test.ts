@@ -9,9 +9,11 @@ const { hls, FakeHls } = vi.hoisted(() => {
   class FakeHls {
     handlers = new Map<string, (event: string, data: unknown) => void>();
     latency = 0;
-    targetLatency = null;
+    targetLatency: number | null = null;
+    liveSyncPosition: number | null = null;
     destroyed = false;
     loads = 0;
+    recoveries = 0;
     constructor() {
       hls.all.push(this);
     }
@@ -24,6 +26,9 @@ const { hls, FakeHls } = vi.hoisted(() => {
     }
     loadSource(): void {}
     attachMedia(): void {}
+    recoverMediaError(): void {
+      this.recoveries += 1;
+    }
     startLoad(): void {
       this.loads += 1;
     }
@@ -130,6 +135,77 @@ describe("a network error", () => {
     await pause(600);
     expect(first.destroyed).toBe(true);
     expect(hls.all).toHaveLength(2);
+  });
+});
+
+describe("a media error", () => {
+  const mediaError = (of: FakeHls) => {
+    of.emit(Events.ERROR, { fatal: true, type: ErrorTypes.MEDIA_ERROR });
+  };
+
+  it("is recovered from in place, and after a minute's calm again", async () => {
+    const first = await open();
+    for (let n = 1; n <= 5; n += 1) {
+      onAir(8);
+      mediaError(first);
+      expect([first.recoveries, first.destroyed]).toEqual([n, false]);
+      // a picture that moves
+      for (let s = 0; s < 61; s += 1) {
+        video.currentTime += 1;
+        await pause(1_000);
+      }
+    }
+  });
+
+  it("that comes again at once begins anew, less and less often", async () => {
+    await open();
+    const begun: number[] = [];
+    for (let ms = 0; ms < 60_000; ms += 100) {
+      const { length } = hls.all;
+      newest().emit(Events.FRAG_BUFFERED, {});
+      if (!newest().destroyed) mediaError(newest());
+      await pause(100);
+      if (hls.all.length > length) begun.push(ms);
+    }
+    expect(begun.length).toBeGreaterThan(3);
+    expect(begun.length).toBeLessThan(9);
+    expect(hls.all[0]?.recoveries).toBe(1);
+  });
+});
+
+describe("a laptop that slept", () => {
+  async function sleepWhile(act: (of: FakeHls) => void): Promise<FakeHls> {
+    const first = await open();
+    playlist(first, 1, 10);
+    onAir(8);
+    await pause(1_000);
+    act(first);
+    first.latency = 40;
+    first.targetLatency = 5;
+    first.liveSyncPosition = 77;
+    vi.setSystemTime(Date.now() + 36_000);
+    await pause(1_000);
+    return first;
+  }
+
+  it("goes to live once it is known where that is", async () => {
+    const first = await sleepWhile(() => undefined);
+    expect(video.currentTime).toBe(0);
+    playlist(first, 5, 20);
+    expect(video.currentTime).toBe(77);
+    video.currentTime = 50; // later, the viewer goes back
+    playlist(first, 6, 21);
+    expect(video.currentTime).toBe(50);
+  });
+
+  it("stays where it was when it had been paused, or played on", async () => {
+    for (const act of [() => (video.paused = true), () => (video.currentTime = 36)]) {
+      video = new FakeVideo();
+      const first = await sleepWhile(act);
+      const { currentTime } = video;
+      playlist(first, 5, 20);
+      expect(video.currentTime).toBe(currentTime);
+    }
   });
 });
 

@@ -17,6 +17,7 @@ STORE_ERRORS = Counter("shoal_store_errors", "Requests that the object store fai
 STORE_UPLOAD_SECONDS = Histogram(
     "shoal_store_upload_seconds", "Time that the store took for a segment"
 )
+STORED_BYTES = Counter("shoal_stored_bytes", "Bytes of segments that were brought to the store")
 PUBLISH_DELAY_SECONDS = Histogram(
     "shoal_publish_delay_seconds", "From a segment's last byte on disk to its name in the playlist"
 )

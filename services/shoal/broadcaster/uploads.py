@@ -13,7 +13,12 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
-from shoal.broadcaster.metrics import SPOOL_SEGMENTS, STORE_ERRORS, STORE_UPLOAD_SECONDS
+from shoal.broadcaster.metrics import (
+    SPOOL_SEGMENTS,
+    STORE_ERRORS,
+    STORE_UPLOAD_SECONDS,
+    STORED_BYTES,
+)
 from shoal.broadcaster.spool import Spool, Spooled
 from shoal.broadcaster.store import Store, StoreError
 from shoal.broadcaster.timeline import key_of
@@ -102,6 +107,7 @@ class Uploads:
         begun = time.monotonic()
         await self._store.put_segment(key_of(segment.variant, segment.name), data)
         STORE_UPLOAD_SECONDS.observe(time.monotonic() - begun)
+        STORED_BYTES.inc(len(data))
         if not self.healthy:
             self.healthy = True
             self._on_fault(None)

@@ -117,6 +117,7 @@ class Figures:
         self._startup = BytesBySource()
         self._uploaded = 0
         self._stalls = 0
+        self._wanted = 0
         self._recent = _Recent()
         self._renditions: Counter[int] = Counter()
         self._sharing = 0
@@ -126,6 +127,7 @@ class Figures:
     def announced(self, variant: int, size: int) -> None:
         """Note a segment that viewers may receive from now on."""
         self._announced.add(variant, size)
+        self._wanted += size * self._renditions[variant]
 
     def joined(self, member: MemberId, variant: int, now: float, *, sharing: bool = True) -> None:
         """Open the account of a viewer that is on this rendition."""
@@ -180,6 +182,7 @@ class Figures:
             startup=self._startup,
             uploaded=self._uploaded,
             stalls=self._stalls,
+            wanted=self._wanted,
             recent=self._recent.latest,
             viewers=len(self._accounts),
             renditions=dict(self._renditions),

@@ -27,6 +27,7 @@ COUNTS = (
     "seed",
     "startup",
     "startup_p2p",
+    "wanted",
     "uploaded",
     "stalls",
 )
@@ -86,6 +87,7 @@ class History:
             now.bytes.seed - before.bytes.seed,
             now.startup.total - before.startup.total,
             now.startup.p2p - before.startup.p2p,
+            now.wanted - before.wanted,
             now.uploaded - before.uploaded,
             now.stalls - before.stalls,
         )

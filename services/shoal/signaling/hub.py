@@ -20,13 +20,14 @@ from shoal.signaling.cluster.seating import NodeId, Seating
 from shoal.signaling.cluster.seats import Seats
 from shoal.signaling.cluster.sent import Sent
 from shoal.signaling.figures import FigureRefusal, Figures
+from shoal.signaling.picture import rooms_view
 from shoal.signaling.programme import Programme
 from shoal.signaling.rooms.complaints import Barred
 from shoal.signaling.rooms.messages import FromViewer, MemberId, Stats, Switch
 from shoal.signaling.rooms.roster import Seat
 from shoal.signaling.totals import Totals
 from shoal.signaling.websockets import Socket
-from shoal.station import SignalingStats, Viewers, share
+from shoal.station import RoomsView, SignalingStats, Viewers, share
 
 MEMBER_ID_BYTES = 9
 """72 random bits: 12 characters"""
@@ -202,6 +203,11 @@ class Hub:
     def each_viewer(self) -> Viewers:
         """Return what `/viewers` says."""
         return Viewers(self.figures.viewers(self._loop.time(), time.time()))
+
+    def rooms_view(self, room: str | None) -> RoomsView:
+        """Return what `/rooms` says, with the picture of this room."""
+        figures = {viewer.id: viewer for viewer in self.each_viewer().viewers}
+        return rooms_view(self.seats.house.rooms, self.programme, figures, room)
 
     @contextmanager
     def watching(self) -> Generator[asyncio.Event]:

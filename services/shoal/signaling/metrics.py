@@ -50,6 +50,11 @@ class HubCollector(Collector):
         yield CounterMetricFamily(
             "shoal_viewer_uploaded_bytes", "Bytes that viewers sent to each other", stats.uploaded
         )
+        yield CounterMetricFamily(
+            "shoal_viewer_wanted_bytes",
+            "Bytes of announced segments, times the viewers that were on their rendition",
+            totals.wanted,
+        )
         yield _by_source("shoal_viewer_bytes", "Bytes that viewers received", stats.bytes)
         yield _by_source(
             "shoal_viewer_startup_bytes",

@@ -1,4 +1,4 @@
-"""`/history` and `/viewers`: the viewers' figures, for this host only (the site passes them on)."""
+"""`/history`, `/viewers`, `/rooms`, for this host only: the site passes viewers' figures on."""
 
 import asyncio
 import time
@@ -14,7 +14,7 @@ from shoal.web import error_response, json_body
 
 
 def add_records(app: web.Application, hub_key: web.AppKey[Hub]) -> None:
-    """Serve both for the hub that the application holds, and keep its history while it runs."""
+    """Serve them for the hub that the application holds, and keep its history while it runs."""
     history = History()
 
     async def keep(app: web.Application) -> AsyncIterator[None]:
@@ -39,8 +39,13 @@ def add_records(app: web.Application, hub_key: web.AppKey[Hub]) -> None:
     async def get_viewers(request: web.Request) -> web.Response:
         return json_body(msgspec.json.encode(request.app[hub_key].each_viewer()))
 
+    async def get_rooms(request: web.Request) -> web.Response:
+        view = request.app[hub_key].rooms_view(request.query.get("room"))
+        return json_body(msgspec.json.encode(view))
+
     app.router.add_get("/history", get_history)
     app.router.add_get("/viewers", get_viewers)
+    app.router.add_get("/rooms", get_rooms)
     app.cleanup_ctx.append(keep)
 
 

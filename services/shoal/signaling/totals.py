@@ -14,6 +14,8 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
     startup: BytesBySource = BytesBySource()
     uploaded: int = 0
     stalls: int = 0
+    wanted: int = 0
+    """bytes of every announced segment, times the viewers that were on its rendition"""
     recent: BytesBySource = BytesBySource()
     """`bytes` without `startup`, of the last two minutes or so, of the time with somebody to share
     with"""
@@ -37,6 +39,7 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
             startup=self.startup + other.startup,
             uploaded=self.uploaded + other.uploaded,
             stalls=self.stalls + other.stalls,
+            wanted=self.wanted + other.wanted,
             recent=self.recent + other.recent,
             viewers=self.viewers + other.viewers,
             renditions=dict(Counter(self.renditions) + Counter(other.renditions)),

@@ -11,6 +11,10 @@ from prometheus_client.samples import Sample
 
 VIDEO_BYTES = "shoal_http_response_bytes_total"
 STORE_BYTES = "SeaweedFS_s3_bucket_traffic_sent_bytes_total"
+STORED_BYTES = "shoal_stored_bytes_total"
+STORED_SEGMENTS = "shoal_store_upload_seconds_count"
+SEED_BYTES = "shoal_torrent_uploaded_bytes_total"
+WANTED_BYTES = "shoal_viewer_wanted_bytes_total"
 STARTED_AT = "process_start_time_seconds"
 
 
@@ -32,6 +36,14 @@ def video_bytes(metrics: str, service: str | None = None) -> int:
 def store_bytes(metrics: str) -> int:
     """Return the bytes of objects that the local object store has sent."""
     return int(sum(sample.value for sample in _samples(metrics, STORE_BYTES)))
+
+
+def counted(metrics: str, name: str) -> int:
+    """Return the sum of a counter's samples; raise ValueError when there are none."""
+    values = [sample.value for sample in _samples(metrics, name)]
+    if not values:
+        raise ValueError(f"there is no {name}")
+    return int(sum(values))
 
 
 def started_at(metrics: str) -> datetime | None:

@@ -18,7 +18,12 @@ from shoal.site.headers import page_headers
 STATIC = Path(__file__).with_name("static")
 """where the player's build goes; part of the package"""
 
-PAGES = {"/": "index.html", "/embed": "embed.html", "/p2pml": "p2pml.html"}
+PAGES = {
+    "/": "index.html",
+    "/embed": "embed.html",
+    "/p2pml": "p2pml.html",
+    "/dashboard": "dashboard.html",
+}
 """path → file of the build"""
 EMBEDDABLE = frozenset({"/embed"})
 """pages that `embed_origins` may show in a frame"""

@@ -12,6 +12,7 @@ from shoal import bearer, cors, join_tokens
 from shoal.settings import SiteSettings
 from shoal.site.about import Profile
 from shoal.site.configuration import player_config
+from shoal.site.events import add_events
 from shoal.site.operator import add_operator_views
 from shoal.site.pages import STATIC, add_pages
 from shoal.site.station import Station, public_station
@@ -58,6 +59,7 @@ def site(settings: SiteSettings, static: Path = STATIC) -> web.Application:
     app.router.add_get("/config.json", config_json)
     app.router.add_get("/api/station", station)
     add_operator_views(app, STATION, token)
+    add_events(app, STATION, token)
     app.router.add_get("/health", _health)
     app.cleanup_ctx.append(with_station)
     return app

@@ -11,13 +11,24 @@ import aiohttp
 import msgspec
 from prometheus_client import generate_latest
 
+from shoal.ops.running_cost import Traffic, running_cost
 from shoal.settings import SiteSettings
-from shoal.site.counters import started_at, store_bytes, video_bytes
+from shoal.site.counters import (
+    SEED_BYTES,
+    STORED_BYTES,
+    STORED_SEGMENTS,
+    WANTED_BYTES,
+    counted,
+    started_at,
+    store_bytes,
+    video_bytes,
+)
 from shoal.station import (
     CountingSince,
     Ec2Video,
     OperatorStation,
     PublicStation,
+    RunningCost,
     SignalingStats,
 )
 
@@ -65,6 +76,14 @@ def operator_station(answers: Answers, *, has_gateway: bool) -> OperatorStation:
     }
     if has_gateway:
         services["gateway"] = UNREACHABLE if answers.gateway_metrics is None else OK
+    ec2_video = Ec2Video(
+        services=_sum(
+            _video(answers.broadcaster_metrics, "broadcaster"),
+            _video(answers.signaling_metrics, "signaling"),
+            _video(answers.own_metrics, "site"),
+        ),
+        gateway=_video(answers.gateway_metrics, None),
+    )
     return OperatorStation(
         live=stats and stats.live,
         viewers=stats and stats.viewers,
@@ -79,15 +98,9 @@ def operator_station(answers: Answers, *, has_gateway: bool) -> OperatorStation:
         latency_s=stats and stats.latency_s,
         chunks=stats and stats.chunks,
         rooms=stats and stats.rooms,
-        ec2_video=Ec2Video(
-            services=_sum(
-                _video(answers.broadcaster_metrics, "broadcaster"),
-                _video(answers.signaling_metrics, "signaling"),
-                _video(answers.own_metrics, "site"),
-            ),
-            gateway=_video(answers.gateway_metrics, None),
-        ),
+        ec2_video=ec2_video,
         store_sent=_read(answers.store_metrics, store_bytes),
+        cost=_cost(answers, stats, ec2_video),
         since=_since(answers),
         services=services,
     )
@@ -190,6 +203,38 @@ def _read(metrics: bytes | None, reader: Callable[[str], T]) -> T | None:
 
 def _video(metrics: bytes | None, service: str | None) -> int | None:
     return _read(metrics, lambda text: video_bytes(text, service))
+
+
+def _cost(
+    answers: Answers, stats: SignalingStats | None, ec2_video: Ec2Video
+) -> RunningCost | None:
+    """Return what the traffic has cost; None while something of it is not known."""
+
+    def count(metrics: bytes | None, name: str) -> int | None:
+        return _read(metrics, lambda text: counted(text, name))
+
+    broadcaster = answers.broadcaster_metrics
+    stored, segments = count(broadcaster, STORED_BYTES), count(broadcaster, STORED_SEGMENTS)
+    seeded, wanted = count(broadcaster, SEED_BYTES), count(answers.signaling_metrics, WANTED_BYTES)
+    if (
+        stored is None
+        or segments is None
+        or seeded is None
+        or wanted is None
+        or stats is None
+        or ec2_video.services is None
+    ):
+        return None
+    return running_cost(
+        Traffic(
+            stored_bytes=stored,
+            stored_segments=segments,
+            host_video_bytes=max(ec2_video.services, ec2_video.gateway or 0),
+            seed_bytes=seeded,
+            wanted_bytes=wanted,
+            received_bytes=stats.bytes.total,
+        )
+    )
 
 
 def _since(answers: Answers) -> CountingSince:

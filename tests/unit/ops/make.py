@@ -34,6 +34,7 @@ def columns(
         seed=column(seed),
         startup=column(startup),
         startup_p2p=column(startup_p2p),
+        wanted=column(()),
         uploaded=column(()),
         stalls=column(stalls),
         latency_s=[None] * len(at),

@@ -38,6 +38,7 @@ def station(services: int | None = 0, gateway: int | None = 0) -> OperatorStatio
         chunks=12,
         rooms=1,
         ec2_video=Ec2Video(services, gateway),
+        cost=None,
         store_sent=4_100_000,
         since=CountingSince(AT, AT, AT, AT),
         services={

@@ -38,6 +38,21 @@ def test_totals_are_those_who_left_and_the_last_report_of_those_who_are_here() -
     )
 
 
+def test_a_segment_is_wanted_by_all_who_are_on_its_rendition() -> None:
+    figures = Figures()
+    figures.joined(ANN, 0, 0)
+    figures.joined(BEN, 1, 0, sharing=False)
+    figures.announced(0, 100)
+    figures.announced(1, 10)
+    figures.announced(2, 1)
+    figures.switched(BEN, 0)
+    figures.announced(0, 100)
+    figures.left(ANN)
+    figures.left(BEN)
+    figures.announced(0, 100)
+    assert figures.totals().wanted == 310
+
+
 def test_each_viewer_s_last_report_is_kept() -> None:
     figures = Figures()
     figures.joined(ANN, 0, 1000)

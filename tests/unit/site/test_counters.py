@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from shoal.site.counters import started_at, store_bytes, video_bytes
+from shoal.site.counters import STORED_SEGMENTS, counted, started_at, store_bytes, video_bytes
 
 METRICS = """\
 # HELP shoal_http_response_bytes_total Bytes of HTTP response bodies sent
@@ -41,3 +41,10 @@ def test_the_store_s_bytes_and_a_process_start() -> None:
     assert store_bytes(METRICS) == 4_500_000
     assert started_at(METRICS) == datetime.fromtimestamp(1_900_000_000, UTC)
     assert started_at("") is None
+
+
+def test_a_counter_that_is_missing_is_not_0() -> None:
+    upload = "# TYPE shoal_store_upload_seconds histogram\nshoal_store_upload_seconds_count 7\n"
+    assert counted(METRICS + upload, STORED_SEGMENTS) == 7
+    with pytest.raises(ValueError, match=STORED_SEGMENTS):
+        counted(METRICS, STORED_SEGMENTS)

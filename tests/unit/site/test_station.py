@@ -2,7 +2,9 @@ import json
 from dataclasses import replace
 
 import msgspec
+import pytest
 
+from shoal.ops.prices import AS_OF
 from shoal.site.station import Answers, operator_station, public_station
 from shoal.station import BytesBySource, Ec2Video, PublicStation, SignalingStats
 
@@ -35,9 +37,19 @@ def counter(service: str, size: int, started_at: int = 1_900_000_000) -> bytes:
 
 ANSWERS = Answers(
     broadcaster_health=b'{"status":"failing","problems":[{"code":"store"}]}',
-    broadcaster_metrics=counter("broadcaster", 5),
+    broadcaster_metrics=counter("broadcaster", 5)
+    + b"""# TYPE shoal_stored_bytes_total counter
+shoal_stored_bytes_total 2e9
+# TYPE shoal_store_upload_seconds histogram
+shoal_store_upload_seconds_bucket{le="+Inf"} 1000
+shoal_store_upload_seconds_count 1000
+shoal_store_upload_seconds_sum 9
+# TYPE shoal_torrent_uploaded_bytes_total counter
+shoal_torrent_uploaded_bytes_total 0
+""",
     signaling_health=b'{"status":"ok"}',
-    signaling_metrics=counter("signaling", 0, 1_900_000_060),
+    signaling_metrics=counter("signaling", 0, 1_900_000_060)
+    + b"# TYPE shoal_viewer_wanted_bytes_total counter\nshoal_viewer_wanted_bytes_total 6e9\n",
     signaling_stats=msgspec.json.encode(STATS),
     gateway_metrics=counter("owncast", 7),
     store_metrics=b'SeaweedFS_s3_bucket_traffic_sent_bytes_total{bucket="shoal"} 45\n',
@@ -63,6 +75,11 @@ def test_everything_answers() -> None:
         "rooms": 1,
         "ec2_video": {"services": 6, "gateway": 7},
         "store_sent": 45,
+        "cost": {
+            "usd": pytest.approx(0.18 + 0.0045 + 3000e-6 * 0.36),
+            "ec2_direct_usd": pytest.approx(100e-9 * 0.09),
+            "prices_as_of": AS_OF,
+        },
         "since": {
             "viewers": "2030-03-17T17:47:40+00:00",
             "services": "2030-03-17T17:47:40+00:00",
@@ -88,7 +105,7 @@ def test_what_nobody_answers_is_unknown_not_zero() -> None:
 
 def test_one_service_that_is_not_counted_makes_the_sum_unknown() -> None:
     station = operator_station(replace(ANSWERS, signaling_metrics=None), has_gateway=False)
-    assert station.ec2_video.services is None
+    assert (station.ec2_video.services, station.cost) == (None, None)
     assert set(station.services) == {"broadcaster", "signaling"}
 
 

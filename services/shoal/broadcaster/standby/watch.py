@@ -44,6 +44,7 @@ class Watch:
         `on_lost` is called when the socket is lost: the tracker may know nothing any more.
         """
         self._url = tracker_url
+        self._query = tracker_url.partition("?")[2]
         self._infohashes = infohashes
         self._on_scraped = on_scraped
         self._on_lost = on_lost
@@ -58,7 +59,9 @@ class Watch:
                     async with session.ws_connect(self._url, heartbeat=HEARTBEAT_S) as socket:
                         await self._scrape(socket)
                 except (aiohttp.ClientError, OSError, TimeoutError, msgspec.DecodeError) as error:
-                    self.fault = f"cannot ask the tracker at {self._url}: {error or 'no answer'}"
+                    said = f"cannot ask the tracker at {self._url}: {error or 'no answer'}"
+                    # the query is the seeder's token, and an error may repeat the URL
+                    self.fault = said.replace(f"?{self._query}", "")
                 self._on_lost()
                 await asyncio.sleep(RECONNECT_S * random.uniform(0.5, 1))
 

@@ -88,7 +88,7 @@ def relay(members: Sequence[Planned], sequence: int, part: Slice, receiver: Plan
     if receiver.id == part.owner:
         return None
     owner = next(member for member in members if member.id == part.owner)
-    if not _is_cut(owner, receiver):
+    if not is_cut(owner, receiver):
         return None
     apart = {owner.id, receiver.id} | owner.cut | receiver.cut
     between = [
@@ -116,6 +116,6 @@ def rank(sequence: int, first: int, member: str) -> int:
     return value ^ value >> 16
 
 
-def _is_cut(one: Planned, other: Planned) -> bool:
+def is_cut(one: Planned, other: Planned) -> bool:
     """Say whether two members have no link; it takes one of them to say so."""
     return other.id in one.cut or one.id in other.cut

@@ -77,6 +77,16 @@ class Rooms:
         return tuple(len(room) for room in self._rooms.values())
 
     @property
+    def apart(self) -> int:
+        """How many sit apart."""
+        return len(self._apart)
+
+    @property
+    def rosters(self) -> tuple[Roster, ...]:
+        """These rooms themselves, to be looked at."""
+        return tuple(self._rooms.values())
+
+    @property
     def due(self) -> float | None:
         """When `tick` must be called; None: not before something happens."""
         times = (self._owing.first, self._look_at)

@@ -22,7 +22,7 @@ from shoal.signaling.rooms.messages import (
     Signalled,
     ToViewer,
 )
-from shoal.signaling.rooms.plan import FULL_WEIGHT, PLAN_VERSION
+from shoal.signaling.rooms.plan import FULL_WEIGHT, PLAN_VERSION, Planned
 from shoal.signaling.rooms.shares import shares
 
 ROOM_INTERVAL_S = 0.25
@@ -93,6 +93,15 @@ class Roster:
     def members(self) -> tuple[MemberId, ...]:
         """Everybody here, in the order of coming."""
         return tuple(self._seats)
+
+    def planned(self, variant: int) -> tuple[list[Planned], int]:
+        """Return those who share out a rendition's segments, and `for_all`, as plans take them."""
+        able = [
+            Planned(member, seat.weight, seat.cut)
+            for member, seat in sorted(self._seats.items())
+            if seat.ready and seat.sharing and seat.variant == variant
+        ]
+        return able, self._part_for_all
 
     def seat(self, member: MemberId) -> Seat:
         """Return what is known of a member; raises KeyError."""
@@ -215,6 +224,10 @@ class Roster:
         due = self.due
         return self._flush(now) if due is not None and due <= now else []
 
+    @property
+    def _part_for_all(self) -> int:
+        return max(self._for_all.values(), default=0)
+
     def _sit(self, member: MemberId, seat: Seat) -> None:
         self._seats[member] = seat
         self.epoch += seat.sharing
@@ -267,7 +280,7 @@ class Roster:
                     plan_version=PLAN_VERSION,
                     epoch=self.epoch,
                     you=member,
-                    for_all=max(self._for_all.values(), default=0),
+                    for_all=self._part_for_all,
                     members=lines,
                 ),
             )

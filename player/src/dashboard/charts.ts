@@ -1,0 +1,189 @@
+/** The charts, drawn by uPlot. */
+
+import uPlot from "uplot";
+import "uplot/dist/uPlot.min.css";
+import { clock, copies, count, percent, seconds } from "./format";
+import type { Series } from "./history";
+
+const HEIGHT_PX = 180;
+/** The clock's lines are whole minutes and hours apart. */
+const INCREMENTS_S = [60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 21_600];
+const SYNC = "time";
+
+type Values = (number | null)[];
+type Format = (value: number | null) => string;
+
+interface Line {
+  label: string;
+  /** a CSS variable */
+  color: string;
+  values: (series: Series) => Values;
+  /** what the legend says, where that is not what is drawn */
+  said?: (series: Series) => Values;
+  fill?: boolean;
+  bars?: boolean;
+}
+
+interface Chart {
+  id: string;
+  lines: Line[];
+  format: Format;
+  /** top of the scale at least */
+  most: number;
+}
+
+const CHARTS: Chart[] = [
+  {
+    // painted over each other: each is the sum of itself and those after it
+    id: "shares",
+    format: percent,
+    most: 1,
+    lines: [
+      {
+        label: "seed",
+        color: "--seed",
+        values: ({ p2p, store, seed }) => stacked(p2p, store, seed),
+        said: ({ seed }) => seed,
+        fill: true,
+      },
+      {
+        label: "store",
+        color: "--store",
+        values: ({ p2p, store }) => stacked(p2p, store),
+        said: ({ store }) => store,
+        fill: true,
+      },
+      { label: "viewers", color: "--p2p", values: ({ p2p }) => p2p, fill: true },
+    ],
+  },
+  {
+    id: "viewers",
+    format: count,
+    most: 4,
+    lines: [
+      { label: "viewers", color: "--text", values: ({ viewers }) => viewers },
+      { label: "linked", color: "--p2p", values: ({ linked }) => linked },
+    ],
+  },
+  {
+    id: "copies",
+    format: copies,
+    most: 2,
+    lines: [
+      { label: "copies", color: "--store", values: (series) => series.copies },
+      { label: "rooms", color: "--faint", values: ({ rooms }) => rooms },
+      { label: "viewers", color: "--text", values: ({ viewers }) => viewers },
+    ],
+  },
+  {
+    id: "delay",
+    format: seconds,
+    most: 10,
+    lines: [{ label: "delay", color: "--text", values: ({ latencyS }) => latencyS }],
+  },
+  {
+    id: "stalls",
+    format: count,
+    most: 4,
+    lines: [{ label: "stalls", color: "--bad", values: ({ stalls }) => stalls, bars: true }],
+  },
+];
+
+/** Draws all charts into their figures; returns what gives them new values. */
+export function charts(figure: (id: string) => HTMLElement): (series: Series) => void {
+  const drawn = CHARTS.map((chart) => drawInto(figure(chart.id), chart));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+    for (const { plot } of drawn) plot.redraw();
+  });
+  return (series) => {
+    for (const { update } of drawn) update(series);
+  };
+}
+
+function drawInto(parent: HTMLElement, { lines, format, most }: Chart) {
+  let said: Values[] = [];
+  const empty = document.createElement("p");
+  empty.className = "empty";
+  const plot = new uPlot(
+    {
+      width: 1,
+      height: HEIGHT_PX,
+      cursor: { sync: { key: SYNC }, drag: { x: false, y: false }, points: { size: 6 } },
+      padding: [8, 20, 0, 0],
+      scales: { y: { range: (_, __, max) => [0, max > most ? max * 1.1 : most] } },
+      axes: [
+        axis({
+          values: (_, times) => times.map((at) => clock(at)),
+          incrs: INCREMENTS_S,
+          space: 60,
+          size: 28,
+        }),
+        axis({ values: (_, ticks) => ticks.map(format), size: 52, space: 40 }),
+      ],
+      series: [
+        { label: "time", value: (plot, at: number | null) => time(at ?? plot.data[0].at(-1)) },
+        ...lines.map(({ label, color, fill, bars }, i) => ({
+          label,
+          stroke: () => css(color),
+          ...(fill || bars ? { fill: () => css(color) } : {}),
+          ...(bars ? { paths: uPlot.paths.bars?.({ size: [0.8, 12] }) } : {}),
+          width: fill ? 0 : 2,
+          // a single row is a point
+          ...(bars ? { points: { show: false } } : {}),
+          // without a cursor: the newest
+          value: (_: uPlot, __: number, ___: number, at: number | null) =>
+            format((at === null ? said[i]?.at(-1) : said[i]?.[at]) ?? null),
+        })),
+      ],
+    } as uPlot.Options,
+    [[], ...lines.map(() => [])] as uPlot.AlignedData,
+    parent,
+  );
+  parent.append(empty);
+  new ResizeObserver(([entry]) => {
+    plot.setSize({ width: Math.max(1, entry?.contentRect.width ?? 0), height: HEIGHT_PX });
+  }).observe(parent);
+  const update = (series: Series): void => {
+    said = lines.map((line) => (line.said ?? line.values)(series));
+    const known = said.some((values) => values.some((value) => value !== null));
+    empty.textContent = known ? "" : emptyText(series);
+    plot.setData([series.at, ...lines.map(({ values }) => values(series))] as uPlot.AlignedData);
+  };
+  return { plot, update };
+}
+
+function time(at: number | undefined): string {
+  return at === undefined ? "" : clock(at, true);
+}
+
+function emptyText({ at }: Series): string {
+  return at.length === 0
+    ? "No figures yet: signaling writes a row every ten seconds"
+    : "Nothing in the time shown";
+}
+
+function axis(options: uPlot.Axis): uPlot.Axis {
+  return {
+    stroke: () => css("--faint"),
+    grid: { stroke: () => css("--line"), width: 1 },
+    ticks: { show: false },
+    font: "12px system-ui, sans-serif",
+    ...options,
+  };
+}
+
+function stacked(...parts: Values[]): Values {
+  return (parts[0] ?? []).map((first, i) =>
+    first === null ? null : parts.reduce((total, values) => total + (values[i] ?? 0), 0),
+  );
+}
+
+/** A colour as it is now, dark or light. */
+function css(variable: string): string {
+  const probe = document.createElement("i");
+  probe.style.color = `var(${variable})`;
+  document.body.append(probe);
+  const { color } = getComputedStyle(probe);
+  probe.remove();
+  return color;
+}

@@ -1,0 +1,39 @@
+/** What an hour costs as things are now: the slope of what it has cost so far. Pure. */
+
+import type { RunningCost } from "./types";
+
+const WINDOW_S = 300;
+/** Segments come in steps: over less than this the slope says nothing. */
+const MIN_WINDOW_S = 30;
+
+export interface Hourly {
+  usd: number;
+  ec2DirectUsd: number;
+}
+
+export class Costs {
+  #seen: { at: number; cost: RunningCost }[] = [];
+
+  /** @param at seconds, monotonic */
+  add(cost: RunningCost | null, at: number): void {
+    const last = this.#seen.at(-1)?.cost;
+    // a service was restarted, and counts from the beginning
+    const anew = cost && last && (cost.usd < last.usd || cost.ec2_direct_usd < last.ec2_direct_usd);
+    if (!cost || anew) this.#seen = [];
+    if (cost) this.#seen.push({ at, cost });
+    const second = (): number => this.#seen[1]?.at ?? Infinity;
+    while (at - second() >= WINDOW_S) this.#seen.shift();
+  }
+
+  /** Null until it is known. */
+  get hourly(): Hourly | null {
+    const first = this.#seen[0];
+    const last = this.#seen.at(-1);
+    if (!first || !last || last.at - first.at < MIN_WINDOW_S) return null;
+    const hours = (last.at - first.at) / 3600;
+    return {
+      usd: (last.cost.usd - first.cost.usd) / hours,
+      ec2DirectUsd: (last.cost.ec2_direct_usd - first.cost.ec2_direct_usd) / hours,
+    };
+  }
+}

@@ -1,0 +1,56 @@
+/** Figures for people. Pure. What is not known is a dash. */
+
+export const UNKNOWN = "–";
+
+const UNITS = ["B", "kB", "MB", "GB", "TB", "PB"];
+
+/** Bytes, in powers of a thousand. */
+export function bytes(value: number | null | undefined): string {
+  if (value === null || value === undefined) return UNKNOWN;
+  let size = value;
+  let unit = 0;
+  while (size >= 999.5 && unit < UNITS.length - 1) {
+    size /= 1000;
+    unit += 1;
+  }
+  return `${unit > 0 && size < 9.95 ? size.toFixed(1) : size.toFixed(0)} ${UNITS[unit] ?? ""}`;
+}
+
+/** A part of 1; never rounded up to all of it. */
+export function percent(part: number | null | undefined): string {
+  return part === null || part === undefined ? UNKNOWN : `${Math.floor(part * 100)} %`;
+}
+
+export function count(value: number | null | undefined): string {
+  return value === null || value === undefined ? UNKNOWN : value.toLocaleString("en");
+}
+
+export function seconds(value: number | null | undefined): string {
+  return value === null || value === undefined ? UNKNOWN : `${value.toFixed(1)} s`;
+}
+
+export function copies(value: number | null | undefined): string {
+  return value === null || value === undefined ? UNKNOWN : value.toFixed(1);
+}
+
+export function dollars(value: number | null | undefined): string {
+  if (value === null || value === undefined) return UNKNOWN;
+  return value > 0 && value < 0.01 ? "< $0.01" : `$${value.toFixed(2)}`;
+}
+
+/** The time of day of a Unix time, where the reader is. */
+export function clock(unixS: number, withSeconds = false): string {
+  const two = (value: number): string => value.toString().padStart(2, "0");
+  const at = new Date(unixS * 1000);
+  const time = `${two(at.getHours())}:${two(at.getMinutes())}`;
+  return withSeconds ? `${time}:${two(at.getSeconds())}` : time;
+}
+
+/** How long ago an ISO 8601 time was. */
+export function ago(iso: string, nowMs: number): string {
+  const s = Math.max(0, Math.round((nowMs - Date.parse(iso)) / 1000));
+  if (Number.isNaN(s)) return iso;
+  if (s < 90) return `${s} s ago`;
+  if (s < 90 * 60) return `${Math.round(s / 60)} min ago`;
+  return s < 36 * 3600 ? `${Math.round(s / 3600)} h ago` : `${Math.round(s / 86_400)} days ago`;
+}

@@ -1,0 +1,193 @@
+/** The operator's dashboard: the token, the stream of figures, and what is shown of them. */
+
+import { charts } from "./charts";
+import { Connection } from "./connection";
+import { Costs } from "./costs";
+import { element, make } from "./elements";
+import type { ServerEvent } from "./events";
+import { ago, clock } from "./format";
+import { History } from "./history";
+import { facts, troubles } from "./problems";
+import { RoomsSection } from "./rooms";
+import { tiles } from "./tiles";
+import type { HistoryColumns, RoomsView, Station } from "./types";
+
+/** Kept for this tab only. */
+const TOKEN_KEY = "shoal-operator-token";
+
+const signIn = element("sign-in", HTMLFormElement);
+const tokenField = element("token", HTMLInputElement);
+const refused = element("refused", HTMLElement);
+const figures = element("figures", HTMLElement);
+const air = element("air", HTMLElement);
+const contact = element("contact", HTMLElement);
+const span = element("span", HTMLFieldSetElement);
+const signOut = element("sign-out", HTMLButtonElement);
+
+let connection: Connection | null = null;
+let history = new History(spanS());
+let costs = new Costs();
+let room: string | null = null;
+let station: Station | null = null;
+let draw: ReturnType<typeof charts> | null = null;
+const rooms = new RoomsSection((chosen) => {
+  room = chosen;
+  connection?.renew();
+});
+
+signIn.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const token = tokenField.value.trim();
+  tokenField.value = "";
+  if (token) start(token);
+});
+signOut.addEventListener("click", () => {
+  askForToken(false);
+});
+span.addEventListener("change", () => {
+  history = new History(spanS());
+  draw?.(history.series());
+  connection?.renew();
+});
+
+const kept = sessionStorage.getItem(TOKEN_KEY);
+if (kept === null) askForToken(false);
+else start(kept);
+
+function start(token: string): void {
+  signIn.hidden = refused.hidden = true;
+  contact.hidden = false;
+  say("connecting", false);
+  connection?.close();
+  connection = new Connection({
+    url: eventsUrl,
+    token,
+    onEvent: (event) => {
+      sessionStorage.setItem(TOKEN_KEY, token);
+      take(event);
+    },
+    onLost: (why) => {
+      say(`no contact since ${clock(Date.now() / 1000, true)}: trying again`, true, why);
+      document.body.toggleAttribute("data-stale", true);
+    },
+    onRefused: () => {
+      askForToken(true);
+    },
+  });
+}
+
+function askForToken(wasRefused: boolean): void {
+  connection?.close();
+  connection = null;
+  sessionStorage.removeItem(TOKEN_KEY);
+  figures.hidden = span.hidden = signOut.hidden = air.hidden = contact.hidden = true;
+  signIn.hidden = false;
+  refused.hidden = !wasRefused;
+  history = new History(spanS());
+  costs = new Costs();
+  station = null;
+  tokenField.focus();
+}
+
+/** What is there already is not asked for again. */
+function eventsUrl(): URL {
+  const url = new URL("/api/events", location.href);
+  const after = history.newest ?? Date.now() / 1000 - history.spanS;
+  url.searchParams.set("after", after.toFixed(0));
+  if (room !== null) url.searchParams.set("room", room);
+  return url;
+}
+
+function take({ name, data }: ServerEvent): void {
+  if (figures.hidden) {
+    figures.hidden = span.hidden = signOut.hidden = air.hidden = false;
+    draw ??= charts((id) => element(id, HTMLElement));
+    draw(history.series());
+  }
+  document.body.toggleAttribute("data-stale", false);
+  say(`as of ${clock(Date.now() / 1000, true)}`, false);
+  try {
+    const value: unknown = JSON.parse(data);
+    if (name === "station") showStation(value as Station);
+    else if (name === "history") {
+      history.add(value as HistoryColumns);
+      draw?.(history.series());
+      if (station) showTiles(station);
+    } else if (name === "rooms") rooms.show(value as RoomsView | null);
+  } catch (error) {
+    // the site was updated under this page
+    say("this page does not understand the station: load it again", true, String(error));
+  }
+}
+
+function showStation(now: Station): void {
+  station = now;
+  costs.add(now.cost, performance.now() / 1000);
+  const { live } = now;
+  air.textContent = live === null ? "unknown" : live ? "on air" : "off air";
+  air.className = `pill ${live ? "good" : ""}`;
+  showTiles(now);
+  element("problems", HTMLElement).replaceChildren(
+    ...troubles(now).map(({ service, message, since }) =>
+      make(
+        "li",
+        {},
+        make("strong", {}, service),
+        ` ${message}`,
+        ...(since === null ? [] : [make("small", { title: since }, ` ${ago(since, Date.now())}`)]),
+      ),
+    ),
+  );
+  element("services", HTMLElement).replaceChildren(
+    ...Object.entries(now.services).map(([name, health]) =>
+      make(
+        "article",
+        {},
+        make(
+          "h3",
+          {},
+          name,
+          " ",
+          make(
+            "span",
+            { className: `pill ${health.status === "ok" ? "good" : "bad"}` },
+            health.status,
+          ),
+        ),
+        make(
+          "dl",
+          {},
+          ...facts(health).flatMap(([fact, value]) => [
+            make("dt", {}, fact),
+            make("dd", {}, value),
+          ]),
+        ),
+      ),
+    ),
+  );
+}
+
+function showTiles(now: Station): void {
+  element("tiles", HTMLElement).replaceChildren(
+    ...tiles(now, history, costs.hourly).map(({ name, value, detail, tone }) =>
+      make(
+        "div",
+        { className: `tile ${tone}` },
+        make("h2", {}, name),
+        make("p", { className: "value" }, value),
+        make("p", { className: "hint" }, detail),
+      ),
+    ),
+  );
+}
+
+function say(text: string, bad: boolean, title = ""): void {
+  contact.textContent = text;
+  contact.title = title;
+  contact.className = `pill ${bad ? "bad" : ""}`;
+}
+
+function spanS(): number {
+  const chosen = document.querySelector<HTMLInputElement>("[name=span]:checked");
+  return Number(chosen?.value ?? 3600);
+}

@@ -1,0 +1,64 @@
+/** What is wrong, in the words of those who noticed it. Pure. */
+
+import { ec2Video } from "./tiles";
+import type { Health, Station } from "./types";
+
+export interface Trouble {
+  service: string;
+  message: string;
+  /** ISO 8601; null: not known */
+  since: string | null;
+}
+
+const GONE = "unreachable";
+
+/** Returns what the operator must see first. */
+export function troubles(station: Station): Trouble[] {
+  const found: Trouble[] = [];
+  for (const [service, health] of Object.entries(station.services)) {
+    const problems = health.problems ?? [];
+    found.push(
+      ...problems.map(({ message, since }) => ({ service, message, since: since ?? null })),
+    );
+    if (health.status !== "ok" && problems.length === 0)
+      found.push({ service, message: worst(health), since: null });
+  }
+  if (station.ec2_video.services !== null && ec2Video(station))
+    found.push({
+      service: "this host",
+      message: "video goes through it, which should come from the store and from viewers",
+      since: null,
+    });
+  const { viewers, peers, not_sharing: apart } = station;
+  if (viewers !== null && apart !== null && viewers - apart > 1 && peers === 0)
+    found.push({
+      service: "rooms",
+      message:
+        `${viewers} viewers and not one link between them: all of it comes from the store.` +
+        " Just after they joined this is normal for 15 s; else look at a viewer's console",
+      since: null,
+    });
+  return found;
+}
+
+function worst({ status }: Health): string {
+  return status === GONE
+    ? "does not answer: see its log, and whether it runs"
+    : `says that it is ${status}`;
+}
+
+/** Returns what a service says of itself, as names and values. */
+export function facts(health: Health): [string, string][] {
+  const { last_segment_age_s: age, store, standby, signaling, chunks } = health;
+  const said: [string, string | undefined][] = [
+    ["newest segment", typeof age === "number" ? `${age.toFixed(0)} s ago` : undefined],
+    ["segments", chunks?.toLocaleString("en")],
+    ["store", store],
+    ["torrent seed", standby],
+    ["signaling", signaling],
+    ["viewers in rooms", health.room_peers?.toString()],
+    ["torrent peers", health.torrent_peers?.toString()],
+    ["torrents", health.torrents?.toString()],
+  ];
+  return said.filter((fact): fact is [string, string] => fact[1] !== undefined);
+}

@@ -1,0 +1,229 @@
+/** Rooms as a picture: who fetches from the store, and who pushes to whom. */
+
+import { draw, element, make } from "./elements";
+import { UNKNOWN, bytes, count, percent, seconds } from "./format";
+import { SIZE, STORE, edges, missing, position } from "./layout";
+import { shareOf } from "./tiles";
+import type { RoomMember, RoomPicture, RoomsView, ViewerFigures } from "./types";
+
+/** So many rooms have a button; a station has more only when it has a crowd. */
+const MAX_NAMES = 40;
+
+export class RoomsSection {
+  #names = element("room-names", HTMLElement);
+  #picture = element("picture", HTMLElement);
+  #none = element("no-rooms", HTMLElement);
+  #view: RoomsView | null = null;
+  /** id of the member whose links are picked out */
+  #picked: string | null = null;
+
+  /** @param onRoom asked for the picture of another room */
+  constructor(private readonly onRoom: (room: string) => void) {}
+
+  show(view: RoomsView | null): void {
+    this.#view = view;
+    const picture = view?.picture ?? null;
+    this.#none.textContent = this.#summary(view);
+    const rooms = view?.rooms ?? [];
+    this.#names.replaceChildren(
+      ...(rooms.length > 1 ? rooms.slice(0, MAX_NAMES) : []).map(({ room, members }) => {
+        const button = make("button", {}, `${shortName(room)} · ${members}`);
+        button.type = "button";
+        button.dataset["key"] = `room ${room}`;
+        button.setAttribute("aria-pressed", String(room === picture?.room));
+        button.addEventListener("click", () => {
+          this.onRoom(room);
+        });
+        return button;
+      }),
+    );
+    if (!picture?.members.some(({ id }) => id === this.#picked)) this.#picked = null;
+    this.#draw(picture);
+  }
+
+  #summary(view: RoomsView | null): string {
+    if (!view) return "Signaling does not answer: who shares with whom cannot be known.";
+    const { rooms, apart } = view;
+    const members = rooms.reduce((sum, room) => sum + room.members, 0);
+    const beside = apart > 0 ? ` ${count(apart)} cannot or may not share, and sit in none.` : "";
+    if (rooms.length === 0) return `No viewer is in a room.${beside}`;
+    const more = rooms.length > MAX_NAMES ? ` The ${MAX_NAMES} largest are listed.` : "";
+    const viewers = members === 1 ? "1 viewer" : `${count(members)} viewers`;
+    return `${viewers} in ${rooms.length === 1 ? "1 room" : `${rooms.length} rooms`}.${beside}${more}`;
+  }
+
+  #draw(picture: RoomPicture | null): void {
+    const focused = document.activeElement?.getAttribute("data-key");
+    this.#picture.replaceChildren(
+      ...(picture && picture.members.length > 0 ? [this.#svg(picture), this.#table(picture)] : []),
+    );
+    if (focused)
+      document.querySelector<HTMLElement>(`[data-key="${CSS.escape(focused)}"]`)?.focus();
+  }
+
+  #pick(id: string): void {
+    this.#picked = this.#picked === id ? null : id;
+    this.#draw(this.#view?.picture ?? null);
+  }
+
+  #svg(picture: RoomPicture): Element {
+    const { members, pushes, from_store: fetched } = picture;
+    const picked = members.findIndex(({ id }) => id === this.#picked);
+    const lines = edges(picture).map(({ from, to, path, width }) => {
+      const kind = from === null ? "fetch" : "push";
+      const role = picked < 0 ? "" : from === picked ? "out" : to === picked ? "in" : "other";
+      return draw("path", { d: path, class: `${kind} ${role}`, "stroke-width": width.toFixed(1) });
+    });
+    const label =
+      `Room ${shortName(picture.room)}: ${members.length} viewers,` +
+      ` ${Object.keys(fetched).length} fetch from the store, ${pushes.length} pushes`;
+    return make(
+      "div",
+      { className: "drawing" },
+      draw(
+        "svg",
+        { viewBox: `0 0 ${SIZE} ${SIZE}`, role: "group", "aria-label": label },
+        ...missing(picture).map((d) => draw("path", { d, class: "cut" })),
+        ...lines,
+        draw("rect", {
+          class: "store",
+          x: STORE.x - 26,
+          y: STORE.y - 13,
+          width: 52,
+          height: 26,
+          rx: 6,
+        }),
+        draw("text", { class: "store-name", x: STORE.x, y: STORE.y + 4 }, "store"),
+        ...members.map((member, place) => this.#node(member, place, members.length)),
+      ),
+      legend(),
+    );
+  }
+
+  #node(member: RoomMember, place: number, members: number): Element {
+    const { x, y } = position(place, members);
+    const number = String(place + 1);
+    const node = draw(
+      "g",
+      {
+        class: `node ${stateOf(member)}${member.id === this.#picked ? " picked" : ""}`,
+        tabindex: 0,
+        role: "button",
+        "aria-pressed": String(member.id === this.#picked),
+        "aria-label": `Viewer ${number}, ${STATES[stateOf(member)]}`,
+        "data-key": `node ${member.id}`,
+      },
+      draw("circle", { cx: x.toFixed(1), cy: y.toFixed(1), r: members > 16 ? 11 : 14 }),
+      draw("text", { x: x.toFixed(1), y: (y + 4).toFixed(1) }, number),
+    );
+    node.addEventListener("click", () => {
+      this.#pick(member.id);
+    });
+    node.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" && event.key !== " ") return;
+      event.preventDefault();
+      this.#pick(member.id);
+    });
+    return node;
+  }
+
+  #table({ members }: RoomPicture): Element {
+    const head = [
+      "",
+      "viewer",
+      "rendition",
+      "state",
+      "from viewers",
+      "sent",
+      "links",
+      "delay",
+      "stalls",
+    ];
+    const table = make(
+      "table",
+      {},
+      make("thead", {}, make("tr", {}, ...head.map((name) => headCell(name, "col")))),
+      make("tbody", {}, ...members.map((member, place) => this.#row(member, place))),
+    );
+    return make("div", { className: "scrolled" }, table);
+  }
+
+  #row(member: RoomMember, place: number): Element {
+    const { id, variant, figures } = member;
+    const cells = [
+      id.slice(0, 6),
+      String(variant),
+      STATES[stateOf(member)],
+      percent(figures && steadyShare(figures)),
+      bytes(figures?.uploaded),
+      count(figures?.links),
+      seconds(figures?.latency_s),
+      count(figures?.stalls),
+    ];
+    const row = make("tr", {}, headCell(String(place + 1), "row"));
+    row.append(...cells.map((text) => make("td", {}, text)));
+    if (id === this.#picked) row.className = "picked";
+    return row;
+  }
+}
+
+type State = "full" | "part" | "receives" | "joining";
+
+const STATES: Record<State, string> = {
+  full: "shares",
+  part: "shares less: weak uplink",
+  receives: "receives only",
+  joining: "connecting",
+};
+
+function stateOf({ ready, weight }: RoomMember): State {
+  if (!ready) return "joining";
+  return weight === 0 ? "receives" : weight < 4 ? "part" : "full";
+}
+
+/** Peers' part of what a viewer received, its start-up apart. */
+function steadyShare({ bytes: all, startup }: ViewerFigures): number | null {
+  if (!all || !startup) return null;
+  const { p2p, store, seed } = all;
+  return shareOf({
+    p2p: p2p - startup.p2p,
+    store: store - startup.store,
+    seed: seed - startup.seed,
+  });
+}
+
+function legend(): Element {
+  const entries: [string, string][] = [
+    ["push", "pushes to"],
+    ["fetch", "fetches from the store"],
+    ["cut", "no link"],
+  ];
+  return make(
+    "p",
+    { className: "hint" },
+    "The plan for the newest segment; the wider, the more. ",
+    ...entries.map(([kind, text]) =>
+      make(
+        "span",
+        { className: "key" },
+        draw(
+          "svg",
+          { viewBox: "0 0 20 8", "aria-hidden": "true" },
+          draw("path", { d: "M0,4L20,4", class: kind }),
+        ),
+        text,
+      ),
+    ),
+  );
+}
+
+function headCell(text: string, scope: "row" | "col"): HTMLElement {
+  const cell = make("th", {}, text);
+  cell.scope = scope;
+  return cell;
+}
+
+/** A room's name ends in its number; what stands before is its process'. */
+function shortName(room: string): string {
+  return room === "" ? UNKNOWN : `room ${room.slice(room.lastIndexOf("-") + 1)}`;
+}

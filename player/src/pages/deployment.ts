@@ -1,0 +1,54 @@
+/** A page that is older than its station: a deployment came while it was open. */
+
+import "./deployment.css";
+
+const KEY = "shoal-loaded-again-at";
+/** What a new page does not mend it shall not try again and again. */
+const MIN_INTERVAL_MS = 60_000;
+/** As Chromium, Firefox, WebKit and Vite say it. */
+const MISSING = /dynamically imported module|Importing a module script failed|preload CSS/;
+/** Who has had a picture for so long is asked first. */
+const WATCHED_S = 30;
+
+/** Loads the page again when a part of it that is asked for only now has been replaced. */
+export function watchParts(): void {
+  addEventListener("unhandledrejection", ({ reason }) => {
+    if (!(reason instanceof Error && MISSING.test(reason.message))) return;
+    // the picture is worth more than what is missing
+    const { currentTime = 0 } = document.querySelector("video") ?? {};
+    if (currentTime > WATCHED_S) offer();
+    else loadAgain();
+  });
+}
+
+/** Signaling plans otherwise than this page: it plays on from the store, until it is loaded again. */
+export function outdated(): void {
+  offer();
+  // nobody minds what nobody sees
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) loadAgain();
+  });
+}
+
+function offer(): void {
+  if (document.querySelector(".outdated")) return;
+  const button = document.createElement("button");
+  button.type = "button";
+  button.className = "outdated";
+  button.textContent = "The station has a newer version of this page: load it again";
+  button.addEventListener("click", () => {
+    location.reload();
+  });
+  document.body.append(button);
+}
+
+function loadAgain(): void {
+  try {
+    const now = Date.now();
+    if (Math.abs(now - Number(sessionStorage.getItem(KEY))) < MIN_INTERVAL_MS) return;
+    sessionStorage.setItem(KEY, String(now));
+    location.reload();
+  } catch {
+    offer(); // without a memory it could go on for ever
+  }
+}

@@ -1,0 +1,135 @@
+import { describe, expect, it } from "vitest";
+import { Costs } from "../../src/dashboard/costs";
+import { ago, bytes, dollars, percent } from "../../src/dashboard/format";
+import { History } from "../../src/dashboard/history";
+import { facts, troubles } from "../../src/dashboard/problems";
+import { tiles } from "../../src/dashboard/tiles";
+import type { Station } from "../../src/dashboard/types";
+
+const STATION: Station = {
+  live: true,
+  viewers: 4,
+  peers: 3,
+  not_sharing: 1,
+  share: 0.7,
+  recent: { p2p: 80, store: 20, seed: 0 },
+  stalls: 2,
+  latency_s: 8.25,
+  rooms: 1,
+  ec2_video: { services: 0, gateway: 0 },
+  cost: { usd: 1.5, ec2_direct_usd: 9, prices_as_of: "2030-01-01" },
+  services: { broadcaster: { status: "ok" }, signaling: { status: "ok" } },
+};
+const NOTHING: Station = {
+  ...STATION,
+  live: null,
+  viewers: null,
+  peers: null,
+  not_sharing: null,
+  share: null,
+  recent: null,
+  stalls: null,
+  latency_s: null,
+  rooms: null,
+  ec2_video: { services: null, gateway: null },
+  cost: null,
+};
+
+describe("figures for people", () => {
+  it("round honestly", () => {
+    expect([999, 1_000, 1_250_000, 12_500_000_000].map(bytes)).toEqual([
+      "999 B",
+      "1.0 kB",
+      "1.3 MB",
+      "13 GB",
+    ]);
+    expect(bytes(999_950)).toBe("1.0 MB");
+    expect([percent(0.999), percent(1), percent(0)]).toEqual(["99 %", "100 %", "0 %"]);
+    expect([0, 0.001, 0.5].map(dollars)).toEqual(["$0.00", "< $0.01", "$0.50"]);
+    const now = Date.parse("2030-01-01T12:00:00Z");
+    expect(ago("2030-01-01T11:59:00Z", now)).toBe("60 s ago");
+    expect(ago("2030-01-01T10:00:00+00:00", now)).toBe("2 h ago");
+    expect(ago("2030-01-01T12:00:09Z", now)).toBe("0 s ago");
+  });
+
+  it("are dashes where nobody knows", () => {
+    for (const { value } of tiles(NOTHING, new History(60), null)) expect(value).toBe("–");
+  });
+
+  it("stand in tiles", () => {
+    const shown = Object.fromEntries(
+      tiles(STATION, new History(60), { usd: 0.5, ec2DirectUsd: 8 }).map((tile) => [
+        tile.name,
+        tile.value,
+      ]),
+    );
+    expect(shown).toMatchObject({
+      Viewers: "4",
+      "From other viewers": "80 %",
+      Delay: "8.3 s",
+      "Video through this host": "0 B",
+      "Cost of an hour": "$0.50",
+      "Cost so far": "$1.50",
+    });
+  });
+});
+
+describe("what is wrong", () => {
+  it("is nothing on a station that works, and on one with a single viewer", () => {
+    expect(troubles(STATION)).toEqual([]);
+    expect(troubles({ ...STATION, viewers: 2, not_sharing: 1, peers: 0 })).toEqual([]);
+  });
+
+  it("is said in the services' own words, and of those that do not answer", () => {
+    const problem = { code: "store", message: "the store fails", since: "2030-01-01T00:00:00Z" };
+    const found = troubles({
+      ...STATION,
+      services: {
+        broadcaster: { status: "degraded", problems: [problem] },
+        signaling: { status: "unreachable" },
+        gateway: { status: "ok" },
+      },
+    });
+    expect(found.map(({ service }) => service)).toEqual(["broadcaster", "signaling"]);
+    expect(found[0]).toMatchObject({ message: problem.message, since: problem.since });
+    expect(found[1]?.message).toContain("does not answer");
+  });
+
+  it("is also video through this host, and viewers without a link", () => {
+    const bad = troubles({ ...STATION, ec2_video: { services: 0, gateway: 5 }, peers: 0 });
+    expect(bad.map(({ service }) => service)).toEqual(["this host", "rooms"]);
+  });
+
+  it("is not invented where a service does not say", () => {
+    expect(facts({ status: "ok", chunks: 7, last_segment_age_s: null })).toEqual([
+      ["segments", "7"],
+    ]);
+  });
+});
+
+describe("the cost of an hour", () => {
+  const at = (usd: number) => ({ usd, ec2_direct_usd: 10 * usd, prices_as_of: "" });
+
+  it("is the slope of what it has cost, once there is enough of it", () => {
+    const costs = new Costs();
+    costs.add(at(1), 0);
+    costs.add(at(1.01), 20);
+    expect(costs.hourly).toBeNull();
+    costs.add(at(1.02), 36);
+    expect(costs.hourly?.usd).toBeCloseTo(2);
+    expect(costs.hourly?.ec2DirectUsd).toBeCloseTo(20);
+    for (let s = 36; s <= 1000; s += 2) costs.add(at(1.02), s);
+    expect(costs.hourly?.usd).toBe(0);
+  });
+
+  it("begins anew when a service was restarted, or is away", () => {
+    const costs = new Costs();
+    costs.add(at(5), 0);
+    costs.add(at(1), 60);
+    expect(costs.hourly).toBeNull();
+    costs.add(at(2), 120);
+    expect(costs.hourly?.usd).toBeCloseTo(60);
+    costs.add(null, 122);
+    expect(costs.hourly).toBeNull();
+  });
+});

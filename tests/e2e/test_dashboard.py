@@ -1,0 +1,157 @@
+"""The operator's dashboard in real Chromium: figures, rooms, and what it says when one fails."""
+
+import os
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.support.station import Station, station
+from tests.support.viewers import Viewer, chromium
+
+ARTIFACTS = Path(".artifacts/dashboard")
+SIZES = {"phone": (390, 844, "light"), "laptop": (1366, 900, "dark")}
+VIEWERS = 3
+
+
+class Dashboard:
+    """One operator's page."""
+
+    def __init__(self, browser: Browser, running: Station, size: str) -> None:
+        width, height, scheme = SIZES[size]
+        self.size = size
+        self.token = (running.data / "secrets" / "operator_token").read_text().strip()
+        self.gateway = running.local["gateway"]
+        self.errors: list[str] = []
+        self.foreign: list[str] = []
+        context = browser.new_context(
+            viewport={"width": width, "height": height},
+            color_scheme="light" if scheme == "light" else "dark",
+        )
+        self.page: Page = context.new_page()
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("request", lambda request: self._asks(request.url))
+        self.page.goto(f"{self.gateway}/dashboard")
+
+    def _asks(self, url: str) -> None:
+        if not url.startswith(self.gateway):
+            self.foreign.append(url)
+
+    def sign_in(self, token: str) -> None:
+        self.page.get_by_label("Operator's token").fill(token)
+        self.page.get_by_role("button", name="Sign in").click()
+
+    def tile(self, name: str) -> str:
+        tile = self.page.locator(
+            ".tile", has=self.page.get_by_role("heading", name=name, exact=True)
+        )
+        return tile.locator(".value").inner_text()
+
+    def keep(self, name: str, *, whole: bool = True) -> None:
+        """Keep a picture of it for people to look at."""
+        ARTIFACTS.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=ARTIFACTS / f"{name}-{self.size}.png", full_page=whole)
+
+    def is_as_wide_as_the_screen(self) -> bool:
+        return self.page.evaluate(
+            "() => document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+        )
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
+    data = tmp_path_factory.mktemp("dashboard") / "data"
+    with station(data, "--bitrate", "500", "--segment-seconds", "2") as started:
+        yield started
+
+
+def kill(running: Station, service: str) -> None:
+    running.refresh()
+    os.kill(running.local["pids"][service], signal.SIGKILL)
+
+
+def sees_the_swarm(dashboard: Dashboard, running: Station, viewers: list[Viewer]) -> None:
+    page = dashboard.page
+    expect(page.locator(".node")).to_have_count(VIEWERS, timeout=10_000)
+    expect(page.locator("#air")).to_have_text("on air")
+    # figures come every 10 s, rows of the history too
+    page.wait_for_function(
+        "() => document.querySelector('#shares .u-legend')?.innerText.match(/viewers:?\\s*[1-9]/)",
+        timeout=40_000,
+    )
+    assert dashboard.tile("Viewers") == str(VIEWERS)
+    assert re.fullmatch(r"[1-9]\d? %", dashboard.tile("From other viewers"))
+    assert re.fullmatch(r"[01]\.\d", dashboard.tile("Copies of a segment"))
+    assert dashboard.tile("Video through this host") == "0 B"
+    assert float(dashboard.tile("Delay").removesuffix(" s")) > 2
+    assert "$" in dashboard.tile("Cost so far")
+    # on a busy machine the canary may be late; whatever the broadcaster says is there to be read
+    wrong = [problem["message"] for problem in running.health()["problems"]]
+    expect(page.locator("#problems li")).to_have_count(len(wrong))
+    expect(page.locator("#problems")).not_to_contain_text("not one link")
+    expect(page.locator("#services")).to_contain_text("viewers in rooms")
+    # everybody pushes to everybody, and one copy comes from the store
+    assert page.locator(".drawing > svg path.push").count() == VIEWERS * (VIEWERS - 1)
+    ids = {viewer.stats()["id"][:6] for viewer in viewers}
+    assert set(page.locator("#picture tbody td:first-of-type").all_inner_texts()) == ids
+    node = page.get_by_role("button", name=re.compile("Viewer 1, "))
+    node.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".node.picked")).to_have_count(1)
+    assert page.evaluate("() => document.activeElement.getAttribute('aria-pressed')") == "true"
+
+
+def test_the_operator_sees_who_pushes_to_whom_and_no_stranger_does(running: Station) -> None:
+    with chromium() as browser:
+        viewers = [Viewer(browser, running.local["watch"]) for _ in range(VIEWERS)]
+        dashboards = [Dashboard(browser, running, size) for size in SIZES]
+        for dashboard in dashboards:
+            expect(dashboard.page.locator("#figures")).to_be_hidden()
+            dashboard.sign_in("wrong")
+            expect(dashboard.page.get_by_role("alert")).to_contain_text("refuses this token")
+            dashboard.keep("refused", whole=False)
+            dashboard.sign_in(dashboard.token)
+            expect(dashboard.page.locator("#figures")).to_be_visible()
+        for viewer in viewers:
+            viewer.wait(f"s.ready && s.peers === {VIEWERS - 1} && s.playing", 45)
+        for dashboard in dashboards:
+            sees_the_swarm(dashboard, running, viewers)
+            assert dashboard.is_as_wide_as_the_screen()
+            dashboard.keep("swarm")
+
+        page = dashboards[0].page
+        # for this tab only, and not in what is kept longer
+        page.reload()
+        expect(page.locator("#figures")).to_be_visible()
+        assert page.evaluate("() => Object.keys(localStorage).concat(document.cookie)") == [""]
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.locator("#figures")).to_be_hidden()
+        page.reload()
+        expect(page.get_by_label("Operator's token")).to_be_visible()
+        assert viewers[0].page.locator("a[href*=dashboard]").count() == 0
+        for dashboard in dashboards:
+            assert (dashboard.errors, dashboard.foreign) == ([], [])
+
+
+def test_what_fails_is_said_and_is_back_by_itself(running: Station) -> None:
+    with chromium() as browser:
+        dashboard = Dashboard(browser, running, "laptop")
+        page = dashboard.page
+        dashboard.sign_in(dashboard.token)
+        expect(page.locator("#no-rooms")).to_have_text("No viewer is in a room.")
+        dashboard.keep("empty")
+        kill(running, "signaling")
+        expect(page.locator("#problems")).to_contain_text("signaling does not answer")
+        expect(page.locator("#no-rooms")).to_contain_text("cannot be known")
+        assert dashboard.tile("Viewers") == "–"
+        dashboard.keep("without-signaling")
+        expect(page.locator("#problems")).not_to_contain_text("signaling", timeout=20_000)
+        kill(running, "site")
+        expect(page.locator("#contact")).to_contain_text("no contact since", timeout=15_000)
+        dashboard.keep("without-site")
+        expect(page.locator("#contact")).to_contain_text("as of", timeout=30_000)
+        assert page.locator("[data-stale]").count() == 0
+        assert (dashboard.errors, dashboard.foreign) == ([], [])

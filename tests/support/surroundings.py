@@ -1,0 +1,134 @@
+"""What happens to the browser around a page: stand-ins for a laptop's lid, its clock, its decoder.
+
+Scripts run in the page before its own. What they stand in for cannot be had here: a clock that
+somebody sets, a tab that is hidden for long, a decoder that breaks, an assets folder that a
+deployment has replaced.
+"""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from playwright.sync_api import Browser
+
+from tests.support.chromium import executable_of
+from tests.support.viewers import CHROMIUM_ARGUMENTS
+
+AUTOPLAY = "--autoplay-policy="
+
+CLOCK = """
+const real = Date.now.bind(Date);
+window.clockSetBy = 0;
+Date.now = () => real() + window.clockSetBy;
+"""
+"""`window.clockSetBy` milliseconds are added to the wall clock"""
+
+SOCKETS = """
+window.sockets = [];
+window.WebSocket = class extends WebSocket {
+  constructor(...given) { super(...given); window.sockets.push(this); }
+};
+"""
+"""`window.sockets` are all WebSockets of the page"""
+
+TIMERS = """
+const later = window.setTimeout.bind(window), every = window.setInterval.bind(window);
+const whole = (ms) => window.tabHidden ? Math.ceil(((ms || 0) + performance.now()) / 1000) * 1000
+  - performance.now() : ms;
+window.tabHidden = false;
+window.setTimeout = (run, ms, ...rest) => later(run, whole(ms), ...rest);
+window.setInterval = (run, ms, ...rest) => {
+  let due = performance.now();
+  return every((...given) => {
+    if (window.tabHidden && performance.now() < due) return;
+    due = performance.now() + Math.max(0, 1000 - (ms || 0));
+    run(...given);
+  }, ms, ...rest);
+};
+"""
+"""while `window.tabHidden`, timers fire once a second, as those of a hidden tab do"""
+
+DECODER = """
+const append = SourceBuffer.prototype.appendBuffer;
+window.badAppends = 0;
+window.sources = [];
+SourceBuffer.prototype.appendBuffer = function (data) {
+  if (window.badAppends > 0) {
+    window.badAppends -= 1;
+    data = new Uint8Array(data.byteLength).fill(0xff);
+  }
+  return append.call(this, data);
+};
+for (const name of ["MediaSource", "ManagedMediaSource"]) {
+  if (!window[name]) continue;
+  window[name] = class extends window[name] {
+    constructor() { super(); window.sources.push(performance.now()); }
+  };
+}
+"""
+"""the next `window.badAppends` fragments are rubbish to the decoder; `window.sources` are the times
+at which the player took another, ms"""
+
+OLD_PLAN = """
+const send = WebSocket.prototype.send;
+WebSocket.prototype.send = function (data) {
+  return send.call(this, typeof data === "string"
+    ? data.replace('"plan_version":2', '"plan_version":1') : data);
+};
+"""
+"""this page is older than the station: it computes another plan"""
+
+
+@contextmanager
+def another(browser: Browser, *, autoplay: bool = True) -> Iterator[tuple[Browser, int]]:
+    """Start a second Chromium, maybe with a viewer's autoplay policy; yields its process too."""
+    arguments = [one for one in CHROMIUM_ARGUMENTS if autoplay or not one.startswith(AUTOPLAY)]
+    before = set(descendants(os.getpid()))
+    started = browser.browser_type.launch(
+        executable_path=executable_of(browser.browser_type), args=arguments, headless=True
+    )
+    try:
+        new = [pid for pid in descendants(os.getpid()) if pid not in before]
+        [main] = [
+            pid
+            for pid in new
+            if "--remote-debugging" in (line := _command(pid)) and "--type=" not in line
+        ]
+        yield started, main
+    finally:
+        started.close()
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the processes below `pid`."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            with suppress(OSError):
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                children.setdefault(parent, []).append(int(entry.name))
+    found = [pid]
+    for one in found:
+        found += children.get(one, [])
+    return found[1:]
+
+
+@contextmanager
+def asleep(process: int) -> Iterator[None]:
+    """Stop a process and all below it, as a closed lid does; the network goes on without them."""
+    processes = [process, *descendants(process)]
+    for pid in processes:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in processes:
+            os.kill(pid, signal.SIGCONT)
+
+
+def _command(pid: int) -> str:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    return ""
