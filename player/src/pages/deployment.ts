@@ -7,16 +7,15 @@ const KEY = "shoal-loaded-again-at";
 const MIN_INTERVAL_MS = 60_000;
 /** As Chromium, Firefox, WebKit and Vite say it. */
 const MISSING = /dynamically imported module|Importing a module script failed|preload CSS/;
-/** Who has had a picture for so long is asked first. */
-const WATCHED_S = 30;
+/** Who has been here for so long is asked first. */
+const SETTLED_MS = 30_000;
 
 /** Loads the page again when a part of it that is asked for only now has been replaced. */
 export function watchParts(): void {
   addEventListener("unhandledrejection", ({ reason }) => {
     if (!(reason instanceof Error && MISSING.test(reason.message))) return;
     // the picture is worth more than what is missing
-    const { currentTime = 0 } = document.querySelector("video") ?? {};
-    if (currentTime > WATCHED_S) offer();
+    if (performance.now() > SETTLED_MS) offer();
     else loadAgain();
   });
 }
