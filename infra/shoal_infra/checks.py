@@ -129,7 +129,8 @@ def public_key(text: str) -> str:
         return text.strip()
     if kind != "ssh-rsa":
         raise ValueError(f"EC2 takes no {kind} keys: make one with ssh-keygen -t ed25519")
-    bits = int.from_bytes(_fields(blob)[2], "big").bit_length()
+    modulus = _fields(blob)[2:3]
+    bits = int.from_bytes(b"".join(modulus), "big").bit_length()
     if bits < RSA_LEAST_BITS:
         raise ValueError(f"this RSA key has {bits} bits: make one with ssh-keygen -t ed25519")
     return text.strip()

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import combinations
 from typing import TypeVar, cast
 
 import pulumi
@@ -206,8 +207,9 @@ def _other_hostnames(read: _Reader, station: str, zone: str) -> tuple[str, str]:
                 f"{name} is more than one level below {zone}, where Cloudflare's certificate"
                 " does not reach: take a name one level below",
             )
-    if len(set(names.values())) < len(names):
-        read.wrong("hostname", f"the station's names must differ: {', '.join(names.values())}")
+    for key, other in combinations(names, 2):
+        if names[key] == names[other]:
+            read.wrong(other, f"{names[other]} is the {key} already: they must differ")
     return names["mediaHostname"], names["adminHostname"]
 
 

@@ -85,16 +85,16 @@ class Clouds(pulumi.runtime.Mocks):
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str, dict[Any, Any]]:
         return f"{args.name}-id", {**args.inputs, **COMPUTED.get(args.typ, {})}
 
-    def call(self, args: pulumi.runtime.MockCallArgs) -> dict[Any, Any]:
+    def call(self, args: pulumi.runtime.MockCallArgs) -> Any:
         self.calls.append(args)
         match args.token.rpartition("/")[2].partition(":")[2]:
             case "getZone":
                 if self._zone is None:
-                    raise RuntimeError("0 zones found")
+                    return {}, [("filter", "0 zones found")]
                 return dict(self._zone)
             case "getVpc":
                 if not self._has_network:
-                    raise RuntimeError("no matching EC2 VPC found")
+                    return {}, [("default", "no matching EC2 VPC found")]
                 return {"id": "vpc-1", "default": True}
             case "getParameter":
                 return {"id": "p", "name": args.args["name"], "value": "ami-0a1b2c3d"}

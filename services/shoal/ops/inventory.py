@@ -31,7 +31,6 @@ class Outputs(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     ssh_host_keys: list[str]
     instance_id: str
     region: str
-    architecture: str
     hostname: str
     admin_hostname: str
     media_url: str
@@ -47,10 +46,11 @@ class Outputs(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
 
 
 VARIABLES = (
-    *("instance_id", "region", "architecture", "hostname", "admin_hostname", "media_url", "bucket"),
-    *("s3_endpoint", "embed_origins", "rtmp_allowed_cidrs", "ssh_allowed_cidrs", "torrent_port"),
+    *("hostname", "admin_hostname", "media_url", "bucket", "s3_endpoint", "embed_origins"),
+    *("rtmp_allowed_cidrs", "ssh_allowed_cidrs"),
     *("r2_access_key_id", "r2_secret_access_key", "tunnel_token"),
 )
+"""what goes on as it is, with `shoal_` before it"""
 
 
 def inventory(outputs: Outputs, known_hosts: Path) -> dict[str, object]:
@@ -61,6 +61,8 @@ def inventory(outputs: Outputs, known_hosts: Path) -> dict[str, object]:
         "ansible_ssh_common_args": _ssh_arguments(alias_of(outputs), known_hosts),
     }
     variables |= {f"shoal_{name}": getattr(outputs, name) for name in VARIABLES}
+    port = outputs.torrent_port
+    variables["shoal_torrent_address"] = f"{outputs.public_ip}:{port}" if port else ""
     return {
         GROUP: {"hosts": [outputs.hostname]},
         "_meta": {"hostvars": {outputs.hostname: variables}},
