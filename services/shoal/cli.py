@@ -11,6 +11,12 @@ from pathlib import Path
 from shoal.errors import OperatorError
 from shoal.local.options import add_options as add_up_options
 from shoal.local.options import options_of as up_options_of
+from shoal.ops.options import (
+    add_cost_options,
+    add_routes_options,
+    cost_load_of,
+    routes_question_of,
+)
 from shoal.settings import (
     BroadcasterSettings,
     SignalingSettings,
@@ -55,6 +61,8 @@ def _parser() -> argparse.ArgumentParser:
         help="the operator's token [the local station's, or $SHOAL_OPERATOR_TOKEN_FILE]",
     )
     report.add_argument("--json", action="store_true", help="for machines")
+    add_routes_options(commands.add_parser("routes", help="which path leads to which service"))
+    add_cost_options(commands.add_parser("cost", help="what a month's traffic costs, three ways"))
     return parser
 
 
@@ -63,6 +71,14 @@ def _run(arguments: argparse.Namespace) -> None:
         from shoal.ops.report import run as run_report
 
         run_report(arguments.url, arguments.data, arguments.token_file, as_json=arguments.json)
+    elif arguments.command == "routes":
+        from shoal.ops.show_routes import run as run_routes
+
+        run_routes(routes_question_of(arguments))
+    elif arguments.command == "cost":
+        from shoal.ops.cost import run as run_cost
+
+        run_cost(cost_load_of(arguments), as_json=arguments.json)
     elif arguments.command == "up":
         from shoal.local.up import run as run_up
 

@@ -1,0 +1,50 @@
+"""The systems that a host can run, and what each needs at its first boot."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Agent = Literal["has", "lacks"]
+
+
+@dataclass(frozen=True)
+class Image:
+    """One system."""
+
+    parameter: str
+    """the public SSM parameter that names its newest image, by `{architecture}`"""
+    user: str
+    """who may log in and sudo"""
+    ssm_agent: Agent
+    """whether the image brings AWS' agent, the second way in beside ssh"""
+
+
+IMAGES = {
+    "debian-13": Image("/aws/service/debian/release/13/latest/{architecture}", "admin", "lacks"),
+    "debian-12": Image("/aws/service/debian/release/12/latest/{architecture}", "admin", "lacks"),
+    "ubuntu-24.04": Image(
+        "/aws/service/canonical/ubuntu/server/24.04/stable/current/{architecture}"
+        "/hvm/ebs-gp3/ami-id",
+        "ubuntu",
+        "has",
+    ),
+}
+
+
+def user_data(image: Image, region: str, architecture: str) -> str | None:
+    """Return what cloud-init does at first boot. It holds no secret: who is there can read it."""
+    if image.ssm_agent == "has":
+        return None
+    deb = (
+        f"https://s3.{region}.amazonaws.com/amazon-ssm-{region}/latest/debian_{architecture}"
+        "/amazon-ssm-agent.deb"
+    )
+    return "\n".join(
+        (
+            "#cloud-config",
+            "packages: [curl]",
+            "runcmd:",
+            f"  - curl -fsS --retry 5 -o /root/amazon-ssm-agent.deb {deb}",
+            "  - dpkg -i /root/amazon-ssm-agent.deb",
+            "",
+        )
+    )

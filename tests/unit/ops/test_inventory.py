@@ -1,0 +1,184 @@
+import json
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shoal.errors import OperatorError
+from shoal.ops import inventory
+from shoal.ops.host_keys import keys_on_console
+from shoal.ops.inventory import Outputs, main, pin
+
+ED25519 = "ssh-ed25519 " + "A" * 68
+RSA = "ssh-rsa " + "B" * 372
+CONSOLE = f"""
+[   12.3] cloud-init[700]: ci-info: no authorized ssh keys fingerprints found
+-----BEGIN SSH HOST KEY KEYS-----
+{ED25519} root@ip-172-31-0-1
+{RSA} root@ip-172-31-0-1
+-----END SSH HOST KEY KEYS-----
+debian login:
+"""
+OUTPUTS: dict[str, Any] = {
+    "publicIp": "203.0.113.7",
+    "sshUser": "admin",
+    "sshHostKeys": [],
+    "instanceId": "i-0a1b2c3d",
+    "region": "eu-central-1",
+    "architecture": "arm64",
+    "hostname": "tv.example.org",
+    "adminHostname": "",
+    "mediaUrl": "https://tv-media.example.org",
+    "bucket": "shoal-prod",
+    "s3Endpoint": "https://a.r2.cloudflarestorage.com",
+    "embedOrigins": [],
+    "rtmpAllowedCidrs": ["198.51.100.4/32"],
+    "sshAllowedCidrs": ["198.51.100.0/24"],
+    "torrentPort": 6881,
+    "r2AccessKeyId": "id",
+    "r2SecretAccessKey": "secret",
+    "tunnelToken": "token",
+    "tunnelId": "t",
+    "cacheRules": [],
+}
+
+
+@pytest.fixture
+def outputs_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "outputs.json"
+    path.touch(0o600)
+    path.write_text(json.dumps({**OUTPUTS, "sshHostKeys": [ED25519]}))
+    monkeypatch.setenv("SHOAL_OUTPUTS_FILE", str(path))
+    monkeypatch.chdir(tmp_path)
+    return path
+
+
+def outputs(**changes: Any) -> Outputs:
+    import msgspec
+
+    return msgspec.convert({**OUTPUTS, **changes}, Outputs)
+
+
+def shown(_instance: str, _region: str) -> Sequence[str]:
+    return keys_on_console(CONSOLE)
+
+
+def never(_instance: str, _region: str) -> Sequence[str]:
+    raise AssertionError("the console is asked once")
+
+
+@pytest.mark.usefixtures("outputs_file")
+def test_ansible_gets_one_host_with_its_variables(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main(["--list"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert listed["shoal"] == {"hosts": ["tv.example.org"]}
+    known_hosts = tmp_path / ".shoal/known_hosts/i-0a1b2c3d"
+    assert listed["_meta"]["hostvars"]["tv.example.org"] == {
+        "ansible_host": "203.0.113.7",
+        "ansible_user": "admin",
+        "ansible_ssh_common_args": f"-o 'UserKnownHostsFile=\"{known_hosts}\"'"
+        " -o GlobalKnownHostsFile=/dev/null -o HostKeyAlias=i-0a1b2c3d"
+        " -o StrictHostKeyChecking=yes",
+        "shoal_hostname": "tv.example.org",
+        "shoal_admin_hostname": "",
+        "shoal_media_url": "https://tv-media.example.org",
+        "shoal_bucket": "shoal-prod",
+        "shoal_s3_endpoint": "https://a.r2.cloudflarestorage.com",
+        "shoal_embed_origins": [],
+        "shoal_rtmp_allowed_cidrs": ["198.51.100.4/32"],
+        "shoal_ssh_allowed_cidrs": ["198.51.100.0/24"],
+        "shoal_torrent_address": "203.0.113.7:6881",
+        "shoal_r2_access_key_id": "id",
+        "shoal_r2_secret_access_key": "secret",
+        "shoal_tunnel_token": "token",
+    }
+    assert known_hosts.read_text() == f"i-0a1b2c3d {ED25519}\n"
+
+
+def test_a_host_asked_for_by_name_is_told_nothing_new(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--host", "tv.example.org"]) == 0
+    assert json.loads(capsys.readouterr().out) == {}
+
+
+def test_the_consoles_keys_are_pinned_at_the_first_run(tmp_path: Path) -> None:
+    path = pin(outputs(), tmp_path, shown)
+    assert path.read_text() == f"i-0a1b2c3d {ED25519}\ni-0a1b2c3d {RSA}\n"
+    assert pin(outputs(publicIp="203.0.113.8"), tmp_path, never) == path
+    assert pin(outputs(instanceId="i-new"), tmp_path, shown) != path
+
+
+def test_keys_in_the_configuration_count_more(tmp_path: Path) -> None:
+    pin(outputs(), tmp_path, shown)
+    path = pin(outputs(sshHostKeys=[RSA]), tmp_path, never)
+    assert path.read_text() == f"i-0a1b2c3d {RSA}\n"
+
+
+def test_an_adopted_host_is_known_by_the_stations_name(tmp_path: Path) -> None:
+    path = pin(outputs(instanceId="", region="", sshHostKeys=[RSA]), tmp_path, never)
+    assert path.read_text() == f"tv.example.org {RSA}\n"
+
+
+def test_keys_elsewhere_on_the_console_are_no_host_keys() -> None:
+    assert keys_on_console(f"somebody writes {RSA} here") == []
+    assert keys_on_console("") == []
+
+
+def test_of_two_first_boots_the_last_counts() -> None:
+    assert keys_on_console(CONSOLE.replace("A" * 68, "C" * 68) + CONSOLE) == [ED25519, RSA]
+
+
+def test_a_file_that_others_may_read_is_refused(
+    outputs_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outputs_file.chmod(0o644)
+    assert main(["--list"]) == 1
+    said = capsys.readouterr()
+    assert (said.out, f"chmod 600 {outputs_file}" in said.err) == ("", True)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("{}", "lacks what Ansible needs"), ("no", "lacks what Ansible needs")]
+)
+def test_outputs_that_are_not_whole(
+    outputs_file: Path, capsys: pytest.CaptureFixture[str], text: str, message: str
+) -> None:
+    outputs_file.write_text(text)
+    assert main(["--list"]) == 1
+    assert message in capsys.readouterr().err
+
+
+def fake_pulumi(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = folder / "pulumi"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    monkeypatch.delenv("SHOAL_OUTPUTS_FILE", raising=False)
+
+
+def test_pulumi_is_asked_for_the_stack_that_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_pulumi(tmp_path, f"echo \"$@\" > '{tmp_path}/asked'; cat '{tmp_path}/out'", monkeypatch)
+    (tmp_path / "out").write_text(json.dumps(OUTPUTS))
+    monkeypatch.setenv("SHOAL_STACK", "prod")
+    assert inventory.read_outputs() == outputs()
+    asked = (tmp_path / "asked").read_text().split()
+    assert asked[:4] == ["stack", "output", "--json", "--show-secrets"]
+    assert asked[-2:] == ["--stack", "prod"]
+
+
+def test_what_pulumi_says_is_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_pulumi(tmp_path, "echo 'error: no stack selected' >&2; exit 255", monkeypatch)
+    with pytest.raises(OperatorError, match="no stack selected"):
+        inventory.read_outputs()
+
+
+def test_without_pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("SHOAL_OUTPUTS_FILE", raising=False)
+    with pytest.raises(OperatorError, match="no pulumi on the PATH"):
+        inventory.read_outputs()
