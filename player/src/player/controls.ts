@@ -13,6 +13,7 @@ import "media-chrome/dist/media-time-range.js";
 import "media-chrome/dist/media-volume-range.js";
 import "media-chrome/dist/menu/media-captions-menu-button.js";
 import "media-chrome/dist/menu/media-captions-menu.js";
+import "media-chrome/dist/menu/media-chrome-menu-item.js";
 import "media-chrome/dist/menu/media-rendition-menu-button.js";
 import "media-chrome/dist/menu/media-rendition-menu.js";
 // the last one: when it is defined its children are complete
