@@ -1,12 +1,21 @@
 /** The web component: one module at an address that stays, `/shoal-player.js`. */
 
+import type { Plugin } from "vite";
 import { defineConfig } from "vite";
 
 import { precompressed } from "./build/precompressed.ts";
 
+/** media-chrome's templates are indented HTML and CSS, which compresses to some kB of nothing. */
+const unindented: Plugin = {
+  name: "shoal-unindented",
+  transform(code, id) {
+    return id.includes("/media-chrome/dist/") ? code.replace(/\n[ \t]+/g, "\n") : null;
+  },
+};
+
 export default defineConfig({
   base: "./",
-  plugins: [precompressed()],
+  plugins: [unindented, precompressed()],
   publicDir: false,
   build: {
     outDir: "../services/shoal/site/static",

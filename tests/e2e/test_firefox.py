@@ -1,6 +1,7 @@
 """Debian's Firefox plays, and shares with Chromium in one room."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.support.firefox import launched, tab_at
@@ -30,6 +31,9 @@ def test_firefox_and_chromium_share(tmp_path: Path) -> None:
                 assert stats["segments"]["bad_pieces"] == 0
                 return await tab.picture()
 
-        keep(asyncio.run(watch()), "watch-firefox")
+        # Playwright has an event loop in this thread
+        with ThreadPoolExecutor(1) as thread:
+            png = thread.submit(lambda: asyncio.run(watch())).result()
+        keep(png, "watch-firefox")
         assert viewer.stats()["bytes"]["p2p"] > 0
         assert viewer.errors() == []

@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.support.looks import SIZES, picture, serious
-from tests.support.station import Station, fetch, station, wait_for
+from tests.support.station import Station, fetch, rtmp_push, station, wait_for
 from tests.support.viewers import Viewer, chromium, settled
 
 QUICK = ("--bitrate", "600", "--segment-seconds", "2", "--renditions", "2")
@@ -46,17 +46,20 @@ def browser() -> Iterator[Browser]:
         yield started
 
 
+@pytest.fixture(autouse=True)
+def alone(browser: Browser) -> Iterator[None]:
+    """Leave nobody in the room, also where a test failed."""
+    yield
+    for context in browser.contexts:
+        context.close()
+
+
 def open_page(
     browser: Browser, running: Station, path: str = "/", script: str = "", size: str = "laptop"
 ) -> Viewer:
     width, height = SIZES[size]
     url = f"{running.local['gateway']}{path}"
     return Viewer(browser, url, width=width, height=height, script=script)
-
-
-def leave(*viewers: Viewer) -> None:
-    for viewer in viewers:
-        viewer.page.context.close()
 
 
 def clean(running: Station, viewer: Viewer) -> None:
@@ -97,7 +100,6 @@ def test_it_looks_right_and_everybody_can_use_it(browser: Browser, running: Stat
     dark.keyboard.press("Escape")
     assert not dark.is_visible(".panel")
     assert dark.evaluate("() => document.activeElement.id") == "sharing"
-    leave(*viewers.values())
 
 
 def test_controls_work_with_mouse_and_keyboard(browser: Browser, running: Station) -> None:
@@ -148,7 +150,6 @@ def test_controls_work_with_mouse_and_keyboard(browser: Browser, running: Statio
     page.wait_for_function("() => document.querySelector('video').volume === 0.4")
     assert page.evaluate("() => document.querySelector('video').muted")  # it starts without sound
     clean(running, viewer)
-    leave(viewer)
 
 
 def test_who_turns_sharing_off_makes_no_connection(browser: Browser, running: Station) -> None:
@@ -178,7 +179,6 @@ def test_who_turns_sharing_off_makes_no_connection(browser: Browser, running: St
     viewer.page.click("text=Share with other viewers")
     viewer.wait("s.peers === 1 && s.hindrance === null", 30)
     clean(running, viewer)
-    leave(viewer, other)
 
 
 def test_an_upload_limit_holds(browser: Browser, running: Station) -> None:
@@ -186,14 +186,14 @@ def test_an_upload_limit_holds(browser: Browser, running: Station) -> None:
         """localStorage.setItem("shoal.preferences", '{"uploadLimitMbps": 0.05, "noted": true}')"""
     )
     viewer = open_page(browser, running, script=script)
-    others = [open_page(browser, running) for _ in range(2)]
+    for _ in range(2):
+        open_page(browser, running)
     viewer.wait("s.playing && s.peers === 2", 45)
     before, begun = viewer.stats()["uploaded"], time.monotonic()
     running.wait_published(running.published() + 4)
     sent_bps = (viewer.stats()["uploaded"] - before) * 8 / (time.monotonic() - begun)
     # a piece may be begun whenever there is credit, and it counts whole
     assert sent_bps <= 2 * 50_000 + 16 * 1024 * 8
-    leave(viewer, *others)
 
 
 NO = "Object.defineProperty(window, '{name}', {{value: undefined}}); delete window.{name};"
@@ -228,7 +228,6 @@ def test_where_it_cannot_share_it_plays_and_says_why(
         assert viewer.stats()["bytes"]["p2p"] == 0
         assert "store" in explained.inner_text()
     assert viewer.errors() == []
-    leave(viewer)
 
 
 def test_a_phone_of_unknown_link_receives_and_sends_nothing(
@@ -246,7 +245,6 @@ def test_a_phone_of_unknown_link_receives_and_sends_nothing(
     viewer.page.click("#sharing")
     viewer.page.wait_for_selector("text=does not say whether it is on Wi-Fi")
     picture(viewer.page, "watch-phone-receives")
-    leave(viewer, other)
 
 
 def test_the_chip_says_what_the_store_counted(browser: Browser, running: Station) -> None:
@@ -275,7 +273,6 @@ def test_the_chip_says_what_the_store_counted(browser: Browser, running: Station
     # rounded down by up to one, and a segment may be under way while the two are read
     assert abs(weighted - by_store * 100) <= 5, (said, by_store)
     assert sum(one["bytes"]["store"] for one in stats) == pytest.approx(sent, rel=0.06)
-    leave(*viewers)
 
 
 def store_bytes(running: Station) -> int:
@@ -341,7 +338,6 @@ def test_an_iframe_plays_and_takes_orders(browser: Browser, running: Station) ->
         page.evaluate("() => say({shoal: 'play'})")
         page.wait_for_function("() => heard.at(-1).state === 'playing'")
         assert [line for line in viewer.console if REFUSED.search(line)] == []
-        leave(viewer)
 
 
 def test_an_embed_waits_for_its_viewer(browser: Browser, running: Station) -> None:
@@ -358,7 +354,6 @@ def test_an_embed_waits_for_its_viewer(browser: Browser, running: Station) -> No
     picture(viewer.page, "embed-panel")
     assert serious(viewer.page) == []
     clean(running, viewer)
-    leave(viewer)
 
 
 COMPONENT = """<!doctype html><html lang="en"><title>other</title>
@@ -377,7 +372,7 @@ def test_the_web_component_plays_on_another_site(browser: Browser, running: Stat
         other = open_page(browser, running)
         page.wait_for_function(f"() => {player}.stats().peers === 1", timeout=30_000)
         scripts = [urlsplit(u).path for u in viewer.requests if u.endswith(".js")]
-        assert [path for path in scripts if "note" not in path and "words" not in path] == [
+        assert [path for path in scripts if not re.search("note|words|menus", path)] == [
             "/shoal-player.js"
         ]
         page.click(".note .yes")
@@ -389,7 +384,6 @@ def test_the_web_component_plays_on_another_site(browser: Browser, running: Stat
         page.evaluate(f"() => {player}.remove()")
         other.wait("s.peers === 0")
         assert viewer.errors() == []
-        leave(viewer, other)
 
 
 def test_the_module_is_small() -> None:
@@ -403,8 +397,6 @@ def test_settings_reach_the_page(running: Station) -> None:
 
 
 def test_off_air_it_says_so_and_starts_by_itself(tmp_path: Path, browser: Browser) -> None:
-    from tests.support.station import rtmp_push
-
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("SHOAL_CONSENT", "ask")
         environment.setenv("SHOAL_END_GRACE_S", "1")
@@ -429,4 +421,3 @@ def test_off_air_it_says_so_and_starts_by_itself(tmp_path: Path, browser: Browse
                     one.page.click(".note .yes")
                 viewer.wait("s.peers === 1", 30)
                 clean(running, viewer)
-            leave(viewer, other)

@@ -11,10 +11,6 @@ import "media-chrome/dist/media-pip-button.js";
 import "media-chrome/dist/media-play-button.js";
 import "media-chrome/dist/media-time-range.js";
 import "media-chrome/dist/media-volume-range.js";
-import "media-chrome/dist/menu/media-captions-menu-button.js";
-import "media-chrome/dist/menu/media-captions-menu.js";
-import "media-chrome/dist/menu/media-rendition-menu-button.js";
-import "media-chrome/dist/menu/media-rendition-menu.js";
 // the last one: when it is defined its children are complete
 import "media-chrome/dist/media-controller.js";
 
@@ -42,6 +38,8 @@ export function addControls(
   player: StationPlayer,
   signal: AbortSignal,
 ): void {
+  // few stations have several renditions or captions
+  void import("./menus");
   const late = make("span", { class: "behind" });
   const element = (name: string, attributes = {}): HTMLElement => make(name as "div", attributes);
   controller.append(
