@@ -20,6 +20,7 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "services" / "shoal"
 LOCK = ROOT / "requirements" / "host.lock"
+KEPT = ROOT / ".release"
 BASE_VERSION = "0.1.0"
 # the oldest host is Debian 12, whose glibc is 2.36
 PLATFORMS = [*(f"manylinux_2_{minor}" for minor in range(36, 4, -1)), "manylinux2014", "linux"]
@@ -29,9 +30,7 @@ def content() -> str:
     """Return a name for what goes into the archive: the same files, the same name."""
     digest = hashlib.sha256()
     files = [
-        path
-        for path in PACKAGE.rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        path for path in PACKAGE.rglob("*") if path.is_file() and "__pycache__" not in path.parts
     ]
     for path in sorted([*files, ROOT / "pyproject.toml", LOCK]):
         digest.update(f"{path.relative_to(ROOT)}\0".encode())
@@ -59,7 +58,9 @@ def requirements(python: str, machine: str) -> list[str]:
         requirement = Requirement(text.strip())
         if requirement.marker is None or requirement.marker.evaluate(host):
             requirement.marker = None
-            lines.append(" ".join([str(requirement), *(f"--hash={item.strip()}" for item in hashes)]))
+            lines.append(
+                " ".join([str(requirement), *(f"--hash={item.strip()}" for item in hashes)])
+            )
     return lines
 
 
@@ -70,38 +71,54 @@ def run(*command: str, **environment: str) -> None:
     )
 
 
-def build(archive: Path, version: str, python: str, machine: str) -> None:
-    """Write the archive."""
-    if not (PACKAGE / "site" / "static" / "index.html").is_file():
-        sys.exit("build_release: the player is not built: `make player` does that")
-    with tempfile.TemporaryDirectory(dir=archive.parent) as name:
-        folder = Path(name)
-        wheels = folder / "wheels"
-        lock = folder / "lock.txt"
-        lines = requirements(python, machine)
-        lock.write_text("\n".join(lines) + "\n")
-        abi = python.replace(".", "")
+def dependencies(python: str, machine: str) -> tuple[Path, list[str]]:
+    """Return a folder with the wheels of the lock, and its lines; what is there stays."""
+    lines = requirements(python, machine)
+    text = "\n".join(lines) + "\n"
+    name = hashlib.sha256(text.encode()).hexdigest()[:10]
+    target = KEPT / f"wheels-{name}-{tag(python, machine)}"
+    if target.exists():
+        return target, lines
+    with tempfile.TemporaryDirectory(dir=KEPT) as folder:
+        lock, wheels = Path(folder, "lock.txt"), Path(folder, "wheels")
+        lock.write_text(text)
         run(
             *(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"),
             *("--require-hashes", "--no-deps", "--only-binary=:all:", f"--dest={wheels}"),
             *(f"--python-version={python}", "--implementation=cp"),
-            *(f"--abi=cp{abi}", "--abi=abi3", "--abi=none"),
+            *(f"--abi=cp{python.replace('.', '')}", "--abi=abi3", "--abi=none"),
             *(f"--platform={platform}_{machine}" for platform in PLATFORMS),
             *("--requirement", str(lock)),
         )
+        wheels.rename(target)
+    return target, lines
+
+
+def build(archive: Path, version: str, python: str, machine: str) -> None:
+    """Write the archive."""
+    if not (PACKAGE / "site" / "static" / "index.html").is_file():
+        sys.exit("build_release: the player is not built: `make player` does that")
+    wheels, lines = dependencies(python, machine)
+    with tempfile.TemporaryDirectory(dir=KEPT) as name:
+        folder = Path(name)
         run(
-            *(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(wheels)),
+            *(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", name),
             SHOAL_VERSION=version,
         )
-        (own,) = wheels.glob("shoal-*.whl")
+        (own,) = folder.glob("shoal-*.whl")
         sha256 = hashlib.sha256(own.read_bytes()).hexdigest()
-        lines.append(f"shoal=={version} --hash=sha256:{sha256}")
-        (wheels / "requirements.txt").write_text("\n".join(lines) + "\n")
+        listed = folder / "requirements.txt"
+        listed.write_text("\n".join([*lines, f"shoal=={version} --hash=sha256:{sha256}"]) + "\n")
         unfinished = folder / "release.tar"
         with tarfile.open(unfinished, "w") as tar:
-            for path in sorted(wheels.iterdir()):
+            for path in [*sorted(wheels.iterdir()), own, listed]:
                 tar.add(path, path.name)
         unfinished.rename(archive)
+
+
+def tag(python: str, machine: str) -> str:
+    """Return how what is made for one kind of host is called."""
+    return f"cp{python.replace('.', '')}-{machine}"
 
 
 def main() -> None:
@@ -113,10 +130,9 @@ def main() -> None:
     arguments = parser.parse_args()
     what = content()
     version = arguments.version or f"{BASE_VERSION}+{what}"
-    folder = ROOT / ".release"
-    folder.mkdir(exist_ok=True)
-    target = f"cp{arguments.python.replace('.', '')}-{arguments.machine}"
-    archive = folder / f"shoal-{version}-{what}-{target}.tar"
+    stem = f"{version}-{what}" if arguments.version else version
+    KEPT.mkdir(exist_ok=True)
+    archive = KEPT / f"shoal-{stem}-{tag(arguments.python, arguments.machine)}.tar"
     if not archive.exists():
         build(archive, version, arguments.python, arguments.machine)
     sys.stdout.write(json.dumps({"version": version, "archive": str(archive)}) + "\n")

@@ -1,4 +1,4 @@
-"""One host for the session, deployed to once; and what is around a station: store, edge, network."""
+"""One host for the session, deployed to once, and what is around it: store, edge, network."""
 
 import hashlib
 import os
@@ -123,9 +123,7 @@ def variables(folder: Path, store: objects.Store) -> dict[str, object]:
 
 
 @pytest.fixture(scope="session")
-def bare(
-    folder: Path, root_filesystem: Path, outside: str, store: objects.Store
-) -> Iterator[Host]:
+def bare(folder: Path, root_filesystem: Path, outside: str, store: objects.Store) -> Iterator[Host]:
     """A host as a cloud hands it over."""
     host = Host(folder, root_filesystem, outside, ADDRESS)
     host.variables = variables(folder, store)

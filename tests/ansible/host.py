@@ -1,4 +1,4 @@
-"""A host to deploy to: a real systemd in namespaces of its own, reached over ssh as a cloud's is."""
+"""A host to deploy to: a real systemd in namespaces of its own, reached over ssh."""
 
 import ctypes
 import os
@@ -27,6 +27,14 @@ IMAGE_AGE_S = 18 * 3600
 """the roles ask apt for newer lists after a day, and a test host has no way to any"""
 BOOT_TIMEOUT_S = 60
 PLAY_TIMEOUT_S = 600
+GET = """
+import sys, urllib.error, urllib.request
+try:
+    answer = urllib.request.urlopen(sys.argv[1], timeout=10)
+except urllib.error.HTTPError as error:
+    answer = error
+sys.stdout.write(answer.read().decode())
+"""
 CLONE_NEWNET = 0x40000000  # sched.h; os.setns is Python 3.12's
 
 
@@ -133,9 +141,13 @@ class Host:
             assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return done.stdout.strip()
 
+    def get(self, url: str) -> str:
+        """GET a URL from the host itself; the body, whatever the status is."""
+        return self.run(f"/usr/bin/python3 -c {shlex.quote(GET)} {shlex.quote(url)}")
+
     def play(self, *arguments: str, book: str = "site.yml", **variables: Any) -> Play:
         """Run a playbook on it with its variables; those named here come before."""
-        inventory = {"all": {"hosts": {"origin": {**self.variables, **variables}}}}
+        inventory = {"shoal": {"hosts": {"origin": {**self.variables, **variables}}}}
         self._inventory.touch(mode=0o600)
         self._inventory.write_text(yaml.safe_dump(inventory))
         done = subprocess.run(
@@ -207,7 +219,7 @@ def _cgroup2() -> Path:
 def network(name: str, host: str, outside: Mapping[str, str]) -> Iterator[str]:
     """Two networks with a cable: the host's, whose name is given, and the outside, which we enter.
 
-    `host` is the host's address, `outside` are ours; all with their prefix length. This process, and
+    `host` is the host's address, `outside` are ours; all with a prefix length. This process, and
     what it starts, is outside until the block ends: it cannot reach this machine's own network, nor
     anything beyond.
     """
@@ -223,6 +235,9 @@ def network(name: str, host: str, outside: Mapping[str, str]) -> Iterator[str]:
         f"ip -n {ours} link set lo up",
         f"ip -n {name} link set host0 up",
         f"ip -n {name} link set lo up",
+        # leads nowhere, but without one browsers and seeders take no address for WebRTC
+        f"ip -n {ours} route add default dev out0",
+        f"ip -n {name} route add default dev host0",
     ]
     try:
         for command in commands:

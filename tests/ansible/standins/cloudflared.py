@@ -1,9 +1,9 @@
 #!/opt/shoal/current/bin/python
-"""Stand-in for cloudflared's program: reaches out to the stand-in of the edge, and serves what comes.
+"""Stand-in for cloudflared's program: reaches out to the stand-in of the edge, serves what comes.
 
 As the real one does, it takes its token from a file, opens nothing to the world, says READY=1 when
-it has connections to the edge, and routes by our route table. Nothing of Cloudflare's protocol is in
-it. Its token is HOST:PORT of the edge.
+it has connections to the edge, and routes by our route table. Nothing of Cloudflare's protocol is
+in it. Its token is HOST:PORT of the edge.
 """
 
 import argparse
@@ -43,9 +43,7 @@ async def carry(host: str, port: int, connected: asyncio.Event) -> None:
         viewer.add_done_callback(viewers.discard)
 
 
-async def serve(
-    first: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-) -> None:
+async def serve(first: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Splice a viewer to the gateway."""
     inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", GATEWAY_PORT)
     inner_writer.write(first)
@@ -63,8 +61,8 @@ async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
         writer.close()
 
 
-async def main(token_file: Path, metrics: str) -> None:
-    host, _, port = token_file.read_text().strip().rpartition(":")
+async def main(edge: str, metrics: str) -> None:
+    host, _, port = edge.rpartition(":")
     gateway = Gateway(UPSTREAMS, GATEWAY_PORT, int(metrics.rpartition(":")[2]))
     await gateway.start()
     connected = asyncio.Event()
@@ -83,4 +81,4 @@ if __name__ == "__main__":
     parser.add_argument("--token-file", type=Path, required=True)
     arguments = parser.parse_args()
     assert arguments.command == ["tunnel", "run"]
-    asyncio.run(main(arguments.token_file, arguments.metrics))
+    asyncio.run(main(arguments.token_file.read_text().strip(), arguments.metrics))

@@ -12,14 +12,15 @@ import argparse
 import base64
 import http.server
 import json
-import os
 import secrets
 import shutil
 import socket
 import sqlite3
 import subprocess
+import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 VERSION = "@VERSION@"
 HLS = Path("data/hls")
@@ -29,16 +30,29 @@ FRESH = {
     "name": "New Owncast Server",
     "offlineMessage": "",
     "latencyLevel": 2,
-    "variants": [{"name": "", "videoPassthrough": False, "audioPassthrough": True,
-                  "videoBitrate": 1200, "audioBitrate": 0, "framerate": 24,
-                  "encoderPreset": "", "cpuUsageLevel": 2}],
+    "variants": [
+        {
+            "name": "",
+            "videoPassthrough": False,
+            "audioPassthrough": True,
+            "videoBitrate": 1200,
+            "audioBitrate": 0,
+            "framerate": 24,
+            "encoderPreset": "",
+            "cpuUsageLevel": 2,
+        }
+    ],
     "s3": {"enabled": True, "forcePathStyle": False, "endpoint": "https://s3.example"},
 }
 # the admin API's path → our name
 SETTINGS = {
-    "adminpass": "adminPassword", "streamkeys": "streamKeys", "name": "name",
-    "offlinemessage": "offlineMessage", "video/streamlatencylevel": "latencyLevel",
-    "video/streamoutputvariants": "variants", "s3": "s3",
+    "adminpass": "adminPassword",
+    "streamkeys": "streamKeys",
+    "name": "name",
+    "offlinemessage": "offlineMessage",
+    "video/streamlatencylevel": "latencyLevel",
+    "video/streamoutputvariants": "variants",
+    "s3": "s3",
 }
 SEGMENTS = {0: (1, 25), 1: (2, 15), 2: (3, 10), 3: (4, 8), 4: (5, 5)}
 PRESETS = {1: "ultrafast", 2: "superfast", 3: "veryfast", 4: "faster", 5: "fast"}
@@ -58,7 +72,7 @@ class Database:
                 self.set(name, value)
         self.set("version", VERSION)
 
-    def get(self, name):
+    def get(self, name) -> Any:
         with self._lock:
             row = self._sql.execute("SELECT value FROM datastore WHERE key=?", (name,)).fetchone()
         return json.loads(row[0]) if row else None
@@ -77,15 +91,26 @@ class Admin(http.server.BaseHTTPRequestHandler):
         if self.path == "/api/status":
             self.answer(200, {"versionNumber": VERSION, "online": RTMP.online, "streamTitle": ""})
         elif self.path == "/api/admin/serverconfig" and self.admin():
-            self.answer(200, {
-                "instanceDetails": {"name": DB.get("name"), "version": VERSION,
-                                    "offlineMessage": DB.get("offlineMessage")},
-                "adminPassword": DB.get("adminPassword"), "streamKeys": DB.get("streamKeys"),
-                "videoSettings": {"videoQualityVariants": DB.get("variants"),
-                                  "latencyLevel": DB.get("latencyLevel")},
-                "s3": DB.get("s3"), "webServerIP": ARGUMENTS.webserverip,
-                "webServerPort": ARGUMENTS.webserverport, "rtmpServerPort": ARGUMENTS.rtmpport,
-            })
+            self.answer(
+                200,
+                {
+                    "instanceDetails": {
+                        "name": DB.get("name"),
+                        "version": VERSION,
+                        "offlineMessage": DB.get("offlineMessage"),
+                    },
+                    "adminPassword": DB.get("adminPassword"),
+                    "streamKeys": DB.get("streamKeys"),
+                    "videoSettings": {
+                        "videoQualityVariants": DB.get("variants"),
+                        "latencyLevel": DB.get("latencyLevel"),
+                    },
+                    "s3": DB.get("s3"),
+                    "webServerIP": ARGUMENTS.webserverip,
+                    "webServerPort": ARGUMENTS.webserverport,
+                    "rtmpServerPort": ARGUMENTS.rtmpport,
+                },
+            )
         elif self.path.startswith("/hls/") and (HLS / self.path[5:]).is_file():
             body = (HLS / self.path[5:]).read_bytes()
             self.send_response(200)
@@ -112,7 +137,9 @@ class Admin(http.server.BaseHTTPRequestHandler):
         if self.headers.get("Authorization") == f"Basic {wanted}":
             return True
         self.send_response(401)
-        self.send_header("WWW-Authenticate", 'Basic realm="Please enter your username and password"')
+        self.send_header(
+            "WWW-Authenticate", 'Basic realm="Please enter your username and password"'
+        )
         self.send_header("Content-Length", "0")
         self.end_headers()
         return False
@@ -125,7 +152,7 @@ class Admin(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(text)
 
-    def log_message(self, *_):
+    def log_message(self, format, *args):
         pass
 
 
@@ -135,7 +162,7 @@ class Receiver(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_PUT(self):
-        with open(HLS / self.path.lstrip("/"), "wb") as file:
+        with (HLS / self.path.lstrip("/")).open("wb") as file:
             if "chunked" in self.headers.get("Transfer-Encoding", ""):
                 while size := int(self.rfile.readline(), 16):
                     file.write(self.rfile.read(size))
@@ -147,7 +174,7 @@ class Receiver(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    def log_message(self, *_):
+    def log_message(self, format, *args):
         pass
 
 
@@ -166,24 +193,86 @@ def transcode(port):
     for number in range(len(variants)):
         (HLS / str(number)).mkdir(mode=0o750)
     target = f"http://127.0.0.1:{RECEIVER.server_address[1]}/%v"
-    command = ["ffmpeg", "-hide_banner", "-loglevel", "warning", "-nostdin",
-               "-listen", "1", "-i", f"rtmp://127.0.0.1:{port}/live"]
+    command = [
+        "ffmpeg",
+        "-hide_banner",
+        "-loglevel",
+        "warning",
+        "-nostdin",
+        "-listen",
+        "1",
+        "-i",
+        f"rtmp://127.0.0.1:{port}/live",
+    ]
     for number, variant in enumerate(variants):
         rate = variant["framerate"] or 24
-        command += ["-map", "0:v", f"-c:v:{number}", "libx264", f"-b:v:{number}",
-                    f"{variant['videoBitrate']}k", f"-g:v:{number}", str(rate * seconds),
-                    f"-keyint_min:v:{number}", str(rate * seconds), f"-r:v:{number}", str(rate),
-                    f"-preset:v:{number}", PRESETS[variant["cpuUsageLevel"]],
-                    "-map", "0:a", f"-c:a:{number}", "aac",
-                    f"-b:a:{number}", f"{variant['audioBitrate'] or 128}k"]
-    command += ["-var_stream_map", " ".join(f"v:{n},a:{n}" for n in range(len(variants))),
-                "-f", "hls", "-hls_time", str(seconds), "-hls_list_size", str(listed),
-                "-hls_flags", "program_date_time+independent_segments+omit_endlist",
-                "-segment_format_options", "mpegts_flags=mpegts_copyts=1",
-                "-pix_fmt", "yuv420p", "-sc_threshold", "0", "-master_pl_name", "stream.m3u8",
-                "-hls_segment_filename", f"{target}/stream-{secrets.token_urlsafe(6)}-%d.ts",
-                "-max_muxing_queue_size", "400", "-method", "PUT", f"{target}/stream.m3u8"]
+        command += [
+            "-map",
+            "0:v",
+            f"-c:v:{number}",
+            "libx264",
+            f"-b:v:{number}",
+            f"{variant['videoBitrate']}k",
+            f"-g:v:{number}",
+            str(rate * seconds),
+            f"-keyint_min:v:{number}",
+            str(rate * seconds),
+            f"-r:v:{number}",
+            str(rate),
+            f"-preset:v:{number}",
+            PRESETS[variant["cpuUsageLevel"]],
+            "-map",
+            "0:a",
+            f"-c:a:{number}",
+            "aac",
+            f"-b:a:{number}",
+            f"{variant['audioBitrate'] or 128}k",
+        ]
+    command += [
+        "-var_stream_map",
+        " ".join(f"v:{n},a:{n}" for n in range(len(variants))),
+        "-f",
+        "hls",
+        "-hls_time",
+        str(seconds),
+        "-hls_list_size",
+        str(listed),
+        "-hls_flags",
+        "program_date_time+independent_segments+omit_endlist",
+        "-segment_format_options",
+        "mpegts_flags=mpegts_copyts=1",
+        "-pix_fmt",
+        "yuv420p",
+        "-sc_threshold",
+        "0",
+        "-master_pl_name",
+        "stream.m3u8",
+        "-hls_segment_filename",
+        f"{target}/stream-{secrets.token_urlsafe(6)}-%d.ts",
+        "-max_muxing_queue_size",
+        "400",
+        "-method",
+        "PUT",
+        f"{target}/stream.m3u8",
+    ]
     return subprocess.Popen(command, stdin=subprocess.DEVNULL)
+
+
+def end_playlists():
+    """The offline clip, as Owncast appends it; ours is the last segment once more."""
+    for playlist in HLS.glob("*/stream.m3u8"):
+        segments = sorted(
+            playlist.parent.glob("stream-*.ts"), key=lambda path: path.stat().st_mtime
+        )
+        if not segments:
+            continue
+        shutil.copyfile(segments[-1], playlist.with_name("offline-v2.ts"))
+        ended = playlist.with_suffix(".new")
+        ended.write_text(
+            playlist.read_text()
+            + "#EXT-X-DISCONTINUITY\n#EXTINF:8.000000,\noffline-v2.ts\n#EXT-X-ENDLIST\n"
+        )
+        ended.rename(playlist)
 
 
 class Rtmp:
@@ -214,8 +303,8 @@ class Rtmp:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = probe.getsockname()[1]
         ffmpeg = transcode(port)
+        upstream = connect(port, ffmpeg)
         try:
-            upstream = connect(port, ffmpeg)
             threading.Thread(target=copy, args=(upstream, client), daemon=True).start()
             begun, known = b"", False
             while data := client.recv(65536):
@@ -223,14 +312,16 @@ class Rtmp:
                     begun += data
                     verdict = self.verdict(begun)
                     if verdict is False:
-                        print("RTMP: an unknown stream key was refused", flush=True)
+                        sys.stderr.write("RTMP: an unknown stream key was refused\n")
                         return
                     known = self.online = bool(verdict)
                 upstream.sendall(data)
         finally:
             self.online = False
-            ffmpeg.terminate()
+            upstream.close()
+            ffmpeg.kill()
             ffmpeg.wait()
+            end_playlists()
 
     def verdict(self, begun):
         """Whether the stream key is known; None before the publisher has said it."""
@@ -274,7 +365,7 @@ if __name__ == "__main__":
     parser.add_argument("-rtmpport", type=int, default=1935)
     ARGUMENTS = parser.parse_args()
     if not Path("data").exists():
-        os.mkdir("data", 0o700)
+        Path("data").mkdir(0o700)
     clean(HLS)
     DB = Database()
     RECEIVER = Server(("127.0.0.1", 0), Receiver)
