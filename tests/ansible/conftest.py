@@ -114,6 +114,8 @@ def variables(folder: Path, store: objects.Store) -> dict[str, object]:
         "shoal_station_title": 'A "station" for $5 & `more`',
         "shoal_ice_servers": [],
         "shoal_torrent_stun_server": "",
+        # through the stand-in of the tunnel, which has no TLS
+        "shoal_tracker_url": "ws://localhost:18080/ws",
         "cloudflared_version": "2026.8.0",
         "cloudflared_url": cloudflared.as_uri(),
         "cloudflared_sha256": hashlib.sha256(cloudflared.read_bytes()).hexdigest(),

@@ -141,6 +141,10 @@ class Host:
             assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return done.stdout.strip()
 
+    def put(self, path: str, text: str) -> None:
+        """Write a file."""
+        self.run(f"printf %s {shlex.quote(text)} > {shlex.quote(path)}")
+
     def get(self, url: str) -> str:
         """GET a URL from the host itself; the body, whatever the status is."""
         return self.run(f"/usr/bin/python3 -c {shlex.quote(GET)} {shlex.quote(url)}")

@@ -3,12 +3,13 @@
 import json
 import re
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 import testinfra
 
 from tests.ansible.conftest import ADDRESS, OUTSIDE, STREAM_KEY
-from tests.ansible.host import Host, opens
+from tests.ansible.host import ANSIBLE, HERE, Host, opens
 
 SERVICES = ("owncast", "shoal-broadcaster", "shoal-signaling", "shoal-site", "cloudflared")
 LOOPBACK = (3000, 8000, 8080, 8081, 9090, 9100, 20241)
@@ -173,3 +174,23 @@ def test_prometheus_scrapes_everything(origin: Host) -> None:
     assert set(up.values()) == {"up"}
     rules = json.loads(origin.get("http://localhost:9090/api/v1/rules"))
     assert len(rules["data"]["groups"][0]["rules"]) >= 8
+
+
+def test_the_alerts_fire_when_they_should(origin: Host) -> None:
+    origin.put("/tmp/rules_test.yml", (HERE / "rules_test.yml").read_text())
+    origin.run(
+        "cd /tmp && cp /etc/prometheus/shoal.rules.yml . && promtool test rules rules_test.yml"
+    )
+
+
+def test_the_dashboard_shows_what_there_is(origin: Host) -> None:
+    dashboard = json.loads((ANSIBLE / "monitoring/grafana-dashboard.json").read_text())
+    metrics = "".join(origin.get(f"http://localhost:{port}/metrics") for port in (3000, 8081, 9100))
+    for panel in dashboard["panels"]:
+        for target in panel["targets"]:
+            query = target["expr"].replace("$__rate_interval", "1m")
+            url = "http://localhost:9090/api/v1/query?" + urlencode({"query": query})
+            assert json.loads(origin.get(url))["status"] == "success", query
+            for name in re.findall(r"\b(?:shoal|node|process)_[a-z_A-Z]+", query):
+                counted = name.removesuffix("_total").removesuffix("_bucket")
+                assert f"# TYPE {name} " in metrics or f"# TYPE {counted} " in metrics, name
