@@ -6,6 +6,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,7 +56,11 @@ def outside(root_filesystem: Path) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def store(folder: Path, outside: str) -> Iterator[objects.Store]:
     """The object store, and the stand-in of Cloudflare's edge."""
-    new = objects.new_store(folder)
+    new = replace(
+        objects.new_store(folder),
+        access_key_id="id-of-the-bucket-s-key",
+        secret_access_key="secret-of-the-bucket-s-key",
+    )
     with objects.running(new):
         command = [
             *(sys.executable, HERE / "standins/edge.py"),

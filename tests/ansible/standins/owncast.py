@@ -197,7 +197,7 @@ def transcode(port):
         "ffmpeg",
         "-hide_banner",
         "-loglevel",
-        "warning",
+        "error",
         "-nostdin",
         "-listen",
         "1",
