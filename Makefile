@@ -83,11 +83,11 @@ test-e2e: chromium redis $(STATIC)/index.html
 	$(BIN)/python -m pytest tests/e2e
 
 test-ansible: chromium testhost $(VENV)/dev.stamp $(STATIC)/index.html
-	$(BIN)/python -m pytest tests/ansible
+	$(BIN)/python -m pytest --timeout 600 tests/ansible
 
 test-ansible-matrix: chromium testhost $(VENV)/dev.stamp $(STATIC)/index.html
-	$(BIN)/python -m pytest -m matrix tests/ansible
-	SHOAL_TEST_SUITE=bookworm $(BIN)/python -m pytest tests/ansible
+	$(BIN)/python -m pytest -m matrix --timeout 900 tests/ansible
+	SHOAL_TEST_SUITE=bookworm $(BIN)/python -m pytest --timeout 900 tests/ansible
 
 bench-station: chromium $(STATIC)/index.html
 	$(BIN)/python -m tests.bench.station $(ARGS)

@@ -1,10 +1,12 @@
 """What a check says before there is anything, and afterwards. Runs first, on a bare host."""
 
+from typing import Any
+
 import pytest
 
 from tests.ansible.host import Host
 
-pytestmark = [pytest.mark.matrix, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.matrix
 
 
 def test_a_check_on_a_bare_host_says_what_would_come_and_does_nothing(bare: Host) -> None:
@@ -43,7 +45,7 @@ def test_the_station_is_verified(origin: Host) -> None:
     ],
 )
 def test_a_wrong_variable_is_named_before_anything_is_done(
-    origin: Host, wrong: dict[str, object], said: str
+    origin: Host, wrong: dict[str, Any], said: str
 ) -> None:
     play = origin.play("--tags", "base", **wrong)
     assert play.status != 0

@@ -12,7 +12,7 @@ from tests.ansible.test_plays import started
 from tests.support.station import rtmp_push
 from tests.support.viewers import Viewer, chromium
 
-pytestmark = [pytest.mark.matrix, pytest.mark.timeout(900)]
+pytestmark = pytest.mark.matrix
 
 EDGE = f"http://127.0.0.1:{EDGE_PORT}"
 

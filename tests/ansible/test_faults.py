@@ -12,7 +12,7 @@ from tests.ansible.conftest import ADDRESS, EDGE_PORT, STREAM_KEY
 from tests.ansible.host import Host
 from tests.support.station import fetch, rtmp_push, wait_for
 
-pytestmark = [pytest.mark.matrix, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.matrix
 
 PUSH = f"rtmp://{ADDRESS}/live/{STREAM_KEY}"
 

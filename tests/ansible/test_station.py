@@ -6,7 +6,6 @@ import urllib.error
 from contextlib import closing, suppress
 
 import m3u8
-import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.ansible.conftest import ADDRESS, EDGE_PORT, STREAM_KEY
@@ -17,8 +16,6 @@ from tests.support.viewers import Viewer, chromium, received, settled
 
 EDGE = f"http://127.0.0.1:{EDGE_PORT}"
 PUSH = f"rtmp://{ADDRESS}/live"
-
-pytestmark = pytest.mark.timeout(300)
 
 
 def playlist() -> m3u8.M3U8 | None:
