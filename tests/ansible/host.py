@@ -26,7 +26,7 @@ CACHE = Path("/var/cache/shoal-tests")
 IMAGE_AGE_S = 18 * 3600
 """the roles ask apt for newer lists after a day, and a test host has no way to any"""
 BOOT_TIMEOUT_S = 60
-PLAY_TIMEOUT_S = 600
+PLAY_TIMEOUT_S = 900
 GET = """
 import sys, urllib.error, urllib.request
 try:
