@@ -6,11 +6,18 @@ STATIC := services/shoal/site/static
 PLAYER_SOURCES := $(shell find player \( -path player/node_modules -o -path player/tests \) -prune \
 	-o -type f -print 2>/dev/null)
 
-.PHONY: up infra test chromium firefox lighthouse gstreamer redis lint test-unit test-integration test-infra test-e2e test-faults lock clean bench-station bench-broadcaster bench-signaling bench-swarm sim
+.PHONY: up infra deploy player variables test chromium firefox lighthouse gstreamer redis testhost lint \
+	test-unit test-integration test-infra test-e2e test-ansible test-ansible-matrix test-faults lock clean \
+	bench-station bench-broadcaster bench-signaling bench-swarm sim
 .NOTPARALLEL:
 
 up: $(VENV)/local.stamp $(STATIC)/index.html
 	@exec $(BIN)/shoal up $(ARGS)
+
+deploy: $(VENV)/ansible.stamp $(STATIC)/index.html
+	cd ansible && ../$(BIN)/ansible-playbook site.yml $(ARGS)
+
+player: $(STATIC)/index.html
 
 TOO_OLD = echo "$(PYTHON) is not Python 3.11 or newer: name one, as in make PYTHON=python3.12"
 # --- environments: uv comes from PyPI by pip; every version and hash is locked ---
@@ -23,6 +30,10 @@ $(BIN)/uv: requirements/bootstrap.lock
 $(VENV)/local.stamp: $(BIN)/uv requirements/local.lock pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/local.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/ansible.stamp: $(VENV)/local.stamp requirements/ansible.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/ansible.lock
 	@touch $@
 
 $(VENV)/dev.stamp: $(VENV)/local.stamp requirements/dev.lock
@@ -46,7 +57,7 @@ $(STATIC)/index.html: player/node_modules/.package-lock.json $(PLAYER_SOURCES)
 	@touch $@
 
 # --- tests ---
-test: chromium firefox gstreamer redis lint test-unit test-integration test-infra test-e2e
+test: chromium firefox gstreamer redis testhost lint test-unit test-integration test-infra test-e2e test-ansible
 
 chromium: $(VENV)/dev.stamp
 	@tools/need-chromium
@@ -59,6 +70,9 @@ gstreamer:
 
 redis:
 	@tools/need-redis
+
+testhost:
+	@tools/need-testhost
 
 lint: $(VENV)/dev.stamp $(VENV)/infra.stamp player/node_modules/.package-lock.json
 	$(BIN)/ruff check .
@@ -82,6 +96,13 @@ test-faults: chromium $(STATIC)/index.html
 test-e2e: chromium firefox redis $(STATIC)/index.html
 	$(BIN)/python -m pytest tests/e2e
 
+test-ansible: chromium testhost $(VENV)/dev.stamp $(STATIC)/index.html
+	$(BIN)/python -m pytest --timeout 600 tests/ansible
+
+test-ansible-matrix: chromium testhost $(VENV)/dev.stamp $(STATIC)/index.html
+	$(BIN)/python -m pytest -m matrix --timeout 900 tests/ansible
+	SHOAL_TEST_SUITE=bookworm $(BIN)/python -m pytest --timeout 900 tests/ansible
+
 bench-station: chromium $(STATIC)/index.html
 	$(BIN)/python -m tests.bench.station $(ARGS)
 
@@ -102,17 +123,21 @@ lighthouse: chromium $(STATIC)/index.html
 	$(BIN)/python -m tests.bench.lighthouse $(ARGS)
 
 # --- upkeep ---
+variables: $(VENV)/dev.stamp
+	$(BIN)/python tools/variables.py > docs/variables.md
+
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock" pyproject.toml
 # `all` ties the sets together, so that one package has one version everywhere
 lock: $(BIN)/uv
-	$(COMPILE) --extra local --extra infra --extra dev $(ARGS) -o $(VENV)/all.lock
+	$(COMPILE) --extra local --extra ansible --extra infra --extra dev $(ARGS) -o $(VENV)/all.lock
 	$(COMPILE) -c $(VENV)/all.lock -o requirements/host.lock
 	$(COMPILE) -c $(VENV)/all.lock --extra local -o requirements/local.lock
-	$(COMPILE) -c $(VENV)/all.lock --extra local --extra dev -o requirements/dev.lock
+	$(COMPILE) -c $(VENV)/all.lock --extra ansible -o requirements/ansible.lock
+	$(COMPILE) -c $(VENV)/all.lock --extra local --extra ansible --extra dev -o requirements/dev.lock
 	$(COMPILE) -c $(VENV)/all.lock --extra infra -o requirements/infra.lock
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
 		--custom-compile-command "make lock" requirements/bootstrap.in -o requirements/bootstrap.lock
 
 clean:
-	rm -rf $(VENV) $(STATIC) player/node_modules .shoal .bench .artifacts
+	rm -rf $(VENV) $(STATIC) player/node_modules .shoal .bench .artifacts .release

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from shoal import logs
 from shoal.errors import OperatorError
 from shoal.local.options import add_options as add_up_options
 from shoal.local.options import options_of as up_options_of
@@ -118,11 +119,7 @@ async def _run_service(name: str) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return its exit status. An operator's mistake is one line, status 1."""
     arguments = _parser().parse_args(argv)
-    logging.basicConfig(
-        level=os.environ.get("SHOAL_LOG_LEVEL", "INFO").upper(),
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
+    logs.set_up(os.environ.get("SHOAL_LOG_LEVEL", "INFO").upper())
     logging.getLogger("botocore").setLevel(logging.WARNING)
     try:
         _run(arguments)

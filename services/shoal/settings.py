@@ -251,6 +251,16 @@ class SignalingSettings(StationSettings):
         description="redis:// or rediss:// URL of the Valkey or Redis that several signaling"
         " processes share; unset: this is the only one",
     )
+    cluster_password: SecretStr | None = Field(
+        default=None, description="password of that Valkey or Redis, if its URL has none"
+    )
+
+    @property
+    def cluster(self) -> RedisUrl | None:
+        """The cluster's URL with its password; None: there is no cluster."""
+        if self.cluster_url is None or self.cluster_password is None:
+            return self.cluster_url
+        return str(URL(self.cluster_url).with_password(self.cluster_password.get_secret_value()))
 
 
 class SiteSettings(SeedSettings):

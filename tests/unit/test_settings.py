@@ -124,4 +124,12 @@ def test_signaling_s_limits_and_cluster(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("SHOAL_CLUSTER_URL", "rediss://:password@valkey:6380/0")
     settings = load(SignalingSettings)
     assert settings.trusted_proxies == ["10.1.2.3/32", "fd00::/8"]
-    assert settings.cluster_url == "rediss://:password@valkey:6380/0"
+    assert settings.cluster == "rediss://:password@valkey:6380/0"
+
+
+def test_the_cluster_s_password_is_a_secret(monkeypatch: pytest.MonkeyPatch, secrets: Path) -> None:
+    monkeypatch.setenv("SHOAL_CLUSTER_URL", "rediss://station@valkey:6380/0")
+    (secrets / "cluster_password").write_text("p/w@d\n")
+    settings = load(SignalingSettings)
+    assert settings.cluster == "rediss://station:p%2Fw%40d@valkey:6380/0"
+    assert "p/w" not in repr(settings)

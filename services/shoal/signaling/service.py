@@ -62,7 +62,7 @@ class Signaling:
         self._visitors = Visitors(settings.max_sockets_per_address, settings.max_messages_per_s)
         self.hub = Hub()
         self.tracker = Tracker()
-        url = settings.cluster_url
+        url = settings.cluster
         self._cluster = (
             Cluster(url, self._broadcaster_token, self.hub, self.tracker) if url else None
         )

@@ -1,0 +1,53 @@
+"""What a check says before there is anything, and afterwards. Runs first, on a bare host."""
+
+from typing import Any
+
+import pytest
+
+from tests.ansible.host import Host
+
+pytestmark = pytest.mark.matrix
+
+
+def test_a_check_on_a_bare_host_says_what_would_come_and_does_nothing(bare: Host) -> None:
+    assert bare.run("ls /opt") == ""
+    said = bare.play("--check", "--diff").succeeded()
+    assert said.count("changed") > 15
+    assert "+ExecStart=/opt/shoal/current/bin/shoal broadcaster" in said.output
+    assert "tcp dport 22 accept" in said.output
+    secret = bare.variables["shoal_broadcaster_token"]
+    assert secret not in said.output
+    assert (
+        bare.run("ls /opt; ls /etc/nftables.d 2>/dev/null; id owncast 2>/dev/null", check=False)
+        == ""
+    )
+
+
+def test_a_check_on_a_station_says_nothing(origin: Host) -> None:
+    said = origin.play("--check", "--diff").succeeded()
+    assert said.changed == []
+
+
+def test_the_station_is_verified(origin: Host) -> None:
+    origin.play(book="verify.yml").succeeded()
+    origin.run("systemctl stop shoal-site")
+    try:
+        assert origin.play(book="verify.yml").status != 0
+    finally:
+        origin.run("systemctl start shoal-site")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"base_ssh_cidrs": ["0.0.0.0/0"]}, "not the whole world"),
+        ({"base_journal_max_use": ["1G"]}, "base_journal_max_use"),
+    ],
+)
+def test_a_wrong_variable_is_named_before_anything_is_done(
+    origin: Host, wrong: dict[str, Any], said: str
+) -> None:
+    play = origin.play("--tags", "base", **wrong)
+    assert play.status != 0
+    assert said in play.output
+    assert play.changed == []

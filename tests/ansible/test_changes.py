@@ -1,0 +1,109 @@
+"""New versions, new secrets, more processes: what restarts, what stays, and who notices."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.ansible.conftest import ADDRESS, EDGE_PORT, STREAM_KEY, owncast_zip
+from tests.ansible.host import Host
+from tests.ansible.test_plays import started
+from tests.support.station import rtmp_push
+from tests.support.viewers import Viewer, chromium
+
+pytestmark = pytest.mark.matrix
+
+EDGE = f"http://127.0.0.1:{EDGE_PORT}"
+
+
+def restarted(origin: Host, before: dict[str, str]) -> set[str]:
+    now = started(origin)
+    return {name for name, when in now.items() if when != before[name]}
+
+
+def version(origin: Host) -> str:
+    return origin.run("basename $(readlink /opt/shoal/current)")
+
+
+def test_a_new_version_drops_no_viewer_and_can_be_taken_back(origin: Host) -> None:
+    first = version(origin)
+    with rtmp_push(f"rtmp://{ADDRESS}/live/{STREAM_KEY}"), chromium() as browser:
+        viewers = [Viewer(browser, f"{EDGE}/") for _ in range(2)]
+        for viewer in viewers:
+            viewer.wait("s.ready && s.peers === 1 && s.playing", 90)
+        before = [viewer.stats() for viewer in viewers]
+        begun_s = time.monotonic()
+        running = started(origin)
+
+        upgrade = origin.play("--tags", "shoal", shoal_version="0.1.0+two").succeeded()
+        assert restarted(origin, running) == {"shoal-broadcaster", "shoal-signaling", "shoal-site"}
+        assert version(origin) == "0.1.0+two"
+        assert "shoal : Switch to the version" in upgrade.changed
+        back = origin.play(book="rollback.yml").succeeded()
+        assert version(origin) == first
+        assert "Switch to the version" in "".join(back.changed)
+
+        for viewer in viewers:
+            viewer.wait("s.ready && s.peers === 1 && s.playing", 60)
+        passed_s = time.monotonic() - begun_s
+        for viewer, then in zip(viewers, before, strict=True):
+            now = viewer.stats()
+            assert now["stalls"] == then["stalls"]
+            assert now["position_s"] - then["position_s"] > passed_s - 10
+    assert json.loads(origin.get("http://localhost:3000/health"))["chunks"] > 10
+    said = origin.run("journalctl --unit shoal-broadcaster --output cat")
+    assert "segments_lost" not in said
+
+
+def test_a_new_secret_restarts_only_who_reads_it(origin: Host) -> None:
+    before = started(origin)
+    play = origin.play("--tags", "shoal", shoal_operator_token="operator-token-2").succeeded()
+    assert restarted(origin, before) == {"shoal-site"}
+    assert len(play.changed) == 2, play.changed
+    origin.play("--tags", "shoal").succeeded()
+
+
+def test_owncast_s_password_and_key_change_without_a_restart(origin: Host) -> None:
+    before = started(origin)
+    new = {"owncast_admin_password": "another password", "owncast_stream_keys": ["another-key"]}
+    assert origin.play("--tags", "owncast", **new).succeeded().count("changed") > 0
+    assert origin.play("--tags", "owncast", **new).succeeded().changed == []
+    origin.play("--tags", "owncast").succeeded()
+    assert restarted(origin, before) == set()
+
+
+def test_owncast_goes_up_and_down_with_its_database(origin: Host, folder: Path) -> None:
+    database = "/var/lib/owncast/data/owncast.db"
+    ask = (
+        "import sqlite3,sys;"
+        "print(sqlite3.connect(sys.argv[1]).execute('SELECT count(*) FROM later').fetchone())"
+    )
+    origin.play("--tags", "owncast", **owncast_zip(folder, "0.2.6")).succeeded()
+    assert "0.2.6" in origin.get("http://localhost:8080/api/status")
+    # what the newer one did to its database
+    origin.run(
+        f"python3 -c \"import sqlite3; sqlite3.connect('{database}')"
+        ".execute('CREATE TABLE later (x)')\""
+    )
+    origin.play("--tags", "owncast", **owncast_zip(folder, "0.2.5")).succeeded()
+    assert "0.2.5" in origin.get("http://localhost:8080/api/status")
+    assert origin.run(f'python3 -c "{ask}" {database}', check=False) == ""
+    assert origin.run(f'python3 -c "{ask}" /var/backups/owncast/0.2.6.db') == "(0,)"
+    assert origin.run(f"stat -c %U:%a {database}") == "owncast:600"
+
+
+def test_several_signaling_processes_share_the_port(origin: Host) -> None:
+    many = {"shoal_cluster_local": True, "shoal_signaling_processes": 2}
+    origin.play("--tags", "shoal", **many).succeeded()
+    units = origin.run(
+        "systemctl list-units --plain --no-legend 'shoal-signaling*' | cut -d' ' -f1"
+    )
+    assert units.split() == ["shoal-signaling@1.service", "shoal-signaling@2.service"]
+    assert json.loads(origin.get("http://localhost:8081/health"))["status"] == "ok"
+    assert origin.play("--tags", "shoal", **many).succeeded().changed == []
+    origin.play("--tags", "shoal").succeeded()
+    units = origin.run(
+        "systemctl list-units --plain --no-legend 'shoal-signaling*' | cut -d' ' -f1"
+    )
+    assert units.split() == ["shoal-signaling.service"]

@@ -1,0 +1,149 @@
+"""What goes wrong on a host: permissions, death, hangs, a full disk, a store that is gone."""
+
+import json
+import urllib.error
+from collections.abc import Iterator
+from typing import Any
+
+import m3u8
+import pytest
+
+from tests.ansible.conftest import ADDRESS, EDGE_PORT, STREAM_KEY
+from tests.ansible.host import Host
+from tests.support.station import fetch, rtmp_push, wait_for
+
+pytestmark = pytest.mark.matrix
+
+PUSH = f"rtmp://{ADDRESS}/live/{STREAM_KEY}"
+
+
+def health(origin: Host) -> dict[str, Any]:
+    try:
+        return json.loads(origin.get("http://localhost:3000/health"))
+    except (AssertionError, ValueError):
+        return {"chunks": 0, "problems": [], "status": "away"}
+
+
+def codes(origin: Host) -> set[str]:
+    return {problem["code"] for problem in health(origin)["problems"]}
+
+
+def publishes_on(origin: Host, more: int = 3, timeout_s: float = 60) -> None:
+    first = wait_for("it answers", lambda: health(origin)["chunks"], 60)
+    wait_for(f"{more} more segments", lambda: health(origin)["chunks"] >= first + more, timeout_s)
+
+
+def playlist() -> m3u8.M3U8:
+    return m3u8.loads(fetch(f"http://127.0.0.1:{EDGE_PORT}/live/playlist.m3u8").decode())
+
+
+@pytest.fixture
+def on_air(origin: Host) -> Iterator[Host]:
+    with rtmp_push(PUSH):
+        publishes_on(origin)
+        yield origin
+
+
+def test_streams_that_start_again_are_read_on(origin: Host) -> None:
+    for _ in range(2):
+        with rtmp_push(PUSH):
+            publishes_on(origin)
+            assert "hls_folder" not in codes(origin)
+
+
+def test_an_owncast_that_starts_again_is_read_on(origin: Host) -> None:
+    with rtmp_push(PUSH):
+        publishes_on(origin)
+    origin.run("systemctl restart owncast")
+    wait_for("it answers", lambda: origin.run("ss -Htln 'sport = 1935'", check=False), 20)
+    with rtmp_push(PUSH):
+        publishes_on(origin)
+    assert "hls_folder" not in codes(origin)
+
+
+def test_a_folder_that_is_shut_is_named_within_5_s(on_air: Host) -> None:
+    on_air.run("chmod 700 /run/hls/0")
+
+    def named() -> str:
+        problems = health(on_air)["problems"]
+        return next((p["message"] for p in problems if p["code"] == "hls_folder"), "")
+
+    message = wait_for("the fault is named", named, 5)
+    assert "/run/hls/0" in message
+    assert "mode 0700" in message or "mode 2700" in message
+    assert "owner owncast" in message
+    on_air.run("chmod 2750 /run/hls/0")
+    wait_for("it is over", lambda: "hls_folder" not in codes(on_air), 10)
+    publishes_on(on_air)
+
+
+@pytest.mark.parametrize(
+    "name", ["shoal-broadcaster", "shoal-signaling", "shoal-site", "cloudflared"]
+)
+def test_who_is_killed_comes_back(on_air: Host, name: str) -> None:
+    before = [segment.uri for segment in playlist().segments][-1]
+    on_air.run(f"systemctl kill --signal KILL --kill-whom main {name}")
+    wait_for(
+        "it is back",
+        lambda: (
+            on_air.run(f"systemctl show --property NRestarts,ActiveState {name}") != ""
+            and on_air.run(f"systemctl is-active {name}", check=False) == "active"
+        ),
+        20,
+    )
+    publishes_on(on_air)
+
+    def reachable() -> bool:
+        try:
+            uris = [segment.uri for segment in playlist().segments]
+        except (urllib.error.URLError, OSError):
+            return False
+        return before in uris
+
+    # what was published stays published, and nothing was lost meanwhile
+    wait_for("viewers get the playlist", reachable, 20)
+    assert not [segment for segment in playlist().segments if segment.gap_tag]
+
+
+def test_who_hangs_is_restarted_by_the_watchdog(on_air: Host) -> None:
+    on_air.run("systemctl kill --signal STOP --kill-whom main shoal-site")
+
+    def bitten() -> bool:
+        return "Watchdog timeout" in on_air.run("journalctl --unit shoal-site --output cat")
+
+    wait_for("the watchdog bites", bitten, 60)
+    wait_for(
+        "it is back",
+        lambda: on_air.run("systemctl is-active shoal-site", check=False) == "active",
+        20,
+    )
+
+
+def test_a_store_that_is_gone_gets_all_segments_when_it_is_back(on_air: Host) -> None:
+    on_air.run(
+        "nft add table inet gone;"
+        " nft add chain inet gone out '{ type filter hook output priority 0; }';"
+        " nft add rule inet gone out tcp dport 8333 drop"
+    )
+    wait_for("the store's fault is named", lambda: "store" in codes(on_air), 30)
+    first = health(on_air)["chunks"]
+    wait_for("the seed carries on", lambda: health(on_air)["chunks"] >= first + 3, 60)
+    on_air.run("nft delete table inet gone")
+    wait_for("it is over", lambda: "store" not in codes(on_air), 60)
+    segments = playlist().segments
+    assert not [segment for segment in segments if segment.gap_tag]
+    for segment in segments[-8:]:
+        assert len(fetch(segment.uri or "")) > 1000
+
+
+def test_a_full_disk_is_survived(on_air: Host) -> None:
+    on_air.run(
+        "fallocate -l 8G /var/full || dd if=/dev/zero of=/var/full bs=1M 2>/dev/null", check=False
+    )
+    try:
+        assert on_air.run("df --output=avail / | tail -1").strip() == "0"
+        wait_for("it is named", lambda: health(on_air)["problems"], 60)
+    finally:
+        on_air.run("rm /var/full")
+    publishes_on(on_air)
+    wait_for("it is over", lambda: not (codes(on_air) - {"standby", "segments_lost"}), 90)

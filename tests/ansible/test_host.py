@@ -1,0 +1,200 @@
+"""What is on the host after a deployment: sockets, users, modes, secrets, firewall, hardening."""
+
+import json
+import re
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+import testinfra
+
+from tests.ansible.conftest import ADDRESS, OUTSIDE, STREAM_KEY
+from tests.ansible.host import ANSIBLE, HERE, ROOT, Host, opens
+
+SERVICES = ("owncast", "shoal-broadcaster", "shoal-signaling", "shoal-site", "cloudflared")
+LOOPBACK = (3000, 8000, 8080, 8081, 9090, 9100, 20241)
+USERS = ("owncast", "shoal-broadcaster", "shoal-signaling", "shoal-site")
+MAX_EXPOSURE = 2.0
+STRANGER = OUTSIDE["stranger"].partition("/")[0]
+OPERATOR = OUTSIDE["operator"].partition("/")[0]
+
+Inspected = Any
+"""testinfra's Host, whose modules have no types"""
+
+
+@pytest.fixture(scope="session")
+def inspected(origin: Host) -> Inspected:
+    """The host, in testinfra's words."""
+    config = str(origin.folder / "ssh_config")
+    return testinfra.get_host(f"ssh://{ADDRESS}", ssh_config=config, sudo=True)
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_runs_and_has_never_been_restarted(inspected: Inspected, name: str) -> None:
+    service = inspected.service(name)
+    assert service.is_running
+    assert service.is_enabled
+    properties = service.systemd_properties
+    assert properties["NRestarts"] == "0"
+    assert properties["ProtectSystem"] == "strict"
+    if name != "owncast":
+        assert properties["Type"] == "notify"
+        assert properties["StatusText"]
+    if name.startswith("shoal-"):
+        assert properties["WatchdogUSec"] == "30s"
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_is_shut_in(origin: Host, name: str) -> None:
+    assert origin.run(f"systemd-analyze verify --man=no {name}.service 2>&1") == ""
+    said = origin.run(f"systemd-analyze security --no-pager {name}.service", check=False)
+    score = re.search(r"Overall exposure level for \S+: ([0-9.]+)", said)
+    assert score is not None
+    assert float(score[1]) <= MAX_EXPOSURE, said
+
+
+@pytest.mark.parametrize("name", USERS)
+def test_a_service_s_user_can_log_in_nowhere(inspected: Inspected, name: str) -> None:
+    user = inspected.user(name)
+    assert user.shell == "/usr/sbin/nologin"
+    assert user.uid < 1000
+
+
+def test_only_ssh_and_rtmp_listen_to_the_world(inspected: Inspected) -> None:
+    for port in LOOPBACK:
+        assert inspected.socket(f"tcp://127.0.0.1:{port}").is_listening
+    world = {
+        socket
+        for socket in inspected.socket.get_listening_sockets()
+        if socket.startswith("tcp") and "127.0.0.1" not in socket and "[::1]" not in socket
+    }
+    ports = {int(socket.rpartition(":")[2]) for socket in world if "::1" not in socket}
+    assert ports == {22, 1935}, world
+
+
+def test_the_firewall_lets_in_the_operator_and_nobody_else(origin: Host) -> None:
+    assert opens(ADDRESS, 22, OPERATOR)
+    assert opens(ADDRESS, 1935, OPERATOR)
+    assert not opens(ADDRESS, 22, STRANGER)
+    assert not opens(ADDRESS, 1935, STRANGER)
+    # what listens to the world by mistake is closed all the same
+    origin.run("systemd-run --unit=mistake python3 -m http.server 4444")
+    try:
+        assert not opens(ADDRESS, 4444, OPERATOR)
+    finally:
+        origin.run("systemctl stop mistake")
+
+
+def test_files_have_the_modes_that_keep_them(inspected: Inspected) -> None:
+    expected = {
+        "/run/hls": ("owncast", "hls", 0o2750),
+        "/var/lib/owncast": ("owncast", "owncast", 0o700),
+        "/var/lib/owncast/data": ("owncast", "owncast", 0o700),
+        "/var/lib/owncast/data/owncast.db": ("owncast", "owncast", 0o600),
+        "/var/lib/shoal/broadcaster": ("shoal-broadcaster", "shoal-broadcaster", 0o700),
+        "/etc/shoal/credentials": ("root", "root", 0o700),
+        "/etc/shoal/credentials/join_secret": ("root", "root", 0o600),
+        "/etc/cloudflared/tunnel_token": ("root", "root", 0o600),
+        "/etc/owncast/admin_password": ("root", "root", 0o600),
+    }
+    found = {
+        path: (file.user, file.group, file.mode)
+        for path, file in ((path, inspected.file(path)) for path in expected)
+    }
+    assert found == expected
+
+
+@pytest.mark.parametrize("user", ["nobody", "shoal-site", "shoal-broadcaster"])
+def test_nobody_else_reads_owncast_s_database(inspected: Inspected, user: str) -> None:
+    with inspected.sudo(user):
+        assert inspected.run("cat /var/lib/owncast/data/owncast.db").rc != 0
+
+
+def test_no_secret_is_in_an_environment_a_command_line_or_a_unit(origin: Host) -> None:
+    secrets = {
+        value if isinstance(value, str) else STREAM_KEY
+        for name, value in origin.variables.items()
+        if re.search(r"token|secret|password|stream_keys|access_key", name)
+    }
+    places = (
+        "cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n';"
+        " systemctl show '*'; cat /etc/systemd/system/*.service /etc/shoal/*.env;"
+        " journalctl --boot --output cat"
+    )
+    said = origin.run(f"({places}) | sed 's/[^[:print:]]//g'")
+    # the stand-in's token is the edge's address, which is no secret
+    hidden = secrets - {origin.variables["cloudflared_tunnel_token"]}
+    assert len(hidden) >= 6
+    assert [secret for secret in hidden if secret in said] == []
+
+
+def test_a_service_gets_its_own_credentials_only(origin: Host) -> None:
+    pid = origin.run("systemctl show --property MainPID --value shoal-site")
+    folder = f"/proc/{pid}/root/run/credentials/shoal-site.service"
+    assert origin.run(f"ls {folder}").split() == ["join_secret", "operator_token"]
+
+
+def test_the_instance_s_role_is_out_of_reach(origin: Host) -> None:
+    for name in SERVICES:
+        denied = origin.run(f"systemctl show --property IPAddressDeny --value {name}")
+        assert "169.254.169.254" in denied or "0.0.0.0/0" in denied, name
+
+
+def test_owncast_has_the_operator_s_settings(origin: Host) -> None:
+    get = "import base64,sys,urllib.request as u; r=u.Request(sys.argv[1]);"
+    get += "r.add_header('Authorization','Basic '+base64.b64encode(sys.argv[2].encode()).decode());"
+    get += "print(u.urlopen(r).read().decode())"
+    said = origin.run(
+        f'/usr/bin/python3 -c "{get}" http://127.0.0.1:8080/api/admin/serverconfig'
+        f' "admin:{origin.variables["owncast_admin_password"]}"'
+    )
+    config = json.loads(said)
+    assert [entry["key"] for entry in config["streamKeys"]] == [STREAM_KEY]
+    assert config["instanceDetails"]["name"] == origin.variables["owncast_name"]
+    assert config["videoSettings"]["latencyLevel"] == 1
+    assert config["videoSettings"]["videoQualityVariants"][0]["videoBitrate"] == 400
+    assert config["s3"]["enabled"] is False
+
+
+def test_what_belongs_to_the_kernel_is_written(inspected: Inspected) -> None:
+    sysctls = inspected.file("/etc/sysctl.d/60-shoal.conf").content_string
+    assert "net.core.somaxconn = 8192" in sysctls
+    assert (
+        "SystemMaxUse=1G"
+        in inspected.file("/etc/systemd/journald.conf.d/shoal.conf").content_string
+    )
+    updates = inspected.run("apt-config dump").stdout
+    assert 'APT::Periodic::Unattended-Upgrade "1";' in updates
+
+
+def test_prometheus_scrapes_everything(origin: Host) -> None:
+    said = json.loads(origin.get("http://localhost:9090/api/v1/targets"))
+    up = {target["labels"]["job"]: target["health"] for target in said["data"]["activeTargets"]}
+    assert set(up) == {"shoal-broadcaster", "shoal-signaling", "cloudflared", "node", "prometheus"}
+    assert set(up.values()) == {"up"}
+    rules = json.loads(origin.get("http://localhost:9090/api/v1/rules"))
+    assert len(rules["data"]["groups"][0]["rules"]) >= 8
+
+
+def test_the_alerts_fire_when_they_should(origin: Host) -> None:
+    origin.put("/tmp/rules_test.yml", (HERE / "rules_test.yml").read_text())
+    origin.run(
+        "cd /tmp && cp /etc/prometheus/shoal.rules.yml . && promtool test rules rules_test.yml"
+    )
+
+
+def test_the_dashboard_shows_what_there_is(origin: Host) -> None:
+    dashboard = json.loads((ANSIBLE / "monitoring/grafana-dashboard.json").read_text())
+    metrics = "".join(origin.get(f"http://localhost:{port}/metrics") for port in (3000, 9100))
+    sources = "".join(path.read_text() for path in (ROOT / "services/shoal").rglob("*.py"))
+    for panel in dashboard["panels"]:
+        for target in panel["targets"]:
+            query = target["expr"].replace("$__rate_interval", "1m")
+            url = "http://localhost:9090/api/v1/query?" + urlencode({"query": query})
+            assert json.loads(origin.get(url))["status"] == "success", query
+            for name in re.findall(r"\b(?:node|process)_[a-z_A-Z]+", query):
+                assert f"# TYPE {name} " in metrics, name
+            # some of ours are there only while there are viewers
+            for name in re.findall(r"\bshoal_[a-z_]+", query):
+                counted = name.removesuffix("_total").removesuffix("_bucket")
+                assert f'"{name}"' in sources or f'"{counted}"' in sources, name

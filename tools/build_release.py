@@ -1,0 +1,142 @@
+"""Build what is installed on a host: our wheel and the wheels of all that it needs, in one archive.
+
+It is made for one Python and one architecture, from requirements/host.lock with its hashes, and
+kept in .release/: what is there already is not built again. Prints {"version", "archive"}.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "services" / "shoal"
+LOCK = ROOT / "requirements" / "host.lock"
+KEPT = ROOT / ".release"
+BASE_VERSION = "0.1.0"
+# the oldest host is Debian 12, whose glibc is 2.36
+PLATFORMS = [*(f"manylinux_2_{minor}" for minor in range(36, 4, -1)), "manylinux2014", "linux"]
+
+
+def content() -> str:
+    """Return a name for what goes into the archive: the same files, the same name."""
+    digest = hashlib.sha256()
+    files = [
+        path for path in PACKAGE.rglob("*") if path.is_file() and "__pycache__" not in path.parts
+    ]
+    for path in sorted([*files, ROOT / "pyproject.toml", LOCK]):
+        digest.update(f"{path.relative_to(ROOT)}\0".encode())
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:10]
+
+
+def requirements(python: str, machine: str) -> list[str]:
+    """Return the lines of the lock that hold for a host; pip itself would ask this machine."""
+    host = {
+        "python_version": python,
+        "python_full_version": f"{python}.99",
+        "platform_machine": machine,
+        "sys_platform": "linux",
+        "platform_system": "Linux",
+        "os_name": "posix",
+        "implementation_name": "cpython",
+        "platform_python_implementation": "CPython",
+    }
+    lines: list[str] = []
+    for entry in re.sub(r"\\\n", " ", LOCK.read_text()).splitlines():
+        if not entry.strip() or entry.lstrip().startswith("#"):
+            continue
+        text, *hashes = entry.split(" --hash=")
+        requirement = Requirement(text.strip())
+        if requirement.marker is None or requirement.marker.evaluate(host):
+            requirement.marker = None
+            lines.append(
+                " ".join([str(requirement), *(f"--hash={item.strip()}" for item in hashes)])
+            )
+    return lines
+
+
+def run(*command: str, **environment: str) -> None:
+    """Run a command; what it prints goes to stderr."""
+    subprocess.run(
+        command, check=True, cwd=ROOT, stdout=sys.stderr, env={**os.environ, **environment}
+    )
+
+
+def dependencies(python: str, machine: str) -> tuple[Path, list[str]]:
+    """Return a folder with the wheels of the lock, and its lines; what is there stays."""
+    lines = requirements(python, machine)
+    text = "\n".join(lines) + "\n"
+    name = hashlib.sha256(text.encode()).hexdigest()[:10]
+    target = KEPT / f"wheels-{name}-{tag(python, machine)}"
+    if target.exists():
+        return target, lines
+    with tempfile.TemporaryDirectory(dir=KEPT) as folder:
+        lock, wheels = Path(folder, "lock.txt"), Path(folder, "wheels")
+        lock.write_text(text)
+        run(
+            *(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"),
+            *("--require-hashes", "--no-deps", "--only-binary=:all:", f"--dest={wheels}"),
+            *(f"--python-version={python}", "--implementation=cp"),
+            *(f"--abi=cp{python.replace('.', '')}", "--abi=abi3", "--abi=none"),
+            *(f"--platform={platform}_{machine}" for platform in PLATFORMS),
+            *("--requirement", str(lock)),
+        )
+        wheels.rename(target)
+    return target, lines
+
+
+def build(archive: Path, version: str, python: str, machine: str) -> None:
+    """Write the archive."""
+    if not (PACKAGE / "site" / "static" / "index.html").is_file():
+        sys.exit("build_release: the player is not built: `make player` does that")
+    wheels, lines = dependencies(python, machine)
+    with tempfile.TemporaryDirectory(dir=KEPT) as name:
+        folder = Path(name)
+        run(
+            *(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", name),
+            SHOAL_VERSION=version,
+        )
+        (own,) = folder.glob("shoal-*.whl")
+        sha256 = hashlib.sha256(own.read_bytes()).hexdigest()
+        listed = folder / "requirements.txt"
+        listed.write_text("\n".join([*lines, f"shoal=={version} --hash=sha256:{sha256}"]) + "\n")
+        unfinished = folder / "release.tar"
+        with tarfile.open(unfinished, "w") as tar:
+            for path in [*sorted(wheels.iterdir()), own, listed]:
+                tar.add(path, path.name)
+        unfinished.rename(archive)
+
+
+def tag(python: str, machine: str) -> str:
+    """Return how what is made for one kind of host is called."""
+    return f"cp{python.replace('.', '')}-{machine}"
+
+
+def main() -> None:
+    """Build it, unless it is there."""
+    parser = argparse.ArgumentParser(prog="build_release", description=__doc__)
+    parser.add_argument("--python", required=True, help="the host's, as 3.13")
+    parser.add_argument("--machine", required=True, help="the host's, as x86_64")
+    parser.add_argument("--version", default="", help="[named after the content]")
+    arguments = parser.parse_args()
+    what = content()
+    version = arguments.version or f"{BASE_VERSION}+{what}"
+    stem = f"{version}-{what}" if arguments.version else version
+    KEPT.mkdir(exist_ok=True)
+    archive = KEPT / f"shoal-{stem}-{tag(arguments.python, arguments.machine)}.tar"
+    if not archive.exists():
+        build(archive, version, arguments.python, arguments.machine)
+    sys.stdout.write(json.dumps({"version": version, "archive": str(archive)}) + "\n")
+
+
+if __name__ == "__main__":
+    main()
