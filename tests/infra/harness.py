@@ -9,7 +9,7 @@ import runpy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pulumi
 from pulumi.runtime import mocks, rpc
@@ -186,7 +186,7 @@ def run(
     clouds = Clouds(zone, has_network=has_network)
     monitor = _Monitor(clouds)
     result = Run(monitor.registered, clouds)
-    set_root_resource(None)
+    set_root_resource(cast(Any, None))  # a new one is made below
     pulumi.runtime.set_mocks(clouds, project="shoal", stack=stack, preview=preview, monitor=monitor)
     written = {
         key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()
@@ -196,8 +196,7 @@ def run(
     @pulumi.runtime.test
     def declare() -> pulumi.Output[Any]:
         program()
-        root = get_root_resource()
-        assert root is not None
+        root: Any = get_root_resource()
         outputs = {key: pulumi.Output.from_input(value) for key, value in root.outputs.items()}
         secret = {key: output.is_secret() for key, output in outputs.items()}
         return pulumi.Output.all(

@@ -3,12 +3,15 @@
 import hashlib
 import json
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.infra.harness import ACCOUNT, PUBLIC_IP, TOKEN_VALUE, TUNNEL_TOKEN, ZONE_ID, Run, run
 
+ROOT = Path(__file__).parents[2]
 ACCESS = {
     "shoal:accessEmails": ["op@example.org", "@example.net"],
     "shoal:accessTeam": "https://team.cloudflareaccess.com/",
@@ -92,6 +95,12 @@ def test_outputs(station: Run) -> None:
             },
         ],
     }
+
+
+def test_outputs_and_settings_are_documented(station: Run) -> None:
+    page = (ROOT / "docs" / "deploy.md").read_text()
+    for name in (*station.outputs, *yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]):
+        assert f"`{name}`" in page or f" {name} " in page or f"'{name}[0]'" in page, name
 
 
 def test_secrets_stay_secret(station: Run, guarded: Run) -> None:

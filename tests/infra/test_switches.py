@@ -79,7 +79,7 @@ def test_systems_and_processors(
     (ami,) = [call for call in made.clouds.calls if call.token.endswith("getParameter")]
     assert ami.args["name"] == parameter
     assert (made.outputs["sshUser"], made.outputs["architecture"]) == (user, architecture)
-    data = made.one("Instance").inputs.get("userData")
+    data: Any = made.one("Instance").inputs.get("userData")
     if user == "admin":  # Debian's images lack AWS' agent
         assert f"/latest/debian_{architecture}/amazon-ssm-agent.deb" in data
     else:

@@ -24,7 +24,7 @@ def keys_on_console(text: str) -> list[str]:
 def read_console(instance_id: str, region: str) -> Sequence[str]:
     """Ask EC2 for an instance's host keys. Raises OperatorError while there are none."""
     try:
-        client = cast("Any", boto3.client("ec2", region_name=region))
+        client = cast("Any", boto3).client("ec2", region_name=region)  # its types are S3's alone
         for latest in (True, False):  # as it is now, and as it was after the boot
             answer = client.get_console_output(InstanceId=instance_id, Latest=latest)
             if keys := keys_on_console(str(answer.get("Output", ""))):

@@ -1,5 +1,6 @@
 import io
 import json
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -85,8 +86,11 @@ def test_sums_are_those_of_the_lines() -> None:
         assert column.billed_usd == pytest.approx(sum(line.billed_usd for line in column.lines))
 
 
-def test_the_host_alone() -> None:
-    assert round(prices.host_month("t4g.small", 30), 2) == 18.31
+def test_the_page_on_deploying_says_the_same() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "deploy.md").read_text()
+    host = prices.host_month("t4g.small", 30)
+    upload = line(cost(load(hours=730)).columns["r2"], "EC2 to R2, the upload").billed_usd
+    assert [f"| {usd:.2f} |" in page for usd in (host, upload)] == [True, True]
 
 
 def test_what_people_see() -> None:

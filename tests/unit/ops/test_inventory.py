@@ -1,14 +1,18 @@
+import base64
 import json
 import stat
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import boto3
+import msgspec
 import pytest
+from botocore.stub import Stubber
 
 from shoal.errors import OperatorError
 from shoal.ops import inventory
-from shoal.ops.host_keys import keys_on_console
+from shoal.ops.host_keys import keys_on_console, read_console
 from shoal.ops.inventory import Outputs, main, pin
 
 ED25519 = "ssh-ed25519 " + "A" * 68
@@ -56,8 +60,6 @@ def outputs_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def outputs(**changes: Any) -> Outputs:
-    import msgspec
-
     return msgspec.convert({**OUTPUTS, **changes}, Outputs)
 
 
@@ -125,6 +127,42 @@ def test_an_adopted_host_is_known_by_the_stations_name(tmp_path: Path) -> None:
 def test_keys_elsewhere_on_the_console_are_no_host_keys() -> None:
     assert keys_on_console(f"somebody writes {RSA} here") == []
     assert keys_on_console("") == []
+
+
+@pytest.fixture
+def ec2(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
+    """A real client of EC2, whose answers are the test's."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    client: Any = boto3.Session().client(cast(Any, "ec2"), region_name="eu-central-1")
+    monkeypatch.setattr(boto3, "client", lambda *_args, **_kwargs: client)
+    with Stubber(client) as stubber:
+        yield stubber
+        stubber.assert_no_pending_responses()
+
+
+def console(ec2: Stubber, text: str, *, latest: bool) -> None:
+    answer = {"Output": base64.b64encode(text.encode()).decode()}
+    ec2.add_response("get_console_output", answer, {"InstanceId": "i-0a1b2c3d", "Latest": latest})
+
+
+def test_keys_that_have_left_the_console_may_be_in_its_older_copy(ec2: Stubber) -> None:
+    console(ec2, "debian login:", latest=True)
+    console(ec2, CONSOLE, latest=False)
+    assert read_console("i-0a1b2c3d", "eu-central-1") == [ED25519, RSA]
+
+
+def test_a_host_that_has_not_shown_its_keys_yet(ec2: Stubber) -> None:
+    console(ec2, "", latest=True)
+    console(ec2, "", latest=False)
+    with pytest.raises(OperatorError, match="a few minutes after its first boot"):
+        read_console("i-0a1b2c3d", "eu-central-1")
+
+
+def test_credentials_that_may_not_see_the_console(ec2: Stubber) -> None:
+    ec2.add_client_error("get_console_output", "UnauthorizedOperation", "You are not authorized")
+    with pytest.raises(OperatorError, match=r"not authorized.*ec2:GetConsoleOutput"):
+        read_console("i-0a1b2c3d", "eu-central-1")
 
 
 def test_of_two_first_boots_the_last_counts() -> None:
