@@ -27,17 +27,21 @@ export class ShoalPlayer extends HTMLElement {
   static readonly observedAttributes = ["src", "p2p"];
   #frame: Frame | null = null;
   #left: AbortController | null = null;
+  #placed = false;
 
   connectedCallback(): void {
+    this.#placed = true;
     this.#begin();
   }
 
   disconnectedCallback(): void {
+    this.#placed = false;
     this.#end();
   }
 
   attributeChangedCallback(): void {
-    if (this.isConnected) this.#begin();
+    // an element that was there before its definition hears of its attributes first
+    if (this.#placed) this.#begin();
   }
 
   play(): Promise<void> {

@@ -66,9 +66,12 @@ export function mount(options: MountOptions): Mounted {
       });
     },
   });
-  signal.addEventListener("abort", () => {
+  const close = (): void => {
     player.close();
-  });
+  };
+  signal.addEventListener("abort", close);
+  // its host may be gone since it asked for the configuration
+  if (signal.aborted) close();
   void begun.then(async () => {
     const { addControls } = await import("./controls");
     if (!signal.aborted) addControls(controller, player, signal);
