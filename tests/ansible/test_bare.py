@@ -41,7 +41,7 @@ def test_the_station_is_verified(origin: Host) -> None:
     ("wrong", "said"),
     [
         ({"base_ssh_cidrs": ["0.0.0.0/0"]}, "not the whole world"),
-        ({"base_journal_max_use": ["1G"]}, "base_journal_max_use"),
+        ({"base_firewall": "perhaps"}, "base_firewall"),
     ],
 )
 def test_a_wrong_variable_is_named_before_anything_is_done(
