@@ -30,7 +30,7 @@ describe("a member that pauses", () => {
     it.announced(t.segment, own && peers ? [own, { ...peers, successors: ["me"] }] : [], true);
     for (const id of ["peer", "other"])
       it.frame(id, encodeAppetite("pause", 0, t.segment.sequence).buffer);
-    it.frame("third", encodeHave(0, t.segment.sequence, 0b1111).buffer);
+    it.frame("third", encodeHave(0, t.segment.sequence, 0b1100).buffer);
     await pass(1_200);
     expect(stats.segments.stepped_in).toBe(0);
     expect(stats.segments.requested).toBe(2);
