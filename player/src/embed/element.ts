@@ -12,16 +12,7 @@ import { adopt } from "../player/dom";
 import type { PlayerSnapshot } from "../player/player";
 import embedCss from "./embed.css?inline";
 import { Frame } from "./frame";
-
-const HOST_CSS = `
-:host {
-  display: block;
-  aspect-ratio: 16 / 9;
-  color-scheme: dark light;
-  font: clamp(0.9rem, 0.8rem + 0.5vw, 1.75rem) / 1.4 system-ui, sans-serif;
-}
-* { box-sizing: border-box; }
-`;
+import hostCss from "./host.css?inline";
 
 export class ShoalPlayer extends HTMLElement {
   static readonly observedAttributes = ["src", "p2p"];
@@ -82,7 +73,7 @@ export class ShoalPlayer extends HTMLElement {
 
   #newRoot(): ShadowRoot {
     const root = this.attachShadow({ mode: "open" });
-    for (const css of [HOST_CSS, frameCss, embedCss]) adopt(root, css);
+    for (const css of [hostCss, frameCss, embedCss]) adopt(root, css);
     return root;
   }
 }
