@@ -212,6 +212,8 @@ class Host:
         for folder, _, _ in os.walk(cgroup, topdown=False):
             with suppress(OSError):
                 Path(folder).rmdir()
+        with suppress(OSError):
+            Path("/run", self.name).rmdir()
 
 
 def _cgroup2() -> Path:
