@@ -1,4 +1,4 @@
-/** Brings a viewer that fell behind back to the others, unnoticed. Pure. (hls.js does this for
+/** Brings a viewer that fell behind back to the others, unnoticed. (hls.js does this for
  * low-latency streams only.) */
 
 /** This is not heard. */
@@ -8,20 +8,46 @@ const FAR_RATE = 1.1;
 const FAR_S = 2;
 const BEGIN_AT_S = 0.5;
 const END_AT_S = 0.1;
-/** Who is farther behind went there on purpose. */
-export const ON_PURPOSE_S = 8;
+/** Who jumped or paused, and is farther behind after that, wants to be there. */
+const ON_PURPOSE_S = 3;
 /** Below that the buffer is worth more than being live. */
 const MIN_BUFFER_S = 3;
 
+export class CatchUp {
+  /** the viewer has jumped, or gone on after a pause, since it was last looked at */
+  #moved = false;
+  #onPurpose = false;
+
+  constructor(video: EventTarget, signal: AbortSignal) {
+    let paused = false;
+    const on = (type: string, listener: () => void): void => {
+      video.addEventListener(type, listener, { signal });
+    };
+    on("pause", () => (paused = true));
+    on("playing", () => {
+      this.#moved ||= paused;
+      paused = false;
+    });
+    on("seeked", () => (this.#moved = true));
+  }
+
+  /** Returns the speed to play at; parameters as for `catchUpRate`. */
+  rate(lateS: number, bufferedS: number, rate: number): number {
+    if (this.#moved) this.#onPurpose = lateS > ON_PURPOSE_S;
+    this.#moved = false;
+    return this.#onPurpose ? 1 : catchUpRate(lateS, bufferedS, rate);
+  }
+}
+
 /**
- * Returns the speed to play at.
+ * Returns the speed to play at for who wants to be live.
  *
  * @param lateS seconds farther behind live than the page would be by itself
  * @param bufferedS seconds of video ahead of the playhead
  * @param rate the speed now
  */
 export function catchUpRate(lateS: number, bufferedS: number, rate: number): number {
-  if (lateS > ON_PURPOSE_S || bufferedS < MIN_BUFFER_S) return 1;
+  if (bufferedS < MIN_BUFFER_S) return 1;
   if (lateS > FAR_S) return FAR_RATE;
   return lateS > (rate > 1 ? END_AT_S : BEGIN_AT_S) ? CATCH_UP_RATE : 1;
 }

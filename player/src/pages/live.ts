@@ -7,12 +7,12 @@ import type { Network } from "../engine/engine";
 import { levelController } from "./abr";
 import { play } from "./autoplay";
 import { aheadS } from "./buffered";
-import { ON_PURPOSE_S, catchUpRate } from "./catchup";
+import { CatchUp } from "./catchup";
 import { liveDelayS } from "./delay";
 import { hlsConfig } from "./hls";
 import { MediaErrors } from "./mediaerrors";
 import { probe } from "./probe";
-import { Sleep } from "./sleep";
+import { JUMP_AT_S, Sleep } from "./sleep";
 
 /** How often an offline station is asked for its playlist. */
 const PROBE_INTERVAL_MS = 3_000;
@@ -59,11 +59,13 @@ export class Live {
   #pausedAt: number | null = null;
   #watcher: ReturnType<typeof setInterval>;
   #closed = new AbortController();
+  #catchUp: CatchUp;
 
   constructor(options: LiveOptions) {
     this.#o = options;
     const { video } = options;
     const { signal } = this.#closed;
+    this.#catchUp = new CatchUp(video, signal);
     const onPause = (): void => {
       this.#pausedAt ??= performance.now();
     };
@@ -221,7 +223,7 @@ export class Live {
     if (endSN > this.#newest) {
       this.#newestAt = performance.now();
       // now it is known where live is
-      if (this.#sleep.takeSlept() && this.#lateS > ON_PURPOSE_S) this.goToLive();
+      if (this.#sleep.takeSlept() && this.#lateS > JUMP_AT_S) this.goToLive();
     }
     this.#newest = Math.max(this.#newest, endSN);
     if (live || this.#ended) return;
@@ -262,7 +264,7 @@ export class Live {
     const { video } = this.#o;
     this.#setDelay();
     this.#sleep.look(Date.now(), video.currentTime, video.paused);
-    video.playbackRate = catchUpRate(this.#lateS, this.bufferedS, video.playbackRate);
+    video.playbackRate = this.#catchUp.rate(this.#lateS, this.bufferedS, video.playbackRate);
     const now = performance.now();
     const moved = video.currentTime !== this.#lastPosition;
     this.#lastPosition = video.currentTime;

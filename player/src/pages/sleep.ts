@@ -2,6 +2,8 @@
 
 /** Nothing was played for so long, and nobody looked. */
 const SLEPT_MS = 10_000;
+/** Seconds: who slept and is later than this jumps to live rather than catch up. */
+export const JUMP_AT_S = 8;
 
 export class Sleep {
   #lookedAt: number;

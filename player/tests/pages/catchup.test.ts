@@ -1,5 +1,16 @@
-import { describe, expect, it } from "vitest";
-import { catchUpRate } from "../../src/pages/catchup";
+import { beforeEach, describe, expect, it } from "vitest";
+import { CatchUp } from "../../src/pages/catchup";
+
+let video: EventTarget;
+let catchUp: CatchUp;
+
+beforeEach(() => {
+  video = new EventTarget();
+  catchUp = new CatchUp(video, new AbortController().signal);
+});
+const events = (...types: string[]): void => {
+  for (const type of types) video.dispatchEvent(new Event(type));
+};
 
 describe("catching up with live", () => {
   it.each([
@@ -10,9 +21,34 @@ describe("catching up with live", () => {
     ["ends there", 0.05, 6, 1.05, 1],
     ["does not begin for little", 0.4, 6, 1, 1],
     ["never empties the buffer", 5, 2.9, 1.05, 1],
-    ["leaves alone who went back on purpose", 40, 10, 1, 1],
     ["waits while nothing is known", -Infinity, 0, 1, 1],
   ])("%s", (_, lateS, bufferedS, rate, expected) => {
-    expect(catchUpRate(lateS, bufferedS, rate)).toBe(expected);
+    expect(catchUp.rate(lateS, bufferedS, rate)).toBe(expected);
+  });
+
+  it("brings back who fell far behind without wanting to", () => {
+    events("waiting", "playing");
+    expect(catchUp.rate(30, 6, 1)).toBe(1.1);
+  });
+
+  it.each([
+    ["jumped back", ["seeked"]],
+    ["paused", ["pause", "playing"]],
+  ])("leaves alone who %s", (_, types) => {
+    events(...types);
+    expect(catchUp.rate(12, 6, 1)).toBe(1);
+    expect(catchUp.rate(12, 6, 1)).toBe(1);
+  });
+
+  it("begins anew when that viewer goes back to live", () => {
+    events("seeked");
+    expect(catchUp.rate(12, 6, 1)).toBe(1);
+    events("seeked");
+    expect(catchUp.rate(0.8, 6, 1)).toBe(1.05);
+  });
+
+  it("takes a short pause for none", () => {
+    events("pause", "playing");
+    expect(catchUp.rate(2.5, 6, 1)).toBe(1.1);
   });
 });
