@@ -120,7 +120,7 @@ def test_what_torrent_peers_took_is_counted_over_the_seeder_s_death(tmp_path: Pa
         os.kill(dead, signal.SIGKILL)
         wait_for("noticed", lambda: station.problem("standby") is not None, 10)
         wait_for("replaced", lambda: seeder_pid(station) not in (None, dead), 10)
-        wait_for("mended", lambda: station.problem("standby") is None, 10)
+        wait_for("mended", lambda: station.problem("standby") is None, 90)
         assert uploaded_bytes(station) == counted
 
 

@@ -20,6 +20,8 @@ from shoal.broadcaster.standby.session import ALERTS, QUIET
 
 CPU_LIMIT_S = 30
 NICENESS = 10
+LOOK_S = 1.0
+"""how often to look whether the broadcaster is still there"""
 OFFERS = 2
 FILE_NAME = "segment"
 
@@ -67,8 +69,11 @@ def fetch(order: Order) -> Result:
     handle = session.add_torrent(params)
     deadline = time.monotonic() + order.limit_s
     progress = "the tracker did not answer"
+    parent = os.getppid()
     while (left_s := deadline - time.monotonic()) > 0:
-        session.wait_for_alert(int(left_s * 1000) + 1)
+        session.wait_for_alert(int(min(left_s, LOOK_S) * 1000) + 1)
+        if os.getppid() != parent:  # nobody waits for the answer any more
+            os._exit(1)
         for alert in session.pop_alerts():
             if isinstance(alert, lt.tracker_reply_alert):
                 progress = "the tracker knows no peer that sent it"
