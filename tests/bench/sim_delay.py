@@ -5,6 +5,7 @@ from collections import deque
 INITIAL_COMPLETION_S = 1.0
 """until it was measured"""
 MAX_SEGMENTS = 4
+SPARE_SEGMENTS = 0.25
 MIN_CHANGE_S = 0.5
 """a delay that differs by less stays as it is"""
 MARGIN_S = 2.0
@@ -20,17 +21,21 @@ class Delay:
     def __init__(self, segment_s: float) -> None:
         self._segment_s = segment_s
         self._completions = deque[float](maxlen=MAX_COMPLETIONS)
-        self.seconds = segment_s + MARGIN_S + INITIAL_COMPLETION_S
+        self.seconds = self._after(INITIAL_COMPLETION_S)
 
     def completed(self, after_s: float) -> None:
         """Note that a segment was whole so long after its announcement."""
         self._completions.append(after_s)
         ordered = sorted(self._completions)
         nine_of_ten = ordered[int(len(ordered) * 0.9)]
-        delay = min(MAX_SEGMENTS * self._segment_s, self._segment_s + MARGIN_S + nine_of_ten)
+        delay = self._after(nine_of_ten)
         if abs(delay - self.seconds) >= MIN_CHANGE_S:
             self.seconds = delay
 
     def needed_in_s(self) -> float:
         """Return when a segment must be there that the player hears of now."""
         return self.seconds - self._segment_s
+
+    def _after(self, completion_s: float) -> float:
+        delay = (1 + SPARE_SEGMENTS) * self._segment_s + MARGIN_S + completion_s
+        return min(MAX_SEGMENTS * self._segment_s, delay)

@@ -13,7 +13,8 @@ from tests.support.station import Station, station
 from tests.support.viewers import Viewer, chromium, received
 
 SAVES_DATA = """
-Object.defineProperty(navigator, "connection", { value: { saveData: true } });
+const connection = Object.assign(new EventTarget(), { saveData: true });
+Object.defineProperty(navigator, "connection", { value: connection });
 """
 SEGMENTS_WATCHED = 6
 

@@ -4,17 +4,20 @@ import { DEADLINE_S } from "../engine/scheduler";
 
 /** Until it was measured. */
 const INITIAL_COMPLETION_S = 1;
+/** Beside a segment's length: a store that falls silent is noticed, and its seed asked, meanwhile. */
+const SPARE_SEGMENTS = 0.25;
 /** More target durations than these help nobody: then the room is the trouble. */
 const MAX_SEGMENTS = 4;
 
 /**
- * Returns seconds: a segment more than has been loaded when the next one is published, and what the
- * room needs to bring that before the player would take it from the store.
+ * Returns seconds: a segment more than has been loaded when the next one is published, a part of one
+ * to spare, and what the room needs to bring that before the player would take it from the store.
  *
  * @param targetS the playlist's target duration
  * @param completionMs how long nine of ten segments took at the most; null if unknown
  */
 export function liveDelayS(targetS: number, completionMs: number | null): number {
   const completionS = completionMs === null ? INITIAL_COMPLETION_S : completionMs / 1000;
-  return Math.min(MAX_SEGMENTS * targetS, targetS + DEADLINE_S + completionS);
+  const delayS = (1 + SPARE_SEGMENTS) * targetS + DEADLINE_S + completionS;
+  return Math.min(MAX_SEGMENTS * targetS, delayS);
 }

@@ -40,6 +40,7 @@ def damage(
         ("stats", "MAX_COMPLETIONS", sim_delay.MAX_COMPLETIONS),
         ("../pages/delay", "INITIAL_COMPLETION_S", sim_delay.INITIAL_COMPLETION_S),
         ("../pages/delay", "MAX_SEGMENTS", sim_delay.MAX_SEGMENTS),
+        ("../pages/delay", "SPARE_SEGMENTS", sim_delay.SPARE_SEGMENTS),
         ("../pages/live", "MIN_DELAY_CHANGE_S", sim_delay.MIN_CHANGE_S),
         ("startup", "MAX_STARTUP_MS", sim.MAX_STARTUP_S * 1_000),
         ("roster", "READY_SHARE", sim_station.READY_SHARE),
