@@ -5,7 +5,7 @@ from collections import deque
 INITIAL_COMPLETION_S = 1.0
 """until it was measured"""
 MAX_SEGMENTS = 4
-SPARE_SEGMENTS = 0.25
+SPARE_SEGMENTS = 0.5
 MIN_CHANGE_S = 0.5
 """a delay that differs by less stays as it is"""
 MARGIN_S = 2.0

@@ -132,7 +132,9 @@ def test_controls_work_with_mouse_and_keyboard(browser: Browser, running: Statio
         ".dispatch({type: 'mediavolumerequest', detail: 0.4})"
     )
     page.keyboard.press("k")
-    page.wait_for_function("() => document.querySelector('video').paused")
+    # the controls hear of it a moment after the picture stands
+    page.wait_for_selector("media-controller[mediapaused]")
+    assert page.evaluate("() => document.querySelector('video').paused")
     page.keyboard.press("k")
     page.wait_for_function("() => !document.querySelector('video').paused")
     # back in time, and to live again by its badge

@@ -5,7 +5,7 @@ import { DEADLINE_S } from "../engine/scheduler";
 /** Until it was measured. */
 const INITIAL_COMPLETION_S = 1;
 /** Beside a segment's length: a store that falls silent is noticed, and its seed asked, meanwhile. */
-const SPARE_SEGMENTS = 0.25;
+const SPARE_SEGMENTS = 0.5;
 /** More target durations than these help nobody: then the room is the trouble. */
 const MAX_SEGMENTS = 4;
 

@@ -20,7 +20,7 @@ describe("catching up with live", () => {
     ["slows down when it comes near", 1.9, 6, 1.1, 1.05],
     ["ends there", 0.05, 6, 1.05, 1],
     ["does not begin for little", 0.4, 6, 1, 1],
-    ["never empties the buffer", 5, 2.9, 1.05, 1],
+    ["never empties the buffer", 5, 3.9, 1.05, 1],
     ["waits while nothing is known", -Infinity, 0, 1, 1],
   ])("%s", (_, lateS, bufferedS, rate, expected) => {
     expect(catchUp.rate(lateS, bufferedS, rate)).toBe(expected);

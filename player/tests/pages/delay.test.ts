@@ -2,11 +2,11 @@ import { expect, it } from "vitest";
 import { liveDelayS } from "../../src/pages/delay";
 
 it.each([
-  ["of segments of 4 s", 4, 900, 7.9],
-  ["of segments of 2 s", 2, 600, 5.1],
-  ["of segments of 5 s", 5, 1_400, 9.65],
-  ["while nothing was measured", 4, null, 8],
-  ["of a slow room", 4, 3_000, 10],
+  ["of segments of 4 s", 4, 900, 8.9],
+  ["of segments of 2 s", 2, 600, 5.6],
+  ["of segments of 5 s", 5, 1_400, 10.9],
+  ["while nothing was measured", 4, null, 9],
+  ["of a slow room", 4, 3_000, 11],
   ["of a room that brings nothing in time", 4, 60_000, 16],
 ])("the delay %s", (_, targetS, completionMs, expected) => {
   expect(liveDelayS(targetS, completionMs)).toBeCloseTo(expected);
