@@ -138,7 +138,11 @@ def test_controls_work_with_mouse_and_keyboard(browser: Browser, running: Statio
     page.keyboard.press("k")
     page.wait_for_function("() => !document.querySelector('video').paused")
     # back in time, and to live again by its badge
-    page.wait_for_function("() => document.querySelector('video').currentTime > 7", timeout=20_000)
+    page.wait_for_function(
+        "() => { const v = document.querySelector('video');"
+        " return v.currentTime - v.seekable.start(0) > 12; }",
+        timeout=40_000,
+    )
     page.evaluate(
         "() => { const v = document.querySelector('video'); v.currentTime = v.seekable.start(0); }"
     )
