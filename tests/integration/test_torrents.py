@@ -9,10 +9,12 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import pytest_asyncio
 
-from shoal.broadcaster.standby.canary import LIMIT_S, Canary, Sample
+from shoal.broadcaster.standby.canary import FETCH, LIMIT_S, Canary, Sample
+from shoal.broadcaster.standby.fetch import Order
 from shoal.broadcaster.standby.seeder import Seeder
 from shoal.broadcaster.standby.torrents import tracker_of
 from tests.integration.signaling_station import PATIENCE_S, Signaling, running_signaling
@@ -212,6 +214,20 @@ async def test_a_canary_that_is_stopped_leaves_nothing(
     await asyncio.gather(checking, return_exceptions=True)
     assert not canary_folders(tmp_path)
     await until(lambda: fetchers() == 0)
+
+
+async def test_a_canarys_process_that_outlives_its_broadcaster_ends(
+    service: Signaling, tmp_path: Path
+) -> None:
+    magnet = publish(tmp_path, 1, tracker_of(service.url)).torrent.magnet
+    nobody = 2**30  # no pid is as high
+    order = Order(magnet, str(tmp_path), LIMIT_S, "", "-SH0001-", nobody)
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*FETCH, stdin=pipe, stdout=pipe)
+    async with asyncio.timeout(LIMIT_S / 2):
+        output, _ = await process.communicate(msgspec.json.encode(order))
+    assert output == b""
+    assert process.returncode == 1
 
 
 async def test_a_seeder_process_that_dies_is_replaced_and_seeds_the_window_again(

@@ -6,6 +6,7 @@ out, so that the bytes can only come from peers.
 
 import asyncio
 import logging
+import os
 import secrets
 import sys
 from collections.abc import Callable
@@ -82,7 +83,8 @@ class Canary:
             return f"its {sample.size} bytes are too many for a check"
         try:
             with TemporaryDirectory(prefix="shoal-canary-") as folder:
-                order = Order(sample.magnet, folder, limit_s, self._stun_server, self.peer_prefix)
+                stun, prefix = self._stun_server, self.peer_prefix
+                order = Order(sample.magnet, folder, limit_s, stun, prefix, os.getpid())
                 result = await _fetch(order)
         except OSError as error:
             return str(error)

@@ -37,6 +37,8 @@ class Order(msgspec.Struct, frozen=True):
     """host:port, or empty"""
     peer_prefix: str
     """how its peer id begins"""
+    parent: int
+    """pid of the process that waits for the result; the fetch ends when that has ended"""
 
 
 class Result(msgspec.Struct, frozen=True):
@@ -48,9 +50,9 @@ class Result(msgspec.Struct, frozen=True):
     """why not"""
 
 
-def fetch(order: Order) -> Result:
-    """Fetch a magnet; web seeds, TCP and uTP are left out."""
-    session = lt.session(
+def new_session(order: Order) -> lt.session:
+    """A session for one fetch. Its end waits for the tracker, so let the process end before it."""
+    return lt.session(
         {
             **QUIET,
             "alert_mask": ALERTS | lt.alert_category.storage,
@@ -61,6 +63,10 @@ def fetch(order: Order) -> Result:
             "hashing_threads": 1,
         }
     )
+
+
+def fetch(session: lt.session, order: Order) -> Result:
+    """Fetch a magnet; web seeds, TCP and uTP are left out."""
     params = lt.parse_magnet_uri(order.magnet)
     params.save_path = order.folder
     params.url_seeds = []
@@ -69,10 +75,9 @@ def fetch(order: Order) -> Result:
     handle = session.add_torrent(params)
     deadline = time.monotonic() + order.limit_s
     progress = "the tracker did not answer"
-    parent = os.getppid()
     while (left_s := deadline - time.monotonic()) > 0:
         session.wait_for_alert(int(min(left_s, LOOK_S) * 1000) + 1)
-        if os.getppid() != parent:  # nobody waits for the answer any more
+        if os.getppid() != order.parent:  # nobody waits for the result any more
             os._exit(1)
         for alert in session.pop_alerts():
             if isinstance(alert, lt.tracker_reply_alert):
@@ -93,7 +98,9 @@ def main() -> None:
     """Fetch what standard input asks for."""
     os.nice(NICENESS)
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_LIMIT_S, CPU_LIMIT_S))
-    result = fetch(msgspec.json.decode(sys.stdin.buffer.read(), type=Order))
+    order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)
+    session = new_session(order)
+    result = fetch(session, order)
     sys.stdout.buffer.write(msgspec.json.encode(result))
     sys.stdout.flush()
     os._exit(0)  # without a goodbye to the tracker, which may never come
