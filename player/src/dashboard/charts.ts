@@ -2,7 +2,8 @@
 
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import { clock, copies, count, percent, seconds } from "./format";
+import { percent, seconds } from "../panel/format";
+import { clock, copies, count } from "./format";
 import type { Series } from "./history";
 
 const HEIGHT_PX = 180;

@@ -1,32 +1,9 @@
 /** Figures for people. Pure. What is not known is a dash. */
 
-export const UNKNOWN = "–";
-
-const UNITS = ["B", "kB", "MB", "GB", "TB", "PB"];
-
-/** Bytes, in powers of a thousand. */
-export function bytes(value: number | null | undefined): string {
-  if (value === null || value === undefined) return UNKNOWN;
-  let size = value;
-  let unit = 0;
-  while (size >= 999.5 && unit < UNITS.length - 1) {
-    size /= 1000;
-    unit += 1;
-  }
-  return `${unit > 0 && size < 9.95 ? size.toFixed(1) : size.toFixed(0)} ${UNITS[unit] ?? ""}`;
-}
-
-/** A part of 1; never rounded up to all of it. */
-export function percent(part: number | null | undefined): string {
-  return part === null || part === undefined ? UNKNOWN : `${Math.floor(part * 100)} %`;
-}
+import { UNKNOWN } from "../panel/format";
 
 export function count(value: number | null | undefined): string {
   return value === null || value === undefined ? UNKNOWN : value.toLocaleString("en");
-}
-
-export function seconds(value: number | null | undefined): string {
-  return value === null || value === undefined ? UNKNOWN : `${value.toFixed(1)} s`;
 }
 
 export function copies(value: number | null | undefined): string {

@@ -3,7 +3,7 @@
 import { charts } from "./charts";
 import { Connection } from "./connection";
 import { Costs } from "./costs";
-import { element, make } from "./elements";
+import { element, make } from "../player/dom";
 import type { ServerEvent } from "./events";
 import { ago, clock } from "./format";
 import { History } from "./history";
@@ -148,11 +148,7 @@ function showStation(now: Station): void {
           {},
           name,
           " ",
-          make(
-            "span",
-            { className: `pill ${health.status === "ok" ? "good" : "bad"}` },
-            health.status,
-          ),
+          make("span", { class: `pill ${health.status === "ok" ? "good" : "bad"}` }, health.status),
         ),
         make(
           "dl",
@@ -172,10 +168,10 @@ function showTiles(now: Station): void {
     ...tiles(now, history, costs.hourly).map(({ name, value, detail, tone }) =>
       make(
         "div",
-        { className: `tile ${tone}` },
+        { class: `tile ${tone}` },
         make("h2", {}, name),
-        make("p", { className: "value" }, value),
-        make("p", { className: "hint" }, detail),
+        make("p", { class: "value" }, value),
+        make("p", { class: "hint" }, detail),
       ),
     ),
   );

@@ -1,7 +1,9 @@
 /** Rooms as a picture: who fetches from the store, and who pushes to whom. */
 
-import { draw, element, make } from "./elements";
-import { UNKNOWN, bytes, count, percent, seconds } from "./format";
+import { element, make } from "../player/dom";
+import { draw } from "./elements";
+import { UNKNOWN, bytes, percent, seconds } from "../panel/format";
+import { count } from "./format";
 import { SIZE, STORE, edges, missing, position } from "./layout";
 import { shareOf } from "./tiles";
 import type { RoomMember, RoomPicture, RoomsView, ViewerFigures } from "./types";
@@ -79,7 +81,7 @@ export class RoomsSection {
       ` ${Object.keys(fetched).length} fetch from the store, ${pushes.length} pushes`;
     return make(
       "div",
-      { className: "drawing" },
+      { class: "drawing" },
       draw(
         "svg",
         { viewBox: `0 0 ${SIZE} ${SIZE}`, role: "group", "aria-label": label },
@@ -145,7 +147,7 @@ export class RoomsSection {
       make("thead", {}, make("tr", {}, ...head.map((name) => headCell(name, "col")))),
       make("tbody", {}, ...members.map((member, place) => this.#row(member, place))),
     );
-    return make("div", { className: "scrolled" }, table);
+    return make("div", { class: "scrolled" }, table);
   }
 
   #row(member: RoomMember, place: number): Element {
@@ -200,12 +202,12 @@ function legend(): Element {
   ];
   return make(
     "p",
-    { className: "hint" },
+    { class: "hint" },
     "The plan for the newest segment; the wider, the more. ",
     ...entries.map(([kind, text]) =>
       make(
         "span",
-        { className: "key" },
+        { class: "key" },
         draw(
           "svg",
           { viewBox: "0 0 20 8", "aria-hidden": "true" },

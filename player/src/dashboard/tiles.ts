@@ -1,7 +1,8 @@
 /** The figures of this moment, as tiles. Pure. */
 
 import type { Hourly } from "./costs";
-import { bytes, copies, count, dollars, percent, seconds } from "./format";
+import { bytes, percent, seconds } from "../panel/format";
+import { copies, count, dollars } from "./format";
 import type { History } from "./history";
 import type { Bytes, Station } from "./types";
 

@@ -1,5 +1,7 @@
 /** How fast pieces are let go, once it is known what this viewer's link carries. No I/O. */
 
+import { Credit } from "./credit";
+
 /** The part of the link that sharing takes; the rest is for whatever else the viewer does. */
 const PACE = 0.7;
 /** What waits is sent faster rather than later than this: shortage is signaling's to plan for. */
@@ -23,27 +25,22 @@ export interface Look {
 }
 
 export class Pacer {
-  #credit = 0;
-  #at: number | null = null;
+  #credit = new Credit();
   #waitedBefore = false;
 
   /** Whether something may be sent now. */
   get may(): boolean {
-    return this.#credit > 0;
+    return this.#credit.may;
   }
 
   sent(bytes: number): void {
-    this.#credit -= bytes;
+    this.#credit.sent(bytes);
   }
 
   look({ now, bps, ageMs, waiting }: Look): void {
     const free = bps === null || ageMs > PROBE_AFTER_MS;
     const rate = free ? Infinity : Math.max((PACE * bps) / 8_000, waiting / MAX_WAIT_MS);
-    const elapsed = now - (this.#at ?? now - BURST_MS);
-    this.#at = now;
-    const most = rate * (this.#waitedBefore ? MAX_PAUSE_MS : BURST_MS);
-    this.#credit =
-      rate === Infinity ? Infinity : Math.min(Math.min(this.#credit, most) + rate * elapsed, most);
+    this.#credit.refill(now, rate, this.#waitedBefore ? MAX_PAUSE_MS : BURST_MS);
     this.#waitedBefore = waiting > 0;
   }
 }

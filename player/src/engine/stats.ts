@@ -52,12 +52,8 @@ export class Stats {
   get total(): Readonly<Counters> {
     return this.#total;
   }
-  /** What peers delivered ÷ everything, start-up left out; null while there is nothing. */
   get share(): number | null {
-    const { bytes, startup } = this.#total;
-    const p2p = bytes.p2p - startup.p2p;
-    const all = sum(bytes) - sum(startup);
-    return all > 0 ? p2p / all : null;
+    return share(this.#total);
   }
   /** How long segments took to be whole; `p90`: nine of ten were faster. */
   get completionMs(): { median: number | null; p90: number | null; worst: number | null } {
@@ -100,6 +96,13 @@ export class Stats {
       uplink_bps,
     };
   }
+}
+
+/** What peers delivered ÷ everything, start-up left out; null while there is nothing. */
+export function share({ bytes, startup }: Pick<Counters, "bytes" | "startup">): number | null {
+  const p2p = bytes.p2p - startup.p2p;
+  const all = sum(bytes) - sum(startup);
+  return all > 0 ? p2p / all : null;
 }
 
 function zero(): Counters {

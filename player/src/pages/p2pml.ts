@@ -1,5 +1,6 @@
 /** The page /p2pml: hls.js and p2p-media-loader, as others use them, on this station. */
 
+import { element } from "../player/dom";
 import Hls, { ErrorTypes, Events } from "hls.js";
 import type { FragmentLoaderConstructor } from "hls.js";
 import type { HlsJsP2PEngine } from "p2p-media-loader-hlsjs";
@@ -207,10 +208,4 @@ async function firstConfig(): Promise<StationConfig> {
 
 function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-function element<T extends HTMLElement>(id: string, type: new () => T): T {
-  const found = document.getElementById(id);
-  if (!(found instanceof type)) throw new Error(`the page has no #${id}`);
-  return found;
 }

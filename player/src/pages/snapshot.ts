@@ -2,8 +2,8 @@
 
 import type { Engine } from "../engine/engine";
 import type { SourceBytes } from "../engine/protocol";
+import { share } from "../engine/stats";
 import type { Totals } from "../player/totals";
-import { share } from "../player/totals";
 import type { Live } from "./live";
 
 export interface Snapshot {

@@ -1,6 +1,7 @@
 /** The watch page: the live picture, its controls, and where the video comes from. */
 
 import { showSharing } from "../panel/sharing-view";
+import { element } from "../player/dom";
 import { loadConfig, mount, takeKeys } from "../player/mount";
 import type { PlayerSnapshot } from "../player/player";
 import { PreferenceStore } from "../player/preferences";
@@ -35,9 +36,3 @@ void loadConfig(page).then((config) => {
   });
   window.shoal = { stats: () => player.stats() };
 });
-
-function element<T extends HTMLElement>(id: string, type: new () => T): T {
-  const found = document.getElementById(id);
-  if (!(found instanceof type)) throw new Error(`the page has no #${id}`);
-  return found;
-}

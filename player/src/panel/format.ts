@@ -1,9 +1,15 @@
 /** Numbers as people read them. Pure. */
 
-const BYTE_UNITS = ["B", "kB", "MB", "GB", "TB"];
+/** What is not known. */
+export const UNKNOWN = "–";
+
+type Known = number | null | undefined;
+
+const BYTE_UNITS = ["B", "kB", "MB", "GB", "TB", "PB"];
 
 /** Decimal units, as store and seller count: 999 B, 1.2 kB, 12 MB. */
-export function bytes(count: number): string {
+export function bytes(count: Known): string {
+  if (count === null || count === undefined) return UNKNOWN;
   let value = count;
   let unit = 0;
   while (value >= 999.5 && unit < BYTE_UNITS.length - 1) {
@@ -20,13 +26,13 @@ export function speed(bps: number): string {
   return bps < 99_500 ? `${(bps / 1e3).toFixed(0)} kbit/s` : `${(bps / 1e6).toFixed(1)} Mbit/s`;
 }
 
-export function seconds(value: number | null): string {
-  return value === null ? "–" : `${value.toFixed(1)} s`;
+export function seconds(value: Known): string {
+  return value === null || value === undefined ? UNKNOWN : `${value.toFixed(1)} s`;
 }
 
 /** Whole percent, rounded down: nothing is claimed that did not come. */
-export function percent(part: number | null): string {
-  return part === null ? "–" : `${Math.floor(part * 100)} %`;
+export function percent(part: Known): string {
+  return part === null || part === undefined ? UNKNOWN : `${Math.floor(part * 100)} %`;
 }
 
 /** How far behind live, for the control bar: −0:42, −1:02:03. */

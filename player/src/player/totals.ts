@@ -30,13 +30,6 @@ export function sum(a: Totals, b: Totals): Totals {
   };
 }
 
-/** What peers delivered ÷ everything, start-up left out; null while there is nothing. */
-export function share({ bytes, startup }: Pick<Totals, "bytes" | "startup">): number | null {
-  const p2p = bytes.p2p - startup.p2p;
-  const others = bytes.store + bytes.seed - startup.store - startup.seed;
-  return p2p + others > 0 ? p2p / (p2p + others) : null;
-}
-
 function bytes(a: SourceBytes, b: SourceBytes): SourceBytes {
   return { p2p: a.p2p + b.p2p, store: a.store + b.store, seed: a.seed + b.seed };
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Costs } from "../../src/dashboard/costs";
-import { ago, bytes, dollars, percent } from "../../src/dashboard/format";
+import { bytes, percent } from "../../src/panel/format";
+import { ago, dollars } from "../../src/dashboard/format";
 import { History } from "../../src/dashboard/history";
 import { facts, troubles } from "../../src/dashboard/problems";
 import { tiles } from "../../src/dashboard/tiles";

@@ -10,7 +10,8 @@ it.each([
   [999_500, "1.0 MB"],
   [12_345_678, "12 MB"],
   [2.5e9, "2.5 GB"],
-  [7e15, "7000 TB"],
+  [7e15, "7.0 PB"],
+  [7e18, "7000 PB"],
 ])("%d bytes are %s", (count, text) => {
   expect(bytes(count)).toBe(text);
 });

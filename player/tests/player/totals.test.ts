@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import { Stats } from "../../src/engine/stats";
-import { share, sum, totalsOf } from "../../src/player/totals";
+import { Stats, share } from "../../src/engine/stats";
+import { sum, totalsOf } from "../../src/player/totals";
 
 function counted(p2p: number, store: number, startup: number): Stats {
   const stats = new Stats();
