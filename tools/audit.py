@@ -59,7 +59,8 @@ def _json(output: str, key: str) -> Any:
     try:
         return json.loads(output)[key]
     except (ValueError, KeyError, TypeError) as error:
-        raise NotAskedError("no findings, and no word that there are none") from error
+        said = " ".join(output.split())[:200]
+        raise NotAskedError(said or "no answer") from error
 
 
 def _output(command: Sequence[str | Path], cwd: Path = ROOT) -> str:

@@ -104,15 +104,15 @@ def of_python(names: Iterable[str]) -> Licences:
 
 def of_distribution(package: Distribution) -> str:
     """Return what a package says of its licence: by expression, text, classifier, or file."""
-    about = package.metadata
-    if expression := about.get("License-Expression"):
-        return expression
-    text = (about.get("License") or "").strip()
+    about = package.metadata.json
+    if expression := about.get("license_expression"):
+        return str(expression)
+    text = str(about.get("license", "")).strip()
     if text and text != "Dual License" and "\n" not in text:  # some put the whole licence here
         return SPDX.get(text, text)
     classified = [
         line.split(" :: ")[-1]
-        for line in about.get_all("Classifier") or []
+        for line in about.get("classifier", [])
         if line.startswith("License :: OSI Approved :: ")
     ]
     if classified:
