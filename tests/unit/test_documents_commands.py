@@ -16,7 +16,7 @@ NOT_RUN = {
     r"pulumi .*": CLOUD,
     r"\(umask 077; pulumi stack output .*\)": CLOUD,
     r"SHOAL_OUTPUTS_FILE=\S+ make deploy": CLOUD,
-    r"\.venv/bin/shoal report https://.*": CLOUD,
+    r"(\.venv/bin/)?shoal (report|doctor) https://.*": CLOUD,
     r"(cd ansible && \.\./\.venv/bin/)?ansible-playbook .*": CLOUD,
     r"rm -r \.shoal/known_hosts": CLOUD,
     r"curl .*": NETWORK,
