@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+LOCKS = ("dev", "infra", "audit", "bootstrap")
+"""what the others name is in the first two of them, at the same versions"""
 TIMEOUT_S = 600
 FIXABLE, NOT_ASKED = 1, 2
 
@@ -95,7 +97,7 @@ def main() -> int:
     """Print what is known, and return the exit status."""
     findings: set[Finding] = set()
     not_asked = False
-    locks = sorted((ROOT / "requirements").glob("*.lock"))
+    locks = [ROOT / f"requirements/{name}.lock" for name in LOCKS]
     questions = [(lock.name, lambda lock=lock: pip(lock)) for lock in locks]
     for name, ask in [*questions, ("package-lock.json", npm)]:
         try:

@@ -1,6 +1,7 @@
 """`make audit`: what pip-audit and npm print becomes findings, and no answer is no good news."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -81,6 +82,16 @@ def test_a_package_that_pip_audit_could_not_ask_about_is_no_good_news() -> None:
         list(of_pip_audit(json.dumps(SKIPPED)))
 
 
+def test_every_locked_package_is_asked_about() -> None:
+    def pinned(lock: Path) -> set[str]:
+        lines = lock.read_text().splitlines()
+        return {line.split(" ")[0] for line in lines if line[:1].isalnum()}
+
+    asked = [pinned(audit.ROOT / f"requirements/{name}.lock") for name in audit.LOCKS]
+    everything = [pinned(lock) for lock in audit.ROOT.glob("requirements/*.lock")]
+    assert set().union(*everything) == set().union(*asked)
+
+
 @pytest.mark.parametrize(
     ("of_pip", "of_npm", "status"),
     [
@@ -107,6 +118,6 @@ def test_the_exit_status_says_whether_there_is_something_to_do(
     monkeypatch.setattr(audit, "npm", npm)
     assert audit.main() == status
     printed = capsys.readouterr().out
-    assert "host.lock: " in printed
+    assert "dev.lock: " in printed
     assert ("could not be asked" in printed) == isinstance(of_npm, Exception)
     assert ("no fix yet" in printed) == (of_npm == {UNFIXED})
