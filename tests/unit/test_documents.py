@@ -81,6 +81,12 @@ def code() -> str:
 
 
 @cache
+def words() -> set[str]:
+    """Return the names in all code."""
+    return set(re.findall(r"\w+", code()))
+
+
+@cache
 def settings() -> set[str]:
     """Return the environment variables of the services."""
     kinds = (BroadcasterSettings, SignalingSettings, SiteSettings)
@@ -135,7 +141,7 @@ def test_settings_exist() -> None:
     unknown = [
         (document, name)
         for document, name in names(r"\bSHOAL_[A-Z0-9_]+\b")
-        if name not in settings() and not re.search(rf"\b{name}\b", code())
+        if name not in settings() | words()
     ]
     assert unknown == []
 
@@ -144,7 +150,7 @@ def test_variables_and_metrics_exist() -> None:
     unknown = [
         (document, name)
         for document, name in names(r"\b(?:shoal|base|owncast|cloudflared)_[a-z0-9_]+\b")
-        if not re.search(rf"\b{name.removesuffix('_total')}\b", code())
+        if name.removesuffix("_total") not in words()
     ]
     assert unknown == []
 
