@@ -8,7 +8,7 @@ PLAYER_SOURCES := $(shell find player \( -path player/node_modules -o -path play
 
 .PHONY: up infra deploy player variables test chromium firefox lighthouse gstreamer redis testhost lint \
 	test-unit test-integration test-infra test-e2e test-ansible test-ansible-matrix test-faults lock clean \
-	bench-station bench-broadcaster bench-signaling bench-swarm sim licences audit
+	bench-station bench-broadcaster bench-signaling bench-swarm sim
 .NOTPARALLEL:
 
 up: $(VENV)/local.stamp $(STATIC)/index.html
@@ -133,6 +133,7 @@ lighthouse: chromium $(STATIC)/index.html
 variables: $(VENV)/dev.stamp
 	$(BIN)/python tools/variables.py > docs/variables.md
 
+.PHONY: licences audit
 licences: $(VENV)/dev.stamp $(VENV)/infra.stamp player/node_modules/.package-lock.json
 	$(BIN)/python tools/licences.py > $(VENV)/licences.md
 	@mv $(VENV)/licences.md docs/licences.md
