@@ -1,5 +1,6 @@
 """The ledger on a real disk."""
 
+import sqlite3
 from pathlib import Path
 
 import msgspec
@@ -76,3 +77,16 @@ def test_all_of_it_outlives_the_process(tmp_path: Path) -> None:
     assert not after.noted("other")
     for ledger in (before, after):
         ledger.close()
+
+
+def test_a_full_disk_takes_nothing_or_all_and_is_outlived(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    ledger.begin("a-0")
+    database = ledger._db  # pyright: ignore[reportPrivateUsage]
+    [pages] = database.execute("PRAGMA page_count").fetchone()
+    database.execute(f"PRAGMA max_page_count = {pages + 2}")
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        ledger.add("a-0", [segment(n) for n in range(1_000)])
+    assert ledger.newest("a-0") == {}
+    ledger.add("a-0", [segment(0)])
+    assert ledger.newest("a-0") == {0: 0}

@@ -6,8 +6,8 @@ sqlite3.Error when the disk does not take it.
 """
 
 import sqlite3
-from collections.abc import Iterable, Mapping
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -95,13 +95,12 @@ class Ledger:
             )
             for segment in segments
         ]
-        self._db.execute("BEGIN")
-        self._db.executemany(
-            "INSERT OR IGNORE INTO segment (recording, variant, sequence, size, state, document)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            rows,
-        )
-        self._db.execute("COMMIT")
+        with self._all_or_nothing():
+            self._db.executemany(
+                "INSERT OR IGNORE INTO segment"
+                " (recording, variant, sequence, size, state, document) VALUES (?, ?, ?, ?, ?, ?)",
+                rows,
+            )
 
     def newest(self, recording: str) -> dict[int, int]:
         """Return the last media sequence of each rendition of a recording."""
@@ -183,14 +182,13 @@ class Ledger:
     def list_replay(self, replay: Replay) -> None:
         """Add a replay, or what is new of one; its recording, if there is one, is `listed`."""
         document = msgspec.msgpack.encode(replay)
-        self._db.execute("BEGIN")
-        self._db.execute(
-            "INSERT INTO replay (id, document) VALUES (?, ?)"
-            " ON CONFLICT (id) DO UPDATE SET document = excluded.document",
-            (replay.id, document),
-        )
-        self._set_state(replay.id, "listed")
-        self._db.execute("COMMIT")
+        with self._all_or_nothing():
+            self._db.execute(
+                "INSERT INTO replay (id, document) VALUES (?, ?)"
+                " ON CONFLICT (id) DO UPDATE SET document = excluded.document",
+                (replay.id, document),
+            )
+            self._set_state(replay.id, "listed")
 
     def listed(self) -> list[str]:
         """Return the recordings that are replays already, and lack a torrent."""
@@ -198,11 +196,10 @@ class Ledger:
 
     def drop(self, recording: str) -> None:
         """Forget a recording; its replay stays."""
-        self._db.execute("BEGIN")
-        for table in ("segment", "rendition"):
-            self._db.execute(f"DELETE FROM {table} WHERE recording = ?", (recording,))
-        self._db.execute("DELETE FROM recording WHERE id = ?", (recording,))
-        self._db.execute("COMMIT")
+        with self._all_or_nothing():
+            self._db.execute("DELETE FROM segment WHERE recording = ?", (recording,))
+            self._db.execute("DELETE FROM rendition WHERE recording = ?", (recording,))
+            self._db.execute("DELETE FROM recording WHERE id = ?", (recording,))
 
     def replays(self) -> list[Replay]:
         """Return the replays that are not about to go."""
@@ -228,6 +225,16 @@ class Ledger:
     def note(self, name: str) -> None:
         """Note something."""
         self._db.execute("INSERT OR IGNORE INTO note VALUES (?)", (name,))
+
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        self._db.execute("BEGIN")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException:
+            self._db.rollback()
+            raise
 
     def _set_state(self, recording: str, state: str) -> None:
         self._db.execute("UPDATE recording SET state = ? WHERE id = ?", (state, recording))

@@ -173,5 +173,5 @@ class Recorder:
         if state == "lost":
             name = due.segment.name
             log.warning("the store has lost %s before it was copied for the replay", name)
-        if self._ledger.next_due() is None:
+        if self._ledger.complete():
             self._on_settled()

@@ -106,6 +106,7 @@ class Replays:
         )
         self._body: Body | None = None
         self._replays: list[Replay] = self._ledger.replays()
+        self.published()  # before the janitor looks: an earlier run may have died before it did
 
     def published(self) -> None:
         """Record what was published, or note that the stream has ended."""
@@ -145,7 +146,6 @@ class Replays:
 
     async def run(self) -> None:
         """Copy, list, share and delete until cancelled."""
-        self.published()  # what an earlier run published and did not record
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._again_and_again(self._recorder.run))
             tasks.create_task(self._again_and_again(self._finisher.run))
