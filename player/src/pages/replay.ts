@@ -64,7 +64,7 @@ void loadConfig(page).then(async (config) => {
 function entry(replay: Replay): HTMLElement {
   const link = make("a", { href: `/replay?id=${encodeURIComponent(replay.id)}` }, name(replay));
   if (replay.id === wanted) link.setAttribute("aria-current", "page");
-  return make("li", {}, link, ` ${length(replay.durationS)}, ${bytes(replay.size)}`);
+  return make("li", {}, link, ` · ${length(replay.durationS)} · ${bytes(replay.size)}`);
 }
 
 /** "Today at 20:15" */
@@ -142,7 +142,7 @@ function showSharing(playback: Playback, config: StationConfig): void {
     const texts = [
       `${bytes(figures.p2p)} (${percent(figures.share)})`,
       ...[bytes(figures.http), bytes(figures.uploaded)],
-      `${figures.peers} viewers`,
+      figures.peers === 1 ? "1 viewer" : `${figures.peers} viewers`,
     ];
     for (const [index, value] of rows.entries()) say(value, texts[index] ?? "");
   };

@@ -49,10 +49,6 @@ export class Playback {
     });
   }
 
-  get sharing(): boolean {
-    return this.#wishes.share;
-  }
-
   /** Load the replay; `page` is one of the station. */
   async load(page: URL): Promise<void> {
     if (!Hls.isSupported()) {
@@ -76,6 +72,10 @@ export class Playback {
     // media-chrome's quality menu looks for it there
     Object.defineProperty(this.video, "videoRenditions", { value: renditions });
     renditions.follow(hls);
+    hls.on(Events.FRAG_LOADED, (_, { frag }) => {
+      // then hls.js loads by itself, and the engine hears nothing of it
+      if (!this.#wishes.share) this.figures.http += frag.stats.loaded;
+    });
     hls.on(Events.ERROR, (_, { fatal, type }) => {
       if (fatal) this.#recover(hls, type);
     });

@@ -6,7 +6,7 @@ sqlite3.Error when the disk does not take it.
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -227,7 +227,7 @@ class Ledger:
         self._db.execute("INSERT OR IGNORE INTO note VALUES (?)", (name,))
 
     @contextmanager
-    def _all_or_nothing(self) -> Iterator[None]:
+    def _all_or_nothing(self) -> Generator[None]:
         self._db.execute("BEGIN")
         try:
             yield
