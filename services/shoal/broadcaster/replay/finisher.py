@@ -99,7 +99,15 @@ class Finisher:
             return
         note = await self._patience.until_done(lambda: self._store.get(catalogue.KEY))
         if note is not None:
-            for replay in msgspec.json.decode(note, type=list[Replay]):
+            try:
+                replays = msgspec.json.decode(note, type=list[Replay])
+            except msgspec.DecodeError as error:
+                # what it listed stays in the store, unlisted
+                log.error(
+                    "%s in the bucket is damaged, a new list begins: %s", catalogue.KEY, error
+                )
+                replays = []
+            for replay in replays:
                 self._ledger.list_replay(replay)
             self._on_changed()
         self._ledger.note(RESTORED)
@@ -174,7 +182,7 @@ class Finisher:
 
     async def _share(self, recording: str) -> None:
         """Make the torrent of a replay that is listed."""
-        [replay] = [r for r in self._ledger.replays() if r.id == recording] or [None]
+        replay = next((r for r in self._ledger.replays() if r.id == recording), None)
         if replay is not None:
             whole = await asyncio.to_thread(self._ledger.whole, recording)
             try:
