@@ -162,8 +162,11 @@ def test_each_rendition_is_kept_and_shared_in_swarms_of_its_own(
         replay = wait_shared(station)[0]
         top = m3u8.loads(get(replay["playlist"]).body.decode(), uri=replay["playlist"])
         assert [p.stream_info.resolution for p in top.playlists] == [(1280, 720), (640, 360)]
-        second = m3u8.loads(get(top.playlists[1].absolute_uri).body.decode())
+        below = top.playlists[1].absolute_uri
+        second = m3u8.loads(get(below).body.decode(), uri=below)
         assert [bool(s.gap_tag) for s in second.segments] == [False, True, False]
+        answer = get(second.segments[1].absolute_uri)
+        assert (answer.status, answer.body) == (200, b"")
         files = fetched(get(replay["torrent"]).body, tmp_path)
         assert sorted(Path(name).suffix for name in files) == [*[".m3u8"] * 3, *[".ts"] * 5]
 

@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from shoal.broadcaster.containers import content_type
+from shoal.broadcaster.playlist import gap_name
 from shoal.broadcaster.problems import Problems
 from shoal.broadcaster.replay import catalogue, vod
 from shoal.broadcaster.replay.catalogue import Replay
@@ -121,12 +123,10 @@ class Finisher:
             self._ledger.drop(recording)
             return
         playlists = await asyncio.to_thread(_playlists, recording, renditions, whole.attributes)
+        for variant, segments in renditions.items():
+            await self._put_hashes(recording, variant, segments)
         for key, text in playlists.items():
             await self._put(key, text.encode(), PLAYLIST_TYPE)
-        for variant, segments in renditions.items():
-            await self._put(
-                kept_key(recording, variant, HASHES), vod.hash_list(segments), JSON_TYPE
-            )
         first = playlists[next(iter(playlists))]
         now = datetime.now(UTC)
         replay = Replay(
@@ -143,6 +143,16 @@ class Finisher:
             "the stream can be watched again: replay %s, %.0f s, %.1f MB",
             *(recording, replay.duration, replay.size / 1e6),
         )
+
+    async def _put_hashes(self, recording: str, variant: int, segments: list[Segment]) -> None:
+        """Store the hashes of a rendition, and something where its gaps are."""
+        hashes = await asyncio.to_thread(vod.hash_list, segments)
+        await self._put(kept_key(recording, variant, HASHES), hashes, JSON_TYPE)
+        for segment in segments:
+            if segment.name is None:
+                # as while it was live: a 404 ends players that do not know EXT-X-GAP
+                name = gap_name(segment.sequence)
+                await self._put(kept_key(recording, variant, name), b"", content_type(name))
 
     async def _publish(self, replay: Replay) -> None:
         self._ledger.list_replay(replay)
@@ -213,8 +223,8 @@ class Finisher:
             recording, tracker_url=self._tracker_url, web_seed=catalogue.web_seed(self._media_url)
         )
 
-    async def _put(self, key: str, data: bytes, content_type: str) -> None:
-        await self._patience.until_done(lambda: self._store.put_file(key, data, content_type))
+    async def _put(self, key: str, data: bytes, media_type: str) -> None:
+        await self._patience.until_done(lambda: self._store.put_file(key, data, media_type))
 
     async def _delete(self, replay: str) -> None:
         """Delete all objects of a replay."""
