@@ -18,7 +18,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     rolldownOptions: {
-      input: ["index.html", "embed.html", "p2pml.html", "dashboard.html"],
+      input: ["index.html", "embed.html", "p2pml.html", "replay.html", "dashboard.html"],
       checks: { bundlerTimings: false },
     },
     // hls.js alone is above Vite's default of 500 kB

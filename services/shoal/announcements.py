@@ -26,10 +26,12 @@ class Segment(msgspec.Struct, frozen=True, tag_field="type", tag="segment"):
 
 
 class Swarms(msgspec.Struct, frozen=True, tag_field="type", tag="swarms"):
-    """Broadcaster → signaling: in which swarms p2p-media-loader shares the playlist of now."""
+    """Broadcaster → signaling: what the tracker is to serve, besides what the seeder announces."""
 
     info_hashes: tuple[str, ...]
-    """20 ASCII characters each"""
+    """p2p-media-loader's, of the playlist of now and of replays, 20 ASCII characters each"""
+    torrents: tuple[str, ...] = ()
+    """v1 infohashes of replays, 20 bytes as Latin-1"""
 
 
 class Resume(msgspec.Struct, frozen=True, tag_field="type", tag="resume"):

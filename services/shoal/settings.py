@@ -193,7 +193,15 @@ class SeedSettings(StationSettings):
     )
 
 
-class BroadcasterSettings(SeedSettings):
+class ReplaySettings(StationSettings):
+    """What those who keep replays, and those who show them, need to know."""
+
+    replay: bool = Field(
+        default=False, description="keep each stream as a replay once it has ended"
+    )
+
+
+class BroadcasterSettings(SeedSettings, ReplaySettings):
     """What the broadcaster needs to know."""
 
     hls_dir: Path = Field(
@@ -207,6 +215,12 @@ class BroadcasterSettings(SeedSettings):
         default=300,
         ge=0,
         description="seconds that playlists stay open after a stream's end, for it to come back",
+    )
+    replay_max_age_days: float = Field(
+        default=30, gt=0, description="days after its stream's end that a replay is deleted"
+    )
+    replay_max_gb: float = Field(
+        default=100, gt=0, description="GB that replays may take; above, the oldest are deleted"
     )
     s3_endpoint: HttpUrl = Field(description="S3 endpoint of the object store")
     bucket: str = Field(default="shoal", min_length=3, description="bucket that holds the segments")
@@ -263,7 +277,7 @@ class SignalingSettings(StationSettings):
         return str(URL(self.cluster_url).with_password(self.cluster_password.get_secret_value()))
 
 
-class SiteSettings(SeedSettings):
+class SiteSettings(SeedSettings, ReplaySettings):
     """What the site needs to know."""
 
     station_title: str = Field(default="Shoal", description="shown on the watch page")

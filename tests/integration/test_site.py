@@ -108,6 +108,7 @@ async def running(tmp_path: Path) -> AsyncGenerator[Site]:
     (static / "styles.json").write_text('["sha256-abc="]')
     (static / "assets" / "big-1.js").write_text(SCRIPT)
     (static / "assets" / "big-1.js.br").write_bytes(brotli.compress(SCRIPT.encode()))
+    (static / "replay.html").write_text("<!doctype html><title>replay</title>")
     (static / "dashboard.html").write_text("<!doctype html><title>dashboard</title>")
     (static / "assets" / "index-B2x_9.js").write_text(SCRIPT)
     (tmp_path / "secret").write_text("secret")
@@ -166,6 +167,8 @@ async def test_pages_are_asked_for_again_and_assets_are_kept(running: Site) -> N
         "/assets/%00",
         "/index.html",
         "/p2pml.html",
+        "/replay.html",
+        "/replay/",
         "/p2pml/",
         "/live/playlist.m3u8",
         "/stats",
@@ -203,7 +206,10 @@ async def test_assets_are_compressed_for_who_takes_it(running: Site) -> None:
 
 
 async def test_only_the_embed_may_be_framed_and_the_module_read_elsewhere(running: Site) -> None:
-    ancestors = {"/": "'none'", "/p2pml": "'none'", "/embed": "'self' https://embed.example"}
+    ancestors = {
+        **dict.fromkeys(("/", "/p2pml", "/replay"), "'none'"),
+        "/embed": "'self' https://embed.example",
+    }
     for path, who in ancestors.items():
         async with running.session.get(running.url + path) as page:
             policy = page.headers["Content-Security-Policy"]
@@ -250,6 +256,7 @@ async def test_configuration_and_health(running: Site) -> None:
             "playlist": "/live/playlist.m3u8",
             "room": "/ws/room",
             "segments": "/live/segments.json",
+            "replays": None,
             "tracker": "/ws",
             "swarm": "shoal",
             "ice_servers": [],

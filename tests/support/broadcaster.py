@@ -71,9 +71,26 @@ class Owncast:
         owner: int = 0,
     ) -> str:
         """Write one segment and name it."""
+        data = transport_stream(f"{variant}stream-{stream}-{k}.ts", packets)
+        return self.write_bytes(
+            *(stream, k, data, variant), duration=duration, mode=mode, owner=owner
+        )
+
+    def write_bytes(
+        self,
+        stream: str,
+        k: int,
+        data: bytes,
+        variant: int = 0,
+        *,
+        duration: float = 4.0,
+        mode: int = 0o644,
+        owner: int = 0,
+    ) -> str:
+        """Write one segment of these bytes and name it."""
         name = f"stream-{stream}-{k}.ts"
         folder = self.path / str(variant)
-        (folder / name).write_bytes(transport_stream(f"{variant}{name}", packets))
+        (folder / name).write_bytes(data)
         (folder / name).chmod(mode)
         os.chown(folder / name, owner, owner)
         names = self.listed.setdefault(variant, [])

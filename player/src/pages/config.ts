@@ -13,6 +13,8 @@ export interface StationConfig {
   playlist: URL;
   room: URL;
   segments: URL;
+  /** the list of streams that can be watched again; null: none are kept */
+  replays: URL | null;
   tracker: URL;
   /** p2p-media-loader's `swarmId` */
   swarm: string;
@@ -60,6 +62,7 @@ export function parseConfig(value: unknown, page: URL): StationConfig {
   if (consent !== "notice" && consent !== "ask")
     throw new Error(`/config.json: consent is ${consent}`);
   const poster = config["poster"];
+  const replays = config["replays"];
   const lifetimeS = config["join_token_lifetime_s"];
   if (typeof lifetimeS !== "number" || !(lifetimeS > 0))
     throw new Error("/config.json: join_token_lifetime_s is missing");
@@ -70,6 +73,7 @@ export function parseConfig(value: unknown, page: URL): StationConfig {
     playlist: new URL(text("playlist"), page),
     room: socket("room"),
     segments: new URL(text("segments"), page),
+    replays: typeof replays === "string" ? new URL(replays, page) : null,
     tracker: socket("tracker"),
     swarm: text("swarm"),
     iceServers: Array.isArray(iceServers) ? (iceServers as RTCIceServer[]) : [],

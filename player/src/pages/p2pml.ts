@@ -12,7 +12,7 @@ import { Figures, rows } from "./p2pml/figures";
 import { hlsConfig } from "./hls";
 import type { Sharing } from "./p2pml/settings";
 import { coreConfig, liveRoom, p2pmlHlsConfig, settingsOf } from "./p2pml/settings";
-import { withToken } from "./p2pml/sockets";
+import { useTokens } from "./p2pml/sockets";
 import { SegmentHashes } from "./p2pml/validator";
 import { probe } from "./probe";
 import { watchStalls } from "./stalls";
@@ -82,7 +82,7 @@ function plainPlayer(): Hls {
 
 /** Returns what makes players that share. */
 async function sharingPlayer(settings: Sharing, config: StationConfig): Promise<() => Hls> {
-  useTokens(config);
+  useTokens(config, page);
   // loaded only now: it takes the WebSocket class that it finds
   const { HlsJsP2PEngine } = await import("p2p-media-loader-hlsjs");
   const hashes = segmentHashes(config);
@@ -142,21 +142,6 @@ async function watch(config: StationConfig, player: Hls) {
   onAir = false;
   hls = null;
   player.destroy();
-}
-
-/** Lets every new socket to our tracker carry a token that is valid then. */
-function useTokens(config: StationConfig): void {
-  let token = config.joinToken.text;
-  setInterval(() => {
-    fetchConfig(page).then(
-      ({ joinToken }) => {
-        token = joinToken.text;
-      },
-      // the next time, then
-      () => undefined,
-    );
-  }, config.joinToken.lifetimeMs / 2);
-  window.WebSocket = withToken(WebSocket, config.tracker, () => token);
 }
 
 /** Without WebCrypto (no https) nothing that comes from peers can be checked. */

@@ -21,6 +21,7 @@ void loadConfig(page).then((config) => {
   const controller = element("player", HTMLElement);
   const preferences = new PreferenceStore();
   element("title", HTMLElement).textContent = config.title;
+  element("replays", HTMLElement).hidden = config.replays === null;
   const { player, begun } = mount({
     ...{ controller, page, config, preferences, signal },
     video: element("video", HTMLVideoElement),

@@ -8,6 +8,7 @@ const CONFIG = {
   playlist: "/live/playlist.m3u8",
   room: "/ws/room",
   segments: "/live/segments.json",
+  replays: "/live/replays.json",
   tracker: "/ws",
   swarm: "shoal",
   standby: "assist",
@@ -22,6 +23,7 @@ it("URLs are those of the page's host, the room's and the tracker's WebSockets",
   expect(config.room.href).toBe("wss://tv.test/ws/room");
   expect(config.tracker.href).toBe("wss://tv.test/ws");
   expect(config.swarm).toBe("shoal");
+  expect(config.replays?.href).toBe("https://tv.test/live/replays.json");
   expect(config.poster?.href).toBe("https://tv.test/poster");
   expect(config.consent).toBe("ask");
   expect(config.seedPolicy).toBe("assist");
@@ -57,6 +59,11 @@ it("a configuration without a playlist is refused by name", () => {
   const { playlist, ...rest } = CONFIG;
   expect(playlist).toBeDefined();
   expect(() => parseConfig(rest, new URL("https://tv.test/"))).toThrow("playlist is missing");
+});
+
+it("a station may keep no replays", () => {
+  const page = new URL("https://tv.test/");
+  expect(parseConfig({ ...CONFIG, replays: null }, page).replays).toBeNull();
 });
 
 it("the seed's policy is one that we know, and off is none", () => {

@@ -20,9 +20,15 @@ GAP_TYPE = "video/mp2t"
 
 
 def create_app(
-    views: Views, health: Callable[[], Health], embed_origins: Collection[str]
+    views: Views,
+    health: Callable[[], Health],
+    embed_origins: Collection[str],
+    replays: Callable[[], Body | None],
 ) -> web.Application:
-    """Return the broadcaster's application; pages of `embed_origins` may read what is public."""
+    """Return the broadcaster's application; pages of `embed_origins` may read what is public.
+
+    `replays` returns the list of replays, or None where none are kept.
+    """
     readable = cors.for_everybody(embed_origins)
 
     async def playlist(request: web.Request) -> web.Response:
@@ -44,6 +50,12 @@ def create_app(
             return error_response(HTTPStatus.NOT_FOUND, "unknown_rendition", request.path)
         since = int(after) if "after" in request.query else -1
         return _answer(request, views.segments(int(request.match_info["variant"]), since))
+
+    async def all_replays(request: web.Request) -> web.Response:
+        body = replays()
+        if body is None:
+            return error_response(HTTPStatus.NOT_FOUND, "no_replays", "SHOAL_REPLAY is not set")
+        return _answer(request, body)
 
     async def segment(request: web.Request) -> web.Response:
         named = request.match_info.get("variant")
@@ -82,6 +94,7 @@ def create_app(
             web.get("/live/playlist.m3u8", playlist),
             web.get(r"/live/{variant:\d{1,4}}/playlist.m3u8", variant_playlist),
             web.get("/live/segments.json", all_segments),
+            web.get("/live/replays.json", all_replays),
             web.get(r"/live/{variant:\d{1,4}}/segments.json", variant_segments),
             web.get(r"/live/{name:[^/]+\.(?:ts|m4s)}", segment),
             web.get(r"/live/{variant:\d{1,4}}/{name:[^/]+\.(?:ts|m4s)}", segment),

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from shoal.broadcaster.metrics import OBJECTS_DELETED, STORE_ERRORS
 from shoal.broadcaster.store import MAX_DELETED_AT_ONCE, Store, StoreError
@@ -14,10 +14,18 @@ INTERVAL_S = 10.0
 class Janitor:
     """Works through the timeline's list of expired objects; it never lists the bucket."""
 
-    def __init__(self, store: Store, timeline: Timeline, save: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        timeline: Timeline,
+        save: Callable[[], None],
+        held: Callable[[], Collection[str]],
+    ) -> None:
+        """What `held()` names is not deleted yet: it is still to be copied for a replay."""
         self._store = store
         self._timeline = timeline
         self._save = save
+        self._held = held
 
     async def run(self) -> None:
         """Delete what is due, every ten seconds, until cancelled."""
@@ -27,7 +35,10 @@ class Janitor:
 
     async def clean(self) -> None:
         """Delete what is due now; what the store refuses stays due."""
-        due = self._timeline.due_for_deletion(time.time())[:MAX_DELETED_AT_ONCE]
+        due = self._timeline.due_for_deletion(time.time())
+        if due:
+            held = self._held()
+            due = [key for key in due if key not in held][:MAX_DELETED_AT_ONCE]
         if not due:
             return
         try:

@@ -32,3 +32,6 @@ TORRENT_PEERS = Gauge("shoal_torrent_peers", "Torrent peers that are being serve
 TORRENT_UPLOADED_BYTES = Counter(
     "shoal_torrent_uploaded_bytes", "Payload bytes that torrent peers took"
 )
+REPLAY_SEGMENTS = Counter(
+    "shoal_replay_segments", "Segments that were copied for a replay, or lost to it", ["state"]
+)

@@ -70,7 +70,7 @@ async def _read(store: Store) -> bytes | None:
     """Read the mirror, again and again while the store fails: it may be starting, too."""
     while True:
         try:
-            return await store.get_note(KEY)
+            return await store.get(KEY)
         except StoreError as error:
             log.info("the store is not there yet: %s", error)
             await asyncio.sleep(RESTORE_RETRY_S)

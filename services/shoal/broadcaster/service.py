@@ -21,8 +21,9 @@ from shoal.broadcaster.metrics import (
 from shoal.broadcaster.mirror import Mirror, restore
 from shoal.broadcaster.problems import Problems
 from shoal.broadcaster.publisher import Publisher
+from shoal.broadcaster.replay.replays import open_replays
 from shoal.broadcaster.spool import Spool
-from shoal.broadcaster.standby.canary import Sample
+from shoal.broadcaster.standby.canary import newest_sample
 from shoal.broadcaster.standby.standby import Standby
 from shoal.broadcaster.state import StateFile
 from shoal.broadcaster.store import Store
@@ -65,7 +66,8 @@ class Broadcaster:
         )
         spool = Spool(settings.state_dir / "segments")
         self.uploads = Uploads(store, spool, self._on_store)
-        self.standby = None if settings.standby == "off" else Standby(settings, self._newest)
+        newest = lambda: newest_sample(timeline)  # noqa: E731
+        self.standby = None if settings.standby == "off" else Standby(settings, newest)
         self.publisher = Publisher(
             timeline=timeline,
             state=state,
@@ -77,7 +79,9 @@ class Broadcaster:
             standby=self.standby,
             on_published=self._on_published,
         )
-        self.janitor = Janitor(store, timeline, self.publisher.save)
+        self.replays = open_replays(settings, store, timeline, self.folder, self.problems)
+        self.replays.on_changed = self.announcer.changed
+        self.janitor = Janitor(store, timeline, self.publisher.save, self.replays.held)
         self.mirror = Mirror(store, timeline)
         self.live = False
         self._end_grace_s = settings.end_grace_s
@@ -92,7 +96,7 @@ class Broadcaster:
     async def run(self) -> None:
         """Watch, publish and announce until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            for part in (self.announcer, self.uploads, self.janitor, self.mirror):
+            for part in (self.announcer, self.uploads, self.janitor, self.mirror, self.replays):
                 tasks.create_task(part.run())
             tasks.create_task(self._check())
             if self.standby is not None:
@@ -131,6 +135,7 @@ class Broadcaster:
         self.views.changed()
         self._check_live()
         self.announcer.changed()
+        self.replays.published()
 
     def _on_store(self, fault: str | None) -> None:
         if fault is None:
@@ -232,20 +237,9 @@ class Broadcaster:
     def _swarms(self) -> Swarms:
         playlist = self.views.playlist()
         text = playlist.plain.decode() if playlist is not None else ""
-        return Swarms(tuple(sorted(info_hashes(SWARM_ID, text))))
-
-    def _newest(self) -> Sample | None:
-        """The newest segment that is seeded, for the canary."""
-        seeded = [
-            descriptor
-            for rendition in self.timeline.renditions.values()
-            for descriptor in rendition.descriptors()[-1:]
-            if descriptor.magnet
-        ]
-        if not seeded:
-            return None
-        newest = max(seeded, key=lambda descriptor: descriptor.sequence)
-        return Sample(newest.name, newest.magnet or "", newest.size, newest.sha256)
+        # the live stream's last: what is too much goes from the beginning
+        live = sorted(info_hashes(SWARM_ID, text))
+        return Swarms((*self.replays.swarms, *live), tuple(self.replays.torrents))
 
     def _check_end(self, now_s: float) -> None:
         """Close the playlists when nothing has come for the grace; never while something waits."""
@@ -256,6 +250,7 @@ class Broadcaster:
             self.publisher.save()
             self.views.changed()
             log.info("the stream is over: EXT-X-ENDLIST")
+            self.replays.published()
 
     def _segment_age_s(self) -> float | None:
         if self._published_at_s is not None:
@@ -276,7 +271,12 @@ async def run(settings: BroadcasterSettings) -> None:
     timeline = state.load() or await restore(store)
     broadcaster = Broadcaster(settings, state, store, timeline)
     runner = await start(
-        create_app(broadcaster.views, broadcaster.health, settings.embed_origins),
+        create_app(
+            broadcaster.views,
+            broadcaster.health,
+            settings.embed_origins,
+            broadcaster.replays.body,
+        ),
         SERVICE,
         settings.broadcaster_url,
     )
@@ -293,5 +293,6 @@ async def run(settings: BroadcasterSettings) -> None:
         await asyncio.wait({asyncio.create_task(broadcaster.mirror.write())}, timeout=LAST_MIRROR_S)
         if broadcaster.standby is not None:
             await broadcaster.standby.close()
+        broadcaster.replays.close()
         store.close()
         await runner.cleanup()

@@ -87,7 +87,61 @@ class Store:
             )
         )
 
-    async def get_note(self, key: str) -> bytes | None:
+    async def put_file(self, key: str, data: bytes, media_type: str) -> None:
+        """Store an object that never changes, for ever cacheable. Raises StoreError."""
+        await self._call(
+            lambda: self._client.put_object(
+                Bucket=self._bucket,
+                Key=key,
+                Body=data,
+                ContentType=media_type,
+                CacheControl=CACHE_CONTROL,
+            )
+        )
+
+    async def copy(self, source: str, target: str) -> bool:
+        """Copy a segment within the bucket; false where there is none. Raises StoreError."""
+
+        def copy() -> bool:
+            try:
+                self._client.copy_object(
+                    Bucket=self._bucket,
+                    Key=target,
+                    CopySource={"Bucket": self._bucket, "Key": source},
+                    MetadataDirective="REPLACE",
+                    ContentType=content_type(target),
+                    CacheControl=CACHE_CONTROL,
+                )
+            except ClientError as error:
+                if _is_missing(error):
+                    return False
+                raise
+            return True
+
+        return await self._call(copy)
+
+    async def has(self, key: str) -> bool:
+        """Say whether there is an object. Raises StoreError."""
+
+        def look() -> bool:
+            try:
+                self._client.head_object(Bucket=self._bucket, Key=key)
+            except ClientError as error:
+                if _is_missing(error):
+                    return False
+                raise
+            return True
+
+        return await self._call(look)
+
+    async def keys(self, prefix: str) -> list[str]:
+        """Return keys that begin with `prefix`, at most a thousand. Raises StoreError."""
+        listed = await self._call(
+            lambda: self._client.list_objects_v2(Bucket=self._bucket, Prefix=prefix)
+        )
+        return [key for item in listed.get("Contents", []) if (key := item.get("Key"))]
+
+    async def get(self, key: str) -> bytes | None:
         """Return an object's bytes, None where there is none. Raises StoreError."""
 
         def read() -> bytes | None:
@@ -121,6 +175,11 @@ class Store:
         """Give up requests that wait for a thread; those under way end by their timeouts."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._client.close()
+
+
+def _is_missing(error: ClientError) -> bool:
+    """Whether the store says that there is no such object (a HEAD's answer has no code)."""
+    return error.response.get("Error", {}).get("Code") in ("NoSuchKey", "404")
 
 
 def _explain(error: BotoCoreError | ClientError) -> str:

@@ -145,14 +145,18 @@ class Views:
     def _body(self, key: str, content_type: str, render: Callable[[], bytes]) -> Body:
         body = self._bodies.get(key)
         if body is None:
-            plain = render()
-            body = self._bodies[key] = Body(
-                content_type,
-                plain,
-                {
-                    "br": brotli.compress(plain, quality=BROTLI_QUALITY),
-                    "gzip": gzip.compress(plain, GZIP_LEVEL, mtime=0),
-                },
-                hashlib.sha256(plain).hexdigest()[:32],
-            )
+            body = self._bodies[key] = rendered(content_type, render())
         return body
+
+
+def rendered(content_type: str, plain: bytes) -> Body:
+    """Return an answer, compressed."""
+    return Body(
+        content_type,
+        plain,
+        {
+            "br": brotli.compress(plain, quality=BROTLI_QUALITY),
+            "gzip": gzip.compress(plain, GZIP_LEVEL, mtime=0),
+        },
+        hashlib.sha256(plain).hexdigest()[:32],
+    )

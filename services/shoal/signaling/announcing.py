@@ -13,5 +13,6 @@ def announce(what: FromBroadcaster, hub: Hub, admission: Admission) -> None:
             hub.stream(what)
         case Segment(descriptor):
             hub.segment(descriptor)
-        case Swarms(info_hashes):
+        case Swarms(info_hashes, torrents):
             admission.go_live([InfoHash(text) for text in info_hashes])
+            admission.keep([InfoHash(text) for text in torrents])

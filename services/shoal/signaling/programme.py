@@ -38,10 +38,10 @@ class Programme:
         """Return the last segments of a rendition, oldest first."""
         return tuple(self._recent.get(variant, ()))
 
-    def all(self, swarms: Collection[str]) -> list[FromBroadcaster]:
-        """Return all that was announced and still counts, with the live stream's `swarms`."""
+    def all(self, swarms: Collection[str], torrents: Collection[str]) -> list[FromBroadcaster]:
+        """Return all that was announced and still counts, with what the tracker is to serve."""
         segments = [Segment(d) for recent in self._recent.values() for d in recent]
-        return [self.on_air, Swarms(tuple(swarms)), *segments]
+        return [self.on_air, Swarms(tuple(swarms), tuple(torrents)), *segments]
 
     def resume(self) -> Resume:
         """Return what a broadcaster must know to go on: the newest sequence by rendition."""

@@ -7,6 +7,8 @@ from shoal.p2p_media_loader import SWARM_ID
 from shoal.settings import Consent, SiteSettings, StandbyPolicy
 from shoal.site.head import About
 
+REPLAYS = "/live/replays.json"
+
 
 class IceServer(msgspec.Struct, frozen=True):
     """WebRTC's RTCIceServer."""
@@ -24,6 +26,8 @@ class PlayerConfig(msgspec.Struct, frozen=True, kw_only=True):
     playlist: str = "/live/playlist.m3u8"
     room: str = "/ws/room"
     segments: str = "/live/segments.json"
+    replays: str | None
+    """the list of streams that can be watched again; null where none are kept"""
     tracker: str = "/ws"
     swarm: str = SWARM_ID
     """p2p-media-loader's `swarmId`"""
@@ -42,6 +46,7 @@ def player_config(settings: SiteSettings, about: About, join_token: str) -> Play
         title=about.title,
         poster=about.poster,
         consent=settings.consent,
+        replays=REPLAYS if settings.replay else None,
         ice_servers=(IceServer(stun),) if stun else (),
         standby=settings.standby,
         join_token=join_token,

@@ -21,6 +21,7 @@ STATIC = Path(__file__).with_name("static")
 PAGES = {
     "/": "index.html",
     "/embed": "embed.html",
+    "/replay": "replay.html",
     "/p2pml": "p2pml.html",
     "/dashboard": "dashboard.html",
 }

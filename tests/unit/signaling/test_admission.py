@@ -6,7 +6,13 @@ from hypothesis import strategies as st
 
 from shoal.signaling.access import TokenVerdict
 from shoal.signaling.tracker import admission as rules
-from shoal.signaling.tracker.admission import MAX_LIVE, REGISTERED_S, Admission, Pass
+from shoal.signaling.tracker.admission import (
+    MAX_KEPT,
+    MAX_LIVE,
+    REGISTERED_S,
+    Admission,
+    Pass,
+)
 from shoal.signaling.tracker.messages import InfoHash
 
 LIVE = InfoHash("l" * 20)
@@ -31,6 +37,20 @@ def test_no_token_opens_another_torrent() -> None:
     admission.go_live([LIVE])
     assert admission.refusal(TORRENT, VIEWER, 0.0) == "unknown_torrent"
     assert admission.refusal(TORRENT, NOTHING, 0.0) == "unknown_torrent"
+
+
+def test_the_torrents_of_replays_are_for_everybody() -> None:
+    admission = Admission()
+    admission.keep([TORRENT])
+    admission.expire(1e9)
+    assert admission.refusal(TORRENT, NOTHING, 1e9) is None
+    assert list(admission.kept) == [TORRENT]
+    # another signaling process that knows of none takes none away
+    admission.keep([])
+    assert admission.refusal(TORRENT, NOTHING, 1e9) is None
+    admission.keep([named(number) for number in range(MAX_KEPT)])
+    assert admission.refusal(TORRENT, VIEWER, 1e9) == "unknown_torrent"
+    assert len(list(admission)) == MAX_KEPT
 
 
 def test_what_the_seeder_announced_is_for_everybody_for_a_while() -> None:

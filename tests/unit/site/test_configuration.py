@@ -25,6 +25,7 @@ def test_the_player_s_configuration() -> None:
         "playlist": "/live/playlist.m3u8",
         "room": "/ws/room",
         "segments": "/live/segments.json",
+        "replays": None,
         "tracker": "/ws",
         "swarm": "shoal",
         "ice_servers": [{"urls": STUN}],
@@ -32,6 +33,11 @@ def test_the_player_s_configuration() -> None:
         "join_token": "token",
         "join_token_lifetime_s": 600,
     }
+
+
+def test_replays_are_where_they_are_kept() -> None:
+    about = About("Station", "", "", None)
+    assert player_config(settings(replay=True), about, "token").replays == "/live/replays.json"
 
 
 def test_without_servers_and_with_questions() -> None:

@@ -42,8 +42,8 @@ export function settingsOf({ searchParams }: URL): Settings {
 /** The engine's configuration; without hashes nothing is taken from peers. */
 export function coreConfig(
   settings: Sharing,
-  { tracker, swarm, iceServers }: StationConfig,
-  hashes: SegmentHashes | null,
+  { tracker, swarm, iceServers }: Pick<StationConfig, "tracker" | "swarm" | "iceServers">,
+  hashes: Pick<SegmentHashes, "check"> | null,
 ): Partial<CoreConfig> {
   return {
     // nobody else's trackers and STUN servers, which are the defaults

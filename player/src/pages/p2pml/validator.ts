@@ -12,6 +12,18 @@ const MAX_HASHES = 480;
 
 export type Verdict = "genuine" | "false" | "unknown";
 
+/** Compare bytes with the SHA-256, in hex, that they should have. */
+export async function verdict(
+  subtle: SubtleCrypto,
+  data: ArrayBuffer,
+  wanted: string | undefined,
+): Promise<Verdict> {
+  if (wanted === undefined) return "unknown";
+  const digest = new Uint8Array(await subtle.digest("SHA-256", data));
+  const hex = [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex === wanted ? "genuine" : "false";
+}
+
 export interface SegmentHashesOptions {
   /** `/live/segments.json`; a rendition's own list is `/live/<variant>/segments.json` */
   segments: URL;
@@ -34,11 +46,7 @@ export class SegmentHashes {
   async check(url: string, data: ArrayBuffer): Promise<Verdict> {
     // what a peer holds whose worker took the buffer away
     if (data.byteLength === 0) return "false";
-    const wanted = await this.#find(url);
-    if (wanted === undefined) return "unknown";
-    const digest = new Uint8Array(await this.#options.subtle.digest("SHA-256", data));
-    const hex = [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-    return hex === wanted ? "genuine" : "false";
+    return verdict(this.#options.subtle, data, await this.#find(url));
   }
 
   async #find(url: string): Promise<string | undefined> {

@@ -14,6 +14,7 @@ const STATION = {
   playlist: new URL("https://tv.test/live/playlist.m3u8"),
   room: new URL("wss://tv.test/ws/room"),
   segments: new URL("https://tv.test/live/segments.json"),
+  replays: null,
   tracker: new URL("wss://tv.test/ws"),
   swarm: "shoal",
   iceServers: [{ urls: ["stun:stun.test"] }],

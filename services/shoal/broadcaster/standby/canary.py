@@ -17,6 +17,7 @@ from typing import Literal
 import msgspec
 
 from shoal.broadcaster.standby.fetch import Order, Result
+from shoal.broadcaster.timeline import Timeline
 
 log = logging.getLogger("shoal.broadcaster")
 
@@ -42,6 +43,20 @@ class Sample:
     """bytes"""
     sha256: str
     """hex"""
+
+
+def newest_sample(timeline: Timeline) -> Sample | None:
+    """Return the newest segment that is seeded, of any rendition."""
+    seeded = [
+        descriptor
+        for rendition in timeline.renditions.values()
+        for descriptor in rendition.descriptors()[-1:]
+        if descriptor.magnet
+    ]
+    if not seeded:
+        return None
+    newest = max(seeded, key=lambda descriptor: descriptor.sequence)
+    return Sample(newest.name, newest.magnet or "", newest.size, newest.sha256)
 
 
 class Canary:

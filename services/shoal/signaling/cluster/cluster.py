@@ -137,7 +137,8 @@ class Cluster(Collector):
             self._say(part)
         for info_hash in self._tracker.admission.registered:
             self._say(Registered(info_hash))
-        for what in self._hub.programme.all(self._tracker.admission.live):
+        admission = self._tracker.admission
+        for what in self._hub.programme.all(admission.live, admission.kept):
             self._say(Announced(what))
         self._say(self._hub.seats.house.all_rooms())
         self._beat()

@@ -1,9 +1,9 @@
 """Which torrents the tracker serves, and to whom.
 
-Two kinds: the swarms in which p2p-media-loader shares this station's live stream, for those who
-come with a join token; and torrents that the broadcaster's own seeder has announced, for everybody,
-because other seeders and desktop clients have no token. Plain; times are seconds of a clock that
-only rises.
+Two kinds: the swarms in which p2p-media-loader shares this station's live stream and its replays,
+for those who come with a join token; and torrents, those that the broadcaster's own seeder has
+announced and those of replays, for everybody, because other seeders and desktop clients have no
+token. Plain; times are seconds of a clock that only rises.
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -15,8 +15,9 @@ from shoal.signaling.tracker.messages import InfoHash
 REGISTERED_S = 900.0
 """a torrent is served so long after the seeder announced it last; it announces every 120 s"""
 MAX_REGISTERED = 10_000
-MAX_LIVE = 64
-"""swarms; a stream has one for each rendition"""
+MAX_KEPT = 1024
+MAX_LIVE = 1024
+"""swarms; the stream and each replay have one for each rendition"""
 
 
 @dataclass(frozen=True)
@@ -37,18 +38,20 @@ class Admission:
         """called when the broadcaster's seeder has announced a torrent here"""
         self._registered: dict[InfoHash, float] = {}
         """until when, in the order of that"""
+        self._kept: dict[InfoHash, None] = {}
 
     def __iter__(self) -> Iterator[InfoHash]:
         yield from self._live
         yield from self._registered
+        yield from self._kept.keys() - self._registered.keys()
 
     def go_live(self, info_hashes: Collection[InfoHash]) -> None:
-        """Serve the live stream's swarms of now; who watches an older playlist keeps its own."""
-        for info_hash in info_hashes:
-            self._live.pop(info_hash, None)
-            self._live[info_hash] = None
-        while len(self._live) > MAX_LIVE:
-            del self._live[next(iter(self._live))]
+        """Serve p2p-media-loader's swarms of now; who watches an older playlist keeps its own."""
+        _renew(self._live, info_hashes, MAX_LIVE)
+
+    def keep(self, torrents: Collection[InfoHash]) -> None:
+        """Serve the torrents of replays, to everybody."""
+        _renew(self._kept, torrents, MAX_KEPT)
 
     def refusal(self, info_hash: InfoHash, shown: Pass, now_s: float) -> str | None:
         """Say by a code why a torrent is not served to somebody, or None."""
@@ -57,7 +60,7 @@ class Admission:
             if self.on_registered is not None:
                 self.on_registered(info_hash)
             return None
-        if self._registered.get(info_hash, 0) > now_s:
+        if self._registered.get(info_hash, 0) > now_s or info_hash in self._kept:
             return None
         if info_hash not in self._live:
             return "unknown_torrent"
@@ -65,8 +68,13 @@ class Admission:
 
     @property
     def live(self) -> Collection[InfoHash]:
-        """The live stream's swarms."""
+        """The swarms of p2p-media-loader."""
         return self._live.keys()
+
+    @property
+    def kept(self) -> Collection[InfoHash]:
+        """The torrents of replays."""
+        return self._kept.keys()
 
     @property
     def registered(self) -> Collection[InfoHash]:
@@ -87,3 +95,12 @@ class Admission:
             if self._registered[oldest] > now_s:
                 return
             del self._registered[oldest]
+
+
+def _renew(known: dict[InfoHash, None], named: Collection[InfoHash], most: int) -> None:
+    """Put those that are named last, and drop the first ones that are too many."""
+    for info_hash in named:
+        known.pop(info_hash, None)
+        known[info_hash] = None
+    while len(known) > most:
+        del known[next(iter(known))]

@@ -1,0 +1,183 @@
+/** The page /replay: streams that have ended, to be watched again (`?id=`), or a list of them. */
+
+import "media-chrome/dist/media-control-bar.js";
+import "media-chrome/dist/media-fullscreen-button.js";
+import "media-chrome/dist/media-loading-indicator.js";
+import "media-chrome/dist/media-mute-button.js";
+import "media-chrome/dist/media-pip-button.js";
+import "media-chrome/dist/media-play-button.js";
+import "media-chrome/dist/media-time-display.js";
+import "media-chrome/dist/media-time-range.js";
+import "media-chrome/dist/media-volume-range.js";
+import "media-chrome/dist/media-controller.js";
+import "../player/menus";
+
+import Hls from "hls.js";
+
+import { chipText } from "../panel/chip-text";
+import { bytes, moment, percent } from "../panel/format";
+import { showNote } from "../panel/note";
+import panelCss from "../panel/panel.css?inline";
+import { NOTE } from "../panel/words";
+import { hindrance, isChoice, noUpload } from "../player/ability";
+import { browser } from "../player/browser";
+import { adopt, element, make, say } from "../player/dom";
+import { loadConfig, takeKeys } from "../player/mount";
+import { PreferenceStore } from "../player/preferences";
+import type { StationConfig } from "./config";
+import { watchParts } from "./deployment";
+import type { P2pmlStats } from "./p2pml/figures";
+import type { Replay } from "./replay/list";
+import { fetchReplays, length } from "./replay/list";
+import { Playback } from "./replay/playback";
+
+const REFRESH_MS = 1_000;
+const RETRY_MS = 5_000;
+
+declare global {
+  interface Window {
+    replay?: { stats: () => Omit<P2pmlStats, "latency_s"> };
+  }
+}
+
+const page = new URL(location.href);
+const wanted = page.searchParams.get("id");
+const preferences = new PreferenceStore();
+
+watchParts();
+void loadConfig(page).then(async (config) => {
+  document.title = `Replays · ${config.title}`;
+  const none = element("none", HTMLElement);
+  if (config.replays === null) {
+    none.textContent = "This station keeps no replays.";
+    return;
+  }
+  const replays = await untilListed(config.replays, none);
+  const chosen = replays.find(({ id }) => id === wanted);
+  if (replays.length === 0) none.textContent = "There is no replay yet.";
+  else if (wanted !== null && !chosen) none.textContent = "This replay is no longer there.";
+  else none.textContent = chosen ? "All replays" : "Streams to be watched again";
+  element("list", HTMLElement).append(...replays.map(entry));
+  if (chosen) await play(chosen, config);
+});
+
+function entry(replay: Replay): HTMLElement {
+  const link = make("a", { href: `/replay?id=${encodeURIComponent(replay.id)}` }, name(replay));
+  if (replay.id === wanted) link.setAttribute("aria-current", "page");
+  return make("li", {}, link, ` · ${length(replay.durationS)} · ${bytes(replay.size)}`);
+}
+
+/** "Today at 20:15" */
+function name({ begun }: Replay): string {
+  const when = moment(begun, new Date()).replace(/^on /, "");
+  return when.charAt(0).toUpperCase() + when.slice(1);
+}
+
+async function play(replay: Replay, config: StationConfig): Promise<void> {
+  adopt(document, panelCss);
+  const title = name(replay);
+  document.title = `${title} · ${config.title}`;
+  element("title", HTMLElement).textContent = title;
+  const controller = element("player", HTMLElement);
+  controller.hidden = false;
+  takeKeys(controller);
+  const video = element("video", HTMLVideoElement);
+  if (config.poster) video.poster = config.poster.href;
+  const playback = new Playback(video, config, replay, wishes(config));
+  const { figures } = playback;
+  window.replay = {
+    stats: () => ({
+      ...{ p2p: figures.p2p, http: figures.http, uploaded: figures.uploaded },
+      ...{ refused: figures.refused, peers: figures.peers, stalls: figures.stalls },
+      first_picture_ms: figures.firstPictureMs,
+      playing: !video.paused && video.readyState > video.HAVE_CURRENT_DATA,
+    }),
+  };
+  offerTorrent(replay);
+  showSharing(playback, config);
+  await playback.load(page);
+  // refused where the viewer must click first
+  video.play().catch(() => undefined);
+}
+
+function offerTorrent({ torrent }: Replay): void {
+  if (!torrent) return;
+  element("magnet", HTMLAnchorElement).href = torrent.magnet;
+  element("torrent", HTMLAnchorElement).href = torrent.file.href;
+  element("whole", HTMLElement).hidden = false;
+}
+
+function found(config: StationConfig) {
+  const here = page.searchParams.get("p2p") !== "0";
+  return hindrance(browser(Hls.isSupported()), preferences.now, config.consent, here);
+}
+
+function wishes(config: StationConfig) {
+  const upload = noUpload(navigator, preferences.now.uploadOnMobile) === null;
+  return { share: found(config) === null, upload };
+}
+
+function showSharing(playback: Playback, config: StationConfig): void {
+  const chip = element("state", HTMLElement);
+  const share = element("share", HTMLInputElement);
+  const table = element("figures", HTMLElement);
+  element("about", HTMLElement).hidden = chip.hidden = false;
+  element("explained", HTMLElement).textContent = NOTE;
+  element("choice", HTMLElement).hidden = !isChoice(found(config));
+  const rows = ["From viewers", "From the store", "Sent to viewers", "Connected"].map((name) => {
+    const value = make("dd");
+    table.append(make("div", {}, make("dt", {}, name), value));
+    return value;
+  });
+  const { figures } = playback;
+  const refresh = (): void => {
+    const hindered = found(config);
+    share.checked = hindered === null;
+    const state = {
+      ...{ hindrance: hindered, peers: figures.peers, share: figures.share },
+      // p2p-media-loader says nothing of viewers to whom no link was made
+      ...{ members: figures.peers + 1, unreachable: 0, storeFailing: false },
+    };
+    say(chip, chipText(state));
+    const texts = [
+      `${bytes(figures.p2p)} (${percent(figures.share)})`,
+      ...[bytes(figures.http), bytes(figures.uploaded)],
+      figures.peers === 1 ? "1 viewer" : `${figures.peers} viewers`,
+    ];
+    for (const [index, value] of rows.entries()) say(value, texts[index] ?? "");
+  };
+  const changed = (): void => {
+    playback.allow(wishes(config));
+    refresh();
+  };
+  share.addEventListener("change", () => {
+    preferences.set({ share: share.checked });
+  });
+  preferences.addEventListener("change", changed);
+  addEventListener("storage", ({ key }) => {
+    preferences.storageChanged(key);
+  });
+  refresh();
+  setInterval(refresh, REFRESH_MS);
+  const { noted, share: decided } = preferences.now;
+  if (!noted && decided === null && isChoice(found(config)))
+    showNote(
+      element("note", HTMLElement),
+      preferences,
+      config.consent,
+      new AbortController().signal,
+    );
+}
+
+/** Asks for the list, for as long as it takes. */
+async function untilListed(list: URL, status: HTMLElement): Promise<Replay[]> {
+  for (;;) {
+    try {
+      return await fetchReplays(list);
+    } catch (error) {
+      console.warn("the list of replays cannot be read", error);
+      say(status, "The station does not answer. This page goes on trying.");
+    }
+    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+  }
+}
