@@ -19,7 +19,6 @@ from shoal.broadcaster.metrics import (
     TORRENT_UPLOADED_BYTES,
 )
 from shoal.broadcaster.mirror import Mirror, restore
-from shoal.broadcaster.problems import Problems
 from shoal.broadcaster.publisher import Publisher
 from shoal.broadcaster.spool import Spool
 from shoal.broadcaster.standby.canary import Sample
@@ -30,6 +29,7 @@ from shoal.broadcaster.timeline import Timeline
 from shoal.broadcaster.uploads import Uploads
 from shoal.broadcaster.views import Views
 from shoal.p2p_media_loader import SWARM_ID, info_hashes
+from shoal.problems import Problems
 from shoal.settings import BroadcasterSettings
 from shoal.web import start, stop_event
 

@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 from typing import Literal
 
 import msgspec
+from prometheus_client import Gauge
 
-from shoal.broadcaster.metrics import PROBLEM
+log = logging.getLogger("shoal.problems")
 
-log = logging.getLogger("shoal.broadcaster")
+PROBLEM = Gauge("shoal_problem", "1 while the problem stands", ["code"])
 
 Severity = Literal["degraded", "failing"]
 
