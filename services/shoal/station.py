@@ -38,6 +38,15 @@ def share(received: BytesBySource, startup: BytesBySource) -> float | None:
     return steady.p2p / steady.total if steady.total else None
 
 
+def share_limit(viewers: int, not_sharing: int) -> float | None:
+    """Return what `share` can be with these viewers, (N-1)/N; None while nobody can share."""
+    return None if viewers <= not_sharing else 1 - 1 / (viewers - not_sharing)
+
+
+TELLING_BYTES = 5_000_000
+"""over less than that a share says nothing"""
+
+
 class SignalingStats(msgspec.Struct, frozen=True, kw_only=True):
     """Body of signaling's `/stats`. Bytes and counts run since signaling started."""
 

@@ -6,12 +6,14 @@ import msgspec
 
 from shoal.ops.last_day import LastDay, last_day
 from shoal.station import (
+    TELLING_BYTES,
     BytesBySource,
     CountingSince,
     HistoryColumns,
     OperatorStation,
     PublicStation,
     share,
+    share_limit,
 )
 
 SERVICES_TOLERANCE = 0.01
@@ -24,8 +26,6 @@ SAME_TIME_S = 60.0
 """counters that began within this time of each other count the same"""
 LOW_SHARE = 0.5
 """of what peers could carry"""
-LOW_SHARE_BYTES = 5_000_000
-"""over less than that a share says nothing"""
 
 
 class VideoBytes(msgspec.Struct, frozen=True):
@@ -144,15 +144,13 @@ def operator_report(
 
 
 def _recent_share(recent: BytesBySource | None) -> float | None:
-    if recent is None or recent.total < LOW_SHARE_BYTES:
+    if recent is None or recent.total < TELLING_BYTES:
         return None
     return share(recent, BytesBySource())
 
 
 def _share_limit(viewers: int | None, not_sharing: int | None) -> float | None:
-    if viewers is None or not_sharing is None or viewers <= not_sharing:
-        return None
-    return 1 - 1 / (viewers - not_sharing)
+    return None if viewers is None or not_sharing is None else share_limit(viewers, not_sharing)
 
 
 def _store_counter(station: OperatorStation) -> StoreCounter | None:
