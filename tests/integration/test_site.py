@@ -18,7 +18,8 @@ from pydantic import SecretStr
 
 from shoal.errors import OperatorError
 from shoal.join_tokens import LIFETIME_S, check
-from shoal.ops.report import Target, ask
+from shoal.ops.asking import Target
+from shoal.ops.report import ask
 from shoal.settings import SignalingSettings, SiteSettings
 from shoal.signaling.history import STEP_S
 from shoal.signaling.service import Signaling
@@ -411,12 +412,15 @@ async def test_what_somebody_else_says_is_not_passed_on(running: Site) -> None:
 
 async def test_the_report_tells_of_the_last_day(running: Site) -> None:
     await running.start_services()
-    day = None
+    windows = None
     async with asyncio.timeout(2 * STEP_S):
-        while day is None:
+        while windows is None:
             await asyncio.sleep(0.2)
-            day = (await ask(Target(running.url, OPERATOR))).last_day
-    assert (day.peak_viewers, day.share, day.since) == (0, None, day.peak_at)
+            windows = (await ask(Target(running.url, OPERATOR))).windows
+    assert set(windows) == {"now", "hour", "day"}
+    day = windows["day"]
+    assert (day.peak_viewers, day.share, day.seconds) == (0, None, STEP_S)
+    assert day.bytes.ec2_video == 0
 
 
 async def test_the_report_asks_a_running_station(running: Site) -> None:
@@ -435,7 +439,9 @@ async def test_the_report_says_which_services_do_not_answer(running: Site) -> No
     assert report.ec2_video is not None
     assert report.ec2_video.services is None
     assert report.services is not None
-    assert {service.status for service in report.services.values()} == {"unreachable"}
+    states = {name: service.status for name, service in report.services.items()}
+    assert states.pop("site") == "ok"
+    assert set(states.values()) == {"unreachable"}
 
 
 async def test_the_report_of_no_station_is_one_line(running: Site) -> None:

@@ -104,7 +104,7 @@ class Webhook:
             while True:
                 self._wake.clear()
                 news = self._alarms.next(time.monotonic())
-                if isinstance(news, float):
+                if not isinstance(news, News):
                     with suppress(TimeoutError):
                         await asyncio.wait_for(
                             self._wake.wait(), None if news == float("inf") else news
