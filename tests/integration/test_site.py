@@ -6,6 +6,7 @@ import socket
 import sys
 import time
 from collections.abc import AsyncGenerator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from shoal.ops.report import ask
 from shoal.settings import SignalingSettings, SiteSettings
 from shoal.signaling.history import STEP_S
 from shoal.signaling.service import Signaling
+from shoal.site.ledger import FIRST_AFTER_S
 from shoal.site.service import site
 from shoal.web import application, metrics, start
 from tests.integration.signaling_station import JOIN_SECRET, TOKEN, free_url
@@ -399,6 +401,25 @@ async def test_the_operator_s_figures_come_as_events(running: Site) -> None:
         await running.runners.pop(0).cleanup()
         assert time.monotonic() - stopping < 3
         await response.content.read()  # raises where the stream was broken off
+
+
+async def test_counters_are_written_down_for_the_operator_only(running: Site) -> None:
+    url = f"{running.url}/api/counters"
+    async with running.session.get(url) as refused:
+        assert refused.status == 401
+    await running.start_services()
+    headers = {"Authorization": f"Bearer {OPERATOR}"}
+    rows: list[dict[str, Any]] = []
+    async with asyncio.timeout(FIRST_AFTER_S + 5):
+        while len(rows) < 2:  # one that was written down, and that of now
+            await asyncio.sleep(0.2)
+            async with running.session.get(url, headers=headers) as answer:
+                said = await answer.json()
+            rows = said["rows"]
+    assert rows[0]["at"] <= rows[1]["at"]
+    assert rows[1]["requests"]["site"] > 1
+    assert rows[1]["store_sent"] == 1234
+    assert datetime.fromisoformat(said["started"]["site"]) < datetime.now(UTC)
 
 
 async def test_what_somebody_else_says_is_not_passed_on(running: Site) -> None:
