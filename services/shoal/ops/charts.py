@@ -12,6 +12,9 @@ WIDTH, HEIGHT = 1000, 240
 MAX_POINTS = 240
 """more nobody sees"""
 
+POINT = 12.0
+"""width of one that stands alone"""
+
 Values = Sequence[float | None]
 
 
@@ -47,10 +50,10 @@ def lines(series: Sequence[Series], top: float) -> str:
     """Return a chart of lines from 0 to `top`."""
     paths: list[str] = []
     for one in series:
-        places = _places(len(one.values))
+        width = WIDTH / max(1, len(one.values))
         points = [
-            None if value is None else (x, _y(value / top if top else 0.0))
-            for x, value in zip(places, one.values, strict=True)
+            None if value is None else (width * (i + 0.5), _y(value / top if top else 0.0))
+            for i, value in enumerate(one.values)
         ]
         paths += [f'<path class="line {one.tone}" d="{_line(run)}"/>' for run in _runs(points)]
     return _svg("".join(paths))
@@ -62,20 +65,21 @@ def bands(series: Sequence[Series]) -> str:
     totals = [sum(one.values[i] or 0 for one in series) for i in range(length)]
     below = [0.0] * length
     paths: list[str] = []
-    places = _places(length)
+    width = WIDTH / max(1, length)
     for one in series:
         above = [
             low + (value or 0) / total if total else low
             for low, value, total in zip(below, one.values, totals, strict=True)
         ]
-        # where nobody received anything there is nothing to be a part of
-        edges = [
-            ((x, _y(high)), (x, _y(low))) if total else None
-            for x, high, low, total in zip(places, above, below, totals, strict=True)
+        # each value is a step; where nobody received anything there is nothing to be a part of
+        steps = [
+            (width * i, _y(high), _y(low)) if total else None
+            for i, (high, low, total) in enumerate(zip(above, below, totals, strict=True))
         ]
-        for run in _runs(edges):
-            outline = [upper for upper, _ in run] + [lower for _, lower in reversed(run)]
-            paths.append(f'<path class="band {one.tone}" d="{_line(outline)}Z"/>')
+        for run in _runs(steps):
+            upper = [(x + dx, high) for x, high, _ in run for dx in (0.0, width)]
+            lower = [(x + dx, low) for x, _, low in run for dx in (0.0, width)]
+            paths.append(f'<path class="band {one.tone}" d="{_line([*upper, *lower[::-1]])}Z"/>')
         below = above
     return _svg("".join(paths))
 
@@ -85,10 +89,6 @@ def _svg(inner: str) -> str:
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none" aria-hidden="true">'
         f"{inner}</svg>"
     )
-
-
-def _places(count: int) -> list[float]:
-    return [WIDTH * i / max(1, count - 1) for i in range(count)]
 
 
 def _y(part: float) -> float:
@@ -102,7 +102,7 @@ T = TypeVar("T")
 def _line(points: Sequence[Point]) -> str:
     if len(points) == 1:  # a line of no length is not drawn
         ((x, y),) = points
-        points = [(x - 1, y), (x + 1, y)]
+        points = [(x - POINT / 2, y), (x + POINT / 2, y)]
     return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from shoal.ops.cost import TITLES
 from shoal.ops.figures import Report
-from shoal.ops.remarks import percent, remarks, seconds, size
+from shoal.ops.remarks import moment, percent, remarks, seconds, size
 from shoal.ops.report_cost import Columns
 from shoal.ops.windows import VideoBytes, Window
 
@@ -53,7 +53,7 @@ def document(report: Report) -> Document:
         tables.append(_counters(report))
     return Document(
         title=report.url,
-        lead=f"{on_air}, {known(report.viewers)} viewers, {report.at}",
+        lead=f"{on_air}, {known(report.viewers)} viewers, {moment(report.at)}",
         share=f"share of peers: {percent(report.share)} = {SHARE_DEFINITION}",
         warnings=said.warnings,
         tables=tables,
@@ -87,7 +87,14 @@ def _since_the_start(report: Report, received: VideoBytes) -> Table:
 
 
 def _over_time(windows: dict[str, Window]) -> Table:
-    spans = list(windows.values())
+    # of a station that has just started the day is no longer than the last minutes
+    lengths = [span.seconds for span in windows.values()]
+    shown = {
+        name: span
+        for i, (name, span) in enumerate(windows.items())
+        if span.seconds not in lengths[:i]
+    }
+    spans = list(shown.values())
 
     def row(name: str, *cells: str) -> tuple[str, ...]:
         return name, *cells
@@ -103,9 +110,9 @@ def _over_time(windows: dict[str, Window]) -> Table:
 
     return Table(
         "Over time",
-        ("", *(SPANS[name] for name in windows)),
+        ("", *(SPANS[name] for name in shown)),
         [
-            row("in fact", *(str(timedelta(seconds=span.seconds)) for span in spans)),
+            row("time with figures", *(str(timedelta(seconds=span.seconds)) for span in spans)),
             *(through(way) for way in WAYS),
             row("share of peers", *(percent(span.share) for span in spans)),
             row("copies of a segment", *(number(span.copies) for span in spans)),
@@ -152,17 +159,17 @@ def _services(report: Report) -> Table:
 def _cost(report: Report) -> Table:
     cost = report.cost
 
-    def dollars(name: str, columns: Columns | None) -> tuple[str, ...]:
+    def row(name: str, columns: Columns | None) -> tuple[str, ...]:
         if columns is None:
             return name, *("unknown" for _ in TITLES)
-        return name, *(f"${getattr(columns, column):,.2f}" for column in TITLES)
+        return name, *(dollars(getattr(columns, column)) for column in TITLES)
 
     return Table(
         f"Cost at list prices of {cost.prices_as_of}, the host apart",
         ("", *TITLES.values()),
         [
-            dollars("so far", cost.so_far),
-            dollars("100 viewers for an hour", cost.per_100_viewers_and_hour),
+            row("so far", cost.so_far),
+            row("100 viewers for an hour", cost.per_100_viewers_and_hour),
         ],
     )
 
@@ -192,19 +199,21 @@ def _counters(report: Report) -> Table:
     if (zone := report.zone) is not None:
         sampled = ", by a sample" if zone.sampled else ""
         pair(
-            f"from {zone.host} since {zone.since}",
+            f"from {zone.host}",
             f"viewers {size(zone.viewers_say)}",
             f"Cloudflare {size(zone.bytes)}{sampled}",
             zone.agree,
         )
     if (host := report.host) is not None:
         pair(
-            f"sent by the EC2 host since {host.since}",
+            "sent by the EC2 host",
             f"services {size(host.accounted)}",
             f"its interfaces {size(host.bytes)}",
             host.agree,
         )
-    return Table("Counters that do not know of each other", ("", "one", "other", ""), rows)
+    return Table(
+        "Counters that do not know of each other", ("", "one counter", "the other", "they"), rows
+    )
 
 
 def part_of(amount: int | None, total: int) -> float | None:
@@ -215,6 +224,11 @@ def part_of(amount: int | None, total: int) -> float | None:
 def number(value: float | None) -> str:
     """Return a figure for people."""
     return "-" if value is None else f"{value:,.2f}"
+
+
+def dollars(value: float) -> str:
+    """Return an amount for people."""
+    return "<$0.01" if 0 < value < 0.005 else f"${value:,.2f}"
 
 
 def known(value: int | None) -> str:

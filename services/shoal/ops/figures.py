@@ -78,7 +78,8 @@ class HostCount(msgspec.Struct, frozen=True, kw_only=True):
     accounted: int | None
     """by our services: the upload to the store, their responses, the torrent seed"""
     agree: bool | None
-    """whether the host sent no more than that, but for a tolerance"""
+    """whether the host sent no more than that, but for a tolerance; null where it sent so much less
+    that the services' traffic takes another way, as on one's own machine"""
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -261,7 +262,7 @@ def _host(counters: Counters | None, day: Window | None) -> HostCount | None:
     known = [part for part in parts if part is not None]
     accounted = sum(known) if len(known) == len(parts) else None
     agree = None
-    if accounted is not None:
+    if accounted is not None and sent >= accounted / 2:
         to_viewers = (day.viewer_hours if day else 0) * HOST_TOLERANCE_PER_VIEWER_HOUR
         allowed = max(HOST_TOLERANCE_BYTES, HOST_TOLERANCE * accounted)
         agree = sent - accounted <= allowed + to_viewers

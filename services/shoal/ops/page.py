@@ -7,10 +7,10 @@ from importlib.resources import files
 
 from shoal.ops.charts import Series, averaged, bands, lines, step_for, summed
 from shoal.ops.cost import TITLES
-from shoal.ops.document import WAYS, Document, Table, document, part_of
+from shoal.ops.document import WAYS, Document, Table, document, dollars, part_of
 from shoal.ops.figures import Report
-from shoal.ops.remarks import percent, size
-from shoal.ops.windows import VideoBytes
+from shoal.ops.remarks import moment, percent, size
+from shoal.ops.windows import SPANS_S, VideoBytes
 from shoal.station import HistoryColumns
 
 STYLE = (files("shoal.ops") / "page.css").read_text()
@@ -42,13 +42,18 @@ def _warnings(text: Document) -> str:
 
 def _sources(report: Report) -> str:
     """Return the whole as one bar, of the last day or, before there is one, since the start."""
-    window = (report.windows or {}).get("day")
-    received = window.bytes if window and window.bytes.total else report.bytes
-    share = window.share if window and window.bytes.total else report.share
-    when = "in the last 24 hours" if window and window.bytes.total else "since the start"
-    big = f'<p class="big">{percent(share)}</p><p>of the video came from other viewers, {when}</p>'
+    day = (report.windows or {}).get("day")
+    if day is None or not day.bytes.total:
+        received, share, when = report.bytes, report.share, "since the services started"
+    else:
+        whole = day.seconds >= SPANS_S["day"]
+        when = "in the last 24 hours" if whole else f"since {moment(day.since)}"
+        received, share = day.bytes, day.share
     bar = _bar(received) if received is not None and received.total else ""
-    return f'<section class="sum">{big}{bar}</section>'
+    return (
+        f'<section class="sum"><p class="big">{percent(share)}</p>'
+        f"<p>of the video came from other viewers {when}, start-up apart</p>{bar}</section>"
+    )
 
 
 def _bar(received: VideoBytes) -> str:
@@ -62,7 +67,10 @@ def _bar(received: VideoBytes) -> str:
         f'<li class="{tone}">{escape(name)} <b>{percent(part)}</b> {size(amount)}'
         for tone, name, amount, part in parts
     )
-    return f'<div class="bar" aria-hidden="true">{blocks}</div><ul class="legend">{legend}</ul>'
+    return (
+        f'<div class="bar" aria-hidden="true">{blocks}</div>'
+        f'<p>all that viewers received, start-up too:</p><ul class="legend">{legend}</ul>'
+    )
 
 
 def _charts(history: HistoryColumns) -> str:
@@ -127,12 +135,17 @@ def _top(series: Sequence[Series]) -> float:
 
 def _money(report: Report) -> str:
     cost = report.cost.per_100_viewers_and_hour
-    amounts = {title: getattr(cost, column) for column, title in TITLES.items()}
-    most = max(amounts.values())
+    columns = (
+        ("ec2", TITLES["ec2_direct"], cost.ec2_direct),
+        ("store", TITLES["r2"], cost.r2),
+        ("peers", TITLES["r2_p2p"], cost.r2_p2p),
+    )
+    most = max(amount for _, _, amount in columns)
     rows = "".join(
-        f'<li><span>{escape(title)}</span><i style="width:{100 * amount / most:.1f}%"></i>'
-        f"<b>${amount:,.2f}</b>"
-        for title, amount in amounts.items()
+        f"<li><span>{escape(title)}</span>"
+        f'<div><i class="{tone}" style="width:{100 * amount / most:.1f}%"></i></div>'
+        f"<b>{dollars(amount)}</b>"
+        for tone, title, amount in columns
     )
     return (
         "<figure><figcaption>100 viewers for an hour, at list prices</figcaption>"

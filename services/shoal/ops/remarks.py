@@ -1,6 +1,7 @@
 """What the reader of a report must know beside the table, and what is wrong."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from rich.filesize import decimal
 
@@ -58,11 +59,15 @@ def _facts(report: Report) -> list[str]:
     )
     if store is not None and store.agree is None:
         lines.append("the store's counter and what viewers report cannot be compared")
+    if report.host is not None:
+        lines.append(f"the host's interfaces are counted since {moment(report.host.since)}")
+    if report.zone is not None:
+        lines.append(f"Cloudflare's edge is counted since {moment(report.zone.since)}")
     if since is not None:
         lines.append(
-            f"counted since: what viewers report {since.viewers or 'unknown'}, EC2's services"
-            f" {since.services or 'unknown'}, gateway {since.gateway or 'unknown'}, store's"
-            f" counter {since.store or 'unknown'}"
+            f"counted since: what viewers report {moment(since.viewers)}, EC2's services"
+            f" {moment(since.services)}, gateway {moment(since.gateway)}, store's counter"
+            f" {moment(since.store)}"
         )
     return lines
 
@@ -113,10 +118,17 @@ def _of_counters(report: Report) -> list[str]:
         )
     if host is not None and host.agree is False:
         lines.append(
-            f"the host sent {size(host.bytes)} since {host.since}, and its services account for"
-            f" {size(host.accounted)}: something else sends, as Owncast does when /hls is open"
+            f"the host sent {size(host.bytes)} since {moment(host.since)}, and its services account"
+            f" for {size(host.accounted)}: something else sends, as Owncast does when /hls is open"
         )
     return lines
+
+
+def moment(iso: str | None) -> str:
+    """Return a time for people, UTC."""
+    if iso is None:
+        return "unknown"
+    return datetime.fromisoformat(iso).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def size(value: int | None) -> str:

@@ -57,7 +57,8 @@ def counts(answers: Answers, at: int, interfaces_sent: int | None) -> Counts:
 
 def started(answers: Answers) -> dict[str, str | None]:
     """Return when each service started."""
-    times = {name: read(text, started_at) for name, text in by_service(answers).items()}
+    metrics = {**by_service(answers), "gateway": answers.gateway_metrics}
+    times = {name: read(text, started_at) for name, text in metrics.items()}
     return {name: at and at.isoformat(timespec="seconds") for name, at in times.items()}
 
 

@@ -18,8 +18,8 @@ def test_a_day_has_no_more_points_than_one_sees() -> None:
 def test_a_line_has_a_gap_where_nothing_is_known() -> None:
     drawn = paths(lines([Series("viewers", "plain", [0, 2, None, 4, 4])], 4))
     assert drawn == [
-        ("line plain", f"M0.0 {HEIGHT:.1f}L250.0 {HEIGHT / 2:.1f}"),
-        ("line plain", f"M750.0 0.0L{WIDTH:.1f} 0.0"),
+        ("line plain", f"M100.0 {HEIGHT:.1f}L300.0 {HEIGHT / 2:.1f}"),
+        ("line plain", f"M700.0 0.0L{WIDTH - 100:.1f} 0.0"),
     ]
     assert len(paths(lines([Series("viewers", "plain", [None])], 4))) == 0
     assert len(paths(lines([Series("viewers", "plain", [3])], 4))) == 1
@@ -30,5 +30,6 @@ def test_bands_are_parts_of_a_whole() -> None:
     drawn = paths(bands([peers, store]))
     # three quarters from peers, below; where nothing came there is nothing to be a part of
     assert [tone for tone, _ in drawn] == ["band peers", "band store"]
-    assert f"{HEIGHT / 4:.1f}" in drawn[0][1]
-    assert "0.0 0.0" in drawn[1][1]
+    quarter, half = f"{HEIGHT / 4:.1f}", f"{WIDTH / 2:.1f}"
+    assert drawn[0][1] == f"M0.0 {quarter}L{half} {quarter}L{half} 240.0L0.0 240.0Z"
+    assert drawn[1][1] == f"M0.0 0.0L{half} 0.0L{half} {quarter}L0.0 {quarter}Z"
