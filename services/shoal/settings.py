@@ -266,6 +266,9 @@ class SignalingSettings(AlarmSettings):
     max_messages_per_s: float = Field(
         default=50.0, gt=0, description="messages a second that one socket may send"
     )
+    state_dir: Path | None = Field(
+        default=None, description="remembers which alarms were posted; unset: nothing does"
+    )
     alarm_share: float = Field(
         default=0.5,
         ge=0,

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from shoal.alarms import news
+from shoal.alarms.memory import Memory
 from shoal.alarms.webhook import Webhook
 from shoal.local.store import Store
 from shoal.problems import Problems
@@ -133,7 +134,7 @@ async def test_the_last_state_is_told_however_long_the_receiver_is_away(
     receiver.refused = 0
     problems = Problems()
     posting = asyncio.create_task(
-        Webhook(receiver.url, "tv.example.org", "broadcaster", problems).run()
+        Webhook(receiver.url, "tv.example.org", "broadcaster", problems, None).run()
     )
     try:
         for moment in range(20):  # it flaps, and what is posted is refused
@@ -154,6 +155,36 @@ async def test_the_last_state_is_told_however_long_the_receiver_is_away(
         posting.cancel()
         with suppress(asyncio.CancelledError):
             await posting
+
+
+async def test_what_was_raised_before_a_restart_is_told_to_be_over(
+    receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, seconds in (("RAISE_AFTER_S", 0.1), ("OVER_AFTER_S", 0.5)):
+        monkeypatch.setattr(news, name, seconds)
+    receiver.status = 200
+    memory = tmp_path / "alarms.json"
+
+    before = Problems()
+    hook = Webhook(receiver.url, "tv.example.org", "broadcaster", before, Memory(memory))
+    before.report("stays", "it stays", "degraded")
+    before.report("goes", "it goes", "degraded")
+    posting = asyncio.create_task(hook.run())
+    await until(lambda: receiver.states("goes") == receiver.states("stays") == ["raised"])
+    posting.cancel()
+    await asyncio.wait({posting})
+
+    after = Problems()
+    hook = Webhook(receiver.url, "tv.example.org", "broadcaster", after, Memory(memory))
+    after.report("stays", "it stays", "degraded")
+    posting = asyncio.create_task(hook.run())
+    await until(lambda: receiver.states("goes") == ["raised", "over"])
+    assert receiver.states("stays") == ["raised"]
+    posting.cancel()
+    await asyncio.wait({posting})
+    assert [one.problem.code for one in Memory(memory).read()] == ["stays"]
+    memory.write_text("spoilt")
+    assert Memory(memory).read() == []
 
 
 async def until(is_so: Callable[[], bool]) -> None:

@@ -8,6 +8,8 @@ What could not be told is tried again, and what is told then is how things are b
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
+
 from shoal.problems import Problem, Severity
 
 RAISE_AFTER_S = 5.0
@@ -25,6 +27,13 @@ class News:
     severity: Severity
     problem: Problem
     """as it was said last; `since` is when it began, pauses of less than a minute included"""
+
+
+class Heard(msgspec.Struct, frozen=True):
+    """A problem that somebody may know of."""
+
+    problem: Problem
+    severity: Severity
 
 
 @dataclass(slots=True)
@@ -93,6 +102,21 @@ class Alarms:
             first.tried = True
             return News("raised", first.severity, first.problem)
         return News("over", first.severity, first.problem)
+
+    def heard(self) -> list[Heard]:
+        """Return what somebody may know of."""
+        known = self._by_code.values()
+        return [Heard(one.problem, one.severity) for one in known if one.tried]
+
+    def resume(self, heard: list[Heard], now: float) -> None:
+        """Go on from what the run before had told; what does not stand again soon is over."""
+        for one in heard:
+            self._by_code[one.problem.code] = _Told(
+                *(one.problem, one.severity, now, now),
+                stands=False,
+                tried=True,
+                told=one.severity,
+            )
 
     def told(self, news: News) -> None:
         """Take note that it has been heard."""

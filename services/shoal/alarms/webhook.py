@@ -9,11 +9,13 @@ import logging
 import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Literal
 
 import aiohttp
 import msgspec
 
+from shoal.alarms.memory import Memory
 from shoal.alarms.news import Alarms, News
 from shoal.problems import Problem, Problems, Severity
 from shoal.settings import AlarmSettings
@@ -75,13 +77,18 @@ def alarm(station: str, service: str, news: News, at: datetime) -> Alarm:
 class Webhook:
     """Tells the operator what becomes of one service's problems."""
 
-    def __init__(self, url: str, station: str, service: str, problems: Problems) -> None:
+    def __init__(
+        self, url: str, station: str, service: str, problems: Problems, memory: Memory | None
+    ) -> None:
         """Post to `url` as `service` of `station`; what goes wrong is among `problems`, too."""
         self._url = url
         self._station = station
         self._service = service
         self._problems = problems
         self._alarms = Alarms()
+        self._memory = memory
+        if memory is not None:
+            self._alarms.resume(memory.read(), time.monotonic())
         self._wake = asyncio.Event()
         problems.listener = self
 
@@ -110,15 +117,21 @@ class Webhook:
                             self._wake.wait(), None if news == float("inf") else news
                         )
                     continue
+                self._remember()  # whether or not we learn that it was heard
                 fault = await self._post(session, news)
                 if fault is None:
                     self._alarms.told(news)
+                    self._remember()
                     self._problems.clear(OWN_CODE)
                 else:
                     self._alarms.failed(news, time.monotonic())
                     self._problems.report(
                         OWN_CODE, f"the webhook for alarms {fault}: is its URL right?", "degraded"
                     )
+
+    def _remember(self) -> None:
+        if self._memory is not None:
+            self._memory.write(self._alarms.heard())
 
     async def _post(self, session: aiohttp.ClientSession, news: News) -> str | None:
         """Post it; return what is wrong, without the URL, or None."""
@@ -133,9 +146,15 @@ class Webhook:
             return f"cannot be reached ({type(error).__name__})"
 
 
-def webhook(settings: AlarmSettings, service: str, problems: Problems) -> Webhook | None:
-    """Return the webhook that the settings name, which hears of `problems` from now on."""
+def webhook(
+    settings: AlarmSettings, service: str, problems: Problems, state_dir: Path | None
+) -> Webhook | None:
+    """Return the webhook that the settings name, which hears of `problems` from now on.
+
+    What it told is remembered in `state_dir` over restarts.
+    """
     if settings.alarm_webhook is None:
         return None
     url = settings.alarm_webhook.get_secret_value()
-    return Webhook(url, settings.alarm_station, service, problems)
+    memory = None if state_dir is None else Memory(state_dir / f"alarms.{service}.json")
+    return Webhook(url, settings.alarm_station, service, problems, memory)

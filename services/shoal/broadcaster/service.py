@@ -53,7 +53,7 @@ class Broadcaster:
     ) -> None:
         self.problems = Problems()
         self.timeline = timeline
-        self._webhook = webhook(settings, SERVICE, self.problems)
+        self._webhook = webhook(settings, SERVICE, self.problems, settings.state_dir)
         self.folder = Folder(settings.hls_dir)
         self._owncast = Owncast(settings.owncast_url)
         self._inspection = Inspection(self.problems, self.folder, self._owncast)

@@ -105,7 +105,7 @@ def _over_time(windows: dict[str, Window]) -> Table:
             percent(part_of(amount, span.bytes.total))
             for amount, span in zip(amounts, spans, strict=True)
         ]
-        cells = [f"{size(amount)} {part}" for amount, part in zip(amounts, parts, strict=True)]
+        cells = [f"{size(amount)}, {part}" for amount, part in zip(amounts, parts, strict=True)]
         return f"through {WAYS[way]}", *cells
 
     return Table(

@@ -1,5 +1,6 @@
 """A report as one HTML file: its tables, and charts of the last 24 hours. Nothing is loaded."""
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from html import escape
@@ -157,13 +158,18 @@ def _table(table: Table) -> str:
     head = "".join(f"<th scope=col>{escape(column)}" for column in table.columns)
     rows = "".join(
         f"<tr><th scope=row>{escape(row[0])}"
-        + "".join(f"<td{_tone(cell)}>{escape(cell)}" for cell in row[1:])
+        + "".join(f"<td{_tone(cell)}>{_unbroken(cell)}" for cell in row[1:])
         for row in table.rows
     )
     return (
         f'<section><h2>{escape(table.title)}</h2><div class="scroll" tabindex="0">'
         f"<table><thead><tr>{head}<tbody>{rows}</table></div></section>"
     )
+
+
+def _unbroken(cell: str) -> str:
+    """Keep figures and their units on one line."""
+    return re.sub(r"(?<=\d) (?=[a-zA-Z])", "&nbsp;", escape(cell))
 
 
 def _tone(cell: str) -> str:

@@ -54,7 +54,7 @@ def _facts(report: Report) -> list[str]:
     lines.append(
         f"100 viewers are reckoned with {cost.bitrate_kbps / 1000:.2f} Mbit/s in segments of"
         f" {cost.segment_s:.1f} s, and peers that carry {percent(cost.share)}"
-        + (", as in the last 24 hours" if cost.measured else ", as rooms usually do")
+        + (", as here" if cost.measured else ", as rooms usually do")
         + ". Over R2 alone peers save few dollars: R2 charges no egress. They take load from it"
     )
     if store is not None and store.agree is None:

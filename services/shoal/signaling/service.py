@@ -80,7 +80,9 @@ class Signaling:
         self.tracker = Tracker()
         url = settings.cluster
         self._problems = Problems()
-        self._webhook = webhook(settings, "signaling", self._problems)
+        # of several processes none knows which of them speaks for the station after a restart
+        state_dir = settings.state_dir if url is None else None
+        self._webhook = webhook(settings, "signaling", self._problems, state_dir)
         self._inspection = Inspection(
             self._problems, settings.alarm_share, asyncio.get_running_loop().time()
         )
