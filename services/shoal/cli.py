@@ -6,7 +6,6 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from shoal import logs
 from shoal.errors import OperatorError
@@ -14,8 +13,10 @@ from shoal.local.options import add_options as add_up_options
 from shoal.local.options import options_of as up_options_of
 from shoal.ops.options import (
     add_cost_options,
+    add_report_options,
     add_routes_options,
     cost_load_of,
+    report_question_of,
     routes_question_of,
 )
 from shoal.settings import (
@@ -51,17 +52,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Run a whole station on this machine until Ctrl-C.",
     )
     add_up_options(up)
-    report = commands.add_parser("report", help="where the video came from: EC2, store, peers")
-    report.add_argument("url", nargs="?", metavar="URL", help="the station [the local one]")
-    report.add_argument(
-        "--data", type=Path, default=Path(".shoal"), help="the local station's folder [%(default)s]"
-    )
-    report.add_argument(
-        "--token-file",
-        type=Path,
-        help="the operator's token [the local station's, or $SHOAL_OPERATOR_TOKEN_FILE]",
-    )
-    report.add_argument("--json", action="store_true", help="for machines")
+    add_report_options(commands.add_parser("report", help="where the video came from, and cost"))
     add_routes_options(commands.add_parser("routes", help="which path leads to which service"))
     add_cost_options(commands.add_parser("cost", help="what a month's traffic costs, three ways"))
     return parser
@@ -71,7 +62,7 @@ def _run(arguments: argparse.Namespace) -> None:
     if arguments.command == "report":
         from shoal.ops.report import run as run_report
 
-        run_report(arguments.url, arguments.data, arguments.token_file, as_json=arguments.json)
+        run_report(report_question_of(arguments))
     elif arguments.command == "routes":
         from shoal.ops.show_routes import run as run_routes
 

@@ -8,6 +8,7 @@ an environment variable: an environment is inherited and printed too easily.
 import ipaddress
 import os
 import re
+import socket
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -34,6 +35,13 @@ def _http_url(value: str) -> str:
 
 
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
+
+
+def _secret_http_url(value: SecretStr) -> SecretStr:
+    return SecretStr(_http_url(value.get_secret_value()))
+
+
+SecretHttpUrl = Annotated[SecretStr, AfterValidator(_secret_http_url)]
 
 
 def _websocket_url(value: str) -> str:
@@ -201,7 +209,19 @@ class ReplaySettings(StationSettings):
     )
 
 
-class BroadcasterSettings(SeedSettings, ReplaySettings):
+class AlarmSettings(StationSettings):
+    """What those who raise alarms need to know."""
+
+    alarm_webhook: SecretHttpUrl | None = Field(
+        default=None, description="URL that alarms are posted to as JSON; unset: nowhere"
+    )
+    alarm_station: str = Field(
+        default_factory=socket.gethostname,
+        description="what alarms call this station; unset: the name of this host",
+    )
+
+
+class BroadcasterSettings(SeedSettings, ReplaySettings, AlarmSettings):
     """What the broadcaster needs to know."""
 
     hls_dir: Path = Field(
@@ -245,7 +265,7 @@ class BroadcasterSettings(SeedSettings, ReplaySettings):
     )
 
 
-class SignalingSettings(StationSettings):
+class SignalingSettings(AlarmSettings):
     """What signaling needs to know."""
 
     broadcaster_token: SecretStr = Field(description="what the broadcaster must present")
@@ -259,6 +279,15 @@ class SignalingSettings(StationSettings):
     )
     max_messages_per_s: float = Field(
         default=50.0, gt=0, description="messages a second that one socket may send"
+    )
+    state_dir: Path | None = Field(
+        default=None, description="remembers which alarms were posted; unset: nothing does"
+    )
+    alarm_share: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="alarm when peers carry less than this part of what they could; 0: never",
     )
     cluster_url: RedisUrl | None = Field(
         default=None,
@@ -339,6 +368,7 @@ def describe(kind: type[StationSettings]) -> str:
     lines: list[str] = []
     for name, field in kind.model_fields.items():
         variable = f"{ENV_PREFIX}{name.upper()}" + ("_FILE" if _is_secret(field) else "")
-        default = "required" if field.is_required() else f"default {field.default}"
+        value = field.get_default(call_default_factory=True)
+        default = "required" if field.is_required() else f"default {value}"
         lines.append(f"  {variable:<34} {field.description} [{default}]")
     return "\n".join(lines)

@@ -38,6 +38,15 @@ def share(received: BytesBySource, startup: BytesBySource) -> float | None:
     return steady.p2p / steady.total if steady.total else None
 
 
+def share_limit(viewers: int, not_sharing: int) -> float | None:
+    """Return what `share` can be with these viewers, (N-1)/N; None while nobody can share."""
+    return None if viewers <= not_sharing else 1 - 1 / (viewers - not_sharing)
+
+
+TELLING_BYTES = 5_000_000
+"""over less than that a share says nothing"""
+
+
 class SignalingStats(msgspec.Struct, frozen=True, kw_only=True):
     """Body of signaling's `/stats`. Bytes and counts run since signaling started."""
 
@@ -203,6 +212,8 @@ class RunningCost(msgspec.Struct, frozen=True, kw_only=True):
 
     usd: float
     """upload to the store, requests, and what else this host sent; the host itself apart"""
+    r2_usd: float
+    """what it would be if viewers had everything from the store"""
     ec2_direct_usd: float
     """what it would be if viewers had everything from the EC2 host"""
     prices_as_of: str
@@ -243,3 +254,38 @@ class OperatorStation(msgspec.Struct, frozen=True, kw_only=True):
     since: CountingSince
     services: dict[str, msgspec.Raw]
     """each service's `/health`, or `{"status": "unreachable"}`"""
+
+
+class Counts(msgspec.Struct, frozen=True, kw_only=True):
+    """What the counters said at one moment, since their processes started.
+
+    null: it could not be asked for, or there is no such counter here.
+    """
+
+    at: int
+    """Unix time"""
+    services_video: int | None
+    """bytes of video in responses, counted by broadcaster, signaling and site"""
+    gateway_video: int | None
+    """the same, counted by the gateway in front of them"""
+    responses: int | None
+    """bytes of all bodies that the three services sent"""
+    stored: int | None
+    """bytes of segments that were brought to the store"""
+    seeded: int | None
+    """bytes that the torrent seed sent"""
+    store_sent: int | None
+    """bytes of objects, counted by the store"""
+    interfaces_sent: int | None
+    """bytes that this host sent to the internet, counted by its kernel"""
+    requests: dict[str, int | None]
+    """HTTP requests by service; signaling's with the messages of viewers"""
+
+
+class Counters(msgspec.Struct, frozen=True):
+    """Body of `/api/counters`."""
+
+    started: dict[str, str | None]
+    """when each service started, ISO 8601, UTC"""
+    rows: list[Counts]
+    """one a minute for 24 hours, oldest first, and that of now"""

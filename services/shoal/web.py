@@ -28,6 +28,8 @@ RESPONSE_BYTES = Counter(
     "shoal_http_response_bytes", "Bytes of HTTP response bodies sent", ["service", "kind"]
 )
 
+REQUESTS = Counter("shoal_http_requests", "HTTP requests that were answered", ["service"])
+
 
 def is_video(path: str, content_type: str) -> bool:
     """Say whether a successful response carries video, by its type or by its path."""
@@ -98,6 +100,7 @@ def _count_bodies(app: web.Application, service: str) -> None:
         def written(size: int, _with_headers: int) -> None:
             count_response(service, request.path, response.status, response.content_type, size)
 
+        REQUESTS.labels(service).inc()
         request.writer.on_body_write = written
         if isinstance(response, web.FileResponse):
             # the kernel's sendfile would pass the writer by; asked for now, when the headers are

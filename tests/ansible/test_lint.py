@@ -50,7 +50,9 @@ def test_every_variable_is_declared_and_every_default_is_there(role: str) -> Non
     optional = {name for name, option in options.items() if not option.get("required")}
     assert set(defaults) == optional
     for name, option in options.items():
-        secret = any(word in name for word in ("token", "secret", "password", "stream_keys"))
+        secret = any(
+            word in name for word in ("token", "secret", "password", "stream_keys", "webhook")
+        )
         assert bool(option.get("no_log")) == (secret or name == "shoal_r2_access_key_id"), name
         simple = isinstance(defaults.get(name), int | list | bool)
         if simple and not isinstance(option.get("default"), str):

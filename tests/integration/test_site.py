@@ -6,6 +6,7 @@ import socket
 import sys
 import time
 from collections.abc import AsyncGenerator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,12 @@ from pydantic import SecretStr
 
 from shoal.errors import OperatorError
 from shoal.join_tokens import LIFETIME_S, check
-from shoal.ops.report import Target, ask
+from shoal.ops.asking import Target
+from shoal.ops.report import ask
 from shoal.settings import SignalingSettings, SiteSettings
 from shoal.signaling.history import STEP_S
 from shoal.signaling.service import Signaling
+from shoal.site.ledger import FIRST_AFTER_S
 from shoal.site.service import site
 from shoal.web import application, metrics, start
 from tests.integration.signaling_station import JOIN_SECRET, TOKEN, free_url
@@ -407,6 +410,25 @@ async def test_the_operator_s_figures_come_as_events(running: Site) -> None:
         await response.content.read()  # raises where the stream was broken off
 
 
+async def test_counters_are_written_down_for_the_operator_only(running: Site) -> None:
+    url = f"{running.url}/api/counters"
+    async with running.session.get(url) as refused:
+        assert refused.status == 401
+    await running.start_services()
+    headers = {"Authorization": f"Bearer {OPERATOR}"}
+    rows: list[dict[str, Any]] = []
+    async with asyncio.timeout(FIRST_AFTER_S + 5):
+        while len(rows) < 2:  # one that was written down, and that of now
+            await asyncio.sleep(0.2)
+            async with running.session.get(url, headers=headers) as answer:
+                said = await answer.json()
+            rows = said["rows"]
+    assert rows[0]["at"] <= rows[1]["at"]
+    assert rows[1]["requests"]["site"] > 1
+    assert rows[1]["store_sent"] == 1234
+    assert datetime.fromisoformat(said["started"]["site"]) < datetime.now(UTC)
+
+
 async def test_what_somebody_else_says_is_not_passed_on(running: Site) -> None:
     stranger = application("stranger")
     stranger.router.add_get("/viewers", metrics)
@@ -418,12 +440,15 @@ async def test_what_somebody_else_says_is_not_passed_on(running: Site) -> None:
 
 async def test_the_report_tells_of_the_last_day(running: Site) -> None:
     await running.start_services()
-    day = None
+    windows = None
     async with asyncio.timeout(2 * STEP_S):
-        while day is None:
+        while windows is None:
             await asyncio.sleep(0.2)
-            day = (await ask(Target(running.url, OPERATOR))).last_day
-    assert (day.peak_viewers, day.share, day.since) == (0, None, day.peak_at)
+            windows = (await ask(Target(running.url, OPERATOR))).windows
+    assert set(windows) == {"now", "hour", "day"}
+    day = windows["day"]
+    assert (day.peak_viewers, day.share, day.seconds) == (0, None, STEP_S)
+    assert day.bytes.ec2_video == 0
 
 
 async def test_the_report_asks_a_running_station(running: Site) -> None:
@@ -442,7 +467,9 @@ async def test_the_report_says_which_services_do_not_answer(running: Site) -> No
     assert report.ec2_video is not None
     assert report.ec2_video.services is None
     assert report.services is not None
-    assert {service.status for service in report.services.values()} == {"unreachable"}
+    states = {name: service.status for name, service in report.services.items()}
+    assert states.pop("site") == "ok"
+    assert set(states.values()) == {"unreachable"}
 
 
 async def test_the_report_of_no_station_is_one_line(running: Site) -> None:

@@ -30,7 +30,9 @@ export function troubles(station: Station): Trouble[] {
       since: null,
     });
   const { viewers, peers, not_sharing: apart } = station;
-  if (viewers !== null && apart !== null && viewers - apart > 1 && peers === 0)
+  // signaling says it, too, once it has stood for half a minute
+  const said = station.services.signaling?.problems?.some(({ code }) => code === "no_links");
+  if (!said && viewers !== null && apart !== null && viewers - apart > 1 && peers === 0)
     found.push({
       service: "rooms",
       message:

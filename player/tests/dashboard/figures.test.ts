@@ -99,6 +99,13 @@ describe("what is wrong", () => {
   it("is also video through this host, and viewers without a link", () => {
     const bad = troubles({ ...STATION, ec2_video: { services: 0, gateway: 5 }, peers: 0 });
     expect(bad.map(({ service }) => service)).toEqual(["this host", "rooms"]);
+    const problems = [{ code: "no_links", message: "not one link", since: "2030-01-01T00:00:00Z" }];
+    const said = troubles({
+      ...STATION,
+      peers: 0,
+      services: { signaling: { status: "degraded", problems } },
+    });
+    expect(said.map(({ service }) => service)).toEqual(["signaling"]);
   });
 
   it("is not invented where a service does not say", () => {

@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from shoal.broadcaster.problems import Problem
+from shoal.problems import Problem
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):

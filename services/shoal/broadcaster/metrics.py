@@ -27,7 +27,6 @@ LAST_SEGMENT_TIMESTAMP = Gauge(
     "shoal_last_segment_timestamp_seconds", "When the newest segment was published, Unix time"
 )
 LIVE = Gauge("shoal_live", "1 while Owncast writes a stream")
-PROBLEM = Gauge("shoal_problem", "1 while the problem stands", ["code"])
 TORRENT_PEERS = Gauge("shoal_torrent_peers", "Torrent peers that are being served")
 TORRENT_UPLOADED_BYTES = Counter(
     "shoal_torrent_uploaded_bytes", "Payload bytes that torrent peers took"

@@ -18,7 +18,6 @@ from shoal.broadcaster.metrics import (
     SEGMENTS_PUBLISHED,
     SEGMENTS_SEEN,
 )
-from shoal.broadcaster.problems import Problems
 from shoal.broadcaster.sources import Sources
 from shoal.broadcaster.spool import Spool, Spooled
 from shoal.broadcaster.standby.standby import Standby
@@ -26,6 +25,7 @@ from shoal.broadcaster.standby.torrents import Torrent
 from shoal.broadcaster.state import StateFile
 from shoal.broadcaster.timeline import Entry, Expired, Timeline, key_of
 from shoal.broadcaster.uploads import Uploads
+from shoal.problems import Problems
 from shoal.segments import Descriptor, piece_hashes, piece_size_for
 
 log = logging.getLogger("shoal.broadcaster")

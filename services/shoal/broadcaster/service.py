@@ -6,20 +6,21 @@ import time
 from collections.abc import Collection
 from datetime import datetime
 
+from shoal.alarms.webhook import webhook
 from shoal.announcements import Stream, Swarms
 from shoal.broadcaster.announcer import Announcer
 from shoal.broadcaster.app import SERVICE, create_app
 from shoal.broadcaster.folder import Folder
 from shoal.broadcaster.health import Health
+from shoal.broadcaster.inspection import Inspection
 from shoal.broadcaster.janitor import Janitor
 from shoal.broadcaster.metrics import (
     LIVE,
-    SEGMENTS_LOST,
     TORRENT_PEERS,
     TORRENT_UPLOADED_BYTES,
 )
 from shoal.broadcaster.mirror import Mirror, restore
-from shoal.broadcaster.problems import Problems
+from shoal.broadcaster.owncast import Owncast
 from shoal.broadcaster.publisher import Publisher
 from shoal.broadcaster.replay.replays import open_replays
 from shoal.broadcaster.spool import Spool
@@ -31,6 +32,7 @@ from shoal.broadcaster.timeline import Timeline
 from shoal.broadcaster.uploads import Uploads
 from shoal.broadcaster.views import Views
 from shoal.p2p_media_loader import SWARM_ID, info_hashes
+from shoal.problems import Problems
 from shoal.settings import BroadcasterSettings
 from shoal.web import start, stop_event
 
@@ -38,9 +40,6 @@ log = logging.getLogger("shoal.broadcaster")
 
 POLL_S = 0.01
 CHECK_S = 0.25
-FAULT_GRACE_S = 1.0
-"""a folder that is being made again is no fault yet"""
-LOST_SHOWN_S = 60.0
 SILENCE_TARGET_DURATIONS = 3
 SILENCE_AT_LEAST_S = 15.0
 LAST_MIRROR_S = 3.0
@@ -55,7 +54,10 @@ class Broadcaster:
     ) -> None:
         self.problems = Problems()
         self.timeline = timeline
+        self._webhook = webhook(settings, SERVICE, self.problems, settings.state_dir)
         self.folder = Folder(settings.hls_dir)
+        self._owncast = Owncast(settings.owncast_url)
+        self._inspection = Inspection(self.problems, self.folder, self._owncast)
         self.views = Views(timeline, lambda: self.folder.renditions)
         self.announcer = Announcer(
             settings.signaling_url,
@@ -87,17 +89,16 @@ class Broadcaster:
         self._end_grace_s = settings.end_grace_s
         self._offline_since_s = time.monotonic()
         self._published_at_s: float | None = None
-        self._fault_since_s: float | None = None
-        self._listed_since_s: float | None = None
-        self._lost = 0
         self._torrents_uploaded = 0
-        self._lost_at_s = 0.0
 
     async def run(self) -> None:
         """Watch, publish and announce until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            for part in (self.announcer, self.uploads, self.janitor, self.mirror, self.replays):
+            parts = (self.announcer, self.uploads, self.janitor, self.mirror)
+            for part in (*parts, self.replays, self._owncast):
                 tasks.create_task(part.run())
+            if self._webhook is not None:
+                tasks.create_task(self._webhook.run())
             tasks.create_task(self._check())
             if self.standby is not None:
                 tasks.create_task(self.standby.run())
@@ -153,64 +154,21 @@ class Broadcaster:
     async def _check(self) -> None:
         while True:
             now_s = time.monotonic()
-            self._check_folder(now_s)
-            self._check_silence(now_s)
-            self._check_lost(now_s)
+            self._inspection.folder(now_s)
+            self._inspection.silence(
+                now_s, self._published_at_s, self._silence_s, storing=self.uploads.healthy
+            )
+            self._inspection.lost(now_s)
+            self._inspection.owncast(now_s)
+            self._inspection.signaling(self.announcer.fault)
             self._check_live()
             self._check_end(now_s)
             self._check_standby()
-            if self.announcer.fault:
-                self.problems.report("signaling", self.announcer.fault, "degraded")
-            else:
-                self.problems.clear("signaling")
             await asyncio.sleep(CHECK_S)
-
-    def _check_folder(self, now_s: float) -> None:
-        if self.folder.fault is None:
-            self._fault_since_s = None
-            self.problems.clear("hls_folder")
-            return
-        if self._fault_since_s is None:
-            self._fault_since_s = now_s
-        if now_s - self._fault_since_s >= FAULT_GRACE_S:
-            self.problems.report("hls_folder", self.folder.fault, "failing")
-
-    def _check_silence(self, now_s: float) -> None:
-        """Owncast lists a live stream and nothing of it is published: never look healthy then."""
-        if not self.folder.live:
-            self._listed_since_s = None
-            self.problems.clear("no_segments")
-            return
-        if self._listed_since_s is None:
-            self._listed_since_s = now_s
-        since_s = max(self._listed_since_s, self._published_at_s or 0.0)
-        if now_s - since_s < self._silence_s:
-            self.problems.clear("no_segments")
-        elif self.uploads.healthy:  # else the store's problem says why
-            reason = self.folder.refused or "no new one is listed: has its encoder died?"
-            self.problems.report(
-                "no_segments",
-                f"Owncast's playlist names a live stream, but no segment was published for"
-                f" {now_s - since_s:.0f} s; {reason}",
-                "failing",
-            )
 
     @property
     def _silence_s(self) -> float:
         return max(SILENCE_AT_LEAST_S, SILENCE_TARGET_DURATIONS * self.timeline.target_duration)
-
-    def _check_lost(self, now_s: float) -> None:
-        if self.folder.lost > self._lost:
-            SEGMENTS_LOST.inc(self.folder.lost - self._lost)
-            self._lost, self._lost_at_s = self.folder.lost, now_s
-            self.problems.report(
-                "segments_lost",
-                f"{self._lost} segments since the start were gone from Owncast's folder before"
-                " they could be read: is this host too slow?",
-                "degraded",
-            )
-        elif now_s - self._lost_at_s > LOST_SHOWN_S:
-            self.problems.clear("segments_lost")
 
     def _check_live(self) -> None:
         """Owncast says when a stream ends; when it died it says nothing, but segments stop."""
@@ -229,10 +187,7 @@ class Broadcaster:
         TORRENT_PEERS.set(self.standby.peers)
         TORRENT_UPLOADED_BYTES.inc(self.standby.uploaded_bytes - self._torrents_uploaded)
         self._torrents_uploaded = self.standby.uploaded_bytes
-        if self.standby.fault is None:
-            self.problems.clear("standby")
-        else:
-            self.problems.report("standby", f"the torrent seed: {self.standby.fault}", "degraded")
+        self._inspection.standby(self.standby.fault)
 
     def _swarms(self) -> Swarms:
         playlist = self.views.playlist()

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import os
 import sys
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +30,7 @@ from shoal.local.rtmp import RtmpPort
 VERSION = "0.2.5"  # the Owncast that is imitated
 RESUME_AFTER_S = 5.0
 EMPTY_AFTER_S = 300.0  # Owncast's StartOfflineCleanupTimer
+VIEWER_GONE_S = 15.0  # Owncast's _activeViewerPurgeTimeout
 OWNCAST_UMASK = 0o022
 
 log = logging.getLogger("shoal.local.owncast")
@@ -51,10 +53,31 @@ async def source_input(source: str, best: Rendition) -> ffmpeg.Input | None:
     return ffmpeg.file_input(path, has_sound=await ffmpeg.has_sound(path))
 
 
+class Audience:
+    """Who loads the playlists, as Owncast counts them: by address and browser."""
+
+    def __init__(self) -> None:
+        self._seen_at: dict[tuple[str, str], float] = {}
+
+    def seen(self, viewer: tuple[str, str], now_s: float) -> None:
+        """Take note of a request."""
+        self._seen_at[viewer] = now_s
+
+    def count(self, now_s: float) -> int:
+        """Return how many there are now."""
+        for viewer, at in list(self._seen_at.items()):
+            if now_s - at > VIEWER_GONE_S:
+                del self._seen_at[viewer]
+        return len(self._seen_at)
+
+
 def http_api(encoder: Encoder, folder: HlsFolder, segment_s: int) -> web.Application:
     """Return the paths of Owncast's HTTP port that the station knows."""
 
+    audience = Audience()
+
     async def status(_request: web.Request) -> web.Response:
+        viewers = audience.count(time.monotonic())
         return web.json_response(
             {
                 "serverTime": _rfc3339(datetime.now(UTC)),
@@ -62,6 +85,7 @@ def http_api(encoder: Encoder, folder: HlsFolder, segment_s: int) -> web.Applica
                 "lastDisconnectTime": _rfc3339(encoder.disconnected_at),
                 "versionNumber": VERSION,
                 "streamTitle": "",
+                **({"viewerCount": viewers} if viewers else {}),
                 "online": encoder.online,
             },
             headers={"Cache-Control": "no-cache, no-store, must-revalidate"},
@@ -72,6 +96,10 @@ def http_api(encoder: Encoder, folder: HlsFolder, segment_s: int) -> web.Applica
         if path is None or not path.is_file():
             raise web.HTTPNotFound
         kind: Literal["m3u8", "ts"] = "m3u8" if path.suffix == ".m3u8" else "ts"
+        if kind == "m3u8":
+            audience.seen(
+                (request.remote or "", request.headers.get("User-Agent", "")), time.monotonic()
+            )
         headers = {
             "m3u8": {
                 "Content-Type": "application/x-mpegURL",

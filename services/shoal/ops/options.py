@@ -1,6 +1,9 @@
-"""The options of `shoal routes` and `shoal cost`, apart from what they start."""
+"""The options of `shoal report`, `shoal routes` and `shoal cost`, apart from what they start."""
 
 import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
 from shoal.errors import OperatorError
 from shoal.local.ladder import DEFAULT_KBPS, parse_bitrate
@@ -9,6 +12,65 @@ from shoal.ops.show_routes import Question
 
 PLAIN_MBPS_BELOW = 100
 """a bitrate without unit is Mbit/s below this, and kbit/s from here on, as in `shoal up`"""
+
+
+@dataclass(frozen=True)
+class ReportQuestion:
+    """What `shoal report` was asked."""
+
+    url: str | None
+    data: Path
+    """the local station's folder"""
+    token_file: Path | None
+    zone: str | None
+    """the id of the media hostname's zone at Cloudflare"""
+    zone_token_file: Path | None
+    form: Literal["terminal", "markdown", "json"]
+    html: Path | None
+
+
+def add_report_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `shoal report`."""
+    parser.description = (
+        "Say where a station's video came from: EC2, the store, peers, the torrent seed; now and"
+        " over 24 hours, by counters that do not know of each other."
+    )
+    parser.add_argument("url", nargs="?", metavar="URL", help="the station [the local one]")
+    parser.add_argument(
+        "--data", type=Path, default=Path(".shoal"), help="the local station's folder [%(default)s]"
+    )
+    parser.add_argument(
+        "--token-file",
+        type=Path,
+        help="the operator's token [the local station's, or $SHOAL_OPERATOR_TOKEN_FILE]",
+    )
+    parser.add_argument(
+        "--zone", metavar="ID", help="ask Cloudflare's analytics of this zone what its edge sent"
+    )
+    parser.add_argument(
+        "--zone-token-file",
+        type=Path,
+        help="a token that reads them [$SHOAL_CLOUDFLARE_ANALYTICS_TOKEN_FILE]",
+    )
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="for machines")
+    form.add_argument("--markdown", action="store_true", help="for issues and wikis")
+    parser.add_argument(
+        "--html", type=Path, metavar="FILE", help="write a page with charts, in one file"
+    )
+
+
+def report_question_of(arguments: argparse.Namespace) -> ReportQuestion:
+    """Return the typed options of `shoal report`."""
+    return ReportQuestion(
+        url=arguments.url,
+        data=arguments.data,
+        token_file=arguments.token_file,
+        zone=arguments.zone,
+        zone_token_file=arguments.zone_token_file,
+        form="json" if arguments.json else "markdown" if arguments.markdown else "terminal",
+        html=arguments.html,
+    )
 
 
 def add_routes_options(parser: argparse.ArgumentParser) -> None:

@@ -1,25 +1,37 @@
 """What the reader of a report must know beside the table, and what is wrong."""
 
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
 from rich.filesize import decimal
 
 from shoal.ops.figures import LOW_SHARE, Report
-from shoal.ops.last_day import LastDay
 
 
-def remarks(report: Report) -> list[str]:
-    """Return the remarks, a line each; those of what is wrong begin with WARNING."""
+@dataclass(frozen=True)
+class Remarks:
+    """A line each."""
+
+    warnings: list[str]
+    """what is wrong"""
+    facts: list[str]
+
+
+def remarks(report: Report) -> Remarks:
+    """Return the remarks; none on what cannot be known without the operator's token."""
     if report.bytes is None or report.ec2_video is None:
-        return [
-            "Without the operator's token it cannot be known how many bytes came through EC2,"
-            " from the store, peers and the seed: name --token-file"
-        ]
-    warnings = [*_of_sharing(report), *_of_counters(report)]
-    warnings += [
-        f"{name} is {service.status}"
-        for name, service in (report.services or {}).items()
-        if service.status != "ok"
-    ]
-    return [*_facts(report), *(f"WARNING: {warning}" for warning in warnings)]
+        return Remarks([], [])
+    warnings = [*_of_sharing(report), *_of_counters(report), *_of_services(report)]
+    return Remarks(warnings, _facts(report))
+
+
+def _of_services(report: Report) -> list[str]:
+    lines: list[str] = []
+    for name, service in (report.services or {}).items():
+        lines += [f"{name}: {problem.message or problem.code}" for problem in service.problems]
+        if service.status != "ok" and not service.problems:
+            lines.append(f"{name} is {service.status}")
+    return lines
 
 
 def _facts(report: Report) -> list[str]:
@@ -38,25 +50,26 @@ def _facts(report: Report) -> list[str]:
             f"{report.peers} of {report.viewers} viewers have a link to another,"
             f" {report.not_sharing} cannot or may not share"
         )
-    if report.last_day is not None:
-        lines.append(_of_the_last_day(report.last_day))
+    cost = report.cost
+    lines.append(
+        f"100 viewers are reckoned with {cost.bitrate_kbps / 1000:.2f} Mbit/s in segments of"
+        f" {cost.segment_s:.1f} s, and peers that carry {percent(cost.share)}"
+        + (", as here" if cost.measured else ", as rooms usually do")
+        + ". Over R2 alone peers save few dollars: R2 charges no egress. They take load from it"
+    )
     if store is not None and store.agree is None:
         lines.append("the store's counter and what viewers report cannot be compared")
+    if report.host is not None:
+        lines.append(f"the host's interfaces are counted since {moment(report.host.since)}")
+    if report.zone is not None:
+        lines.append(f"Cloudflare's edge is counted since {moment(report.zone.since)}")
     if since is not None:
         lines.append(
-            f"counted since: what viewers report {since.viewers or 'unknown'}, EC2's services"
-            f" {since.services or 'unknown'}, gateway {since.gateway or 'unknown'}, store's"
-            f" counter {since.store or 'unknown'}"
+            f"counted since: what viewers report {moment(since.viewers)}, EC2's services"
+            f" {moment(since.services)}, gateway {moment(since.gateway)}, store's counter"
+            f" {moment(since.store)}"
         )
     return lines
-
-
-def _of_the_last_day(day: LastDay) -> str:
-    return (
-        f"the last 24 hours (since {day.since}): peers carried {percent(day.share)}, in the last"
-        f" hour {percent(day.share_last_hour)}; at most {day.peak_viewers} viewers, at"
-        f" {day.peak_at}; {day.stalls} stalls"
-    )
 
 
 def _of_sharing(report: Report) -> list[str]:
@@ -96,7 +109,26 @@ def _of_counters(report: Report) -> list[str]:
             f"the store sent {size(store.bytes)}, and viewers say that they received"
             f" {size(received.store)} from it: some do not report, or not the truth"
         )
+    zone, host = report.zone, report.host
+    if zone is not None and zone.agree is False:
+        lines.append(
+            f"Cloudflare sent {size(zone.bytes)} from {zone.host}, and viewers say that they"
+            f" received {size(zone.viewers_say)} from it: somebody else downloads, or some do not"
+            " report"
+        )
+    if host is not None and host.agree is False:
+        lines.append(
+            f"the host sent {size(host.bytes)} since {moment(host.since)}, and its services account"
+            f" for {size(host.accounted)}: something else sends, as Owncast does when /hls is open"
+        )
     return lines
+
+
+def moment(iso: str | None) -> str:
+    """Return a time for people, UTC."""
+    if iso is None:
+        return "unknown"
+    return datetime.fromisoformat(iso).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def size(value: int | None) -> str:

@@ -35,10 +35,13 @@ def running_cost(traffic: Traffic) -> RunningCost:
     segment_bytes = traffic.stored_bytes / max(1, traffic.stored_segments)
     # a viewer reads each segment, or its own slice of it
     reads = traffic.wanted_bytes / segment_bytes if segment_bytes else 0.0
+    requests_usd = (
+        traffic.stored_segments / 1e6 * prices.R2_CLASS_A_MILLION
+        + reads / 1e6 * prices.R2_CLASS_B_MILLION
+    )
     return RunningCost(
-        usd=_egress(sent)
-        + traffic.stored_segments / 1e6 * prices.R2_CLASS_A_MILLION
-        + reads / 1e6 * prices.R2_CLASS_B_MILLION,
+        usd=_egress(sent) + requests_usd,
+        r2_usd=_egress(traffic.stored_bytes) + requests_usd,
         ec2_direct_usd=_egress(traffic.received_bytes),
         prices_as_of=prices.AS_OF,
     )

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Literal
 
 import msgspec
 from aiohttp import web
@@ -14,7 +15,9 @@ from prometheus_client.registry import Collector
 from yarl import URL
 
 from shoal import bearer
+from shoal.alarms.webhook import webhook
 from shoal.join_tokens import seed_token
+from shoal.problems import Problem, Problems
 from shoal.settings import SignalingSettings
 from shoal.signaling.access import (
     Client,
@@ -30,6 +33,7 @@ from shoal.signaling.cluster.cluster import Cluster
 from shoal.signaling.coalesce import coalesced
 from shoal.signaling.door import Door
 from shoal.signaling.hub import Hub
+from shoal.signaling.inspection import Inspection, Seen
 from shoal.signaling.metrics import HubCollector
 from shoal.signaling.records import add_records
 from shoal.signaling.rooms.socket import RoomConversation
@@ -42,12 +46,24 @@ log = logging.getLogger("shoal.signaling")
 
 COUNTS_INTERVAL_S = 10.0
 """operators' lines come at most this often"""
+INSPECT_INTERVAL_S = 1.0
 
 TRACKER, ROOM, BROADCASTER = "/ws", "/ws/room", "/broadcaster"
 PUBLIC = (TRACKER, ROOM)
 PATHS = (*PUBLIC, BROADCASTER)
 
 HUB = web.AppKey("hub", Hub)
+
+
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """Body of `/health`."""
+
+    status: Literal["ok", "degraded", "failing"]
+    viewers: int
+    broadcasters: int
+    chunks: int
+    """segments announced"""
+    problems: list[Problem]
 
 
 class Signaling:
@@ -63,12 +79,20 @@ class Signaling:
         self.hub = Hub()
         self.tracker = Tracker()
         url = settings.cluster
+        self._problems = Problems()
+        # of several processes none knows which of them speaks for the station after a restart
+        state_dir = settings.state_dir if url is None else None
+        self._webhook = webhook(settings, "signaling", self._problems, state_dir)
+        self._inspection = Inspection(
+            self._problems, settings.alarm_share, asyncio.get_running_loop().time()
+        )
+        self._had_broadcaster = url is None
         self._cluster = (
             Cluster(url, self._broadcaster_token, self.hub, self.tracker) if url else None
         )
         self._sockets = Sockets()
         self._door = Door(
-            _application(self.hub, self._fault),
+            _application(self.hub, self._health),
             frozenset(path.encode() for path in PATHS),
             self._welcome,
         )
@@ -87,7 +111,10 @@ class Signaling:
             asyncio.create_task(log_counts(self.hub)),
             asyncio.create_task(self.tracker.expire()),
             asyncio.create_task(self._sockets.sweep()),
+            asyncio.create_task(self._inspect()),
         ]
+        if self._webhook:
+            self._tasks.append(asyncio.create_task(self._webhook.run()))
         if self._cluster:
             self._tasks.append(asyncio.create_task(self._cluster.run()))
 
@@ -103,8 +130,31 @@ class Signaling:
         self.hub.close()
         await self._door.clean_up()
 
-    def _fault(self) -> str | None:
-        return self._cluster.fault if self._cluster else None
+    async def _inspect(self) -> None:
+        while True:
+            self._look()
+            await asyncio.sleep(INSPECT_INTERVAL_S)
+
+    def _look(self) -> None:
+        """Look for problems; of several processes the broadcaster's, or its last, watches."""
+        hub = self.hub
+        if hub.broadcasters:
+            self._had_broadcaster = self._cluster is None or bool(hub.own_broadcasters)
+        seen = Seen(
+            hub.totals(), hub.programme.on_air.live, bool(hub.broadcasters), self._had_broadcaster
+        )
+        self._inspection.look(seen, asyncio.get_running_loop().time())
+        self._inspection.cluster(self._cluster.fault if self._cluster else None)
+
+    def _health(self) -> Health:
+        self._look()
+        return Health(
+            status=self._problems.status,
+            viewers=self.hub.viewers,
+            broadcasters=self.hub.broadcasters,
+            chunks=self.hub.programme.chunks,
+            problems=self._problems.standing(),
+        )
 
     def _welcome(self, request: WSUpgradeRequest, peer: str) -> Socket | Refusal:
         """Decide on a handshake."""
@@ -174,26 +224,16 @@ async def log_counts(hub: Hub, interval_s: float = COUNTS_INTERVAL_S) -> None:
             said = lines
 
 
-def _application(hub: Hub, fault: Callable[[], str | None]) -> web.Application:
-    """Return what is served over HTTP, for this host only; `fault()` degrades the health."""
+def _application(hub: Hub, health: Callable[[], Health]) -> web.Application:
+    """Return what is served over HTTP, for this host only."""
 
-    async def health(_request: web.Request) -> web.Response:
-        now = fault()
-        return web.json_response(
-            {
-                "status": "degraded" if now else "ok",
-                "viewers": hub.viewers,
-                "broadcasters": hub.broadcasters,
-                "chunks": hub.programme.chunks,
-                "problems": [{"code": "cluster", "message": now}] if now else [],
-            },
-            headers={"Cache-Control": "no-store"},
-        )
+    async def get_health(_request: web.Request) -> web.Response:
+        return json_body(msgspec.json.encode(health()))
 
     app = application("signaling")
     app.middlewares.insert(0, _this_host_only)
     app[HUB] = hub
-    app.router.add_get("/health", health)
+    app.router.add_get("/health", get_health)
     app.router.add_get("/stats", _stats)
     app.router.add_get("/metrics", metrics)
     for path in PATHS:

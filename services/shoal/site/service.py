@@ -13,6 +13,7 @@ from shoal.settings import SiteSettings
 from shoal.site.about import Profile
 from shoal.site.configuration import player_config
 from shoal.site.events import add_events
+from shoal.site.ledger import add_ledger
 from shoal.site.operator import add_operator_views
 from shoal.site.pages import STATIC, add_pages
 from shoal.site.station import Station, public_station
@@ -55,13 +56,14 @@ def site(settings: SiteSettings, static: Path = STATIC) -> web.Application:
             yield
 
     app = application("site")
+    app.cleanup_ctx.append(with_station)  # first: others ask it
     add_pages(app, static, settings, PROFILE)
     app.router.add_get("/config.json", config_json)
     app.router.add_get("/api/station", station)
     add_operator_views(app, STATION, token)
     add_events(app, STATION, token)
+    add_ledger(app, STATION, token)
     app.router.add_get("/health", _health)
-    app.cleanup_ctx.append(with_station)
     return app
 
 

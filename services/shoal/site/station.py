@@ -2,10 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
 
 import aiohttp
 import msgspec
@@ -21,10 +21,12 @@ from shoal.site.counters import (
     counted,
     started_at,
     store_bytes,
-    video_bytes,
 )
+from shoal.site.interfaces import sent_bytes
+from shoal.site.readings import Answers, by_service, counts, read, started, total, video
 from shoal.station import (
     CountingSince,
+    Counts,
     Ec2Video,
     OperatorStation,
     PublicStation,
@@ -39,22 +41,6 @@ CACHE_S = 1.0
 
 UNREACHABLE = msgspec.Raw(b'{"status":"unreachable"}')
 OK = msgspec.Raw(b'{"status":"ok"}')
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Answers:
-    """Bodies that came back; None where nobody answered, or there is nobody to ask."""
-
-    broadcaster_health: bytes | None
-    broadcaster_metrics: bytes | None
-    signaling_health: bytes | None
-    signaling_metrics: bytes | None
-    signaling_stats: bytes | None
-    gateway_metrics: bytes | None
-    store_metrics: bytes | None
-    own_metrics: bytes
 
 
 @dataclass(frozen=True)
@@ -77,12 +63,8 @@ def operator_station(answers: Answers, *, has_gateway: bool) -> OperatorStation:
     if has_gateway:
         services["gateway"] = UNREACHABLE if answers.gateway_metrics is None else OK
     ec2_video = Ec2Video(
-        services=_sum(
-            _video(answers.broadcaster_metrics, "broadcaster"),
-            _video(answers.signaling_metrics, "signaling"),
-            _video(answers.own_metrics, "site"),
-        ),
-        gateway=_video(answers.gateway_metrics, None),
+        services=total(*(video(text, name) for name, text in by_service(answers).items())),
+        gateway=video(answers.gateway_metrics, None),
     )
     return OperatorStation(
         live=stats and stats.live,
@@ -99,7 +81,7 @@ def operator_station(answers: Answers, *, has_gateway: bool) -> OperatorStation:
         chunks=stats and stats.chunks,
         rooms=stats and stats.rooms,
         ec2_video=ec2_video,
-        store_sent=_read(answers.store_metrics, store_bytes),
+        store_sent=read(answers.store_metrics, store_bytes),
         cost=_cost(answers, stats, ec2_video),
         since=_since(answers),
         services=services,
@@ -118,17 +100,30 @@ class Station:
         self._settings = settings
         self._session = session
         self._asking = asyncio.Lock()
-        self._latest: OperatorStation | None = None
+        self._latest: tuple[Answers, OperatorStation] | None = None
         self._asked_at = float("-inf")
 
     async def figures(self) -> OperatorStation:
         """Return the station's figures, at most a second old."""
+        return (await self._look())[1]
+
+    async def counts(self) -> Counts:
+        """Return what the counters say, at most a second old."""
+        answers, _ = await self._look()
+        return counts(answers, round(time.time()), sent_bytes())
+
+    async def started(self) -> dict[str, str | None]:
+        """Return when each service started."""
+        answers, _ = await self._look()
+        return started(answers)
+
+    async def _look(self) -> tuple[Answers, OperatorStation]:
         loop = asyncio.get_running_loop()
         async with self._asking:
             if self._latest is None or loop.time() - self._asked_at > CACHE_S:
-                self._latest = operator_station(
-                    await self._ask(), has_gateway=self._settings.gateway_metrics_url is not None
-                )
+                answers = await self._ask()
+                has_gateway = self._settings.gateway_metrics_url is not None
+                self._latest = answers, operator_station(answers, has_gateway=has_gateway)
                 self._asked_at = loop.time()
             return self._latest
 
@@ -192,26 +187,13 @@ def _stats(body: bytes | None) -> SignalingStats | None:
         return None
 
 
-def _read(metrics: bytes | None, reader: Callable[[str], T]) -> T | None:
-    if metrics is None:
-        return None
-    try:
-        return reader(metrics.decode())
-    except ValueError:
-        return None
-
-
-def _video(metrics: bytes | None, service: str | None) -> int | None:
-    return _read(metrics, lambda text: video_bytes(text, service))
-
-
 def _cost(
     answers: Answers, stats: SignalingStats | None, ec2_video: Ec2Video
 ) -> RunningCost | None:
     """Return what the traffic has cost; None while something of it is not known."""
 
     def count(metrics: bytes | None, name: str) -> int | None:
-        return _read(metrics, lambda text: counted(text, name))
+        return read(metrics, lambda text: counted(text, name))
 
     broadcaster = answers.broadcaster_metrics
     stored, segments = count(broadcaster, STORED_BYTES), count(broadcaster, STORED_SEGMENTS)
@@ -241,7 +223,7 @@ def _since(answers: Answers) -> CountingSince:
     def said(*metrics: bytes | None) -> str | None:
         times: list[datetime] = []
         for text in metrics:
-            began = _read(text, started_at)
+            began = read(text, started_at)
             if began is None:
                 return None
             times.append(began)
@@ -253,8 +235,3 @@ def _since(answers: Answers) -> CountingSince:
         gateway=said(answers.gateway_metrics),
         store=said(answers.store_metrics),
     )
-
-
-def _sum(*values: int | None) -> int | None:
-    known = [value for value in values if value is not None]
-    return sum(known) if len(known) == len(values) else None

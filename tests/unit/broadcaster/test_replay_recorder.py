@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from shoal.broadcaster import timeline as timelines
 from shoal.broadcaster.folder import Folder
 from shoal.broadcaster.janitor import Janitor
-from shoal.broadcaster.problems import Problems
 from shoal.broadcaster.replay import patience, recorder
 from shoal.broadcaster.replay.ledger import Ledger
 from shoal.broadcaster.replay.recorder import Recorder
 from shoal.broadcaster.store import StoreError
 from shoal.broadcaster.timeline import Timeline, object_key
+from shoal.problems import Problems
 from tests.unit.broadcaster.examples import entry
 
 LONG_AGO = 0.0

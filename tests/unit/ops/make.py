@@ -1,8 +1,8 @@
-"""Histories to report on."""
+"""Histories and counters to report on."""
 
 from collections.abc import Sequence
 
-from shoal.station import HistoryColumns
+from shoal.station import Counts, HistoryColumns
 
 Column = Sequence[int | None]
 
@@ -17,6 +17,8 @@ def columns(
     startup: Column = (),
     startup_p2p: Column = (),
     stalls: Column = (),
+    wanted: Column = (),
+    uploaded: Column = (),
 ) -> HistoryColumns:
     """Return rows; a column that is not given is 0, and null where `viewers` is."""
 
@@ -34,8 +36,18 @@ def columns(
         seed=column(seed),
         startup=column(startup),
         startup_p2p=column(startup_p2p),
-        wanted=column(()),
-        uploaded=column(()),
+        wanted=column(wanted),
+        uploaded=column(uploaded),
         stalls=column(stalls),
         latency_s=[None] * len(at),
     )
+
+
+def counts(at: int, **said: int | None) -> Counts:
+    """Return a row of counters; what is not said is 0, as are all requests."""
+    names = (
+        *("services_video", "gateway_video", "responses", "stored", "seeded"),
+        *("store_sent", "interfaces_sent"),
+    )
+    requests = {"broadcaster": 0, "signaling": 0, "site": said.pop("site_requests", 0)}
+    return Counts(at=at, requests=requests, **{**dict.fromkeys(names, 0), **said})

@@ -7,9 +7,12 @@ import pytest
 from rich.console import Console
 
 from shoal.errors import OperatorError
-from shoal.ops.figures import Report, StoreCounter, operator_report, public_report
+from shoal.ops.asking import Target
+from shoal.ops.document import document
+from shoal.ops.figures import Evidence, Report, StoreCounter, report_of
 from shoal.ops.remarks import remarks
-from shoal.ops.report import Target, find_target, show
+from shoal.ops.report import find_target
+from shoal.ops.text import show
 from shoal.station import (
     BytesBySource,
     CountingSince,
@@ -17,7 +20,6 @@ from shoal.station import (
     OperatorStation,
     PublicStation,
 )
-from tests.unit.ops.make import columns
 
 URL, AT = "http://127.0.0.1:8888", "2030-01-01T00:00:00+00:00"
 
@@ -48,9 +50,13 @@ def station(services: int | None = 0, gateway: int | None = 0) -> OperatorStatio
     )
 
 
+def report(station: OperatorStation | PublicStation, **evidence: Any) -> Report:
+    return report_of(Evidence(url=URL, at=AT, station=station, **evidence))
+
+
 def shown(report: Report) -> str:
     console = Console(file=io.StringIO(), width=100)
-    show(report, console)
+    show(document(report), console)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -62,7 +68,7 @@ def local_station(data: Path, token: str = "local token") -> None:
 
 
 def test_the_table_names_each_way_with_bytes_and_per_cent() -> None:
-    text = shown(operator_report(URL, AT, station(), None))
+    text = shown(report(station()))
     rows = {line.split("│")[1].strip(): line for line in text.splitlines() if "│" in line}
     assert "0 bytes" in rows["EC2"]
     assert "0.0%" in rows["EC2"]
@@ -76,7 +82,7 @@ def test_the_table_names_each_way_with_bytes_and_per_cent() -> None:
     assert "live, 3 viewers" in text
     assert "4.1 MB" in rows["R2 (store)"]
     assert "3 of 3 viewers have a link to another, 0 cannot or may not share" in text
-    assert f"what viewers report {AT}" in " ".join(text.split())
+    assert "what viewers report 2030-01-01 00:00:00 UTC" in " ".join(text.split())
     assert "WARNING" not in text
 
 
@@ -94,12 +100,12 @@ def test_the_table_names_each_way_with_bytes_and_per_cent() -> None:
 def test_of_two_counts_of_ec2_the_larger_one_stands(
     services: int | None, gateway: int | None, ec2: int, agree: bool | None
 ) -> None:
-    report = operator_report(URL, AT, station(services, gateway), None)
-    assert report.bytes is not None
-    assert report.ec2_video is not None
-    assert report.bytes.ec2_video == ec2
-    assert report.ec2_video.agree is agree
-    warned = "\n".join(remarks(report))
+    figures = report(station(services, gateway))
+    assert figures.bytes is not None
+    assert figures.ec2_video is not None
+    assert figures.bytes.ec2_video == ec2
+    assert figures.ec2_video.agree is agree
+    warned = "\n".join(remarks(figures).warnings)
     assert ("two counts of EC2 differ" in warned) == (agree is False)
     assert ("it should be 0" in warned) == (ec2 > 0)
     assert ("is not counted" in warned) == (services is None)
@@ -110,8 +116,7 @@ def changed(**figures: Any) -> OperatorStation:
 
 
 def warnings(station: OperatorStation) -> str:
-    lines = remarks(operator_report(URL, AT, station, None))
-    return "\n".join(line for line in lines if line.startswith("WARNING"))
+    return "\n".join(remarks(report(station)).warnings)
 
 
 def test_viewers_without_a_single_link_are_a_warning() -> None:
@@ -155,18 +160,17 @@ def test_the_store_s_own_counter_stands_beside_the_viewers_claims(
     sent: int, claimed: int, *, agree: bool
 ) -> None:
     said = changed(store_sent=sent, bytes=BytesBySource(store=claimed))
-    report = operator_report(URL, AT, said, None)
-    assert report.store_counter == StoreCounter(sent, agree)
+    assert report(said).store_counter == StoreCounter(sent, agree)
     assert ("the store sent" in warnings(said)) == (not agree)
 
 
 def test_counters_that_began_at_different_times_are_not_compared() -> None:
     later = CountingSince(AT, AT, AT, "2030-01-01T02:00:00+00:00")
     said = changed(store_sent=0, bytes=BytesBySource(store=50_000_000), since=later)
-    assert operator_report(URL, AT, said, None).store_counter == StoreCounter(0, None)
+    assert report(said).store_counter == StoreCounter(0, None)
     assert warnings(said) == ""
-    assert "cannot be compared" in "\n".join(remarks(operator_report(URL, AT, said, None)))
-    assert operator_report(URL, AT, changed(store_sent=None), None).store_counter is None
+    assert "cannot be compared" in "\n".join(remarks(report(said)).facts)
+    assert report(changed(store_sent=None)).store_counter is None
 
 
 def test_unknown_is_said_not_shown_as_zero() -> None:
@@ -185,28 +189,19 @@ def test_unknown_is_said_not_shown_as_zero() -> None:
         since=CountingSince(None, None, None, None),
         services={"signaling": msgspec.Raw(b'{"status":"unreachable"}')},
     )
-    text = shown(operator_report(URL, AT, unknown, None))
+    text = shown(report(unknown))
     assert "0 bytes" not in text
-    assert "24 hours" not in text
+    assert "the last 24 hours" not in text
     assert "signaling does not answer" in text
     assert "signaling is unreachable" in text
 
 
-def test_the_last_day_is_one_remark() -> None:
-    history = columns(
-        at=[1_900_000_000, 1_900_000_010], viewers=[3, 7], p2p=[80, 0], store=[20, 60]
-    )
-    text = " ".join(shown(operator_report(URL, AT, station(), history)).split())
-    assert (
-        "the last 24 hours (since 2030-03-17T17:46:40+00:00): peers carried 50.0%, in the last hour"
-        " 50.0%; at most 7 viewers, at 2030-03-17T17:46:50+00:00; 0 stalls"
-    ) in text
-
-
 def test_without_the_token_it_says_what_it_cannot_know() -> None:
-    text = shown(public_report(URL, AT, PublicStation(live=False, viewers=0, share=None)))
+    text = shown(report(PublicStation(live=False, viewers=0, share=None)))
     assert "offline, 0 viewers" in text
-    assert "Without the operator's token it cannot be known" in text
+    assert "Without the operator's token it cannot be known" in " ".join(text.split())
+    assert "torrent seed" not in text  # no table of what is not known
+    assert "100 viewers for an hour" in text
 
 
 def test_the_local_station_is_the_default_and_its_token_is_found(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ def test_an_hour_of_a_hundred_viewers() -> None:
     assert cost.ec2_direct_usd == pytest.approx(7.776)
     upload, writes, reads = 0.864 * 0.09, 720e-6 * 4.5, 72_000e-6 * 0.36
     assert cost.usd == pytest.approx(upload + writes + reads)
+    assert cost.r2_usd == pytest.approx(cost.usd)
     assert cost.prices_as_of == prices.AS_OF
 
 
@@ -42,6 +43,7 @@ def test_what_leaves_the_host_is_paid_whoever_takes_it() -> None:
         received_bytes=0,
     )
     assert running_cost(video).usd == pytest.approx(0.18)
+    assert running_cost(video).r2_usd == 0
 
 
 def test_a_station_that_has_just_started_has_cost_nothing() -> None:

@@ -5,7 +5,8 @@ import msgspec
 import pytest
 
 from shoal.ops.prices import AS_OF
-from shoal.site.station import Answers, operator_station, public_station
+from shoal.site.readings import Answers
+from shoal.site.station import operator_station, public_station
 from shoal.station import BytesBySource, Ec2Video, PublicStation, SignalingStats
 
 STATS = SignalingStats(
@@ -77,6 +78,7 @@ def test_everything_answers() -> None:
         "store_sent": 45,
         "cost": {
             "usd": pytest.approx(0.18 + 0.0045 + 3000e-6 * 0.36),
+            "r2_usd": pytest.approx(0.18 + 0.0045 + 3000e-6 * 0.36),
             "ec2_direct_usd": pytest.approx(100e-9 * 0.09),
             "prices_as_of": AS_OF,
         },

@@ -15,7 +15,6 @@ import msgspec
 
 from shoal.broadcaster.containers import content_type
 from shoal.broadcaster.playlist import gap_name
-from shoal.broadcaster.problems import Problems
 from shoal.broadcaster.replay import catalogue, vod
 from shoal.broadcaster.replay.catalogue import Replay
 from shoal.broadcaster.replay.ledger import Ledger, Whole
@@ -33,6 +32,7 @@ from shoal.broadcaster.replay.segments import (
 from shoal.broadcaster.replay.torrent import Files, WholeTorrent, piece_bytes_for
 from shoal.broadcaster.store import Store
 from shoal.p2p_media_loader import info_hashes
+from shoal.problems import Problems
 from shoal.settings import BroadcasterSettings
 
 log = logging.getLogger("shoal.broadcaster")

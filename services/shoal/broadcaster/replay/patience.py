@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from shoal.broadcaster.metrics import STORE_ERRORS
-from shoal.broadcaster.problems import Problems
 from shoal.broadcaster.store import StoreError
+from shoal.problems import Problems
 
 log = logging.getLogger("shoal.broadcaster")
 

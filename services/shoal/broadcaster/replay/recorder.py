@@ -12,12 +12,12 @@ from collections.abc import Callable
 from shoal.broadcaster.folder import Folder
 from shoal.broadcaster.hls import parse_segment_name
 from shoal.broadcaster.metrics import REPLAY_SEGMENTS
-from shoal.broadcaster.problems import Problems
 from shoal.broadcaster.replay.ledger import Due, Ledger, Settled
 from shoal.broadcaster.replay.patience import Patience
 from shoal.broadcaster.replay.segments import Segment, kept_key, segment_of
 from shoal.broadcaster.store import Store
 from shoal.broadcaster.timeline import Timeline, key_of
+from shoal.problems import Problems
 
 log = logging.getLogger("shoal.broadcaster")
 

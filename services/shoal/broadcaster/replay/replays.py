@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 import msgspec
 
 from shoal.broadcaster.folder import Folder
-from shoal.broadcaster.problems import Problems
 from shoal.broadcaster.replay.catalogue import Replay, public
 from shoal.broadcaster.replay.finisher import Finisher
 from shoal.broadcaster.replay.ledger import FILE_NAME, Ledger
@@ -17,6 +16,7 @@ from shoal.broadcaster.standby.torrents import tracker_of
 from shoal.broadcaster.store import Store
 from shoal.broadcaster.timeline import Timeline
 from shoal.broadcaster.views import JSON_TYPE, Body, rendered
+from shoal.problems import Problems
 from shoal.settings import BroadcasterSettings
 
 log = logging.getLogger("shoal.broadcaster")

@@ -2,13 +2,14 @@
 
 import logging
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, Protocol
 
 import msgspec
+from prometheus_client import Gauge
 
-from shoal.broadcaster.metrics import PROBLEM
+log = logging.getLogger("shoal.problems")
 
-log = logging.getLogger("shoal.broadcaster")
+PROBLEM = Gauge("shoal_problem", "1 while the problem stands", ["code"])
 
 Severity = Literal["degraded", "failing"]
 
@@ -22,26 +23,42 @@ class Problem(msgspec.Struct, frozen=True):
     """ISO 8601"""
 
 
+class Listener(Protocol):
+    """Who is told what becomes of problems."""
+
+    def raised(self, problem: Problem, severity: Severity) -> None:
+        """Hear that a problem stands; again whenever it is reported again."""
+
+    def over(self, code: str) -> None:
+        """Hear that a problem that stood has gone."""
+
+
 class Problems:
     """The problems that stand, by code."""
 
     def __init__(self) -> None:
         self._standing: dict[str, tuple[Problem, Severity]] = {}
+        self.listener: Listener | None = None
 
     def report(self, code: str, message: str, severity: Severity) -> None:
         """Note a problem. It is logged when it is new; `/health` has its newest message."""
         standing = self._standing.get(code)
         since = standing[0].since if standing else datetime.now(UTC).isoformat()
-        self._standing[code] = Problem(code, message, since), severity
+        problem = Problem(code, message, since)
+        self._standing[code] = problem, severity
         if standing is None:
             PROBLEM.labels(code).set(1)
             log.error("%s: %s", code, message)
+        if self.listener is not None:
+            self.listener.raised(problem, severity)
 
     def clear(self, code: str) -> None:
         """Note that a problem has gone, if it stood."""
         if self._standing.pop(code, None):
             PROBLEM.labels(code).set(0)
             log.info("%s: over", code)
+            if self.listener is not None:
+                self.listener.over(code)
 
     @property
     def status(self) -> Literal["ok", "degraded", "failing"]:

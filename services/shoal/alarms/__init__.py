@@ -1,0 +1,1 @@
+"""Telling the operator of problems, by a webhook."""

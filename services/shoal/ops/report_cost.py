@@ -1,0 +1,68 @@
+"""What the report says of money: so far, and for 100 viewers and an hour, in three columns."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from shoal.local.ladder import DEFAULT_KBPS
+from shoal.ops.cost_model import Load, cost, usual_share
+from shoal.segments import Descriptor
+from shoal.station import RunningCost
+
+VIEWERS = 100
+USUAL_SEGMENT_S = 5.0
+
+
+class Columns(msgspec.Struct, frozen=True):
+    """US dollars at list prices, in the three ways to bring a stream to its viewers."""
+
+    ec2_direct: float
+    r2: float
+    r2_p2p: float
+
+
+class ReportCost(msgspec.Struct, frozen=True, kw_only=True):
+    """The host itself is in none of it."""
+
+    prices_as_of: str
+    so_far: Columns | None
+    """since the services started; null while something of it is not known"""
+    per_100_viewers_and_hour: Columns
+    bitrate_kbps: int
+    """by which that is reckoned: of the first rendition's newest segments"""
+    segment_s: float
+    share: float
+    """by which that is reckoned, 0 to 1"""
+    measured: bool
+    """whether `share` is this station's, of the last 24 hours; else what rooms usually reach"""
+
+
+def report_cost(
+    so_far: RunningCost | None, segments: Sequence[Descriptor], measured_share: float | None
+) -> ReportCost:
+    """Return the costs; without segments of a stream with the usual bitrate."""
+    seconds = sum(segment.duration for segment in segments)
+    size = sum(segment.size for segment in segments)
+    share = usual_share(VIEWERS) if measured_share is None else measured_share
+    load = Load(
+        viewers=VIEWERS,
+        hours=1,
+        bitrate_kbps=round(size * 8 / seconds / 1000) if seconds else DEFAULT_KBPS,
+        segment_s=seconds / len(segments) if seconds else USUAL_SEGMENT_S,
+        share=min(share, 1 - 1 / VIEWERS),
+    )
+    reckoned = cost(load)
+    columns = reckoned.columns
+    return ReportCost(
+        prices_as_of=reckoned.prices_as_of,
+        so_far=so_far and Columns(so_far.ec2_direct_usd, so_far.r2_usd, so_far.usd),
+        per_100_viewers_and_hour=Columns(
+            columns["ec2_direct"].list_usd_per_hour,
+            columns["r2"].list_usd_per_hour,
+            columns["r2_p2p"].list_usd_per_hour,
+        ),
+        bitrate_kbps=load.bitrate_kbps,
+        segment_s=load.segment_s,
+        share=load.share,
+        measured=measured_share is not None,
+    )

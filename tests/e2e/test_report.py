@@ -1,0 +1,120 @@
+"""`shoal report` of a running station with viewers, in its four forms."""
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.support.station import SHOAL, Station, station, wait_for
+from tests.support.viewers import Viewer, chromium
+
+ARTIFACTS = Path(".artifacts/report")
+SIZES = {"phone": (390, 844, "light"), "laptop": (1366, 900, "dark")}
+VIEWERS = 3
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
+    data = tmp_path_factory.mktemp("report") / "data"
+    with station(data, "--bitrate", "500", "--segment-seconds", "2") as started:
+        yield started
+
+
+def report(running: Station, *arguments: str) -> str:
+    done = subprocess.run(
+        [*SHOAL, "report", "--data", str(running.data), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def shared(running: Station) -> dict[str, Any] | None:
+    """The report, once its windows tell of sharing."""
+    said = json.loads(report(running, "--json"))
+    windows = said["windows"]
+    return said if windows and windows["now"]["bytes"]["p2p"] > 1_000_000 else None
+
+
+def looks_right(browser: Browser, file: Path, size: str) -> None:
+    width, height, scheme = SIZES[size]
+    context = browser.new_context(
+        viewport={"width": width, "height": height},
+        color_scheme="light" if scheme == "light" else "dark",
+    )
+    page = context.new_page()
+    asked: list[str] = []
+    said: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: said.append(message.text))
+    page.goto(file.absolute().as_uri())
+    ARTIFACTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=ARTIFACTS / f"{size}.png", full_page=True)
+    assert (asked, said) == ([file.absolute().as_uri()], [])
+    assert page.evaluate(
+        "() => document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+    )
+    assert page.locator(".plot svg path").count() >= 4
+    assert re.fullmatch(r"\d+\.\d%", page.locator(".big").inner_text())
+    assert page.locator(".money li").count() == 3
+    context.close()
+
+
+def test_a_report_in_its_four_forms(running: Station, tmp_path: Path) -> None:
+    with chromium() as browser:
+        viewers = [Viewer(browser, running.local["watch"]) for _ in range(VIEWERS)]
+        for viewer in viewers:
+            viewer.wait(f"s.ready && s.peers === {VIEWERS - 1} && s.playing", 45)
+        said = wait_for("a row with sharing", lambda: shared(running), 90)
+        now = said["windows"]["now"]
+        assert said["bytes"].keys() == {"ec2_video", "store", "p2p", "seed"}
+        assert (said["bytes"]["ec2_video"], now["bytes"]["ec2_video"]) == (0, 0)
+        assert 0 < said["share"] < 1
+        assert now["viewers"] > 0.5
+        assert 0.5 < now["copies"] < VIEWERS
+        assert now["uploaded"] > 0
+        assert now["stored"] > 0
+        assert now["ec2_video_per_viewer_hour"] == 0
+        assert said["services"]["signaling"]["requests_per_s"] > 0
+        assert said["services"]["broadcaster"]["uptime_s"] > 10
+        per_100 = said["cost"]["per_100_viewers_and_hour"]
+        assert per_100["ec2_direct"] > per_100["r2"] >= per_100["r2_p2p"] > 0
+        assert said["cost"]["so_far"]["ec2_direct"] > 0
+        assert 300 < said["cost"]["bitrate_kbps"] < 800
+
+        terminal = report(running)
+        assert "share of peers" in terminal
+        assert "the last 5 minutes" in terminal
+        markdown = report(running, "--markdown")
+        assert "## Over time" in markdown
+        rows = [line for line in markdown.splitlines() if line.startswith("| through")]
+        assert len(rows) == 4
+        ARTIFACTS.mkdir(parents=True, exist_ok=True)
+        (ARTIFACTS / "terminal.txt").write_text(terminal)
+        (ARTIFACTS / "report.md").write_text(markdown)
+        file = tmp_path / "report.html"
+        assert str(file) in report(running, "--html", str(file))
+        for size in SIZES:
+            looks_right(browser, file, size)
+        html = file.read_text()
+        assert "<script" not in html
+        assert (running.data / "secrets" / "operator_token").read_text() not in html
+
+
+def test_a_stranger_s_report_says_what_it_cannot_know(running: Station, tmp_path: Path) -> None:
+    url = running.local["gateway"].replace("127.0.0.1", "localhost")  # not known as the local one
+    said = json.loads(report(running, url, "--json"))
+    assert said["bytes"] is None
+    assert "operator's token" in said["unknown"][0]
+    assert said["cost"]["per_100_viewers_and_hour"]["ec2_direct"] > 0
+    file = tmp_path / "report.html"
+    report(running, url, "--html", str(file))
+    assert "not known" in file.read_text()

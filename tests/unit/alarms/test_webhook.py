@@ -1,0 +1,62 @@
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+
+from shoal.alarms.news import News
+from shoal.alarms.webhook import MAX_TEXT, alarm
+from shoal.errors import OperatorError
+from shoal.problems import Problem
+from shoal.settings import SignalingSettings, load
+
+SINCE = "2030-01-01T00:00:00+00:00"
+NOW = datetime(2030, 1, 2, 0, 3, 20, tzinfo=UTC)
+
+
+def test_an_alarm_is_for_machines_and_for_chats() -> None:
+    news = News("raised", "failing", Problem("store", "it fails", SINCE))
+    said = msgspec.to_builtins(alarm("tv.example.org", "broadcaster", news, NOW))
+    assert said == {
+        "station": "tv.example.org",
+        "service": "broadcaster",
+        "code": "store",
+        "message": "it fails",
+        "severity": "failing",
+        "state": "raised",
+        "since": SINCE,
+        "at": "2030-01-02T00:03:20+00:00",
+        "text": "🔴 tv.example.org: it fails (broadcaster: store)",
+        "content": "🔴 tv.example.org: it fails (broadcaster: store)",
+    }
+
+
+def test_the_end_says_how_long_it_took() -> None:
+    news = News("over", "degraded", Problem("store", "it fails", SINCE))
+    said = alarm("tv.example.org", "broadcaster", news, NOW)
+    assert said.text.startswith("🟢 tv.example.org: over after 1 day, 0:03:20: it fails")
+
+
+def test_a_text_is_no_longer_than_chats_take() -> None:
+    news = News("raised", "degraded", Problem("hls_folder", "x" * 5000, SINCE))
+    said = alarm("tv.example.org", "broadcaster", news, NOW)
+    assert len(said.content) == MAX_TEXT
+    assert len(said.message) == 5000
+
+
+def test_a_url_that_is_none_is_named_but_not_shown(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path_factory.mktemp("credentials")
+    for name in ("broadcaster_token", "join_secret"):
+        (folder / name).write_text("s3cret")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(folder))
+    assert load(SignalingSettings).alarm_webhook is None
+    (folder / "alarm_webhook").write_text("ftp://hooks.example/s3cret")
+    with pytest.raises(OperatorError) as caught:
+        load(SignalingSettings)
+    assert "SHOAL_ALARM_WEBHOOK_FILE" in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+    (folder / "alarm_webhook").write_text("https://hooks.example/s3cret\n")
+    webhook = load(SignalingSettings).alarm_webhook
+    assert webhook is not None
+    assert webhook.get_secret_value() == "https://hooks.example/s3cret"

@@ -1,0 +1,30 @@
+from pathlib import Path
+
+from shoal.site.interfaces import sent_bytes
+
+ROUTES = """Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask
+ens5\t00000000\t0101000A\t0003\t0\t0\t100\t00000000
+docker0\t000011AC\t00000000\t0001\t0\t0\t0\t0000FFFF
+"""
+DEVICES = """Inter-|   Receive                            |  Transmit
+ face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs
+    lo: 900 9 0 0 0 0 0 0 900 9 0 0 0 0 0 0
+  ens5: 111 1 0 0 0 0 0 0 7777 5 0 0 0 0 0 0
+docker0: 5 1 0 0 0 0 0 0 55 5 0 0 0 0 0 0
+"""
+
+
+def test_only_what_leads_to_the_internet_counts(tmp_path: Path) -> None:
+    (tmp_path / "route").write_text(ROUTES)
+    (tmp_path / "dev").write_text(DEVICES)
+    assert sent_bytes(tmp_path) == 7777
+
+
+def test_a_host_that_does_not_tell_is_one_without(tmp_path: Path) -> None:
+    assert sent_bytes(tmp_path) is None
+    (tmp_path / "route").write_text(ROUTES.splitlines()[0])
+    (tmp_path / "dev").write_text(DEVICES)
+    assert sent_bytes(tmp_path) is None
+    (tmp_path / "route").write_text(ROUTES)
+    (tmp_path / "dev").write_text("a\nb\nens5: 1 2\n")
+    assert sent_bytes(tmp_path) is None
