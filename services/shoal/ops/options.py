@@ -1,6 +1,7 @@
-"""The options of `shoal routes` and `shoal cost`, apart from what they start."""
+"""The options of `shoal routes`, `doctor` and `cost`, apart from what they start."""
 
 import argparse
+from pathlib import Path
 
 from shoal.errors import OperatorError
 from shoal.local.ladder import DEFAULT_KBPS, parse_bitrate
@@ -38,6 +39,19 @@ def add_routes_options(parser: argparse.ArgumentParser) -> None:
         help="say as JSON which rule cloudflared takes for a URL, numbered from 0 as it does;"
         " without --hostname the URL's host is the station",
     )
+
+
+def add_doctor_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `shoal doctor`."""
+    parser.description = (
+        "Look for everything that could be wrong with a station without anybody noticing; on its"
+        " host also from inside. Ends with status 1 when something is broken. Takes up to 30 s."
+    )
+    parser.add_argument("url", nargs="?", metavar="URL", help="the station [the one that is here]")
+    parser.add_argument(
+        "--data", type=Path, default=Path(".shoal"), help="the local station's folder [%(default)s]"
+    )
+    parser.add_argument("--json", action="store_true", help="for machines")
 
 
 def routes_question_of(arguments: argparse.Namespace) -> Question:

@@ -1,0 +1,150 @@
+"""The host itself: who may read Owncast's folder, room on its disks, its clock."""
+
+import asyncio
+import pwd
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from shoal.ops.doctor.checks import Check
+from shoal.ops.doctor.findings import Finding, NotKnownError, broken, ok, skipped, warning
+from shoal.ops.doctor.visit import Visit
+
+LITTLE_PART = 0.05
+LITTLE_BYTES = 500_000_000
+NOTHING_BYTES = 50_000_000
+LOOK_TIMEOUT_S = 5.0
+PROBE = """
+import os, sys
+def failed(error): sys.exit(f"{error.filename}: {error.strerror}")
+for folder, _, names in os.walk(sys.argv[1], onerror=failed):
+    for name in sorted(names):
+        path = os.path.join(folder, name)
+        if not os.access(path, os.R_OK) and os.path.lexists(path):
+            sys.exit(f"{path}: Permission denied")
+"""
+"""Reads a folder as the broadcaster does. What vanishes meanwhile is no fault."""
+
+
+@dataclass(frozen=True)
+class User:
+    """As whom a process runs."""
+
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        """The account's name, or its number."""
+        try:
+            return pwd.getpwuid(self.uid).pw_name
+        except KeyError:
+            return str(self.uid)
+
+
+def user_of(status: str) -> User:
+    """Return the effective user of a process, by the text of its /proc/PID/status."""
+    fields = {
+        name: rest.split() for name, _, rest in (s.partition(":") for s in status.splitlines())
+    }
+    groups = tuple(map(int, fields["Groups"]))
+    return User(int(fields["Uid"][1]), int(fields["Gid"][1]), groups)
+
+
+async def _folder(visit: Visit) -> Finding:
+    place = visit.place
+    user = _reader(place.broadcaster_pid)
+    fault = await why_unreadable(place.hls_dir, user)
+    if fault is not None:
+        return broken(
+            f"the broadcaster's user {user.name} cannot read {fault}{_owner(place.hls_dir)}",
+            "give its group the right, in a way that outlives a new stream: a setgid folder with a"
+            " default ACL (ansible: role owncast)",
+        )
+    return ok(f"{user.name} reads {place.hls_dir}{_owner(place.hls_dir)}")
+
+
+def _reader(pid: int | None) -> User:
+    if pid is None:
+        raise NotKnownError("the broadcaster does not run: see `broadcaster`")
+    try:
+        return user_of(Path(f"/proc/{pid}/status").read_text())
+    except OSError:
+        raise NotKnownError("the broadcaster's process is gone: see `broadcaster`") from None
+
+
+def _owner(path: Path) -> str:
+    try:
+        status = path.stat()
+    except OSError:
+        return ""
+    return f" (mode {status.st_mode & 0o7777:04o}, owner {User(status.st_uid, 0, ()).name})"
+
+
+async def why_unreadable(folder: Path, user: User) -> str | None:
+    """Say what a user cannot read in a folder; None when all can be read.
+
+    Looked at as that user, so that ACLs and folders above count: only root can become another one,
+    and NotKnownError is raised for anybody else.
+    """
+    command = [sys.executable, "-I", "-c", PROBE, str(folder)]
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            user=user.uid,
+            group=user.gid,
+            extra_groups=user.groups,
+            cwd="/",
+            stderr=asyncio.subprocess.PIPE,
+        )
+    except PermissionError:
+        raise NotKnownError(f"only root can look as {user.name}") from None
+    try:
+        async with asyncio.timeout(LOOK_TIMEOUT_S):
+            _, said = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+    return said.decode().strip().splitlines()[-1] if process.returncode else None
+
+
+async def _disk(visit: Visit) -> Finding:
+    seen: list[str] = []
+    for path in visit.place.disks:
+        usage = shutil.disk_usage(path)
+        saw = f"{path}: {usage.free / 1e9:.1f} GB of {usage.total / 1e9:.1f} GB are free"
+        fix = "make room, or give it a larger disk"
+        if usage.free < min(NOTHING_BYTES, usage.total * LITTLE_PART):
+            return broken(saw, fix)
+        if usage.free < min(LITTLE_BYTES, usage.total * LITTLE_PART):
+            return warning(saw, fix)
+        seen.append(saw)
+    return ok("; ".join(seen))
+
+
+async def _synchronised(visit: Visit) -> Finding:
+    assert visit.place  # only there
+    if shutil.which("timedatectl") is None:
+        return skipped("no timedatectl here: see `clock`")
+    process = await asyncio.create_subprocess_exec(
+        *("timedatectl", "show", "--property=NTPSynchronized", "--value"),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    said, _ = await process.communicate()
+    match said.decode().strip():
+        case "yes":
+            return ok("synchronised")
+        case "no":
+            return warning("not synchronised", "`systemctl status systemd-timesyncd`")
+        case _:
+            return skipped("systemd does not say")
+
+
+CHECKS = (
+    Check("hls folder", "the earlier station stopped by `EACCES` in it, after hours", _folder),
+    Check("disk", "a full disk stops the broadcaster", _disk),
+    Check("host clock", "join tokens and players' delay come from it", _synchronised),
+)
