@@ -1,6 +1,7 @@
 """`shoal doctor`: looks at a station from outside, and on its host from inside too."""
 
 import asyncio
+import logging
 import sys
 from pathlib import Path
 
@@ -45,6 +46,8 @@ def run(url: str | None, data: Path, *, as_json: bool) -> int:
             f"no station: {data / 'local.json'} does not exist, and this is no station's host."
             " Name its URL, or start one with `make up`"
         )
+    for chatty in ("aioice", "aiortc"):
+        logging.getLogger(chatty).setLevel(logging.ERROR)
     diagnosis = asyncio.run(diagnose(station, place))
     if as_json:
         text = msgspec.json.format(msgspec.json.encode(diagnosis), indent=2).decode()

@@ -8,7 +8,7 @@ import asyncio
 import base64
 import hashlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -39,7 +39,7 @@ class Exchange:
 
 
 @asynccontextmanager
-async def couple(visit: Visit) -> AsyncIterator[tuple[Member, Member]]:
+async def couple(visit: Visit) -> AsyncGenerator[tuple[Member, Member]]:
     """Join twice, and yield the two, who have seen each other; NotKnownError when kept apart."""
     token = (await visit.config()).join_token
     async with member(visit, token) as first, member(visit, token) as second:
@@ -140,7 +140,7 @@ def _arrival(channel: RTCDataChannel, descriptor: Descriptor) -> asyncio.Future[
 
 
 @asynccontextmanager
-async def _connection() -> AsyncIterator[RTCPeerConnection]:
+async def _connection() -> AsyncGenerator[RTCPeerConnection]:
     connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     try:
         yield connection
@@ -149,7 +149,7 @@ async def _connection() -> AsyncIterator[RTCPeerConnection]:
 
 
 @asynccontextmanager
-async def _within(limit_s: float, otherwise: str) -> AsyncIterator[None]:
+async def _within(limit_s: float, otherwise: str) -> AsyncGenerator[None]:
     try:
         async with asyncio.timeout(limit_s):
             yield

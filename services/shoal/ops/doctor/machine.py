@@ -1,6 +1,7 @@
 """The host itself: who may read Owncast's folder, room on its disks, its clock."""
 
 import asyncio
+import os
 import pwd
 import shutil
 import sys
@@ -15,16 +16,25 @@ LITTLE_PART = 0.05
 LITTLE_BYTES = 500_000_000
 NOTHING_BYTES = 50_000_000
 LOOK_TIMEOUT_S = 5.0
+ROOM_FIX = "make room, or give it a larger disk"
 PROBE = """
-import os, sys
-def failed(error): sys.exit(f"{error.filename}: {error.strerror}")
-for folder, _, names in os.walk(sys.argv[1], onerror=failed):
+import errno, os, sys
+root, uid, gid, *groups = sys.argv[1:]
+if os.geteuid() == 0:
+    os.setgroups([int(group) for group in groups])
+    os.setgid(int(gid))
+    os.setuid(int(uid))
+def failed(error):
+    if error.errno != errno.ENOENT or error.filename == root:
+        sys.exit(f"{error.filename}: {error.strerror}")
+for folder, _, names in os.walk(root, onerror=failed):
     for name in sorted(names):
         path = os.path.join(folder, name)
         if not os.access(path, os.R_OK) and os.path.lexists(path):
             sys.exit(f"{path}: Permission denied")
 """
-"""Reads a folder as the broadcaster does. What vanishes meanwhile is no fault."""
+"""Reads a folder as the broadcaster does, whose user need not be able to start our Python. What
+vanishes meanwhile is no fault."""
 
 
 @dataclass(frozen=True)
@@ -89,18 +99,14 @@ async def why_unreadable(folder: Path, user: User) -> str | None:
     Looked at as that user, so that ACLs and folders above count: only root can become another one,
     and NotKnownError is raised for anybody else.
     """
-    command = [sys.executable, "-I", "-c", PROBE, str(folder)]
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            user=user.uid,
-            group=user.gid,
-            extra_groups=user.groups,
-            cwd="/",
-            stderr=asyncio.subprocess.PIPE,
-        )
-    except PermissionError:
-        raise NotKnownError(f"only root can look as {user.name}") from None
+    if os.geteuid() not in (0, user.uid):
+        raise NotKnownError(f"only root can look as {user.name}")
+    identity = map(str, (user.uid, user.gid, *user.groups))
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-I", "-c", PROBE),
+        *(str(folder), *identity),
+        stderr=asyncio.subprocess.PIPE,
+    )
     try:
         async with asyncio.timeout(LOOK_TIMEOUT_S):
             _, said = await process.communicate()
@@ -111,17 +117,20 @@ async def why_unreadable(folder: Path, user: User) -> str | None:
 
 
 async def _disk(visit: Visit) -> Finding:
-    seen: list[str] = []
-    for path in visit.place.disks:
-        usage = shutil.disk_usage(path)
-        saw = f"{path}: {usage.free / 1e9:.1f} GB of {usage.total / 1e9:.1f} GB are free"
-        fix = "make room, or give it a larger disk"
-        if usage.free < min(NOTHING_BYTES, usage.total * LITTLE_PART):
-            return broken(saw, fix)
-        if usage.free < min(LITTLE_BYTES, usage.total * LITTLE_PART):
-            return warning(saw, fix)
-        seen.append(saw)
-    return ok("; ".join(seen))
+    usages = [(path, shutil.disk_usage(path)) for path in visit.place.disks]
+    rooms = [room(str(path), usage.free, usage.total) for path, usage in usages]
+    worst = next((r for state in ("broken", "warning") for r in rooms if r.state == state), None)
+    return worst or ok("; ".join(r.saw for r in rooms))
+
+
+def room(path: str, free: int, total: int) -> Finding:
+    """Judge a disk by its bytes."""
+    saw = f"{path}: {free / 1e9:.1f} GB of {total / 1e9:.1f} GB are free"
+    if free < min(NOTHING_BYTES, total * LITTLE_PART):
+        return broken(saw, ROOM_FIX)
+    if free < min(LITTLE_BYTES, total * LITTLE_PART):
+        return warning(saw, ROOM_FIX)
+    return ok(saw)
 
 
 async def _synchronised(visit: Visit) -> Finding:

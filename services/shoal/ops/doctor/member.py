@@ -1,7 +1,7 @@
 """A viewer without a player: joins a room as docs/protocol.md says, owns nothing, sends nothing."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -46,37 +46,39 @@ class Member:
                 "token": token,
             }
         )
-        while not self.id:
-            await self._hear()
+        async with _within("no roster came after a join"):
+            while not self.id:
+                await self._hear()
 
     async def met(self, other: str) -> None:
-        """Wait until the roster has another member."""
-        while other not in self.members:
-            await self._hear()
+        """Wait until the roster has another member; NoAnswerError when it does not get it."""
+        async with _within("the roster did not name the other member"):
+            while other not in self.members:
+                await self._hear()
 
     async def signal(self, to: str, data: object) -> None:
         """Have `data` passed on to a member."""
         await self._say({"type": "signal", "to": to, "data": data})
 
     async def signalled(self, sender: str) -> Any:
-        """Return what a member had passed on to us; what others want is left aside."""
-        while True:
-            while not self._heard.empty():
-                who, data = self._heard.get_nowait()
-                if who == sender:
-                    return data
-            await self._hear()
+        """Return what a member had passed on to us; NoAnswerError when nothing comes.
+
+        What others want is left aside.
+        """
+        async with _within("what one member said did not reach the other"):
+            while True:
+                while not self._heard.empty():
+                    who, data = self._heard.get_nowait()
+                    if who == sender:
+                        return data
+                await self._hear()
 
     async def _say(self, message: object) -> None:
         await self._socket.send_str(msgspec.json.encode(message).decode())
 
     async def _hear(self) -> None:
         """Take the next message."""
-        try:
-            async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                frame = await self._socket.receive()
-        except TimeoutError:
-            raise NoAnswerError(f"/ws/room says nothing for {ANSWER_TIMEOUT_S:g} s") from None
+        frame = await self._socket.receive()
         if frame.type not in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
             raise NoAnswerError(f"/ws/room closed the socket ({self._socket.close_code})")
         message: dict[str, Any] = msgspec.json.decode(frame.data)
@@ -93,7 +95,16 @@ class Member:
 
 
 @asynccontextmanager
-async def socket_to(visit: Visit, path: str) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+async def _within(otherwise: str) -> AsyncGenerator[None]:
+    try:
+        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            yield
+    except TimeoutError:
+        raise NoAnswerError(f"/ws/room: {otherwise} within {ANSWER_TIMEOUT_S:g} s") from None
+
+
+@asynccontextmanager
+async def socket_to(visit: Visit, path: str) -> AsyncGenerator[aiohttp.ClientWebSocketResponse]:
     """Open a WebSocket as the station's own page does; raise NoAnswerError when it cannot be."""
     url = f"ws{visit.url.removeprefix('http')}{path}"
     shown = url.partition("?")[0]
@@ -112,7 +123,7 @@ async def socket_to(visit: Visit, path: str) -> AsyncIterator[aiohttp.ClientWebS
 
 
 @asynccontextmanager
-async def member(visit: Visit, token: str) -> AsyncIterator[Member]:
+async def member(visit: Visit, token: str) -> AsyncGenerator[Member]:
     """Be a member of a room."""
     async with socket_to(visit, "/ws/room") as socket:
         joining = Member(socket)

@@ -108,7 +108,7 @@ async def _uploads(visit: Visit) -> Finding:
 async def _standby(visit: Visit) -> Finding:
     match (await _health(visit)).standby:
         case "off":
-            return skipped("SHOAL_STANDBY is off")
+            return skipped("SHOAL_STANDBY is off, or there was nothing to fetch yet")
         case "failing":
             return broken("the seeder's own check fails", "see the broadcaster's log")
         case "ok":

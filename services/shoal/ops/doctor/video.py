@@ -94,7 +94,7 @@ async def _fresh(visit: Visit) -> Finding:
             f"a cache answers with a list of {age} s ago",
             "the zone's cache rules must respect the origin's Cache-Control: `pulumi up` sets them",
         )
-    if (max_age := _max_age(control)) > MAX_AGE_S:
+    if (max_age := max_age_of(control)) > MAX_AGE_S:
         return broken(
             f"Cache-Control: {control or 'missing'}: players get old lists",
             "the broadcaster says max-age=1: who changes it? Browser TTL must respect the origin",
@@ -102,7 +102,7 @@ async def _fresh(visit: Visit) -> Finding:
     return ok(f"max-age={max_age}, {answer.headers.get('CF-Cache-Status', 'no edge cache seen')}")
 
 
-def _max_age(control: str) -> int:
+def max_age_of(control: str) -> int:
     """Return max-age in seconds; of a missing one what Cloudflare's browser TTL makes of it."""
     for part in control.replace(" ", "").lower().split(","):
         if part.startswith("max-age="):
@@ -115,7 +115,7 @@ async def _past_ec2(visit: Visit) -> Finding:
     urls = {*playlist.urls, *(descriptor.url for descriptor in descriptors)}
     own = URL(visit.url).origin()
     for url in sorted(urls):
-        if why := _on_host(url, own):
+        if why := on_host(url, own):
             return broken(
                 f"{url} {why}: viewers take video from EC2",
                 "SHOAL_MEDIA_URL must be the bucket's public URL; is the playlist Owncast's?",
@@ -124,7 +124,7 @@ async def _past_ec2(visit: Visit) -> Finding:
     return ok(f"{len(urls)} segments, all at {', '.join(hosts)}")
 
 
-def _on_host(url: str, own: URL) -> str | None:
+def on_host(url: str, own: URL) -> str | None:
     """Say why a segment's URL is the EC2 host's; None when it is not."""
     address = URL(url)
     host = address.host or ""
