@@ -113,7 +113,12 @@ VIDEO = (
         "not the broadcaster's",
         edit("front", "/live/playlist.m3u8", header("X-Shoal", None)),
     ),
-    Case("a short playlist", "playlist depth", "only 3", edit("front", "/live/playlist", shallow)),
+    Case(
+        "a short playlist",
+        "playlist depth",
+        "only 3 segments, though",
+        edit("front", "/live/playlist", shallow),
+    ),
     Case("numbers go back", "playlist advancing", "went back", at("front", going_back)),
     Case("segments on the EC2 host", "no video from EC2", "own host", at("front", through_ec2)),
     Case("EC2 sends video", "segment redirect", "188 bytes of video", at("front", itself)),

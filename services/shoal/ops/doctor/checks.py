@@ -6,7 +6,15 @@ from dataclasses import dataclass
 
 import msgspec
 
-from shoal.ops.doctor.findings import Finding, NoAnswerError, NotKnownError, Result, broken, skipped
+from shoal.ops.doctor.findings import (
+    Finding,
+    NoAnswerError,
+    NotKnownError,
+    Result,
+    UnreachableError,
+    broken,
+    skipped,
+)
 from shoal.ops.doctor.visit import Visit
 
 LIMIT_S = 12.0
@@ -38,6 +46,8 @@ async def _make(check: Check, visit: Visit) -> Result:
             finding = await check.look(visit)
     except NotKnownError as error:
         finding = skipped(str(error))
+    except UnreachableError:
+        finding = skipped("no connection to the station: see `connection`")
     except NoAnswerError as error:
         finding = broken(str(error), NO_ANSWER_FIX)
     except TimeoutError:

@@ -43,8 +43,8 @@ def run(url: str | None, data: Path, *, as_json: bool) -> int:
     station = named or (place and place.url)
     if station is None:
         raise OperatorError(
-            f"no station: {data / 'local.json'} does not exist, and this is no station's host."
-            " Name its URL, or start one with `make up`"
+            f"no station: {data / 'local.json'} does not exist, and this is no station's host (or"
+            " you are not root). Name its URL, or start one with `make up`"
         )
     for chatty in ("aioice", "aiortc"):
         logging.getLogger(chatty).setLevel(logging.ERROR)

@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from aioice.ice import get_host_addresses
 from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
 
 from shoal.ops.doctor import wire
@@ -36,6 +37,11 @@ class Exchange:
     bytes: int
     seconds: float
     """from the first description to the last byte"""
+
+
+def has_interface() -> bool:
+    """Say whether this machine has an address by which the two can reach each other."""
+    return bool(get_host_addresses(use_ipv4=True, use_ipv6=True))
 
 
 @asynccontextmanager

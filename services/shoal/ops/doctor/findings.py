@@ -50,6 +50,10 @@ class NoAnswerError(Exception):
     """An address that does not answer; the message names it and says what came instead."""
 
 
+class UnreachableError(NoAnswerError):
+    """No connection to the station at all: one check says so, all others need not."""
+
+
 def ok(saw: str) -> Finding:
     """All is as it should be."""
     return Finding("ok", saw)

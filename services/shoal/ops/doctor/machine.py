@@ -134,7 +134,7 @@ def room(path: str, free: int, total: int) -> Finding:
 
 
 async def _synchronised(visit: Visit) -> Finding:
-    assert visit.place  # only there
+    _ = visit.place  # what is asked is the host's clock
     if shutil.which("timedatectl") is None:
         return skipped("no timedatectl here: see `clock`")
     process = await asyncio.create_subprocess_exec(

@@ -114,7 +114,7 @@ async def socket_to(visit: Visit, path: str) -> AsyncGenerator[aiohttp.ClientWeb
     except aiohttp.WSServerHandshakeError as error:
         raise NoAnswerError(f"{shown} answered {error.status} to a WebSocket") from error
     except (aiohttp.ClientError, OSError) as error:
-        raise NoAnswerError(f"{shown} takes no WebSocket: {error!r}") from error
+        raise visit.no_answer(f"{visit.url}{path.partition('?')[0]}", error) from error
     try:
         yield socket
     finally:

@@ -9,11 +9,13 @@ from email.utils import parsedate_to_datetime
 from yarl import URL
 
 from shoal.ops.doctor.checks import Check
-from shoal.ops.doctor.findings import Finding, broken, ok, skipped, warning
+from shoal.ops.doctor.findings import Finding, UnreachableError, broken, ok, skipped, warning
 from shoal.ops.doctor.visit import Visit
 
 SOON_DAYS = 7
 """Cloudflare renews certificates a month before their end"""
+TUNNEL_DOWN = (521, 522, 523, 530)
+"""Cloudflare's answers when there is no tunnel"""
 SKEW_WARNING_S = 5.0
 SKEW_BROKEN_S = 60.0
 AHEAD_S = 5.0
@@ -88,6 +90,22 @@ async def _certificate_at(url: str) -> Finding:
     return ok(f"{address.host}: valid for {days} days")
 
 
+async def _connection(visit: Visit) -> Finding:
+    try:
+        answer = await visit.page()
+    except UnreachableError as error:
+        return broken(
+            str(error),
+            "see `name` and `certificate`; does cloudflared run, and has its tunnel this hostname?",
+        )
+    if answer.status in TUNNEL_DOWN:
+        return broken(
+            f"{answer}: Cloudflare reaches no tunnel",
+            "on the host: `systemctl status cloudflared`; is its token this tunnel's?",
+        )
+    return ok(f"{visit.url} answers")
+
+
 async def _clock(visit: Visit) -> Finding:
     answer = await visit.config_answer()
     said = answer.headers.get("Date")
@@ -122,6 +140,7 @@ CHECKS = (
     Check("name", "without an address nobody finds the station", _name),
     Check("certificate", "browsers refuse the page, and sharing needs https", _certificate),
     Check("media certificate", "browsers refuse the segments", _media_certificate),
+    Check("connection", "nothing works without", _connection),
     Check("clock", "join tokens last ten minutes, by the station's clock", _clock),
     Check(
         "programme clock", "players reckon from it how far behind live they are", _programme_clock

@@ -80,10 +80,10 @@ def _deployed(environment: Path) -> Place | None:
     try:
         settings = _variables(environment.read_text())
         tracker = URL(settings["SHOAL_TRACKER_URL"])
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):  # not there, or not for us to see
         return None
     except (OSError, ValueError, KeyError) as error:
-        raise OperatorError(f"cannot read {environment} (are you root?): {error!r}") from error
+        raise OperatorError(f"cannot read {environment}: {error!r}") from error
     scheme = {"ws": "http", "wss": "https"}[tracker.scheme]
     state = Path(settings.get("SHOAL_STATE_DIR", "/var/lib/shoal/broadcaster"))
     hls_dir = Path(settings.get("SHOAL_HLS_DIR", "/run/hls"))

@@ -6,6 +6,7 @@ import time
 import msgspec
 from yarl import URL
 
+from shoal.broadcaster.hls import parse_segment_name
 from shoal.ops.doctor.checks import Check
 from shoal.ops.doctor.findings import Finding, broken, ok, skipped, warning
 from shoal.ops.doctor.visit import PLAYLIST_PATH, Answer, Visit, is_loopback
@@ -47,11 +48,14 @@ async def _depth(visit: Visit) -> Finding:
     playlist, descriptors = await asyncio.gather(visit.playlist(), visit.descriptors())
     if playlist.entries >= WINDOW:
         return ok(f"{playlist.entries} segments")
-    first, published = playlist.sequence, playlist.next_sequence
-    if first > 0 or descriptors[0].sequence < first:
+    first, oldest = playlist.sequence, descriptors[0]
+    name = parse_segment_name(oldest.name)
+    # a playlist begins with the station, or with a stream that began after the last one's end
+    before = 0 if name is None else name.k - (oldest.sequence - first)
+    if oldest.sequence < first or (first > 0 and before > 0):
         return broken(
-            f"only {playlist.entries} segments, though {published} were published: viewers cannot"
-            " go back, and have less to share",
+            f"only {playlist.entries} segments, though {first} came before them: viewers cannot go"
+            " back, and have less to share",
             "is that playlist the broadcaster's? A cache before it, or Owncast's own list?",
         )
     return ok(f"all {playlist.entries} that were published")

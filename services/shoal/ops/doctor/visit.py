@@ -12,7 +12,7 @@ from multidict import CIMultiDictProxy
 from yarl import URL
 
 from shoal.ops.doctor import playlists
-from shoal.ops.doctor.findings import NoAnswerError, NotKnownError
+from shoal.ops.doctor.findings import NoAnswerError, NotKnownError, UnreachableError
 from shoal.ops.doctor.place import Place
 from shoal.ops.doctor.playlists import Playlist
 from shoal.segments import Descriptor, SegmentList
@@ -87,7 +87,7 @@ class Visit:
     ) -> Answer:
         """Ask for a URL or a path of the station; raise NoAnswerError when nothing comes.
 
-        Redirects are not followed.
+        UnreachableError it is when the station cannot be connected to. Redirects are not followed.
         """
         url = f"{self.url}{url}" if url.startswith("/") else url
         timeout = aiohttp.ClientTimeout(total=ANSWER_TIMEOUT_S)
@@ -102,8 +102,14 @@ class Visit:
                         raise NoAnswerError(f"{url} sends more than {MOST_BYTES} bytes")
                 return Answer(url, response.status, response.headers, bytes(body))
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            reason = str(error) or type(error).__name__
-            raise NoAnswerError(f"{url} does not answer: {reason}") from error
+            raise self.no_answer(url, error) from error
+
+    def no_answer(self, url: str, error: Exception) -> NoAnswerError:
+        """Return what is to be said of a URL that does not answer."""
+        said = f"{url} does not answer: {error or type(error).__name__}"
+        if url.startswith(self.url) and isinstance(error, aiohttp.ClientConnectorError):
+            return UnreachableError(said)
+        return NoAnswerError(said)
 
     async def page(self) -> Answer:
         """The watch page."""
@@ -215,5 +221,7 @@ def is_loopback(host: str) -> bool:
 async def _else_unknown(asking: Awaitable[Answer], check: str) -> Answer:
     try:
         return await asking
+    except UnreachableError:
+        raise
     except NoAnswerError as error:
         raise NotKnownError(f"no answer: see `{check}` ({error})") from None
