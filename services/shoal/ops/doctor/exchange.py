@@ -69,12 +69,10 @@ async def exchange(
     """Move the first piece of a segment; raises ExchangeError when it does not come."""
     began_s = time.monotonic()
     async with _connection() as giving, _connection() as taking:
-        given: asyncio.Future[RTCDataChannel] = asyncio.get_running_loop().create_future()
 
         @giving.on("datachannel")
         def _(channel: RTCDataChannel) -> None:
             _serve(channel, descriptor, first_piece)
-            given.set_result(channel)
 
         channel = taking.createDataChannel(LABEL, ordered=False)
         opened = _opening(channel)
@@ -127,7 +125,8 @@ def _opening(channel: RTCDataChannel) -> asyncio.Future[None]:
 
     @channel.on("open")
     def _() -> None:
-        opened.set_result(None)
+        if not opened.done():
+            opened.set_result(None)
 
     return opened
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shoal.ops.doctor.checks import Check
+from shoal.ops.doctor.commands import output_of
 from shoal.ops.doctor.findings import Finding, NotKnownError, broken, ok, skipped, warning
 from shoal.ops.doctor.visit import Visit
 
@@ -135,21 +136,14 @@ def room(path: str, free: int, total: int) -> Finding:
 
 async def _synchronised(visit: Visit) -> Finding:
     _ = visit.place  # what is asked is the host's clock
-    if shutil.which("timedatectl") is None:
-        return skipped("no timedatectl here: see `clock`")
-    process = await asyncio.create_subprocess_exec(
-        *("timedatectl", "show", "--property=NTPSynchronized", "--value"),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    said, _ = await process.communicate()
-    match said.decode().strip():
+    said = await output_of("timedatectl", "show", "--property=NTPSynchronized", "--value")
+    match said.strip():
         case "yes":
             return ok("synchronised")
         case "no":
             return warning("not synchronised", "`systemctl status systemd-timesyncd`")
         case _:
-            return skipped("systemd does not say")
+            return skipped("systemd does not say: see `clock`")
 
 
 CHECKS = (

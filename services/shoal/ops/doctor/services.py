@@ -1,7 +1,5 @@
 """What our services say of themselves, asked on their own ports."""
 
-import shutil
-import subprocess
 from functools import partial
 from typing import Literal
 
@@ -9,6 +7,7 @@ import msgspec
 
 from shoal.broadcaster.health import Health
 from shoal.ops.doctor.checks import Check
+from shoal.ops.doctor.commands import output_of
 from shoal.ops.doctor.findings import (
     Finding,
     NoAnswerError,
@@ -18,7 +17,6 @@ from shoal.ops.doctor.findings import (
     skipped,
     warning,
 )
-from shoal.ops.doctor.place import SYSTEMCTL_TIMEOUT_S
 from shoal.ops.doctor.visit import Visit
 
 Named = Literal["broadcaster", "signaling", "site"]
@@ -117,15 +115,11 @@ async def _standby(visit: Visit) -> Finding:
 
 async def _units(visit: Visit) -> Finding:
     units = visit.place.units
-    if not units or shutil.which("systemctl") is None:
+    if not units:
         return skipped("`shoal up` minds the processes here")
-    said = subprocess.run(  # noqa: ASYNC221 - at once, as systemd answers at once
-        ["systemctl", "is-active", *units],
-        capture_output=True,
-        text=True,
-        timeout=SYSTEMCTL_TIMEOUT_S,
-        check=False,
-    ).stdout.split()
+    said = (await output_of("systemctl", "is-active", *units)).split()
+    if len(said) != len(units):
+        return skipped("systemd does not say")
     down = [unit for unit, state in zip(units, said, strict=True) if state != "active"]
     if down:
         return broken(f"{', '.join(down)} do not run", f"`systemctl status {' '.join(down)}`")

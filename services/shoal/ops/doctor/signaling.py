@@ -10,6 +10,13 @@ import msgspec
 from shoal.broadcaster.standby.canary import Canary, Sample
 from shoal.ops.doctor import stun
 from shoal.ops.doctor.checks import Check
+from shoal.ops.doctor.exchange import (
+    ExchangeError,
+    couple,
+    exchange,
+    has_interface,
+    pass_signals,
+)
 from shoal.ops.doctor.findings import Finding, broken, ok, skipped, warning
 from shoal.ops.doctor.member import ANSWER_TIMEOUT_S, RefusedError, member, socket_to
 from shoal.ops.doctor.visit import Visit
@@ -45,8 +52,6 @@ async def _guarded(visit: Visit) -> Finding:
 
 
 async def _room(visit: Visit) -> Finding:
-    from shoal.ops.doctor.exchange import ExchangeError, couple, pass_signals
-
     try:
         async with couple(visit) as (first, second):
             await pass_signals(first, second)
@@ -56,8 +61,6 @@ async def _room(visit: Visit) -> Finding:
 
 
 async def _exchange(visit: Visit) -> Finding:
-    from shoal.ops.doctor.exchange import ExchangeError, couple, exchange, has_interface
-
     if not has_interface():
         return skipped("this machine has no network but its loopback, which WebRTC does not use")
     newest = await visit.newest()

@@ -3,6 +3,8 @@
 import asyncio
 import re
 
+from aioice import stun
+
 STUN_PORT = 3478
 TRY_S = 0.7
 TRIES = 3
@@ -17,8 +19,6 @@ def address_of(url: str) -> tuple[str, int] | None:
 
 async def ask(host: str, port: int) -> str | None:
     """Return our address as the server sees it; None when no answer comes."""
-    from aioice import stun
-
     answered: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     request = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
 

@@ -22,6 +22,7 @@ from shoal.ops.doctor.findings import (
     warning,
 )
 from shoal.ops.doctor.visit import Answer, Visit
+from tests.support.station import free_port
 
 
 def raising(error: Exception) -> Callable[[Visit], Awaitable[Finding]]:
@@ -58,12 +59,19 @@ async def test_every_way_to_end_is_a_result_in_the_order_of_the_checks() -> None
             hanging,
             raising(NotKnownError("see `playlist`")),
             raising(NoAnswerError("http://x does not answer")),
-            raising(ValueError("rubbish")),
+            raising(KeyError("rubbish")),
             saying(warning("not yet", "soon")),
             saying(broken("gone", "bring it back")),
         )
     ]
     assert states == ["ok", "broken", "skipped", "broken", "broken", "warning", "broken"]
+
+
+async def test_who_cannot_be_connected_to_is_named_once() -> None:
+    async with aiohttp.ClientSession() as session:
+        visit = Visit(f"http://127.0.0.1:{free_port()}", session, None)
+        found = await make_all(CHECKS, visit)
+    assert [result.name for result in found if result.state == "broken"] == ["connection"]
 
 
 async def test_a_check_that_hangs_says_how_long_it_had() -> None:

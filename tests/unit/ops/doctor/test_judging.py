@@ -11,7 +11,9 @@ from yarl import URL
 from shoal.ops.doctor import machine, names, page, routing, video
 from shoal.ops.doctor.checks import Check
 from shoal.ops.doctor.findings import NotKnownError
+from shoal.ops.doctor.playlists import Playlist
 from shoal.ops.doctor.visit import Answer, Visit
+from shoal.segments import Descriptor
 
 STATION = "https://tv.example.org"
 
@@ -121,3 +123,59 @@ async def test_without_its_host_nothing_is_said_of_it() -> None:
 )
 def test_room_on_a_disk(free: int, state: str) -> None:
     assert machine.room("/", free, 20 * 10**9).state == state
+
+
+def descriptor(sequence: int, k: int) -> Descriptor:
+    return Descriptor(
+        variant=0,
+        sequence=sequence,
+        name=f"stream-abc-{k}.ts",
+        url=f"https://tv-media.example.org/live/0/stream-abc-{k}.ts",
+        size=1,
+        duration=5.0,
+        program_date_time="",
+        discontinuity=False,
+        sha256="",
+        piece_size=16384,
+        pieces=("",),
+    )
+
+
+class Publishing(Answering):
+    """A station with a playlist of `entries` that begins at `sequence`; its first one is `k`."""
+
+    def __init__(self, sequence: int, entries: int, k: int, described: int | None = None) -> None:
+        super().__init__(200, {})
+        self._playlist = Playlist(5, sequence, (), entries, None, False)
+        self._oldest = descriptor(sequence if described is None else described, k)
+
+    async def playlist(self) -> Playlist:
+        return self._playlist
+
+    async def descriptors(self) -> tuple[Descriptor, ...]:
+        return (self._oldest,)
+
+
+@pytest.mark.parametrize(
+    ("sequence", "entries", "k", "described", "state"),
+    [
+        (0, 3, 0, 0, "ok"),  # the station has just begun
+        (0, 3, 400, 0, "ok"),  # and met Owncast's stream in mid-air
+        (4000, 60, 700, 4000, "ok"),
+        (4000, 3, 0, 4000, "ok"),  # a new stream after the end of another
+        (4000, 3, 1, 4001, "ok"),  # whose first segment is a gap
+        (4000, 3, 700, 4000, "broken"),
+        (4000, 3, 640, 3940, "broken"),  # there is more than the playlist says
+    ],
+)
+async def test_a_playlist_is_deep_or_all_there_is(
+    sequence: int, entries: int, k: int, described: int, state: str
+) -> None:
+    visit = Publishing(sequence, entries, k, described)
+    assert (await check(video.CHECKS, "playlist depth").look(visit)).state == state
+
+
+@pytest.mark.parametrize(("status", "state"), [(200, "ok"), (404, "ok"), (530, "broken")])
+async def test_a_tunnel_that_is_down_is_said_once(status: int, state: str) -> None:
+    found = await check(names.CHECKS, "connection").look(Answering(status, {}))
+    assert found.state == state
