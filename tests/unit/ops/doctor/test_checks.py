@@ -3,12 +3,15 @@
 import asyncio
 import io
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 
 import aiohttp
 import pytest
 from rich.console import Console
 
+from shoal import cli
 from shoal.errors import OperatorError
+from shoal.ops.doctor import place
 from shoal.ops.doctor.checks import Check, make_all
 from shoal.ops.doctor.doctor import CHECKS, origin_of, show
 from shoal.ops.doctor.findings import (
@@ -127,6 +130,17 @@ def test_a_station_is_named_by_url_or_hostname(text: str, origin: str) -> None:
 def test_what_is_no_station_is_said_in_a_line(text: str) -> None:
     with pytest.raises(OperatorError, match="no URL of a station"):
         origin_of(text)
+
+
+def test_without_a_station_it_is_one_line_and_status_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(place, "DEPLOYED", tmp_path / "none.env")
+    assert cli.main(["doctor", "--data", str(tmp_path)]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("shoal doctor: no station: ")
+    assert said.err.count("\n") == 1
 
 
 def test_people_see_what_was_seen_why_and_what_to_do() -> None:
