@@ -13,6 +13,7 @@ from shoal.local.options import add_options as add_up_options
 from shoal.local.options import options_of as up_options_of
 from shoal.ops.options import (
     add_cost_options,
+    add_doctor_options,
     add_report_options,
     add_routes_options,
     cost_load_of,
@@ -53,12 +54,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_up_options(up)
     add_report_options(commands.add_parser("report", help="where the video came from, and cost"))
+    add_doctor_options(commands.add_parser("doctor", help="what is wrong with a station, if any"))
     add_routes_options(commands.add_parser("routes", help="which path leads to which service"))
     add_cost_options(commands.add_parser("cost", help="what a month's traffic costs, three ways"))
     return parser
 
 
-def _run(arguments: argparse.Namespace) -> None:
+def _run(arguments: argparse.Namespace) -> int:
+    """Run a command; return its exit status."""
+    if arguments.command == "doctor":
+        from shoal.ops.doctor.doctor import run as run_doctor
+
+        return run_doctor(arguments.url, arguments.data, as_json=arguments.json)
     if arguments.command == "report":
         from shoal.ops.report import run as run_report
 
@@ -78,6 +85,7 @@ def _run(arguments: argparse.Namespace) -> None:
     else:
         with asyncio.Runner(loop_factory=_event_loop(arguments.command)) as runner:
             runner.run(_run_service(arguments.command))
+    return 0
 
 
 def _event_loop(service: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -113,13 +121,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     logs.set_up(os.environ.get("SHOAL_LOG_LEVEL", "INFO").upper())
     logging.getLogger("botocore").setLevel(logging.WARNING)
     try:
-        _run(arguments)
+        return _run(arguments)
     except OperatorError as error:
         sys.stderr.write(f"shoal {arguments.command}: {error}\n")
         return 1
     except KeyboardInterrupt:
         return 130
-    return 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The options of `shoal report`, `shoal routes` and `shoal cost`, apart from what they start."""
+"""The options of `shoal report`, `doctor`, `routes` and `cost`, apart from what they start."""
 
 import argparse
 from dataclasses import dataclass
@@ -100,6 +100,19 @@ def add_routes_options(parser: argparse.ArgumentParser) -> None:
         help="say as JSON which rule cloudflared takes for a URL, numbered from 0 as it does;"
         " without --hostname the URL's host is the station",
     )
+
+
+def add_doctor_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `shoal doctor`."""
+    parser.description = (
+        "Look for everything that could be wrong with a station without anybody noticing; on its"
+        " host also from inside. Ends with status 1 when something is broken. Takes up to 30 s."
+    )
+    parser.add_argument("url", nargs="?", metavar="URL", help="the station [the one that is here]")
+    parser.add_argument(
+        "--data", type=Path, default=Path(".shoal"), help="the local station's folder [%(default)s]"
+    )
+    parser.add_argument("--json", action="store_true", help="for machines")
 
 
 def routes_question_of(arguments: argparse.Namespace) -> Question:

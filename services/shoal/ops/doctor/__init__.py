@@ -1,0 +1,1 @@
+"""`shoal doctor`: everything about a station that could be wrong without anybody noticing."""

@@ -1,0 +1,108 @@
+"""`shoal doctor`: looks at a station from outside, and on its host from inside too."""
+
+import asyncio
+import logging
+import sys
+from pathlib import Path
+
+import aiohttp
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from yarl import URL
+
+from shoal.errors import OperatorError
+from shoal.ops.doctor import (
+    machine,
+    names,
+    owncast,
+    page,
+    routing,
+    services,
+    signaling,
+    store,
+    video,
+)
+from shoal.ops.doctor.checks import make_all
+from shoal.ops.doctor.findings import Diagnosis
+from shoal.ops.doctor.place import Place, find_place
+from shoal.ops.doctor.visit import Visit
+
+GROUPS = (names, routing, video, store, page, signaling, services, machine, owncast)
+CHECKS = tuple(check for group in GROUPS for check in group.CHECKS)
+STYLES = {"ok": "green", "broken": "bold red", "warning": "yellow", "skipped": "dim"}
+
+
+def run(url: str | None, data: Path, *, as_json: bool) -> int:
+    """Look at a station and print what was found; return the exit status: 1 when it is broken.
+
+    Raises OperatorError when there is no station to look at.
+    """
+    named = None if url is None else origin_of(url)
+    place = find_place(named, data)
+    station = named or (place and place.url)
+    if station is None:
+        raise OperatorError(
+            f"no station: {data / 'local.json'} does not exist, and this is no station's host (or"
+            " you are not root). Name its URL, or start one with `make up`"
+        )
+    for chatty in ("aioice", "aiortc"):
+        logging.getLogger(chatty).setLevel(logging.ERROR)
+    diagnosis = asyncio.run(diagnose(station, place))
+    if as_json:
+        text = msgspec.json.format(msgspec.json.encode(diagnosis), indent=2).decode()
+        sys.stdout.write(text + "\n")
+    else:
+        show(diagnosis, Console())
+    return 1 if diagnosis.broken else 0
+
+
+def origin_of(text: str) -> str:
+    """Return the origin of a URL or a bare hostname, without a slash at the end.
+
+    Raises OperatorError for what is neither.
+    """
+    try:
+        url = URL(text if "://" in text else f"https://{text}")
+        if url.scheme in ("http", "https") and url.host:
+            return str(url.origin())
+    except ValueError:
+        pass
+    raise OperatorError(f"{text!r} is no URL of a station: write it as https://tv.example.org")
+
+
+async def diagnose(url: str, place: Place | None) -> Diagnosis:
+    """Make all checks side by side."""
+    connector = aiohttp.TCPConnector(limit=0)
+    headers = {"User-Agent": "shoal-doctor", "Accept": "*/*"}
+    async with aiohttp.ClientSession(connector=connector, headers=headers) as session:
+        visit = Visit(url, session, place)
+        try:
+            return Diagnosis(url, await make_all(CHECKS, visit))
+        finally:
+            visit.close()
+
+
+def show(diagnosis: Diagnosis, console: Console) -> None:
+    """Print a diagnosis for people: all checks, then what is wrong and what to do."""
+    table = Table("check", "state", "saw", title=diagnosis.url, title_justify="left")
+    for check in diagnosis.checks:
+        style = STYLES[check.state]
+        table.add_row(check.name, f"[{style}]{check.state}[/]", _plain(check.saw))
+    console.print(table)
+    for check in diagnosis.checks:
+        if check.fix:
+            style = STYLES[check.state]
+            console.print(f"\n[{style}]{check.state}: {check.name}[/]: {_plain(check.saw)}")
+            console.print(f"  why it matters: {check.why}", markup=False)
+            console.print(f"  what to do: {check.fix}", markup=False)
+    counts = {state: sum(c.state == state for c in diagnosis.checks) for state in STYLES}
+    console.print(
+        f"\n{len(diagnosis.checks)} checks: "
+        + ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+    )
+
+
+def _plain(text: str) -> str:
+    """Return text that rich takes for no markup."""
+    return text.replace("[", r"\[")

@@ -1,0 +1,114 @@
+"""The five faults of the station that was before this one, and went unnoticed."""
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from aiohttp import web
+
+from tests.integration.doctor.cases import Case, at, edit, lead, swap
+from tests.support.faults import Fault, Reply
+from tests.support.patient import Patient
+
+NOBODY = 65534
+
+
+def without_engine(reply: Reply) -> None:
+    """The page plays with hls.js alone."""
+    html = re.sub(rb"<script[^>]*></script>|<link[^>]*modulepreload[^>]*>", b"", reply.body)
+    reply.body = html.replace(b"</body>", b"<script src='/hls.min.js'></script></body>")
+
+
+@contextmanager
+def closed_folder(patient: Patient) -> Iterator[None]:
+    """The broadcaster runs as somebody else, and Owncast makes its folder for itself alone.
+
+    Who reads it here is a process of nobody's that stands for the broadcaster, which is root's.
+    """
+    hls = Path(patient.station.local["hls_dir"])
+    assert os.geteuid() == 0, "needs root, to be somebody else"
+    process = subprocess.Popen(["sleep", "600"], user=NOBODY, group=NOBODY, extra_groups=[])
+    folders = [hls, *(path for path in hls.iterdir() if path.is_dir())]
+    modes = [folder.stat().st_mode & 0o7777 for folder in folders]
+    try:
+        for folder in folders:
+            folder.chmod(0o755)
+        folders[-1].chmod(0o700)
+        pids = {**patient.station.local["pids"], "broadcaster": process.pid}
+        patient.describe(pids=pids)
+        yield
+        folders[-1].chmod(0o755)
+        healed = patient.doctor().checks["hls folder"]
+        assert healed["state"] == "ok", healed
+    finally:
+        for folder, mode in zip(folders, modes, strict=True):
+            folder.chmod(mode)
+        process.kill()
+        process.wait()
+        patient.describe()
+
+
+def standing_still() -> Callable[[Patient], Fault]:
+    """Nothing new is published, whoever asks."""
+
+    def make(_patient: Patient) -> Fault:
+        kept: dict[str, bytes] = {}
+
+        def edited(request: web.Request, reply: Reply) -> None:
+            if request.path.startswith("/live/"):
+                reply.body = kept.setdefault(request.path, reply.body)
+
+        return Fault(edit=edited)
+
+    return make
+
+
+def says_ok(reply: Reply) -> None:
+    """A health that knows no problem, of a broadcaster that has published nothing for an hour."""
+    said = json.loads(reply.body)
+    said |= {"status": "ok", "problems": [], "live": True, "last_segment_age_s": 3600.0}
+    reply.body = json.dumps(said).encode()
+
+
+EARLIER = (
+    Case(
+        "the page plays Owncast's own playlist",
+        "manifest",
+        "/hls/stream.m3u8",
+        edit("front", "/config.json", swap("/live/playlist.m3u8", "/hls/stream.m3u8")),
+    ),
+    Case(
+        "no route for /live",
+        "route broadcaster",
+        "X-Shoal: site: not the broadcaster",
+        lead("/live", "site"),
+    ),
+    Case(
+        "the page loads no engine",
+        "engine",
+        "the page plays without sharing",
+        at(
+            "front",
+            lambda _p: Fault(
+                edit=lambda request, reply: without_engine(reply) if request.path == "/" else None
+            ),
+        ),
+    ),
+    Case("the folder may not be read", "hls folder", "Permission denied", closed_folder),
+    Case(
+        "stands still, seen from outside",
+        "playlist advancing",
+        "no new segment within",
+        at("front", standing_still()),
+    ),
+    Case(
+        "stands still, and its health says ok",
+        "publishing",
+        "was published 3600 s ago",
+        edit("broadcaster", "/health", says_ok),
+    ),
+)

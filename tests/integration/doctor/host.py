@@ -1,0 +1,131 @@
+"""What only the host sees: services that hang, and Owncast as nobody should leave it."""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from aiohttp import web
+from multidict import CIMultiDict
+
+from tests.integration.doctor.cases import Case, Harm, at, edit, swap
+from tests.support.faults import Fault, Proxies, Proxy, Reply
+from tests.support.patient import Patient
+from tests.support.station import wait_for
+
+PASSWORD = "abc123"
+NOTICE_S = 3.0
+"""by then a service that hung has noticed what it missed"""
+DENIED = "permission denied: /run/hls/0 has mode 0700"
+
+
+def hanging(service: str) -> Harm:
+    """A service that has its port, and does nothing."""
+
+    @contextmanager
+    def harm(patient: Patient) -> Iterator[None]:
+        patient.station.refresh()
+        pid = patient.station.local["pids"][service]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+            time.sleep(NOTICE_S)
+            health = patient.station.health
+            wait_for("all is well again", lambda: health()["status"] == "ok", 90)
+
+    return harm
+
+
+def failing(reply: Reply) -> None:
+    said = json.loads(reply.body)
+    problem = {"code": "hls_folder", "message": DENIED, "since": "2026-01-01T00:00:00+00:00"}
+    reply.status = 503
+    reply.body = json.dumps({**said, "status": "failing", "problems": [problem]}).encode()
+
+
+def admin_pages(*, password: str, s3: bool, stream_key: str = "a secret") -> Harm:
+    """Owncast's answer to its administrator, which `shoal up`'s stand-in does not give."""
+    import aiohttp
+
+    right = aiohttp.encode_basic_auth("admin", password)
+
+    def edited(request: web.Request, reply: Reply) -> None:
+        if request.path == "/api/admin/serverconfig":
+            let_in = request.headers.get("Authorization") == right
+            settings = {"s3": {"enabled": s3}, "streamKeys": [{"key": stream_key}]}
+            reply.status = 200 if let_in else 401
+            reply.headers = CIMultiDict({"Content-Type": "application/json"})
+            reply.body = json.dumps(settings if let_in else {}).encode()
+
+    return at("owncast", lambda _p: Fault(edit=edited))
+
+
+@contextmanager
+def for_all_the_world(patient: Patient) -> Iterator[None]:
+    """Owncast's port is open on every interface."""
+    with Proxies(owncast=Proxy(patient.owncast.upstream, host="0.0.0.0")) as proxies:
+        patient.describe(owncast=proxies["owncast"].url)
+        try:
+            yield
+        finally:
+            patient.describe()
+
+
+def counting(reply: Reply) -> None:
+    reply.body = json.dumps({**json.loads(reply.body), "viewerCount": 7}).encode()
+
+
+def standby_failing(reply: Reply) -> None:
+    reply.body = json.dumps({**json.loads(reply.body), "standby": "failing"}).encode()
+
+
+def alone(reply: Reply) -> None:
+    reply.body = json.dumps({**json.loads(reply.body), "signaling": "disconnected"}).encode()
+
+
+def unsaved(reply: Reply) -> None:
+    reply.body = json.dumps({**json.loads(reply.body), "store": "failing"}).encode()
+
+
+HOST = (
+    Case("the broadcaster hangs", "broadcaster", "does not answer", hanging("broadcaster")),
+    Case("signaling hangs", "signaling", "does not answer", hanging("signaling")),
+    Case("the site hangs", "site", "does not answer", hanging("site")),
+    Case("the store hangs", "segment", "does not answer", hanging("store")),
+    Case("a problem stands", "problems", DENIED, edit("broadcaster", "/health", failing)),
+    Case("the seed fails", "standby", "fails", edit("broadcaster", "/health", standby_failing)),
+    Case(
+        "signaling knows no broadcaster",
+        "announcing",
+        "not connected",
+        edit("broadcaster", "/health", alone),
+    ),
+    Case("uploads fail", "uploads", "uploads fail", edit("broadcaster", "/health", unsaved)),
+    Case(
+        "an old Owncast",
+        "owncast version",
+        "0.1.3",
+        edit("owncast", "/api/status", swap("0.2.5", "0.1.3")),
+    ),
+    Case(
+        "Owncast's first password",
+        "owncast passwords",
+        "a fresh install's",
+        admin_pages(password=PASSWORD, s3=False),
+    ),
+    Case(
+        "Owncast stores itself",
+        "owncast storage",
+        "to S3",
+        admin_pages(password=PASSWORD, s3=True),
+    ),
+    Case("Owncast for everybody", "owncast port", "0.0.0.0", for_all_the_world),
+)
+BYPASS = Case(
+    "viewers of Owncast's own playlist", "bypass", "7 viewers", edit("owncast", "status", counting)
+)
+"""a warning, by which nothing is broken yet"""

@@ -1,0 +1,107 @@
+"""Wrong routes, certificates, names and clocks."""
+
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from tests.integration.doctor.cases import Case, edit, header, lead, swap
+from tests.support.faults import Proxies, Proxy, Reply
+from tests.support.patient import Patient
+
+
+@contextmanager
+def own_certificate(patient: Patient) -> Iterator[None]:
+    """The station answers https with a certificate of its own making."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(_certificate(patient.data))
+    plain = patient.front
+    with Proxies(front=Proxy(plain.upstream, ssl=context)) as proxies:
+        patient.front = proxies["front"]
+        try:
+            yield
+        finally:
+            patient.front = plain
+
+
+def _certificate(folder: Path) -> Path:
+    """Return a file with key and certificate that nobody has signed but itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    encoding = serialization.Encoding.PEM
+    secret = key.private_bytes(
+        encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    path = folder / f"certificate-{threading.get_ident()}.pem"
+    path.write_bytes(secret + certificate.public_bytes(encoding))
+    return path
+
+
+@contextmanager
+def no_name(patient: Patient) -> Iterator[None]:
+    """The station has a name that nobody knows (RFC 2606)."""
+    url = patient.front.url
+    patient.front.url = "http://tv.invalid"
+    try:
+        yield
+    finally:
+        patient.front.url = url
+
+
+def later(reply: Reply) -> None:
+    """A clock that is five minutes slow."""
+    slow = datetime.now(UTC) - timedelta(minutes=5)
+    reply.headers["Date"] = format_datetime(slow.replace(tzinfo=UTC), usegmt=True)
+
+
+def tomorrow(reply: Reply) -> None:
+    """An encoder whose clock is a day fast."""
+    day = datetime.now(UTC)
+    swap(f"TIME:{day:%Y-%m-%d}", f"TIME:{day + timedelta(days=1):%Y-%m-%d}")(reply)
+
+
+ROUTES = (
+    Case("a name without address", "name", "tv.invalid has no address", no_name),
+    Case("a certificate of its own", "certificate", "self-signed", own_certificate),
+    Case("a slow clock", "clock", "differ by 300 s", edit("front", "/config.json", later)),
+    Case(
+        "a stream of tomorrow",
+        "programme clock",
+        "in the future",
+        edit("front", "playlist.m3u8", tomorrow),
+    ),
+    Case("no route for /ws", "route signaling", "not the signaling", lead("/ws", "site")),
+    Case("the site is elsewhere", "route site", "not the site", lead("/config.json", "owncast")),
+    Case("an unanchored /live", "routes anchored", "/lively", lead("/lively", "broadcaster")),
+    Case("an open /hls", "/hls closed", "it is open", lead("/hls/", "owncast")),
+    Case("an open /admin", "/admin closed", "it is open", lead("/admin", "owncast")),
+    Case(
+        "figures for everybody", "inner pages closed", "/metrics", lead("/metrics", "broadcaster")
+    ),
+    Case(
+        "an old playlist from a cache",
+        "playlist caching",
+        "a list of 120 s ago",
+        edit("front", "/live/playlist.m3u8", header("Age", "120")),
+    ),
+    Case(
+        "a playlist that browsers keep",
+        "playlist caching",
+        "max-age=14400",
+        edit("front", "/live/playlist.m3u8", header("Cache-Control", "max-age=14400")),
+    ),
+)

@@ -1,0 +1,147 @@
+"""A page that cannot share, and signaling that brings nobody together."""
+
+import json
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tests.integration.doctor.cases import Case, at, body, edit, header, swap
+from tests.support.faults import Fault, Reply
+from tests.support.patient import Patient
+from tests.support.station import fetch
+
+
+def on_page(change: Any) -> Any:
+    """A fault of the watch page alone."""
+    return at(
+        "front",
+        lambda _p: Fault(edit=lambda asked, reply: change(reply) if asked.path == "/" else None),
+    )
+
+
+def challenge(reply: Reply) -> None:
+    body("<title>Just a moment...</title>", 403, "text/html")(reply)
+    reply.headers["CF-Mitigated"] = "challenge"
+
+
+def rocket(reply: Reply) -> None:
+    swap("</body>", "<script src='/cdn-cgi/scripts/7/rocket-loader.min.js'></script></body>")(reply)
+
+
+def locked(reply: Reply) -> None:
+    policy = reply.headers["Content-Security-Policy"]
+    reply.headers["Content-Security-Policy"] = re.sub(r"http://127\.0\.0\.1:\d+", "", policy)
+
+
+def wrong_token(reply: Reply) -> None:
+    said = json.loads(reply.body)
+    said["join_token"] = said["join_token"][:-2] + "xx"
+    reply.body = json.dumps(said).encode()
+
+
+def all_welcome(patient: Patient) -> Fault:
+    """Whoever comes is given a token that is good."""
+
+    def heard(text: str) -> str:
+        said = json.loads(text)
+        if said.get("type") == "join":
+            config = json.loads(fetch(f"{patient.station.local['gateway']}/config.json"))
+            said["token"] = config["join_token"]
+        return json.dumps(said)
+
+    return Fault(heard=heard)
+
+
+def no_candidates(text: str) -> str:
+    """Descriptions arrive without an address in them."""
+    return re.sub(r"a=candidate:.*?\\r\\n", "", text)
+
+
+@contextmanager
+def silent_stun(patient: Patient) -> Iterator[None]:
+    """The page names a STUN server that takes questions and gives no answers."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        servers = [{"urls": [f"stun:127.0.0.1:{silent.getsockname()[1]}"]}]
+
+        def change(reply: Reply) -> None:
+            said = json.loads(reply.body)
+            reply.body = json.dumps({**said, "ice_servers": servers}).encode()
+
+        with edit("front", "/config.json", change)(patient):
+            yield
+
+
+def other_tracker(reply: Reply) -> None:
+    reply.body = re.sub(
+        rb"tr=ws%3A%2F%2F127\.0\.0\.1", b"tr=ws%3A%2F%2Felsewhere.invalid", reply.body
+    )
+
+
+def unseeded(text: str) -> str | None:
+    """The tracker tells nobody of anybody."""
+    said = json.loads(text)
+    return None if "offer" in said or "answer" in said else text
+
+
+SHARING = (
+    Case(
+        "Owncast's own page",
+        "page",
+        "not the watch page",
+        on_page(body("<html><video></video></html>", 200, "text/html")),
+    ),
+    Case(
+        "a page that is kept", "page", "keeps the page", on_page(header("CF-Cache-Status", "HIT"))
+    ),
+    Case("Rocket Loader", "edge features", "Rocket Loader", on_page(rocket)),
+    Case("a challenge", "edge features", "challenge", on_page(challenge)),
+    Case("a policy without the store", "page policy", "keeps the page from", on_page(locked)),
+    Case(
+        "a cached configuration",
+        "config",
+        "is cached",
+        edit("front", "/config.json", header("Cache-Control", "public, max-age=7200")),
+    ),
+    Case(
+        "no WebSockets",
+        "websocket",
+        "answered 426 to a WebSocket",
+        at("front", lambda _p: Fault(no_sockets=True)),
+    ),
+    Case("another secret", "join", "token_invalid", edit("front", "/config.json", wrong_token)),
+    Case("everybody is let in", "join guarded", "was let in", at("front", all_welcome)),
+    Case(
+        "signals get lost",
+        "room",
+        "did not reach the other within 5 s",
+        at("front", lambda _p: Fault(heard=lambda t: None if '"signal"' in t else t)),
+    ),
+    Case(
+        "no way from one to the other",
+        "exchange",
+        "no channel opened",
+        at("front", lambda _p: Fault(heard=no_candidates)),
+    ),
+    Case("a silent STUN server", "stun", "no answer of 127.0.0.1", silent_stun),
+    Case(
+        "the tracker knows no seeder",
+        "tracker",
+        "no seeder",
+        at("front", lambda _p: Fault(told=lambda t: re.sub(r'"complete":\d+', '"complete":0', t))),
+    ),
+    Case(
+        "magnets of another station",
+        "magnet",
+        "elsewhere.invalid",
+        edit("front", "segments.json", other_tracker),
+    ),
+    Case(
+        "nobody answers a magnet",
+        "magnet",
+        "not within",
+        at("front", lambda _p: Fault(told=unseeded)),
+    ),
+)

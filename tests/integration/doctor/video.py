@@ -1,0 +1,154 @@
+"""Wrong playlists, and a store that browsers cannot use."""
+
+import json
+import re
+from typing import Any
+
+from aiohttp import web
+
+from tests.integration.doctor.cases import Case, at, edit, header
+from tests.support.faults import Fault, Reply
+from tests.support.patient import Patient
+
+SEGMENT = "/shoal/live/0/"
+
+
+def lines_of(reply: Reply) -> list[str]:
+    return reply.body.decode().splitlines()
+
+
+def shallow(reply: Reply) -> None:
+    """Owncast's own length of a list: the last three."""
+    text = reply.body.decode()
+    sequence = int(re.findall(r"MEDIA-SEQUENCE:(\d+)", text)[0])
+    head, *segments = text.split("#EXT-X-PROGRAM-DATE-TIME")
+    kept = segments[-3:]
+    head = head.replace(f"SEQUENCE:{sequence}", f"SEQUENCE:{sequence + len(segments) - 3}", 1)
+    reply.body = "#EXT-X-PROGRAM-DATE-TIME".join([head, *kept]).encode()
+
+
+def going_back(_patient: Patient) -> Fault:
+    """A second broadcaster, which has just begun, answers every other time."""
+    asked = iter(range(1_000_000))
+
+    def edited(request: web.Request, reply: Reply) -> None:
+        if request.path == "/live/playlist.m3u8":
+            new = 1000 if next(asked) == 0 else 2
+            found = re.sub(rb"MEDIA-SEQUENCE:\d+", b"MEDIA-SEQUENCE:%d" % new, reply.body, count=1)
+            reply.body = found
+
+    return Fault(edit=edited)
+
+
+def through_ec2(patient: Patient) -> Fault:
+    """Segments are named on the station's own host."""
+
+    def edited(request: web.Request, reply: Reply) -> None:
+        if request.path.startswith("/live/"):
+            reply.swap(f"{patient.store.url}/shoal", patient.front.url)
+
+    return Fault(edit=edited)
+
+
+def itself(patient: Patient) -> Fault:
+    """The station's host sends segments itself."""
+
+    def edited(request: web.Request, reply: Reply) -> None:
+        if request.path.endswith(".ts"):
+            reply.status, reply.body = 200, b"G" * 188
+            reply.headers["Content-Type"] = "video/mp2t"
+
+    return Fault(edit=edited)
+
+
+def few_hashes(reply: Reply) -> None:
+    """The list of descriptors lacks most of the playlist's segments."""
+    said: dict[str, Any] = json.loads(reply.body)
+    for variant in said["variants"].values():
+        variant["segments"] = variant["segments"][-1:]
+    reply.body = json.dumps(said).encode()
+
+
+def other_bytes(reply: Reply) -> None:
+    reply.body = reply.body[:-1] + bytes([reply.body[-1] ^ 1]) if reply.body else b""
+
+
+def gone(reply: Reply) -> None:
+    reply.status, reply.body = 404, b""
+
+
+def no_ranges(_patient: Patient) -> Fault:
+    """Something before the store answers a range with the whole."""
+
+    def edited(request: web.Request, reply: Reply) -> None:
+        if "Range" in request.headers and SEGMENT in request.path:
+            reply.status = 200
+            reply.headers.popall("Content-Range", None)
+
+    return Fault(edit=edited)
+
+
+def oldest_gone(patient: Patient) -> Fault:
+    """Everything but the newest segments is deleted too early."""
+    kept = {segment["name"] for segment in patient.station.descriptors()[-2:]}
+
+    def edited(request: web.Request, reply: Reply) -> None:
+        name = request.path.rpartition("/")[2]
+        number = int(re.findall(r"-(\d+)\.ts$", name)[0])
+        if number < min(int(re.findall(r"-(\d+)\.ts$", other)[0]) for other in kept):
+            gone(reply)
+
+    return Fault(edit=edited)
+
+
+def cached_404(request: web.Request, reply: Reply) -> None:
+    if reply.status == 404:
+        reply.headers["CF-Cache-Status"] = "HIT"
+
+
+VIDEO = (
+    Case(
+        "Owncast's playlist at our address",
+        "playlist",
+        "not the broadcaster's",
+        edit("front", "/live/playlist.m3u8", header("X-Shoal", None)),
+    ),
+    Case(
+        "a short playlist",
+        "playlist depth",
+        "only 3 segments, though",
+        edit("front", "/live/playlist", shallow),
+    ),
+    Case("numbers go back", "playlist advancing", "went back", at("front", going_back)),
+    Case("segments on the EC2 host", "no video from EC2", "own host", at("front", through_ec2)),
+    Case("EC2 sends video", "segment redirect", "188 bytes of video", at("front", itself)),
+    Case("hashes are missing", "descriptors", "lacks", edit("front", "segments.json", few_hashes)),
+    Case("other bytes", "segment", "with SHA-256", edit("store", SEGMENT, other_bytes)),
+    Case("no segments in the store", "segment", "answered 404", edit("store", SEGMENT, gone)),
+    Case(
+        "a segment called text",
+        "segment type",
+        "text/plain",
+        edit("store", SEGMENT, header("Content-Type", "text/plain")),
+    ),
+    Case(
+        "segments that no cache keeps",
+        "segment caching",
+        "no-cache",
+        edit("store", SEGMENT, header("Cache-Control", "no-cache")),
+    ),
+    Case(
+        "no CORS",
+        "segment CORS",
+        "missing",
+        edit("store", SEGMENT, header("Access-Control-Allow-Origin", None)),
+    ),
+    Case("no ranges", "segment ranges", "answered with 200", at("store", no_ranges)),
+    Case("deleted too early", "oldest segment", "answered 404", at("store", oldest_gone)),
+    Case(
+        "a 404 stays in the cache",
+        "missing segment",
+        "comes from the cache",
+        at("store", lambda _p: Fault(edit=cached_404)),
+    ),
+)

@@ -1,0 +1,158 @@
+"""What the doctor reads: playlists, frames, kernel tables, environments, STUN addresses."""
+
+import itertools
+import os
+from pathlib import Path
+
+import pytest
+
+from shoal.ops.doctor import place, wire
+from shoal.ops.doctor.machine import User, user_of, why_unreadable
+from shoal.ops.doctor.owncast import listening
+from shoal.ops.doctor.place import find_place
+from shoal.ops.doctor.playlists import first_rendition, parse
+from shoal.ops.doctor.stun import address_of
+
+URL = "https://tv.example.org/live/playlist.m3u8"
+NOBODY = User(65534, 65534, ())
+PLAYLIST = """#EXTM3U
+#EXT-X-TARGETDURATION:5
+#EXT-X-MEDIA-SEQUENCE:7
+#EXT-X-GAP
+#EXTINF:5.0,
+gap-7.ts
+#EXT-X-PROGRAM-DATE-TIME:1970-01-01T00:01:40+00:00
+#EXTINF:5.0,
+https://media.example.org/live/0/stream-a-8.ts
+#EXTINF:4.5,
+0/stream-a-9.ts
+"""
+TCP = """  sl  local_address rem_address   st tx_queue
+   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000
+   1: 00000000:1F90 00000000:0000 0A 00000000:00000000 00:00000000
+   2: 00000000:0050 00000000:0000 0A 00000000:00000000 00:00000000
+   3: 0A00000A:1F90 0B00000A:D431 01 00000000:00000000 00:00000000
+   4: 00000000000000000000000001000000:1F90 0000:0000 0A 00000000:00000000
+"""
+
+
+def test_a_playlist_is_read_with_its_gaps_and_its_clock() -> None:
+    found = parse(PLAYLIST, URL)
+    assert found.urls == (
+        "https://media.example.org/live/0/stream-a-8.ts",
+        "https://tv.example.org/live/0/stream-a-9.ts",
+    )
+    assert (found.entries, found.sequence, found.next_sequence) == (3, 7, 10)
+    assert found.newest_end == 100 + 5 + 4.5
+    assert not found.ended
+    assert parse(PLAYLIST + "#EXT-X-ENDLIST\n", URL).ended
+
+
+def test_what_is_no_playlist_is_refused() -> None:
+    with pytest.raises(ValueError, match="no playlist"):
+        parse("<html>", URL)
+
+
+def test_the_first_rendition_of_several_is_found() -> None:
+    text = "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\n0/playlist.m3u8\n"
+    assert first_rendition(text, URL) == "https://tv.example.org/live/0/playlist.m3u8"
+    assert first_rendition(PLAYLIST, URL) is None
+
+
+@pytest.mark.parametrize("size", [1, 16_384, 32 * 1024, 32 * 1024 + 1, 200_000])
+def test_a_piece_is_whole_again_in_whatever_order_its_frames_come(size: int) -> None:
+    piece = os.urandom(size)
+    frames = list(wire.cut(0, 5, 3, piece))
+    assert all(len(frame) <= 16 + 32 * 1024 for frame in frames)
+    for order in itertools.islice(itertools.permutations(frames), 6):
+        assembly = wire.Assembly(0, 5, 3)
+        *first, last = order
+        assert [assembly.add(frame) for frame in first] == [None] * len(first)
+        assert assembly.add(last) == piece
+
+
+def test_frames_of_other_pieces_are_passed_over() -> None:
+    assembly = wire.Assembly(0, 5, 3)
+    for frame in (b"", b"short", wire.request(0, 5, 3), *wire.cut(0, 5, 4, b"other")):
+        assert assembly.add(frame) is None
+
+
+def test_frames_are_those_of_the_protocol() -> None:
+    assert wire.request(1, 2, 3).hex() == "03010003" + "00000002" + "00000000" * 2
+    [frame] = wire.cut(1, 2, 3, b"ab")
+    assert frame.hex() == "01010003" + "00000002" + "00000000" + "00000002" + "6162"
+
+
+def test_listening_addresses_are_read_from_the_kernels_table() -> None:
+    assert listening(TCP, 8080) == ["0.0.0.0", "127.0.0.1", "::1"]
+    assert listening(TCP, 81) == []
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("stun:stun.example.org:3479", ("stun.example.org", 3479)),
+        ("stun:stun.example.org", ("stun.example.org", 3478)),
+        ("stun:[2001:db8::1]:5", ("2001:db8::1", 5)),
+        ("turn:turn.example.org", None),
+    ],
+)
+def test_stun_urls_have_a_host_and_a_port(url: str, address: tuple[str, int] | None) -> None:
+    assert address_of(url) == address
+
+
+def test_the_user_of_a_process_is_the_effective_one() -> None:
+    status = "Name:\tx\nUid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\nGroups:\t9 10 \n"
+    assert user_of(status) == User(2, 6, (9, 10))
+
+
+async def test_a_folder_is_looked_at_as_its_reader(tmp_path: Path) -> None:
+    assert os.geteuid() == 0, "needs root, to be somebody else"
+    folder = Path("/tmp") / f"shoal-doctor-{os.getpid()}"  # tmp_path lies in a closed folder
+    inner = folder / "0"
+    inner.mkdir(parents=True)
+    segment = inner / "stream-a-0.ts"
+    segment.write_bytes(b"G")
+    try:
+        for path, mode in ((folder, 0o755), (inner, 0o755), (segment, 0o644)):
+            path.chmod(mode)
+        assert await why_unreadable(folder, NOBODY) is None
+        for path, mode in ((segment, 0o600), (inner, 0o700), (folder, 0o700)):
+            path.chmod(mode)
+            assert await why_unreadable(folder, NOBODY) == f"{path}: Permission denied"
+        folder.chmod(0o750)
+        os.chown(folder, -1, 65533)
+        os.chown(inner, -1, 65533)
+        inner.chmod(0o750)
+        segment.chmod(0o644)
+        assert await why_unreadable(folder, User(65534, 65534, (65533,))) is None
+    finally:
+        segment.unlink()
+        inner.rmdir()
+        folder.rmdir()
+
+
+def test_a_deployed_host_is_known_by_its_broadcasters_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = tmp_path / "broadcaster.env"
+    environment.write_text(
+        "# managed\n"
+        'SHOAL_TRACKER_URL="wss://tv.example.org/ws"\n'
+        'SHOAL_HLS_DIR="/run/hls"\n'
+        'SHOAL_OWNCAST_URL="http://localhost:8090"\n'
+    )
+    monkeypatch.setattr(place, "DEPLOYED", environment)
+    for named in (None, "https://tv.example.org"):
+        found = find_place(named, tmp_path / "none")
+        assert found is not None
+        assert found.url == "https://tv.example.org"
+        assert found.owncast == "http://localhost:8090"
+        assert found.broadcaster == "http://localhost:3000"
+        assert "cloudflared" in found.units
+    assert find_place("https://other.example.org", tmp_path / "none") is None
+
+
+def test_nobodys_host_is_no_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(place, "DEPLOYED", tmp_path / "none.env")
+    assert find_place(None, tmp_path) is None
