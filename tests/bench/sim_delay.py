@@ -8,18 +8,21 @@ MAX_SEGMENTS = 4
 SPARE_SEGMENTS = 0.5
 MIN_CHANGE_S = 0.5
 """a delay that differs by less stays as it is"""
-MARGIN_S = 2.0
+MAX_DEADLINE_S = 2.0
 """the player must have a segment this long before it runs dry, whatever the store takes"""
+DEADLINE_SEGMENTS = 0.75
+"""of short segments this part of their length"""
 MAX_COMPLETIONS = 20
 
 
 class Delay:
     """The delay of one viewer, seconds."""
 
-    __slots__ = ("_completions", "_segment_s", "seconds")
+    __slots__ = ("_completions", "_segment_s", "deadline_s", "seconds")
 
     def __init__(self, segment_s: float) -> None:
         self._segment_s = segment_s
+        self.deadline_s = min(MAX_DEADLINE_S, DEADLINE_SEGMENTS * segment_s)
         self._completions = deque[float](maxlen=MAX_COMPLETIONS)
         self.seconds = self._after(INITIAL_COMPLETION_S)
 
@@ -37,5 +40,5 @@ class Delay:
         return self.seconds - self._segment_s
 
     def _after(self, completion_s: float) -> float:
-        delay = (1 + SPARE_SEGMENTS) * self._segment_s + MARGIN_S + completion_s
+        delay = (1 + SPARE_SEGMENTS) * self._segment_s + self.deadline_s + completion_s
         return min(MAX_SEGMENTS * self._segment_s, delay)

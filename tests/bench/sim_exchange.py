@@ -20,7 +20,6 @@ from shoal.segments import Descriptor
 from shoal.signaling.rooms.messages import Room
 from shoal.signaling.rooms.plan import Planned, Slice, piece_count, plan, relay
 from tests.bench.sim_crowd import SEGMENT_S, Viewer
-from tests.bench.sim_delay import MARGIN_S
 from tests.bench.sim_figures import Receipt
 from tests.bench.sim_repair import Damage, repair
 
@@ -294,7 +293,7 @@ class _Exchange:
 
 def deadline_s(viewer: Viewer) -> float:
     """Return when a viewer waits no longer, after the announcement."""
-    wait_s = viewer.asks_after_s + viewer.delay.needed_in_s() - MARGIN_S - STORE_S
+    wait_s = viewer.asks_after_s + viewer.delay.needed_in_s() - viewer.delay.deadline_s - STORE_S
     return max(0.0, min(wait_s, SEGMENT_S - 2 * STORE_S - SEGMENT_BYTES / DOWNLINK_BYTES_PER_S))
 
 

@@ -70,6 +70,7 @@ export class Demand {
     const { store, stats, startup, fetcher, expected } = this.#o;
     const { pieces, descriptor } = segment;
     const { ranges, late } = schedule({
+      durationS: descriptor.duration,
       neededInS: this.#o.bufferedS(),
       waitedS: this.#waitedMs(segment) / 1000,
       missing: pieces.missing(),

@@ -81,6 +81,7 @@ export class Engine {
       onSegment: ({ epoch, descriptor }) => {
         this.#descriptors.add(descriptor);
         this.#announce(descriptor, epoch);
+        if (descriptor.variant === this.#variant) options.onPublished(descriptor.sequence);
       },
       onStream: options.onStream,
       onOutdated: options.onOutdated,

@@ -2,6 +2,7 @@
 
 import type { PeerConnectionConstructor } from "./connection";
 import type { SeedOptions } from "./magnets";
+import type { Sequence } from "./protocol";
 import type { JoinToken } from "./token";
 
 /** What the engine takes from its surroundings: a browser, or Node with stand-ins. */
@@ -47,6 +48,8 @@ export interface EngineOptions {
   uploadLimitBps?: () => number | null;
   /** what comes first is there: links to other viewers may be made */
   begun: Promise<void>;
+  /** signaling announces a segment of the rendition that is played */
+  onPublished: (sequence: Sequence) => void;
   /** signaling says that a stream is on air, or that none is */
   onStream: (live: boolean) => void;
   /** the station has a newer page than this one, which others do not share with */

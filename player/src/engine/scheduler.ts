@@ -3,13 +3,17 @@
 import { rangesOf } from "./pieces";
 import type { PieceRange } from "./plan";
 
-/** The player must have the segment this long before it runs dry, whatever the store takes. */
-export const DEADLINE_S = 2;
+/** The player must have a segment this long before it runs dry, whatever the store takes; */
+const MAX_DEADLINE_S = 2;
+/** of short segments, which are repaired sooner, this part of their length. */
+const DEADLINE_SEGMENTS = 0.75;
 /** With a full buffer nobody is waited for longer than this. */
 export const MAX_WAIT_S = 10;
 
 /** What is known of a segment that the player waits for. */
 export interface Need {
+  /** how long the segment plays, seconds */
+  durationS: number;
   /** seconds until the player runs dry without it; 0 at start-up and after a seek */
   neededInS: number;
   /** seconds since the player asked for it */
@@ -31,14 +35,20 @@ export interface Decision {
   late: boolean;
 }
 
+/** Returns how long before the player runs dry a segment of this length must be there, seconds. */
+export function deadlineS(durationS: number): number {
+  return Math.min(MAX_DEADLINE_S, DEADLINE_SEGMENTS * durationS);
+}
+
 /**
  * Pieces that nobody will bring are requested at once; those a peer is expected to bring when the
- * deadline comes: two seconds, and what the store needs for them, before the player runs dry.
+ * deadline comes: so long, and what the store needs for them, before the player runs dry.
  */
 export function schedule(need: Need): Decision {
   const open = need.missing.filter((piece) => !need.inFlight(piece));
   const due =
-    need.neededInS <= DEADLINE_S + need.storeTakesS(open.length) || need.waitedS >= MAX_WAIT_S;
+    need.neededInS <= deadlineS(need.durationS) + need.storeTakesS(open.length) ||
+    need.waitedS >= MAX_WAIT_S;
   const wanted = due ? open : open.filter((piece) => !need.expected(piece));
   return { ranges: rangesOf(wanted), late: wanted.some(need.expected) };
 }

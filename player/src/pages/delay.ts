@@ -1,6 +1,7 @@
-/** How far behind live to play. Pure. */
+/** How far behind live to play. */
 
-import { DEADLINE_S } from "../engine/scheduler";
+import type Hls from "hls.js";
+import { deadlineS } from "../engine/scheduler";
 
 /** Until it was measured. */
 const INITIAL_COMPLETION_S = 1;
@@ -8,6 +9,8 @@ const INITIAL_COMPLETION_S = 1;
 const SPARE_SEGMENTS = 0.5;
 /** More target durations than these help nobody: then the room is the trouble. */
 const MAX_SEGMENTS = 4;
+/** A delay that differs by less stays as it is. */
+const MIN_DELAY_CHANGE_S = 0.5;
 
 /**
  * Returns seconds: a segment more than has been loaded when the next one is published, a part of one
@@ -18,6 +21,15 @@ const MAX_SEGMENTS = 4;
  */
 export function liveDelayS(targetS: number, completionMs: number | null): number {
   const completionS = completionMs === null ? INITIAL_COMPLETION_S : completionMs / 1000;
-  const delayS = (1 + SPARE_SEGMENTS) * targetS + DEADLINE_S + completionS;
+  const delayS = (1 + SPARE_SEGMENTS) * targetS + deadlineS(targetS) + completionS;
   return Math.min(MAX_SEGMENTS * targetS, delayS);
+}
+
+/** Tells hls.js, where the delay has changed: who is elsewhere plays a little faster or slower. */
+export function setDelay(hls: Hls, completionMs: number | null): void {
+  const targetS = hls.latestLevelDetails?.targetduration;
+  if (targetS === undefined) return;
+  const delayS = liveDelayS(targetS, completionMs);
+  const { liveSyncDuration = 0 } = hls.config;
+  if (Math.abs(delayS - liveSyncDuration) >= MIN_DELAY_CHANGE_S) hls.targetLatency = delayS;
 }

@@ -7,11 +7,12 @@ import type { Network } from "../engine/engine";
 import { levelController } from "./abr";
 import { play } from "./autoplay";
 import { aheadS } from "./buffered";
-import { CatchUp } from "./catchup";
-import { liveDelayS } from "./delay";
+import { setDelay } from "./delay";
 import { hlsConfig } from "./hls";
+import { LiveRate } from "./liverate";
 import { MediaErrors } from "./mediaerrors";
 import { probe } from "./probe";
+import { Refresh } from "./refresh";
 import { JUMP_AT_S, Sleep } from "./sleep";
 
 /** How often an offline station is asked for its playlist. */
@@ -21,8 +22,6 @@ const MAX_RELOAD_MS = 15_000;
 /** A picture that stood still for so long, though new segments came, is started again. */
 const STUCK_MS = 12_000;
 const WATCH_INTERVAL_MS = 1_000;
-/** A delay that differs by less stays as it is. */
-const MIN_DELAY_CHANGE_S = 0.5;
 
 export type OnAir = "connecting" | "on air" | "offline";
 
@@ -59,13 +58,14 @@ export class Live {
   #pausedAt: number | null = null;
   #watcher: ReturnType<typeof setInterval>;
   #closed = new AbortController();
-  #catchUp: CatchUp;
+  #liveRate: LiveRate;
+  #refresh: Refresh | null = null;
 
   constructor(options: LiveOptions) {
     this.#o = options;
     const { video } = options;
     const { signal } = this.#closed;
-    this.#catchUp = new CatchUp(video, signal);
+    this.#liveRate = new LiveRate(video, signal);
     const onPause = (): void => {
       this.#pausedAt ??= performance.now();
     };
@@ -108,6 +108,11 @@ export class Live {
     if (!live) return;
     // the end of the stream before may still be playing
     if (!this.#loaded || this.#isOver()) this.#probeIn(this.bufferedS * 1000);
+  }
+
+  /** Signaling announces a segment of the rendition that is played. */
+  published(sequence: number): void {
+    this.#refresh?.announced(sequence);
   }
 
   /** Seconds since the viewer paused; 0 while it plays, and before it did. */
@@ -185,6 +190,7 @@ export class Live {
     const bufferedS = () => this.bufferedS;
     const hls = new Hls(hlsConfig(fragmentLoader, levelController({ network, bufferedS })));
     this.#hls = hls;
+    this.#refresh = new Refresh(hls);
     onHls(hls);
     hls.on(Events.ERROR, (_, data) => {
       if (data.fatal) this.#recover(hls, data);
@@ -205,6 +211,8 @@ export class Live {
   #stop(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    this.#refresh?.close();
+    this.#refresh = null;
     this.#hls?.destroy();
     this.#hls = null;
     this.#loaded = false;
@@ -262,9 +270,9 @@ export class Live {
   /** Looks whether the picture moves. */
   #watch(): void {
     const { video } = this.#o;
-    this.#setDelay();
+    if (this.#hls) setDelay(this.#hls, this.#o.network().completionMs);
     this.#sleep.look(Date.now(), video.currentTime, video.paused);
-    video.playbackRate = this.#catchUp.rate(this.#lateS, this.bufferedS, video.playbackRate);
+    video.playbackRate = this.#liveRate.rate(this.#lateS, this.bufferedS, video.playbackRate);
     const now = performance.now();
     const moved = video.currentTime !== this.#lastPosition;
     this.#lastPosition = video.currentTime;
@@ -281,15 +289,6 @@ export class Live {
     if (this.#hls && news && now - this.#movedAt > STUCK_MS) this.#start();
     const idle = this.#timer === undefined && !this.#probing;
     if (idle && this.#isOver()) this.#probeIn(this.#backoffMs());
-  }
-
-  /** Sets how far behind live to play: who is farther behind catches up. */
-  #setDelay(): void {
-    const targetS = this.#hls?.latestLevelDetails?.targetduration;
-    if (!this.#hls || targetS === undefined) return;
-    const delayS = liveDelayS(targetS, this.#o.network().completionMs);
-    const { liveSyncDuration = 0 } = this.#hls.config;
-    if (Math.abs(delayS - liveSyncDuration) >= MIN_DELAY_CHANGE_S) this.#hls.targetLatency = delayS;
   }
 
   #enter(state: OnAir): void {

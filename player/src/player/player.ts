@@ -187,6 +187,9 @@ export class StationPlayer {
       },
       begun,
       onOutdated: this.#o.onOutdated,
+      onPublished: (sequence) => {
+        this.live.published(sequence);
+      },
       onStream: (onAir) => {
         this.live.announce(onAir);
       },

@@ -58,6 +58,7 @@ function viewer(id: string, platform: object = {}): Viewer {
     iceServers: [],
     upload: true,
     begun: Promise.resolve(),
+    onPublished: vi.fn(),
     onStream: (live) => onAir.push(live),
     onOutdated: vi.fn(),
     log: (line) => lines.push(line),

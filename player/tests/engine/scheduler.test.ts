@@ -1,9 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Need } from "../../src/engine/scheduler";
-import { DEADLINE_S, MAX_WAIT_S, schedule } from "../../src/engine/scheduler";
+import { MAX_WAIT_S, deadlineS, schedule } from "../../src/engine/scheduler";
 
+const DEADLINE_S = 2;
 const need = (change: Partial<Need>): Need => ({
+  durationS: 4,
   neededInS: 8,
   waitedS: 0,
   missing: [0, 1, 2, 3],
@@ -21,6 +23,11 @@ describe("the scheduler", () => {
   it("fetches what is missing at the deadline, which is earlier on a slow store", () => {
     expect(schedule(need({ neededInS: DEADLINE_S + 0.4 }))).toEqual({ ranges: ALL, late: true });
     expect(schedule(need({ storeTakesS: () => 7 })).ranges).toEqual(ALL);
+  });
+  it("waits longer for short segments, which take less to repair", () => {
+    expect([1, 2, 4, 10].map(deadlineS)).toEqual([0.75, 1.5, 2, 2]);
+    expect(schedule(need({ durationS: 2, neededInS: 2.1 })).ranges).toEqual([]);
+    expect(schedule(need({ durationS: 2, neededInS: 1.9 })).ranges).toEqual(ALL);
   });
   it("fetches at once at start-up", () => {
     expect(schedule(need({ neededInS: 0 })).ranges).toEqual(ALL);

@@ -1,7 +1,7 @@
 /** hls.js's part without a decoder: what to load next, and where the playhead is. No I/O. */
 
 import type { Sequence } from "../../src/engine/protocol";
-import { catchUpRate } from "../../src/pages/catchup";
+import { liveRate } from "../../src/pages/liverate";
 import { liveDelayS } from "../../src/pages/delay";
 
 /** As the page configures hls.js (src/pages/hls.ts). */
@@ -143,7 +143,7 @@ export class Playback {
       this.#stalls += 1;
     }
     const lateS = (this.latencyS ?? 0) - this.#delayS;
-    this.#rate = catchUpRate(lateS, this.bufferedS, this.#rate);
+    this.#rate = liveRate(lateS, this.bufferedS, this.#rate);
   }
 
   /** The end of the newest segment. */

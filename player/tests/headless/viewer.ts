@@ -43,6 +43,7 @@ export async function watch(options: HeadlessOptions): Promise<HeadlessViewer> {
   const left = new AbortController();
   const watching = (): boolean => !left.signal.aborted;
   const fed: string[] = [];
+  let published = new AbortController();
   let firstPictureMs: number | null = null;
   let begin = (): void => undefined;
   const begun = new Promise<void>((resolve) => {
@@ -66,6 +67,10 @@ export async function watch(options: HeadlessOptions): Promise<HeadlessViewer> {
     iceServers: config.iceServers,
     upload: true,
     begun,
+    onPublished: () => {
+      // as the page does: src/pages/refresh.ts
+      published.abort();
+    },
     onStream: () => undefined,
     onOutdated: () => undefined,
     log,
@@ -106,7 +111,8 @@ export async function watch(options: HeadlessOptions): Promise<HeadlessViewer> {
         if (watching()) log(`playlist: ${String(error)}`);
       }
       void loadSegments();
-      await wait(intervalMs);
+      published = new AbortController();
+      await wait(intervalMs, published.signal);
     }
   }
 
@@ -181,6 +187,12 @@ function hex(digest: ArrayBuffer): string {
   return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-function wait(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
+function wait(ms: number, enough?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    enough?.addEventListener("abort", () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
 }

@@ -3,7 +3,7 @@ import { liveDelayS } from "../../src/pages/delay";
 
 it.each([
   ["of segments of 4 s", 4, 900, 8.9],
-  ["of segments of 2 s", 2, 600, 5.6],
+  ["of segments of 2 s", 2, 600, 5.1],
   ["of segments of 5 s", 5, 1_400, 10.9],
   ["while nothing was measured", 4, null, 9],
   ["of a slow room", 4, 3_000, 11],

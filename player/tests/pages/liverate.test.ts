@@ -1,18 +1,18 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { CatchUp } from "../../src/pages/catchup";
+import { LiveRate } from "../../src/pages/liverate";
 
 let video: EventTarget;
-let catchUp: CatchUp;
+let liveRate: LiveRate;
 
 beforeEach(() => {
   video = new EventTarget();
-  catchUp = new CatchUp(video, new AbortController().signal);
+  liveRate = new LiveRate(video, new AbortController().signal);
 });
 const events = (...types: string[]): void => {
   for (const type of types) video.dispatchEvent(new Event(type));
 };
 
-describe("catching up with live", () => {
+describe("the speed of who wants to be live", () => {
   it.each([
     ["begins half a second behind", 0.6, 6, 1, 1.05],
     ["goes on until it is there", 0.3, 6, 1.05, 1.05],
@@ -22,13 +22,17 @@ describe("catching up with live", () => {
     ["does not begin for little", 0.4, 6, 1, 1],
     ["never empties the buffer", 5, 3.9, 1.05, 1],
     ["waits while nothing is known", -Infinity, 0, 1, 1],
+    ["falls back from half a second too near", -0.6, 3, 1, 0.95],
+    ["falls back until it is there", -0.3, 6, 0.95, 0.95],
+    ["stays there", -0.05, 6, 0.95, 1],
+    ["does not fall back for little", -0.4, 6, 1, 1],
   ])("%s", (_, lateS, bufferedS, rate, expected) => {
-    expect(catchUp.rate(lateS, bufferedS, rate)).toBe(expected);
+    expect(liveRate.rate(lateS, bufferedS, rate)).toBe(expected);
   });
 
   it("brings back who fell far behind without wanting to", () => {
     events("waiting", "playing");
-    expect(catchUp.rate(30, 6, 1)).toBe(1.1);
+    expect(liveRate.rate(30, 6, 1)).toBe(1.1);
   });
 
   it.each([
@@ -36,19 +40,19 @@ describe("catching up with live", () => {
     ["paused", ["pause", "playing"]],
   ])("leaves alone who %s", (_, types) => {
     events(...types);
-    expect(catchUp.rate(12, 6, 1)).toBe(1);
-    expect(catchUp.rate(12, 6, 1)).toBe(1);
+    expect(liveRate.rate(12, 6, 1)).toBe(1);
+    expect(liveRate.rate(12, 6, 1)).toBe(1);
   });
 
   it("begins anew when that viewer goes back to live", () => {
     events("seeked");
-    expect(catchUp.rate(12, 6, 1)).toBe(1);
+    expect(liveRate.rate(12, 6, 1)).toBe(1);
     events("seeked");
-    expect(catchUp.rate(0.8, 6, 1)).toBe(1.05);
+    expect(liveRate.rate(0.8, 6, 1)).toBe(1.05);
   });
 
   it("takes a short pause for none", () => {
     events("pause", "playing");
-    expect(catchUp.rate(2.5, 6, 1)).toBe(1.1);
+    expect(liveRate.rate(2.5, 6, 1)).toBe(1.1);
   });
 });
