@@ -6,9 +6,9 @@ STATIC := services/shoal/site/static
 PLAYER_SOURCES := $(shell find player \( -path player/node_modules -o -path player/tests \) -prune \
 	-o -type f -print 2>/dev/null)
 
-.PHONY: up infra deploy player variables test chromium firefox lighthouse gstreamer redis testhost lint \
+.PHONY: up infra deploy player variables test chromium firefox webkit gstreamer redis testhost lint \
 	test-unit test-integration test-infra test-e2e test-ansible test-ansible-matrix test-faults lock clean \
-	bench-station bench-broadcaster bench-signaling bench-swarm sim
+	bench-station bench-broadcaster bench-signaling bench-swarm sim lighthouse
 .NOTPARALLEL:
 
 up: $(VENV)/local.stamp $(STATIC)/index.html
@@ -64,13 +64,16 @@ $(STATIC)/index.html: player/node_modules/.package-lock.json $(PLAYER_SOURCES)
 	@touch $@
 
 # --- tests ---
-test: chromium firefox gstreamer redis testhost lint test-unit test-integration test-infra test-e2e test-ansible
+test: chromium firefox webkit gstreamer redis testhost lint test-unit test-integration test-infra test-e2e test-ansible
 
 chromium: $(VENV)/dev.stamp
 	@tools/need-chromium
 
 firefox:
 	@tools/need-firefox
+
+webkit:
+	@tools/need-webkit
 
 gstreamer:
 	@tools/need-gstreamer
@@ -100,7 +103,7 @@ test-infra: $(VENV)/dev.stamp $(VENV)/infra.stamp
 test-faults: chromium $(STATIC)/index.html
 	$(BIN)/python -m pytest -m long --timeout 900 tests
 
-test-e2e: chromium firefox redis $(STATIC)/index.html
+test-e2e: chromium firefox webkit redis $(STATIC)/index.html
 	$(BIN)/python -m pytest tests/e2e
 
 test-ansible: chromium testhost $(VENV)/dev.stamp $(STATIC)/index.html

@@ -1,10 +1,14 @@
 """What Lighthouse says of the watch page on a local station: `make lighthouse`.
 
+Medians of a few audits each: what else the machine does counts against the page, for a phone four
+times. `processor` is Lighthouse's own measure of how fast this machine was meanwhile.
+
 Lighthouse is large and nothing else needs it, so npm fetches it for this run only.
 """
 
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -21,7 +25,8 @@ VERSION = "13.5.0"
 NPM = Path(__file__).parents[2] / "tools/npm"
 CATEGORIES = ("performance", "accessibility", "best-practices", "seo")
 JUDGED = ("performance", "accessibility")
-LEAST = 0.95
+LEAST = 95
+RUNS = 3
 TIMEOUT_S = 240
 
 
@@ -50,16 +55,20 @@ def main() -> int:
     ):
         running.wait_published(3)
         for preset in ("desktop", "mobile"):
-            report = audit(running.local["watch"], preset, Path(folder) / f"{preset}.json")
+            output = Path(folder) / f"{preset}.json"
+            reports = [audit(running.local["watch"], preset, output) for _ in range(RUNS)]
             for name in CATEGORIES:
-                figures[f"{preset} {name}"] = report["categories"][name]["score"] or 0.0
-            for one in report["audits"].values():
+                scores = [report["categories"][name]["score"] or 0.0 for report in reports]
+                figures[f"{preset} {name}"] = 100 * statistics.median(scores)
+            speeds = [report["environment"]["benchmarkIndex"] for report in reports]
+            figures[f"{preset} processor"] = statistics.median(speeds)
+            for one in reports[-1]["audits"].values():
                 if one["score"] is not None and one["score"] < 0.9:
                     sys.stdout.write(f"{preset}: {one['id']}: {one.get('displayValue', '')}\n")
-    record("lighthouse", figures, [(name, f"{100 * s:.0f}") for name, s in figures.items()])
+    record("lighthouse", figures, [(name, f"{figure:.0f}") for name, figure in figures.items()])
     low = [name for name, score in figures.items() if name.split()[1] in JUDGED and score < LEAST]
     if low:
-        sys.stderr.write(f"below {100 * LEAST:.0f}: {', '.join(low)}\n")
+        sys.stderr.write(f"below {LEAST}: {', '.join(low)}\n")
     return 1 if low else 0
 
 

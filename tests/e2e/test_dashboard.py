@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.support.pages import VIOLATIONS
 from tests.support.station import Station, station
 from tests.support.viewers import Viewer, chromium
 
@@ -34,6 +35,7 @@ class Dashboard:
         self.page: Page = context.new_page()
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("request", lambda request: self._asks(request.url))
+        self.page.add_init_script(VIOLATIONS)
         self.page.goto(f"{self.gateway}/dashboard")
 
     def _asks(self, url: str) -> None:
@@ -54,6 +56,10 @@ class Dashboard:
         """Keep a picture of it for people to look at."""
         ARTIFACTS.mkdir(parents=True, exist_ok=True)
         self.page.screenshot(path=ARTIFACTS / f"{name}-{self.size}.png", full_page=whole)
+
+    def wrong(self) -> list[str]:
+        """Errors, requests of somebody else, and what the page's policy refused."""
+        return [*self.errors, *self.foreign, *self.page.evaluate("() => window.violations")]
 
     def is_as_wide_as_the_screen(self) -> bool:
         return self.page.evaluate(
@@ -120,6 +126,7 @@ def test_the_operator_sees_who_pushes_to_whom_and_no_stranger_does(running: Stat
         for dashboard in dashboards:
             sees_the_swarm(dashboard, running, viewers)
             assert dashboard.is_as_wide_as_the_screen()
+            assert dashboard.wrong() == []
             dashboard.keep("swarm")
 
         page = dashboards[0].page
@@ -133,7 +140,7 @@ def test_the_operator_sees_who_pushes_to_whom_and_no_stranger_does(running: Stat
         expect(page.get_by_label("Operator's token")).to_be_visible()
         assert viewers[0].page.locator("a[href*=dashboard]").count() == 0
         for dashboard in dashboards:
-            assert (dashboard.errors, dashboard.foreign) == ([], [])
+            assert dashboard.wrong() == []
 
 
 def test_what_fails_is_said_and_is_back_by_itself(running: Station) -> None:
@@ -154,4 +161,4 @@ def test_what_fails_is_said_and_is_back_by_itself(running: Station) -> None:
         dashboard.keep("without-site")
         expect(page.locator("#contact")).to_contain_text("as of", timeout=30_000)
         assert page.locator("[data-stale]").count() == 0
-        assert (dashboard.errors, dashboard.foreign) == ([], [])
+        assert dashboard.wrong() == []

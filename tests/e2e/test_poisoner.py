@@ -17,6 +17,7 @@ const connection = Object.assign(new EventTarget(), { saveData: true });
 Object.defineProperty(navigator, "connection", { value: connection });
 """
 SEGMENTS_WATCHED = 6
+QUICK = ("--bitrate", "600", "--segment-seconds", "2")
 
 
 def watching(running: Station, viewers: Sequence[Viewer]) -> None:
@@ -76,9 +77,8 @@ def poisoned(browser: Browser, running: Station, stack: ExitStack) -> None:
 
 
 def test_false_bytes_reach_no_player_and_cost_their_sender_its_place(tmp_path: Path) -> None:
-    options = ("--bitrate", "600", "--segment-seconds", "2")
     with (
-        station(tmp_path / "data", *options) as running,
+        station(tmp_path / "data", *QUICK) as running,
         chromium() as browser,
         ExitStack() as stack,
     ):
@@ -86,7 +86,7 @@ def test_false_bytes_reach_no_player_and_cost_their_sender_its_place(tmp_path: P
 
 
 def test_a_viewer_that_saves_data_gets_its_share_and_sends_nothing(tmp_path: Path) -> None:
-    with station(tmp_path / "data", "--bitrate", "600") as running, chromium() as browser:
+    with station(tmp_path / "data", *QUICK) as running, chromium() as browser:
         scripts = ("", "", SAVES_DATA)
         viewers = [Viewer(browser, running.local["watch"], script=script) for script in scripts]
         watching(running, viewers)

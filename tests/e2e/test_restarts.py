@@ -31,7 +31,8 @@ def newest(running: Station) -> int:
 
 
 def test_killed_services_stop_nobodys_picture(tmp_path: Path) -> None:
-    with station(tmp_path / "data", "--bitrate", "600") as running, chromium() as browser:
+    options = ("--bitrate", "600", "--segment-seconds", "2")
+    with station(tmp_path / "data", *options) as running, chromium() as browser:
         viewers = [Viewer(browser, running.local["watch"]) for _ in range(2)]
         for viewer in viewers:
             viewer.wait("s.ready && s.peers === 1 && s.playing", 45)

@@ -7,6 +7,7 @@ from tests.support.station import Station, station
 from tests.support.viewers import Viewer, chromium, received
 
 SEGMENTS_WATCHED = 8
+SEGMENT_S = 2
 
 
 def watch_three(running: Station) -> None:
@@ -31,7 +32,7 @@ def watch_three(running: Station) -> None:
 
         for one, two in zip(before, after, strict=True):
             assert two["stalls"] == one["stalls"]
-            assert two["position_s"] > one["position_s"] + (SEGMENTS_WATCHED - 3) * 4
+            assert two["position_s"] > one["position_s"] + (SEGMENTS_WATCHED - 3) * SEGMENT_S
             assert two["segments"]["bad_pieces"] == 0
             assert two["playing"]
 
@@ -59,5 +60,6 @@ def watch_three(running: Station) -> None:
 
 
 def test_three_viewers_share_what_one_fetched(tmp_path: Path) -> None:
-    with station(tmp_path / "data", "--bitrate", "600") as running:
+    options = ("--bitrate", "600", "--segment-seconds", str(SEGMENT_S))
+    with station(tmp_path / "data", *options) as running:
         watch_three(running)

@@ -66,7 +66,7 @@ def played_on(
 ) -> None:
     """Assert that a viewer's picture went on for so long, with so many stalls at the most."""
     assert after["playing"]
-    assert after["stalls"] - before["stalls"] <= stalls
+    assert after["stalls"] - before["stalls"] <= stalls, (before, after)
     assert after["position_s"] - before["position_s"] > seconds - 4
     assert after["segments"]["bad_pieces"] == 0
 

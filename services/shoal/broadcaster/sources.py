@@ -34,11 +34,13 @@ class Sources:
         """
         put = asyncio.create_task(self._uploads.put(segment, data))
         await asyncio.wait({put}, timeout=HURRY_S)
-        if not put.done() and self._serves(torrent):
-            self._slow[segment.variant, segment.name] = put
-            put.add_done_callback(lambda _: self._on_slow(segment, put))
-            return False
-        if await put:
+        while not put.done():
+            if self._serves(torrent):
+                self._slow[segment.variant, segment.name] = put
+                put.add_done_callback(lambda _: self._on_slow(segment, put))
+                return False
+            await asyncio.wait({put}, timeout=POLL_S)
+        if put.result():
             return True
         later = self.store_later(segment)
         while not later.done():

@@ -4,18 +4,16 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from playwright.sync_api import Browser
+
 from tests.support.firefox import launched, tab_at
 from tests.support.looks import keep
-from tests.support.station import station
-from tests.support.viewers import Viewer, chromium
+from tests.support.station import Station
+from tests.support.viewers import Viewer
 
 
-def test_firefox_and_chromium_share(tmp_path: Path) -> None:
-    with (
-        station(tmp_path / "data", "--bitrate", "600", "--segment-seconds", "2") as running,
-        chromium() as browser,
-        launched(tmp_path / "profile") as address,
-    ):
+def test_firefox_and_chromium_share(browser: Browser, running: Station, tmp_path: Path) -> None:
+    with launched(tmp_path / "profile") as address:
         viewer = Viewer(browser, running.local["watch"])
         viewer.wait("s.playing", 45)
 

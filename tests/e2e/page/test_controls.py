@@ -1,0 +1,133 @@
+"""The controls, by mouse and by keyboard."""
+
+from playwright.sync_api import Browser, Page
+
+from tests.support.looks import picture
+from tests.support.pages import clean, open_page
+from tests.support.station import Station, wait_for
+
+IN_THE_WINDOW_S = 12
+
+
+def wait_for_a_window(page: Page) -> None:
+    """Wait until there is something to go back to."""
+    page.wait_for_function(
+        "(s) => { const v = document.querySelector('video');"
+        " return v.currentTime - v.seekable.start(0) > s; }",
+        arg=IN_THE_WINDOW_S,
+        timeout=40_000,
+    )
+
+
+def wait_for_behind(page: Page, shown: str) -> None:
+    """Wait until the control bar says how far behind live it plays, by a regular expression."""
+    page.wait_for_function(
+        "(shown) => RegExp(shown).test(document.querySelector('.behind').textContent)", arg=shown
+    )
+
+
+def choose_quality(page: Page, name: str) -> None:
+    page.mouse.move(600, 300)
+    page.click("media-rendition-menu-button")
+    page.wait_for_selector("media-rendition-menu media-chrome-menu-item >> nth=2")
+    page.click(f"media-rendition-menu media-chrome-menu-item:has-text('{name}')")
+
+
+def test_quality_is_chosen_and_left_to_the_player_again(browser: Browser, running: Station) -> None:
+    viewer = open_page(browser, running)
+    page = viewer.page
+    viewer.wait("s.playing", 30)
+    page.wait_for_selector("media-rendition-menu-button")
+    chosen = "() => document.querySelector('video').videoRenditions.selectedIndex"
+    assert page.evaluate(chosen) == -1
+    page.mouse.move(600, 300)
+    page.click("media-rendition-menu-button")
+    page.wait_for_selector("media-rendition-menu media-chrome-menu-item >> nth=2")
+    picture(page, "watch-quality")
+    page.keyboard.press("Escape")
+    choose_quality(page, "180p")
+    page.wait_for_function("() => document.querySelector('video').videoHeight === 180")
+    assert page.evaluate(chosen) >= 0
+    choose_quality(page, "Auto")
+    assert page.evaluate(chosen) == -1
+    clean(running, viewer)
+
+
+def test_controls_work_with_mouse_and_keyboard(browser: Browser, running: Station) -> None:
+    viewer = open_page(browser, running)
+    page = viewer.page
+    viewer.wait("s.playing", 30)
+    page.wait_for_selector("media-rendition-menu-button")
+    # captions: none in this stream, so a track stands in for one
+    assert not page.is_visible("media-captions-menu-button")
+    page.evaluate(
+        "() => { document.querySelector('video').addTextTrack('captions', 'English', 'en'); }"
+    )
+    page.mouse.move(600, 320)
+    page.click("media-captions-menu-button")
+    page.click("media-captions-menu media-chrome-menu-item:has-text('English')")
+    showing = "() => document.querySelector('video').textTracks[0].mode"
+    wait_for("captions", lambda: page.evaluate(showing) == "showing")
+    # keys work without a click into the player first
+    page.evaluate("() => document.activeElement.blur()")
+    page.keyboard.press("c")
+    wait_for("no captions", lambda: page.evaluate(showing) != "showing")
+    page.keyboard.press("m")
+    page.wait_for_function("() => !document.querySelector('video').muted")
+    page.evaluate(
+        "() => document.querySelector('media-controller').mediaStore"
+        ".dispatch({type: 'mediavolumerequest', detail: 0.4})"
+    )
+    page.keyboard.press("k")
+    # the controls hear of it a moment after the picture stands
+    page.wait_for_selector("media-controller[mediapaused]")
+    assert page.evaluate("() => document.querySelector('video').paused")
+    page.keyboard.press("k")
+    page.wait_for_function("() => !document.querySelector('video').paused")
+    # back in time, and to live again by its badge
+    wait_for_a_window(page)
+    page.evaluate(
+        "() => { const v = document.querySelector('video'); v.currentTime = v.seekable.start(0); }"
+    )
+    wait_for_behind(page, r"−\d")
+    page.mouse.move(600, 340)
+    picture(page, "watch-behind")
+    page.click("media-live-button")
+    wait_for_behind(page, "^$")
+    # and by keys; forwards there is nothing beyond live
+    page.evaluate("() => document.activeElement.blur()")
+    page.keyboard.press("j")
+    wait_for_behind(page, r"−\d")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("l")
+    wait_for_behind(page, "^$")
+    page.reload()
+    viewer.wait("s.playing", 30)
+    page.wait_for_function("() => document.querySelector('video').volume === 0.4")
+    assert page.evaluate("() => document.querySelector('video').muted")  # it starts without sound
+    clean(running, viewer)
+
+
+def test_buttons_are_there_where_they_work(browser: Browser, running: Station) -> None:
+    viewer = open_page(browser, running)
+    page = viewer.page
+    viewer.wait("s.playing", 30)
+    page.wait_for_selector("media-fullscreen-button")
+    page.mouse.move(600, 300)
+    page.keyboard.press("f")
+    page.wait_for_function("() => document.fullscreenElement?.matches('media-controller')")
+    page.keyboard.press("f")
+    page.wait_for_function("() => !document.fullscreenElement")
+    page.mouse.move(600, 320)
+    page.click("media-fullscreen-button")
+    page.wait_for_function("() => document.fullscreenElement?.matches('media-controller')")
+    page.keyboard.press("f")
+    # a headless browser has neither of them to show the picture on
+    for button, there in (("pip", None), ("airplay", False), ("cast", False)):
+        said = page.evaluate(
+            f"() => !document.querySelector('media-{button}-button').matches("
+            f"'[media{button}unavailable]')"
+        )
+        assert page.is_visible(f"media-{button}-button") == said
+        assert there in (None, said)
+    clean(running, viewer)

@@ -1,0 +1,34 @@
+"""What it looks like, on all sizes of screen, and to who cannot see it."""
+
+from playwright.sync_api import Browser
+
+from tests.support.looks import SIZES, picture, serious
+from tests.support.pages import clean, open_page
+from tests.support.station import Station
+
+
+def test_it_looks_right_and_everybody_can_use_it(browser: Browser, running: Station) -> None:
+    viewers = {size: open_page(browser, running, size=size) for size in SIZES}
+    for size, viewer in viewers.items():
+        viewer.wait("s.playing && s.peers >= 1", 45)
+        viewer.page.wait_for_selector(".note")
+        picture(viewer.page, f"watch-{size}-note")
+        viewer.page.click(".note .yes")
+        assert viewer.page.query_selector(".note") is None
+        viewer.page.click("#sharing")
+        viewer.page.wait_for_selector(".panel .u-over", state="attached")
+        assert viewer.page.evaluate("() => document.activeElement.textContent") == "Sharing"
+        # one screen is as wide as it is
+        assert viewer.page.evaluate("() => document.body.scrollWidth <= innerWidth"), size
+    for size, viewer in viewers.items():
+        viewer.wait("s.bytes.p2p > 0")
+        picture(viewer.page, f"watch-{size}-panel")
+        assert serious(viewer.page) == [], size
+        clean(running, viewer)
+    dark = viewers["laptop"].page
+    dark.emulate_media(color_scheme="dark", reduced_motion="reduce")
+    picture(dark, "watch-laptop-dark")
+    assert serious(dark) == []
+    dark.keyboard.press("Escape")
+    assert not dark.is_visible(".panel")
+    assert dark.evaluate("() => document.activeElement.id") == "sharing"

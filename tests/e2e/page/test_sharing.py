@@ -1,0 +1,137 @@
+"""What a viewer's browser does for others: seen, understood, refused."""
+
+import json
+import re
+import time
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.support.looks import picture
+from tests.support.pages import COUNT_CONNECTIONS, chip_of, clean, open_page
+from tests.support.station import Station, fetch, wait_for
+from tests.support.viewers import settled
+
+
+def test_who_turns_sharing_off_makes_no_connection(browser: Browser, running: Station) -> None:
+    other = open_page(browser, running)
+    viewer = open_page(browser, running, script=COUNT_CONNECTIONS)
+    viewer.wait("s.playing && s.peers === 1", 45)
+    before = viewer.stats()
+    viewer.page.click("#sharing")
+    viewer.page.click("text=Share with other viewers")
+    viewer.wait("s.hindrance === 'off' && s.peers === 0 && s.playing")
+    other.wait("s.peers === 0")
+    made = viewer.page.evaluate("() => made")
+    assert chip_of(viewer) == "from the store: sharing is off"
+    picture(viewer.page, "watch-laptop-off")
+    position = viewer.stats()["position_s"]
+    viewer.wait(f"s.position_s > {position + 4}")
+    after = viewer.stats()
+    assert after["stalls"] == before["stalls"]
+    assert after["bytes"]["p2p"] >= before["bytes"]["p2p"]
+    assert viewer.page.evaluate("() => made") == made
+    viewer.page.reload()
+    viewer.wait("s.playing && s.hindrance === 'off'", 30)
+    viewer.page.wait_for_timeout(2_000)
+    assert viewer.page.evaluate("() => made") == 0
+    assert viewer.page.query_selector(".note") is None
+    viewer.page.click("#sharing")
+    viewer.page.click("text=Share with other viewers")
+    viewer.wait("s.peers === 1 && s.hindrance === null", 30)
+    clean(running, viewer)
+
+
+def test_an_upload_limit_holds(browser: Browser, running: Station) -> None:
+    script = (
+        """localStorage.setItem("shoal.preferences", '{"uploadLimitMbps": 0.05, "noted": true}')"""
+    )
+    viewer = open_page(browser, running, script=script)
+    for _ in range(2):
+        open_page(browser, running)
+    viewer.wait("s.playing && s.peers === 2", 45)
+    before, begun = viewer.stats()["uploaded"], time.monotonic()
+    running.wait_published(running.published() + 4)
+    sent_bps = (viewer.stats()["uploaded"] - before) * 8 / (time.monotonic() - begun)
+    # a piece may be begun whenever there is credit, and it counts whole
+    assert sent_bps <= 2 * 50_000 + 16 * 1024 * 8
+
+
+def store_bytes(running: Station) -> int:
+    text = fetch(running.local["store_metrics"]).decode()
+    lines = [line for line in text.splitlines() if "traffic_sent_bytes_total{" in line]
+    return sum(int(float(line.rsplit(" ", 1)[1])) for line in lines)
+
+
+def test_the_chip_says_what_the_store_counted(browser: Browser, running: Station) -> None:
+    """Its share, against the bytes that the object store itself has sent meanwhile."""
+    sent_before = store_bytes(running)
+    viewers = [open_page(browser, running) for _ in range(3)]
+    for viewer in viewers:
+        viewer.wait("s.ready && s.peers === 2 && s.playing", 45)
+    running.wait_published(running.published() + 5)
+    stats = settled(viewers)
+    sent = wait_for("the store's counter", lambda: store_bytes(running) - sent_before)
+    received = sum(sum(one["bytes"].values()) for one in stats)
+    startup = sum(sum(one["startup"].values()) for one in stats)
+    startup_store = sum(one["startup"]["store"] for one in stats)
+    # of what came after the start: all that the store did not send came from viewers
+    by_store = 1 - (sent - startup_store) / (received - startup)
+    said: list[int] = []
+    for viewer in viewers:
+        # it is written once a second, and segments go on coming
+        viewer.page.wait_for_function(
+            "() => parseInt(document.querySelector('.chip').textContent) ==="
+            " Math.floor(shoal.stats().share * 100)"
+        )
+        text = chip_of(viewer)
+        match = re.fullmatch(r"(\d+) % from 2 viewers", text)
+        assert match, text
+        said.append(int(match[1]))
+    steady = [sum(one["bytes"].values()) - sum(one["startup"].values()) for one in stats]
+    weighted = sum(part * all_ for part, all_ in zip(said, steady, strict=True)) / sum(steady)
+    # rounded down by up to one, and a segment may be under way while the two are read
+    assert abs(weighted - by_store * 100) <= 5, (said, by_store)
+    assert sum(one["bytes"]["store"] for one in stats) == pytest.approx(sent, rel=0.06)
+
+
+FIGURES = """() => {
+  const rows = [...document.querySelectorAll("[data-figure]")];
+  const said = Object.fromEntries(rows.map((row) => [row.dataset.figure, row.textContent]));
+  return [said, shoal.stats()];
+}"""
+BYTES = {"B": 1, "kB": 1e3, "MB": 1e6}
+
+
+def bytes_said(text: str) -> float:
+    number, unit, *_ = text.split()
+    return float(number) * BYTES[unit]
+
+
+def test_the_panel_says_what_was_counted(browser: Browser, running: Station) -> None:
+    viewers = [open_page(browser, running) for _ in range(2)]
+    for viewer in viewers:
+        viewer.wait("s.playing && s.peers === 1 && s.bytes.p2p > 0 && s.uploaded > 0", 45)
+    viewers[0].page.click("#sharing")
+    settled(viewers)
+    viewers[0].page.wait_for_timeout(1_000)  # it is written once a second
+    said, stats = viewers[0].page.evaluate(FIGURES)
+    counted = stats["bytes"]
+    for row, count in (
+        *(("viewers", counted["p2p"]), ("store", counted["store"]), ("seed", counted["seed"])),
+        *(("sent", stats["uploaded"]), ("saved", counted["p2p"])),
+    ):
+        # to two digits, and something may have come since
+        assert bytes_said(said[row]) == pytest.approx(count, rel=0.15), (row, said, counted)
+    assert said["peers"] == "1 viewer"
+    assert said["room"] == f"{stats['room']}, 2 in it"
+    assert said["dropped"] == str(stats["dropped_frames"])
+    for row, figure in (("delay", "latency_s"), ("buffer", "buffer_s")):
+        assert float(said[row].removesuffix(" s")) == pytest.approx(stats[figure], abs=2.5), row
+    assert re.match(r"↓ [\d.]+ [kM]bit/s, ↑ ", said["speed"])
+    assert any(re.search(r"[1-9]", part) for part in said["speed"].split(","))
+
+
+def test_settings_reach_the_page(running: Station) -> None:
+    config = json.loads(fetch(f"{running.local['gateway']}/config.json"))
+    assert (config["consent"], config["title"]) == ("notice", "Shoal")

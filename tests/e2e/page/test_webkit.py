@@ -1,0 +1,23 @@
+"""Debian's WebKitGTK plays; it has no WebRTC, so all comes from the store, and the page says so."""
+
+from pathlib import Path
+
+from tests.support.looks import keep
+from tests.support.station import Station
+from tests.support.webkit import launched
+
+CHIP = "document.querySelector('#sharing').textContent"
+
+
+def test_webkit_plays_from_the_store_and_is_told_why(running: Station, tmp_path: Path) -> None:
+    with launched(tmp_path / "webkit") as tab:
+        tab.open(running.local["watch"])
+        begun = tab.wait("s.playing")["position_s"]
+        stats = tab.wait(f"s.playing && s.position_s > {begun + 4}")
+        # as in Safari, which hls.js prefers
+        assert tab.evaluate("typeof ManagedMediaSource") == "function"
+        assert stats["hindrance"] == "no WebRTC"
+        assert stats["bytes"]["store"] > 0
+        assert stats["bytes"]["p2p"] == stats["peers"] == 0
+        assert tab.evaluate(CHIP) == "from the store: this browser has no WebRTC"
+        keep(tab.picture(), "watch-webkit")

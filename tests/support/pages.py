@@ -1,0 +1,53 @@
+"""The pages of a station as people open them, and that nothing went wrong in them."""
+
+import re
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser
+
+from tests.support.looks import SIZES
+from tests.support.station import Station
+from tests.support.viewers import Viewer
+
+COUNT_CONNECTIONS = """
+const Real = RTCPeerConnection;
+window.made = 0;
+window.RTCPeerConnection = class extends Real {
+  constructor(...args) { super(...args); window.made += 1; }
+};
+"""
+"""`window.made` peer connections were made"""
+
+VIOLATIONS = """
+window.violations = [];
+document.addEventListener("securitypolicyviolation", (event) => {
+  window.violations.push(`${event.effectiveDirective} ${event.blockedURI}`);
+});
+"""
+"""`window.violations`: what the page's policy refused since it was loaded"""
+
+REFUSED = re.compile(r"Content Security Policy|Refused to|violates", re.IGNORECASE)
+
+
+def open_page(
+    browser: Browser, running: Station, path: str = "/", script: str = "", size: str = "laptop"
+) -> Viewer:
+    """Open a page of a station on a screen of one of `SIZES`."""
+    width, height = SIZES[size]
+    url = f"{running.local['gateway']}{path}"
+    return Viewer(browser, url, width=width, height=height, script=VIOLATIONS + script)
+
+
+def clean(running: Station, viewer: Viewer) -> None:
+    """Nothing went wrong, nothing was refused by the policy, nobody else was asked for anything."""
+    assert viewer.errors() == []
+    assert viewer.page.evaluate("() => window.violations") == []
+    assert [line for line in viewer.console if REFUSED.search(line)] == []
+    own = {urlsplit(running.local[name]).netloc for name in ("gateway", "store")}
+    asked = {urlsplit(url).netloc for url in viewer.requests if not url.startswith("blob:")}
+    assert asked <= own
+
+
+def chip_of(viewer: Viewer) -> str:
+    """What the chip says."""
+    return viewer.page.inner_text(".chip")
