@@ -31,7 +31,7 @@ export function troubles(station: Station): Trouble[] {
     });
   const { viewers, peers, not_sharing: apart } = station;
   // signaling says it, too, once it has stood for half a minute
-  const said = station.services.signaling?.problems?.some(({ code }) => code === "no_links");
+  const said = station.services["signaling"]?.problems?.some(({ code }) => code === "no_links");
   if (!said && viewers !== null && apart !== null && viewers - apart > 1 && peers === 0)
     found.push({
       service: "rooms",
