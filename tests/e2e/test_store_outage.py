@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.sync_api import Browser
 
 from tests.support.station import Station, fetch, station, wait_for
 from tests.support.viewers import Viewer, chromium
@@ -71,77 +72,31 @@ def played_on(
     assert after["segments"]["bad_pieces"] == 0
 
 
-def test_three_viewers_outlast_a_silent_store_with_one_copy_from_the_seed(tmp_path: Path) -> None:
-    with station(tmp_path / "data", "--bitrate", "600") as running, chromium() as browser:
-        viewers = [Viewer(browser, running.local["watch"]) for _ in range(3)]
-        for viewer in viewers:
-            viewer.wait("s.ready && s.peers === 2 && s.playing", 60)
-        running.wait_published(running.published() + 3)
-        wait_seeded(running)
-        assert [webtorrents(viewer) for viewer in viewers] == [[], [], []]
-        before = [viewer.stats() for viewer in viewers]
-        newest, uploaded = running.descriptors()[-1]["sequence"], seeder_uploaded(running)
-
-        with silent_store(running):
-            watch(viewers, OUTAGE_S)
-            during = [viewer.stats() for viewer in viewers]
-            copies = (seeder_uploaded(running) - uploaded) / segment_bytes(running, newest)
-            assert running.health()["store"] == "failing"
-        print(f"\n{OUTAGE_S:.0f} s without the store: {copies:.2f} copies from the seeder")  # noqa: T201
-        for one, two in zip(before, during, strict=True):
-            played_on(one, two, OUTAGE_S)
-            assert two["bytes"]["seed"] > 0
-            assert two["bytes"]["p2p"] > one["bytes"]["p2p"]
-        assert copies <= MAX_COPIES
-
-        # the store is used again, and the seed no more
-        wait_for("the store is back", lambda: running.health()["store"] == "ok", 20)
-        for viewer, stats in zip(viewers, during, strict=True):
-            viewer.wait(f"s.bytes.store > {stats['bytes']['store'] + 100_000}", 40)
-        seeded = [viewer.stats()["bytes"]["seed"] for viewer in viewers]
-        running.wait_published(running.published() + 2)
-        for viewer, one, seed in zip(viewers, before, seeded, strict=True):
-            now = viewer.stats()
-            assert now["bytes"]["seed"] == seed
-            assert now["stalls"] == one["stalls"]
-            assert len(webtorrents(viewer)) == 1
-            assert viewer.errors() == []
-        assert running.origin_video_bytes() == 0
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as started:
+        yield started
 
 
-def test_a_viewer_alone_outlasts_it_too_and_one_without_webrtc_is_told(tmp_path: Path) -> None:
-    with station(tmp_path / "data", "--bitrate", "600") as running, chromium() as browser:
-        alone = Viewer(browser, running.local["watch"])
-        without = Viewer(browser, running.local["watch"], script=NO_WEBRTC)
-        alone.wait("s.ready && s.members === 1 && s.playing", 60)
-        without.wait("s.playing", 60)
-        running.wait_published(running.published() + 3)
-        wait_seeded(running)
-        before = alone.stats()
-        newest, uploaded = running.descriptors()[-1]["sequence"], seeder_uploaded(running)
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
+    with station(tmp_path_factory.mktemp("outage") / "data", "--bitrate", "600") as started:
+        yield started
 
-        with silent_store(running):
-            watch([alone], SHORT_OUTAGE_S)
-            during = alone.stats()
-            copies = (seeder_uploaded(running) - uploaded) / segment_bytes(running, newest)
-            told = without.page.locator("#sharing").inner_text()
-        # nobody pushes to it: its first torrent may come when its buffer is just empty
-        played_on(before, during, SHORT_OUTAGE_S, stalls=1)
-        assert during["bytes"]["seed"] > 0
-        assert copies <= MAX_COPIES
-        assert told == "the store does not answer, and this browser has no WebRTC"
-        assert webtorrents(without) == []
-        # it plays on when the store is back
-        position = without.stats()["position_s"]
-        without.wait(f"s.playing && s.position_s > {position + 4}", 60)
-        assert alone.errors() == without.errors() == []
+
+@pytest.fixture(autouse=True)
+def nobody(browser: Browser) -> Iterator[None]:
+    """Leave nobody in the room, also where a test failed."""
+    yield
+    for context in browser.contexts:
+        context.close()
 
 
 def test_by_the_policy_assist_first_copies_come_from_the_seed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SHOAL_STANDBY", "assist")
-    with station(tmp_path / "data", "--bitrate", "600") as running, chromium() as browser:
+    with station(tmp_path / "data", "--bitrate", "600") as running:
         viewers = [Viewer(browser, running.local["watch"]) for _ in range(3)]
         for viewer in viewers:
             viewer.wait("s.ready && s.peers === 2 && s.playing", 60)
@@ -164,3 +119,71 @@ def test_by_the_policy_assist_first_copies_come_from_the_seed(
         for one, two in zip(before, after, strict=True):
             assert two["stalls"] == one["stalls"]
         assert [viewer.errors() for viewer in viewers] == [[], [], []]
+
+
+def test_three_viewers_outlast_a_silent_store_with_one_copy_from_the_seed(
+    browser: Browser, running: Station
+) -> None:
+    viewers = [Viewer(browser, running.local["watch"]) for _ in range(3)]
+    for viewer in viewers:
+        viewer.wait("s.ready && s.peers === 2 && s.playing", 60)
+    running.wait_published(running.published() + 3)
+    wait_seeded(running)
+    assert [webtorrents(viewer) for viewer in viewers] == [[], [], []]
+    before = [viewer.stats() for viewer in viewers]
+    newest, uploaded = running.descriptors()[-1]["sequence"], seeder_uploaded(running)
+
+    with silent_store(running):
+        watch(viewers, OUTAGE_S)
+        during = [viewer.stats() for viewer in viewers]
+        copies = (seeder_uploaded(running) - uploaded) / segment_bytes(running, newest)
+        assert running.health()["store"] == "failing"
+    print(f"\n{OUTAGE_S:.0f} s without the store: {copies:.2f} copies from the seeder")  # noqa: T201
+    for one, two in zip(before, during, strict=True):
+        played_on(one, two, OUTAGE_S)
+        assert two["bytes"]["seed"] > 0
+        assert two["bytes"]["p2p"] > one["bytes"]["p2p"]
+    assert copies <= MAX_COPIES
+
+    # the store is used again, and the seed no more
+    wait_for("the store is back", lambda: running.health()["store"] == "ok", 20)
+    for viewer, stats in zip(viewers, during, strict=True):
+        viewer.wait(f"s.bytes.store > {stats['bytes']['store'] + 100_000}", 40)
+    seeded = [viewer.stats()["bytes"]["seed"] for viewer in viewers]
+    running.wait_published(running.published() + 2)
+    for viewer, one, seed in zip(viewers, before, seeded, strict=True):
+        now = viewer.stats()
+        assert now["bytes"]["seed"] == seed
+        assert now["stalls"] == one["stalls"]
+        assert len(webtorrents(viewer)) == 1
+        assert viewer.errors() == []
+    assert running.origin_video_bytes() == 0
+
+
+def test_a_viewer_alone_outlasts_it_too_and_one_without_webrtc_is_told(
+    browser: Browser, running: Station
+) -> None:
+    alone = Viewer(browser, running.local["watch"])
+    without = Viewer(browser, running.local["watch"], script=NO_WEBRTC)
+    alone.wait("s.ready && s.members === 1 && s.playing", 60)
+    without.wait("s.playing", 60)
+    running.wait_published(running.published() + 3)
+    wait_seeded(running)
+    before = alone.stats()
+    newest, uploaded = running.descriptors()[-1]["sequence"], seeder_uploaded(running)
+
+    with silent_store(running):
+        watch([alone], SHORT_OUTAGE_S)
+        during = alone.stats()
+        copies = (seeder_uploaded(running) - uploaded) / segment_bytes(running, newest)
+        told = without.page.locator("#sharing").inner_text()
+    # nobody pushes to it: its first torrent may come when its buffer is just empty
+    played_on(before, during, SHORT_OUTAGE_S, stalls=1)
+    assert during["bytes"]["seed"] > 0
+    assert copies <= MAX_COPIES
+    assert told == "the store does not answer, and this browser has no WebRTC"
+    assert webtorrents(without) == []
+    # it plays on when the store is back
+    position = without.stats()["position_s"]
+    without.wait(f"s.playing && s.position_s > {position + 4}", 60)
+    assert alone.errors() == without.errors() == []

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from playwright.sync_api import Browser, Page, WebSocket, sync_playwright
+from playwright.sync_api import Browser, Page, TimeoutError, WebSocket, sync_playwright
 
 from tests.support import chromium as browsers
 
@@ -86,11 +86,15 @@ class Viewer:
 
     def wait(self, condition: str, timeout_s: float = 30) -> None:
         """Wait until a JavaScript expression over `s`, the page's figures, is true."""
-        self.page.wait_for_function(
-            f"() => {{ const s = window.{self.hook}?.stats(); return s && ({condition}); }}",
-            timeout=timeout_s * 1000,
-            polling=100,
-        )
+        try:
+            self.page.wait_for_function(
+                f"() => {{ const s = window.{self.hook}?.stats(); return s && ({condition}); }}",
+                timeout=timeout_s * 1000,
+                polling=100,
+            )
+        except TimeoutError as error:
+            stats = self.page.evaluate(f"() => window.{self.hook}?.stats()")
+            raise AssertionError(f"not within {timeout_s} s: {condition}; {stats}") from error
 
     def errors(self) -> list[str]:
         """Uncaught errors of the page."""
