@@ -20,9 +20,13 @@ const OLDER_WEIGHT = 0.5;
 const FORGET_AFTER_MS = 60_000;
 /** The rest is headers, repetitions, and answers to what comes in: .84 to .88 seen at 1 Mbit/s. */
 const PAYLOAD_PART = 0.85;
-/** Less is no link. */
-const MIN_BPS = 1_000;
+/** Less is no link: a receiver has stopped (its laptop sleeps), and only repetitions go out. */
+const MIN_BPS = 64_000;
 
+interface Sample {
+  bytes: number;
+  ms: number;
+}
 interface Reading {
   at: number;
   bytes: ReadonlyMap<Metered, number>;
@@ -37,9 +41,9 @@ export class Gauge {
   #stretch: Stretch | null = null;
   #reading = false;
   #readAt = -Infinity;
-  #sample = { bytes: 0, ms: 0 };
+  #sample: Sample = { bytes: 0, ms: 0 };
   /** the samples so far, older ones with less weight */
-  #known = { bytes: 0, ms: 0 };
+  #known: Sample = { bytes: 0, ms: 0 };
   #measuredAt = -Infinity;
 
   /** @param now ms, monotonic */
@@ -48,8 +52,7 @@ export class Gauge {
   /** What the link carried of pieces when it was the limit, bit/s; null if it has not been lately. */
   get bps(): number | null {
     if (this.ageMs > FORGET_AFTER_MS) return null;
-    const bps = Math.round((PAYLOAD_PART * 8_000 * this.#known.bytes) / this.#known.ms);
-    return bps >= MIN_BPS ? bps : null;
+    return Math.round(PAYLOAD_PART * bpsOf(this.#known));
   }
   /** How long ago that was, ms. */
   get ageMs(): number {
@@ -93,13 +96,18 @@ export class Gauge {
     sample.bytes += carried;
     sample.ms += after.at - before.at;
     if (sample.ms < (this.bps === null ? FIRST_SAMPLE_MS : SAMPLE_MS)) return;
+    this.#sample = { bytes: 0, ms: 0 };
+    if (bpsOf(sample) < MIN_BPS) return;
     const known = this.bps === null ? { bytes: 0, ms: 0 } : this.#known;
     // bytes and times are added up, not rates: a time counts alike, whatever was carried in it
     this.#known = {
       bytes: OLDER_WEIGHT * known.bytes + sample.bytes,
       ms: OLDER_WEIGHT * known.ms + sample.ms,
     };
-    this.#sample = { bytes: 0, ms: 0 };
     this.#measuredAt = after.at;
   }
+}
+
+function bpsOf({ bytes, ms }: Sample): number {
+  return (8_000 * bytes) / ms;
 }

@@ -58,6 +58,15 @@ describe("the gauge of a link", () => {
     expect(mbit()).toBeLessThan(3);
   });
 
+  it("does not take a receiver that has stopped for a slow link", async () => {
+    await pass(8_000, 0.01);
+    expect(gauge.bps).toBeNull();
+    await pass(8_000, 4);
+    const before = mbit();
+    await pass(8_000, 0.01);
+    expect(mbit()).toBeGreaterThan(0.9 * before);
+  });
+
   it("forgets what it saw long ago", async () => {
     await pass(5_000, 1);
     await vi.advanceTimersByTimeAsync(61_000);
