@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -21,6 +20,7 @@ from shoal.signaling.hub import Hub
 from shoal.signaling.tracker.socket import Tracker
 from shoal.signaling.websockets import Sockets
 from tests.support.raw_websocket import close_all
+from tests.support.station import free_port
 
 TOKEN = "broadcaster's token"
 JOIN_SECRET = "join secret"
@@ -30,9 +30,7 @@ Message = dict[str, Any]
 
 
 def free_url() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{probe.getsockname()[1]}"
+    return f"http://127.0.0.1:{free_port()}"
 
 
 class Client:

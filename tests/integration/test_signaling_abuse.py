@@ -116,7 +116,11 @@ async def bystander(running: SignalingProcess, what: str) -> AsyncIterator[None]
     await asyncio.sleep(QUIET_S)
     quiet_s = slow(watching.round_trips, 0.95)
     watching.round_trips.clear()
-    yield
+    try:
+        yield
+    except BaseException:
+        watching.stop.set()
+        raise
     grown_kb = memory_kb(running.process.pid) - before_kb
     await asyncio.sleep(2 * BETWEEN_S)
     watching.stop.set()
@@ -190,8 +194,7 @@ async def test_ten_thousand_info_hashes_of_one_address(running: SignalingProcess
     """On twenty sockets with good tokens: refused each, and counted."""
     token = issue(JOIN_SECRET, "127.0.0.1", time.time())
 
-    async def announce(first: int) -> int:
-        attacker = await RawSocket.websocket(running.url, f"/ws?token={token}", ATTACKER)
+    async def announce(attacker: RawSocket, first: int) -> int:
         for number in range(first, first + 500):
             said = {"info_hash": f"{number:020d}", "peer_id": "a" * 20, "left": 1}
             attacker.write(message(action="announce", **said))
@@ -207,7 +210,14 @@ async def test_ten_thousand_info_hashes_of_one_address(running: SignalingProcess
 
     before_kb = memory_kb(running.process.pid)
     async with bystander(running, "10,000 info_hashes of one address"):
-        refused = sum(await asyncio.gather(*(announce(500 * n) for n in range(20))))
+        # all of them before the first one's messages have the address refused
+        attackers = [
+            await RawSocket.websocket(running.url, f"/ws?token={token}", ATTACKER)
+            for _ in range(20)
+        ]
+        refused = sum(
+            await asyncio.gather(*(announce(one, 500 * n) for n, one in enumerate(attackers)))
+        )
         counted = await count(running, "shoal_tracker_refusals", "unknown_torrent")
         cut = await count(running, "shoal_signaling_sockets_cut", "too_many_messages")
         assert await gauge(running, "shoal_tracker_swarms") == 1

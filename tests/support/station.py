@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -27,15 +28,21 @@ MARK = "SHOAL_TEST_MARK"
 START_TIMEOUT_S = 90
 STOP_TIMEOUT_S = 20
 LEFT_TIMEOUT_S = 3
+LISTENING_PORTS = range(20_000, 32_000)
 
 T = TypeVar("T")
 
 
 def free_port() -> int:
-    """A TCP port of the loopback interface that nothing uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A TCP port of the loopback interface that nothing uses now.
+
+    It is none that the kernel gives to outgoing connections: who is to listen may take its time.
+    """
+    while True:
+        port = LISTENING_PORTS[secrets.randbelow(len(LISTENING_PORTS))]
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def wait_for(what: str, probe: Callable[[], T | None], timeout_s: float = 30) -> T:
