@@ -62,6 +62,12 @@ def wait_seeded(running: Station) -> None:
     wait_for("the canary", lambda: running.health()["standby"] == "ok", 40)
 
 
+def wait_stored(running: Station) -> None:
+    """Wait until a new store is at its pace: its first write may take as long as an outage."""
+    running.wait_published(3)
+    wait_for("all are stored", lambda: all(one["stored"] for one in running.descriptors()))
+
+
 def played_on(
     before: dict[str, Any], after: dict[str, Any], seconds: float, stalls: int = 0
 ) -> None:
@@ -81,6 +87,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
     with station(tmp_path_factory.mktemp("outage") / "data", "--bitrate", "600") as started:
+        wait_stored(started)
         yield started
 
 
@@ -97,6 +104,7 @@ def test_by_the_policy_assist_first_copies_come_from_the_seed(
 ) -> None:
     monkeypatch.setenv("SHOAL_STANDBY", "assist")
     with station(tmp_path / "data", "--bitrate", "600") as running:
+        wait_stored(running)
         viewers = [Viewer(browser, running.local["watch"]) for _ in range(3)]
         for viewer in viewers:
             viewer.wait("s.ready && s.peers === 2 && s.playing", 60)
