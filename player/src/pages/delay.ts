@@ -10,7 +10,7 @@ const SPARE_SEGMENTS = 0.5;
 /** More target durations than these help nobody: then the room is the trouble. */
 const MAX_SEGMENTS = 4;
 /** A delay that differs by less stays as it is. */
-const MIN_DELAY_CHANGE_S = 0.5;
+export const MIN_DELAY_CHANGE_S = 0.5;
 
 /**
  * Returns seconds: a segment more than has been loaded when the next one is published, a part of one

@@ -49,8 +49,8 @@ export class LiveRate {
  * @param rate the speed now
  */
 export function liveRate(lateS: number, bufferedS: number, rate: number): number {
-  if (lateS < -(rate < 1 ? END_AT_S : BEGIN_AT_S))
-    return Number.isFinite(lateS) ? FALL_BACK_RATE : 1;
+  if (lateS === -Infinity) return 1;
+  if (lateS < -(rate < 1 ? END_AT_S : BEGIN_AT_S)) return FALL_BACK_RATE;
   if (bufferedS < MIN_BUFFER_S) return 1;
   if (lateS > FAR_S) return FAR_RATE;
   return lateS > (rate > 1 ? END_AT_S : BEGIN_AT_S) ? CATCH_UP_RATE : 1;

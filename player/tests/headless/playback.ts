@@ -2,13 +2,11 @@
 
 import type { Sequence } from "../../src/engine/protocol";
 import { liveRate } from "../../src/pages/liverate";
-import { liveDelayS } from "../../src/pages/delay";
+import { MIN_DELAY_CHANGE_S, liveDelayS } from "../../src/pages/delay";
 
 /** As the page configures hls.js (src/pages/hls.ts). */
 const SYNC_DURATIONS = 2;
 const MAX_BUFFER_S = 20;
-/** As the page (src/pages/live.ts). */
-const MIN_DELAY_CHANGE_S = 0.5;
 
 /** One segment of a media playlist. */
 export interface Listed {

@@ -29,16 +29,21 @@ class ReportQuestion:
     html: Path | None
 
 
+def _add_station(parser: argparse.ArgumentParser, by_default: str) -> None:
+    """Add what says which station is meant."""
+    parser.add_argument("url", nargs="?", metavar="URL", help=f"the station [{by_default}]")
+    parser.add_argument(
+        "--data", type=Path, default=Path(".shoal"), help="the local station's folder [%(default)s]"
+    )
+
+
 def add_report_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `shoal report`."""
     parser.description = (
         "Say where a station's video came from: EC2, the store, peers, the torrent seed; now and"
         " over 24 hours, by counters that do not know of each other."
     )
-    parser.add_argument("url", nargs="?", metavar="URL", help="the station [the local one]")
-    parser.add_argument(
-        "--data", type=Path, default=Path(".shoal"), help="the local station's folder [%(default)s]"
-    )
+    _add_station(parser, "the local one")
     parser.add_argument(
         "--token-file",
         type=Path,
@@ -108,10 +113,7 @@ def add_doctor_options(parser: argparse.ArgumentParser) -> None:
         "Look for everything that could be wrong with a station without anybody noticing; on its"
         " host also from inside. Ends with status 1 when something is broken. Takes up to 30 s."
     )
-    parser.add_argument("url", nargs="?", metavar="URL", help="the station [the one that is here]")
-    parser.add_argument(
-        "--data", type=Path, default=Path(".shoal"), help="the local station's folder [%(default)s]"
-    )
+    _add_station(parser, "the one that is here")
     parser.add_argument("--json", action="store_true", help="for machines")
 
 
