@@ -6,12 +6,16 @@ INITIAL_COMPLETION_S = 1.0
 """until it was measured"""
 MAX_SEGMENTS = 4
 SPARE_SEGMENTS = 0.5
+MAX_SPARE_SEGMENTS = 0.875
+"""what the room needs, and what is to spare, are together no more"""
 MIN_CHANGE_S = 0.5
 """a delay that differs by less stays as it is"""
 MAX_DEADLINE_S = 2.0
 """the player must have a segment this long before it runs dry, whatever the store takes"""
 DEADLINE_SEGMENTS = 0.75
 """of short segments this part of their length"""
+SHORT_PATIENCE = 0.8
+"""a room whose uplinks are short is waited for so long, in lengths of the segment"""
 MAX_COMPLETIONS = 20
 
 
@@ -40,5 +44,7 @@ class Delay:
         return self.seconds - self._segment_s
 
     def _after(self, completion_s: float) -> float:
-        delay = (1 + SPARE_SEGMENTS) * self._segment_s + self.deadline_s + completion_s
-        return min(MAX_SEGMENTS * self._segment_s, delay)
+        segment_s = self._segment_s
+        spare_s = min(completion_s + SPARE_SEGMENTS * segment_s, MAX_SPARE_SEGMENTS * segment_s)
+        delay = segment_s + self.deadline_s + max(completion_s, spare_s)
+        return min(MAX_SEGMENTS * segment_s, delay)

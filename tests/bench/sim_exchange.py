@@ -8,7 +8,7 @@ nothing is lost on the way. Modelled are:
   on what they have, and who leaves sends nothing more.
 - Repair by docs/protocol.md: every viewer looks every LOOK_S at what it lacks.
 - At its deadline (two seconds, and what the store takes, before the player runs dry, by its delay
-  behind live; before the next segment at the latest) a viewer fetches what it lacks from the store.
+  behind live; before the next segment at the latest, and sooner where uplinks are short) a viewer fetches what it lacks from the store.
 - In its start-up a viewer takes what is pushed to it, and the rest from the store at once.
 """
 
@@ -20,6 +20,7 @@ from shoal.segments import Descriptor
 from shoal.signaling.rooms.messages import Room
 from shoal.signaling.rooms.plan import Planned, Slice, piece_count, plan, relay
 from tests.bench.sim_crowd import SEGMENT_S, Viewer
+from tests.bench.sim_delay import SHORT_PATIENCE
 from tests.bench.sim_figures import Receipt
 from tests.bench.sim_repair import Damage, repair
 
@@ -103,6 +104,7 @@ class _Exchange:
 
     def run(self) -> list[Receipt]:
         """Let everything happen until the deadline."""
+        short = 0 < len(self._owner) < len(self._sizes)
         for place, viewer in enumerate(self._members):
             own = [piece for piece, owner in enumerate(self._owner) if owner == place]
             if own:
@@ -111,7 +113,7 @@ class _Exchange:
                 self._do(self._at + LOOK_S, self._look, place)
             else:
                 self._take_from_store(place)
-            self._do(self._at + deadline_s(viewer), self._give_up, place)
+            self._do(self._at + deadline_s(viewer, short=short), self._give_up, place)
         while self._events and self._events[0][0] < self._at + SEGMENT_S:
             now, _, act, place = heapq.heappop(self._events)
             if now < self._members[place].leaves_at:
@@ -291,9 +293,11 @@ class _Exchange:
         return [receipt for receipt in self._receipts if receipt.viewer.leaves_at >= until]
 
 
-def deadline_s(viewer: Viewer) -> float:
-    """Return when a viewer waits no longer, after the announcement."""
+def deadline_s(viewer: Viewer, *, short: bool = False) -> float:
+    """Return when a viewer waits no longer, after the announcement; `short`: the room's uplinks."""
     wait_s = viewer.asks_after_s + viewer.delay.needed_in_s() - viewer.delay.deadline_s - STORE_S
+    if short:
+        wait_s = min(wait_s, max(viewer.asks_after_s, SHORT_PATIENCE * SEGMENT_S))
     return max(0.0, min(wait_s, SEGMENT_S - 2 * STORE_S - SEGMENT_BYTES / DOWNLINK_BYTES_PER_S))
 
 

@@ -289,7 +289,7 @@ export class Exchange {
     const { announcedAt, descriptor } = segment;
     if (announcedAt === null) return this.#o.sharing() && this.#isNews(descriptor);
     if (segment.sliceOf(piece) === undefined) return false;
-    if (!this.#appetite?.hungry) return false;
+    if (!this.#appetite?.hungry || segment.isOverdue(this.#o.now())) return false;
     return this.#isRecent(segment) && (this.#neighbours?.of(segment) ?? []).length > 0;
   }
 

@@ -10,6 +10,10 @@ const DEADLINE_SEGMENTS = 0.75;
 /** With a full buffer nobody is waited for longer than this. */
 export const MAX_WAIT_S = 10;
 
+/** A room whose uplinks are short is waited for so long, in lengths of the segment: it needs the rest
+ * of the time for the next one, and a viewer who waits longer plays farther behind and is later yet. */
+const SHORT_PATIENCE = 0.8;
+
 /** What is known of a segment that the player waits for. */
 export interface Need {
   /** how long the segment plays, seconds */
@@ -38,6 +42,11 @@ export interface Decision {
 /** Returns how long before the player runs dry a segment of this length must be there, seconds. */
 export function deadlineS(durationS: number): number {
   return Math.min(MAX_DEADLINE_S, DEADLINE_SEGMENTS * durationS);
+}
+
+/** Returns whether a room with short uplinks has had its time for a segment, announced `sinceMs` ago. */
+export function hadItsTime(sinceMs: number, durationS: number): boolean {
+  return sinceMs / 1000 >= SHORT_PATIENCE * durationS;
 }
 
 /**

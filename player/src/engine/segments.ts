@@ -2,6 +2,7 @@
 
 import { SegmentPieces } from "./pieces";
 import type { PlannedSlice } from "./room";
+import { hadItsTime } from "./scheduler";
 import type { Descriptor, MemberId, Sequence, Variant } from "./protocol";
 
 export const MAX_SEGMENTS = 16;
@@ -68,6 +69,14 @@ export class Segment {
   /** The slice that a piece is in; a piece that is left to the store is in none. */
   sliceOf(piece: number): PlannedSlice | undefined {
     return this.slices.find(({ first, end }) => first <= piece && piece < end);
+  }
+
+  /** Whether a room whose uplinks are too weak for a part of it has had its time. */
+  isOverdue(now: number): boolean {
+    const { slices, announcedAt, descriptor } = this;
+    const shared = slices.reduce((pieces, { first, end }) => pieces + end - first, 0);
+    const short = shared > 0 && shared < this.pieces.count;
+    return short && hadItsTime(now - (announcedAt ?? now), descriptor.duration);
   }
 
   /** Note that a piece arrived. */

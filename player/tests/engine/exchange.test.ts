@@ -10,6 +10,7 @@ import {
   exchange,
   fromPeer,
   never,
+  pass,
   t,
   until,
 } from "./exchanging";
@@ -53,6 +54,21 @@ describe("a segment in a room", () => {
     expect(store.ranges).toEqual([OWN_RANGE, `bytes=${2 * PIECE_BYTES}-${3 * PIECE_BYTES - 1}`]);
     expect(stats.segments.deadline_fetches).toBe(1);
     expect([...t.broadcast].sort()).toEqual([0, 1]);
+  });
+
+  it("is not waited for until the next one where the room's uplinks are short", async () => {
+    const { it, stats, store } = exchange();
+    const slices = SLICES.map((slice, k) => ({ ...slice, first: k, end: k + 1 }));
+    it.announced(t.segment, slices, true);
+    const wanted = it.want(t.segment, never());
+    const forAll = `bytes=${2 * PIECE_BYTES}-${SIZE - 1}`;
+    await pass(3_900);
+    expect(store.ranges.slice(1)).toEqual([forAll]);
+    await pass(200);
+    await wanted;
+    expect(store.ranges.slice(2)).toEqual([`bytes=${PIECE_BYTES}-${2 * PIECE_BYTES - 1}`]);
+    // that is the plan, not a fault of the room
+    expect(stats.segments.deadline_fetches).toBe(0);
   });
 
   it("comes at once from the store at start-up, and when its owner is not linked", async () => {

@@ -158,7 +158,11 @@ def test_the_delay_follows_what_nine_of_ten_segments_took() -> None:
     assert delay.seconds == before
     for _ in range(64):
         delay.completed(3.0)
-    assert delay.seconds == pytest.approx(before + 3 - INITIAL_COMPLETION_S)
+    assert before < delay.seconds < before + 3 - INITIAL_COMPLETION_S  # it needs less to spare
+    for _ in range(64):
+        delay.completed(6.0)
+    spare = SPARE_SEGMENTS * SEGMENT_S
+    assert delay.seconds == pytest.approx(before + 6 - INITIAL_COMPLETION_S - spare)
     for _ in range(64):
         delay.completed(60.0)
     assert delay.seconds == 4 * SEGMENT_S
