@@ -14,9 +14,9 @@ MAX_DEADLINE_S = 2.0
 """the player must have a segment this long before it runs dry, whatever the store takes"""
 DEADLINE_SEGMENTS = 0.75
 """of short segments this part of their length"""
-SHORT_PATIENCE = 0.8
+SHORT_PATIENCE = 0.85
 """a room whose uplinks are short is waited for so long, in lengths of the segment"""
-MAX_COMPLETIONS = 20
+MAX_COMPLETIONS = 11
 
 
 class Delay:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 PACE = 0.7
 """the part of a link that sharing takes once the link was measured"""
-MAX_WAIT_S = 3.0
+MAX_WAIT_S = 2.5
 """what waits is sent faster rather than later than this"""
 MEASURED_AFTER_S = 1.5
 """a link that is busy so long is measured"""
@@ -23,8 +23,11 @@ class Uplink:
     __slots__ = (
         "_full_since",
         "_measured_at",
+        "_most",
         "_order",
         "_queue",
+        "_turn",
+        "_turns",
         "_waiting",
         "bps",
         "free_at",
@@ -37,9 +40,14 @@ class Uplink:
         """bytes"""
         self.free_at = -math.inf
         """when what is under way has been sent"""
-        self._queue: list[tuple[int, int, int]] = []
+        self._queue: list[tuple[int, int, int, int]] = []
         self._order = 0
-        self._waiting = 0
+        self._turn = 0
+        """which turn it is"""
+        self._turns: dict[int, int] = {}
+        """each receiver's last one"""
+        self._waiting = self._most = 0
+        """bytes; the most since none waited"""
         self._full_since = 0.0
         self._measured_at = -math.inf
 
@@ -48,15 +56,18 @@ class Uplink:
         return self.bps if now - self._measured_at <= FORGET_AFTER_S else None
 
     def add(self, to: int, piece: int, size: int) -> None:
-        """Queue a piece; a link that was made earlier has its turn earlier."""
+        """Queue a piece; receivers take turns."""
         self._order += 1
-        heapq.heappush(self._queue, (to, self._order, piece))
+        self._turns[to] = turn = max(self._turn, self._turns.get(to, 0)) + 1
+        heapq.heappush(self._queue, (turn, self._order, to, piece))
         self._waiting += size
+        self._most = max(self._most, self._waiting)
 
     def clear(self) -> None:
         """Forget what waits: nobody wants it any more."""
         self._queue.clear()
-        self._waiting = 0
+        self._turns.clear()
+        self._waiting = self._most = 0
 
     def send(
         self, now: float, sizes: Sequence[int], wanted: Callable[[int, int], bool], leaves_at: float
@@ -67,27 +78,30 @@ class Uplink:
         a piece for each receiver under way at the same time, and they all arrive together.
         """
         in_turn = now - self._measured_at <= PROBE_AFTER_S
-        waiting = self._waiting
+        most = self._most
         batch: list[Piece] = []
-        later: list[tuple[int, int, int]] = []
+        later: list[tuple[int, int, int, int]] = []
+        receivers: set[int] = set()
         size = 0
         while self._queue and not (in_turn and batch):
             one = heapq.heappop(self._queue)
-            to, _, piece = one
-            if batch and batch[-1][0] == to:
+            turn, _, to, piece = one
+            if to in receivers:
                 later.append(one)
                 continue
+            self._turn = turn
             self._waiting -= sizes[piece]
             if wanted(to, piece):
                 batch.append((to, piece))
+                receivers.add(to)
                 size += sizes[piece]
         for one in later:
             heapq.heappush(self._queue, one)
+        if not self._queue:
+            self._most = 0
         if not batch:
             return batch
-        rate = (
-            min(self.bps, max(PACE * self.bps, 8 * waiting / MAX_WAIT_S)) if in_turn else self.bps
-        )
+        rate = min(self.bps, max(PACE * self.bps, 8 * most / MAX_WAIT_S)) if in_turn else self.bps
         end = min(now + 8 * size / rate, leaves_at)
         self._measure(now, end, full=rate == self.bps)
         self.sent += (end - now) * rate / 8

@@ -5,7 +5,7 @@ import { Credit } from "./credit";
 /** The part of the link that sharing takes; the rest is for whatever else the viewer does. */
 const PACE = 0.7;
 /** What waits is sent faster rather than later than this: shortage is signaling's to plan for. */
-const MAX_WAIT_MS = 3_000;
+const MAX_WAIT_MS = 2_500;
 /** Now and then a slice is sent unpaced: nobody would see otherwise that the link became faster. */
 const PROBE_AFTER_MS = 30_000;
 /** What may be sent at once after a pause. */
@@ -26,7 +26,8 @@ export interface Look {
 
 export class Pacer {
   #credit = new Credit();
-  #waitedBefore = false;
+  /** the most bytes that have waited at a time since none did */
+  #most = 0;
 
   /** Whether something may be sent now. */
   get may(): boolean {
@@ -39,8 +40,9 @@ export class Pacer {
 
   look({ now, bps, ageMs, waiting }: Look): void {
     const free = bps === null || ageMs > PROBE_AFTER_MS;
-    const rate = free ? Infinity : Math.max((PACE * bps) / 8_000, waiting / MAX_WAIT_MS);
-    this.#credit.refill(now, rate, this.#waitedBefore ? MAX_PAUSE_MS : BURST_MS);
-    this.#waitedBefore = waiting > 0;
+    const waitedBefore = this.#most > 0;
+    this.#most = waiting > 0 ? Math.max(this.#most, waiting) : 0;
+    const rate = free ? Infinity : Math.max((PACE * bps) / 8_000, this.#most / MAX_WAIT_MS);
+    this.#credit.refill(now, rate, waitedBefore ? MAX_PAUSE_MS : BURST_MS);
   }
 }

@@ -12,7 +12,7 @@ export const MAX_WAIT_S = 10;
 
 /** A room whose uplinks are short is waited for so long, in lengths of the segment: it needs the rest
  * of the time for the next one, and a viewer who waits longer plays farther behind and is later yet. */
-const SHORT_PATIENCE = 0.8;
+const SHORT_PATIENCE = 0.85;
 
 /** What is known of a segment that the player waits for. */
 export interface Need {

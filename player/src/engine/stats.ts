@@ -5,7 +5,7 @@ import type { SourceBytes, StatsMessage } from "./protocol";
 export type Source = keyof SourceBytes;
 
 /** Completion times kept: how it went at first must not keep a viewer behind for minutes. */
-const MAX_COMPLETIONS = 20;
+const MAX_COMPLETIONS = 11;
 
 interface Counters {
   bytes: SourceBytes;

@@ -68,18 +68,13 @@ export class Uplink {
     const { bps, ageMs } = this.#gauge;
     this.#pacer.look({ now: this.now(), bps, ageMs, waiting: this.#waiting });
     this.#limit.look(this.now());
-    let sent = true;
-    while (sent) {
-      sent = false;
-      for (const link of this.#links.keys()) {
-        if (!this.#pacer.may || !this.#limit.may || this.#isFull()) break;
-        const bytes = link.sendNext();
-        if (bytes === 0) continue;
-        sent = true;
-        this.#pacer.sent(bytes);
-        this.#limit.sent(bytes);
-        this.onSent(bytes);
-      }
+    for (let idle = 0; idle < this.#links.size;) {
+      if (!this.#pacer.may || !this.#limit.may || this.#isFull()) break;
+      const bytes = this.#nextLink()?.sendNext() ?? 0;
+      idle = bytes === 0 ? idle + 1 : 0;
+      this.#pacer.sent(bytes);
+      this.#limit.sent(bytes);
+      this.onSent(bytes);
     }
     this.#gauge.look(this.#findBusy(), this.#links.keys());
     const more = [...this.#links.keys()].some(({ waiting, buffered }) => waiting + buffered > 0);
@@ -88,6 +83,16 @@ export class Uplink {
       this.#timer = setTimeout(() => {
         this.run();
       }, POLL_MS);
+  }
+
+  /** Takes turns, which go on where they ended: the last link would always be late otherwise. */
+  #nextLink(): Link | undefined {
+    const [first] = this.#links;
+    if (!first) return undefined;
+    const [link, progress] = first;
+    this.#links.delete(link);
+    this.#links.set(link, progress);
+    return link;
   }
 
   /**

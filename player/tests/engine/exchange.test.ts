@@ -62,7 +62,7 @@ describe("a segment in a room", () => {
     it.announced(t.segment, slices, true);
     const wanted = it.want(t.segment, never());
     const forAll = `bytes=${2 * PIECE_BYTES}-${SIZE - 1}`;
-    await pass(3_900);
+    await pass(4_200);
     expect(store.ranges.slice(1)).toEqual([forAll]);
     await pass(200);
     await wanted;

@@ -93,6 +93,17 @@ describe("the uplink", () => {
     expect(uplink.bps).toBeGreaterThan(0);
   });
 
+  it("goes on with the turns where they ended when the link has room again", async () => {
+    const all = [linked(), linked(), linked(), linked(), linked()];
+    for (const { link } of all) send(link, 60);
+    const channels = all.map(({ channel }) => channel);
+    await carry([...channels], 125, 12_000);
+    expect(uplink.bps).not.toBeNull();
+    const counts = channels.map(({ sent: frames }) => frames.length);
+    expect(Math.max(...counts) - Math.min(...counts)).toBeLessThanOrEqual(3);
+    expect(Math.max(...counts)).toBeLessThan(60);
+  });
+
   it("gives everybody a piece before anybody the next", () => {
     const both = [linked(), linked()];
     for (const { link } of both) send(link, 4);

@@ -1,8 +1,4 @@
-"""WebSockets: what is heard goes to a conversation, what it says goes out in order and bounded.
-
-Frames that are put in one turn of the event loop leave together, with one write. That is most of
-what makes a small machine hold a big crowd: under load many frames wait for the same reader.
-"""
+"""WebSockets: what is heard goes to a conversation, what it says goes out in order and bounded."""
 
 import asyncio
 import logging
@@ -14,6 +10,7 @@ from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 from prometheus_client import Counter, Gauge
 
 from shoal.signaling.access import Visit
+from shoal.signaling.writes import Writes, with_headers
 
 log = logging.getLogger("shoal.signaling")
 
@@ -67,6 +64,7 @@ class Socket(WSListener):
         "_ended",
         "_gathered",
         "_gathered_bytes",
+        "_leaving",
         "_silent_sweeps",
         "_sockets",
         "_transport",
@@ -95,21 +93,26 @@ class Socket(WSListener):
         self._transport: WSTransport | None = None
         self._gathered: list[bytes] = []
         self._gathered_bytes = 0
+        self._leaving = False
+        """whether what is gathered leaves at the end of this turn"""
         self._unfinished = b""
         self._ended = False
 
-    def put(self, frame: bytes) -> None:
+    def put(self, frame: bytes, *, unhurried: bool = False) -> None:
         """Send a text frame; a peer with too much before it is disconnected instead."""
         if self._ended:
             return
-        if not self._gathered:
-            self._sockets.gather(self)
+        if not unhurried and not self._leaving:
+            self._leaving = True
+            self._sockets.writes.soon(self)
+        elif not self._gathered:
+            self._sockets.writes.unhurried(self)
         self._gathered.append(frame)
         self._gathered_bytes += len(frame)
         if self._gathered_bytes > MAX_QUEUED_BYTES:
             self._cut_off()
 
-    def relay(self, frame: bytes) -> None:
+    def relay(self, frame: bytes, *, unhurried: bool = False) -> None:
         """Send a text frame that another client caused; it is lost when this one is behind.
 
         So a client that says too much to another one cannot have it cut off.
@@ -121,7 +124,7 @@ class Socket(WSListener):
         if queued + self._gathered_bytes > MAX_BEHIND_BYTES:
             RELAYS_LOST.inc()
         else:
-            self.put(frame)
+            self.put(frame, unhurried=unhurried)
 
     def end(self, code: WSCloseCode, reason: str = "") -> None:
         """Say goodbye: what was put before leaves first."""
@@ -137,6 +140,9 @@ class Socket(WSListener):
 
     def flush(self) -> None:
         """Write what was gathered."""
+        self._leaving = False
+        if not self._gathered:
+            return
         frames, self._gathered = self._gathered, []
         self._gathered_bytes = 0
         transport = self._transport
@@ -144,8 +150,8 @@ class Socket(WSListener):
             return
         if len(frames) == 1:
             transport.send(WSMsgType.TEXT, frames[0])
-        elif frames:
-            transport.underlying_transport.write(b"".join(_with_headers(frames)))
+        else:
+            transport.underlying_transport.write(b"".join(with_headers(frames)))
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         """Begin the conversation."""
@@ -257,8 +263,7 @@ class Sockets:
 
     def __init__(self) -> None:
         self._open: set[Socket] = set()
-        self._gathering: list[Socket] = []
-        self._loop = asyncio.get_running_loop()
+        self.writes = Writes()
         self._empty = asyncio.Event()
         self._empty.set()
         self.time = monotonic
@@ -279,12 +284,6 @@ class Sockets:
         if not self._open:
             self._empty.set()
 
-    def gather(self, socket: Socket) -> None:
-        """Write what the socket gathers at the end of this turn of the event loop."""
-        if not self._gathering:
-            self._loop.call_soon(self._flush)
-        self._gathering.append(socket)
-
     async def sweep(self) -> None:
         """Look for silent peers until cancelled."""
         while True:
@@ -300,23 +299,3 @@ class Sockets:
             await asyncio.wait_for(self._empty.wait(), 2 * CLOSE_TIMEOUT_S)
         except TimeoutError:
             log.warning("%d sockets did not close in time", len(self._open))
-
-    def _flush(self) -> None:
-        sockets, self._gathering = self._gathering, []
-        for socket in sockets:
-            socket.flush()
-
-
-def _with_headers(frames: list[bytes]) -> list[bytes]:
-    """Return text frames as they go over the wire, each after its header (RFC 6455, 5.2)."""
-    parts: list[bytes] = []
-    for frame in frames:
-        size = len(frame)
-        if size < 126:
-            parts.append(bytes((0x81, size)))
-        elif size < 1 << 16:
-            parts.append(b"\x81\x7e" + size.to_bytes(2, "big"))
-        else:
-            parts.append(b"\x81\x7f" + size.to_bytes(8, "big"))
-        parts.append(frame)
-    return parts

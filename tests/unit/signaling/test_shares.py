@@ -6,7 +6,15 @@ from shoal.announcements import Stream
 from shoal.signaling.rooms.messages import Announced, MemberId, Room
 from shoal.signaling.rooms.plan import FULL_WEIGHT, STORE_PARTS
 from shoal.signaling.rooms.roster import UPLINK_GOOD_S, Roster, Seat
-from shoal.signaling.rooms.shares import ALIKE, HEADROOM, STEP, WEIGHTS, Shares, shares
+from shoal.signaling.rooms.shares import (
+    ALIKE,
+    HEADROOM,
+    SHORT_HEADROOM,
+    STEP,
+    WEIGHTS,
+    Shares,
+    shares,
+)
 from tests.unit.signaling.make import descriptor
 
 MBIT = 1e6
@@ -45,7 +53,7 @@ def test_shortage_is_left_to_the_store_and_weighs_on_all_alike() -> None:
     found = shares([0.9 * MBIT] * 8, 8, 1.1 * MBIT)
     assert found.weights == (FULL_WEIGHT,) * 8
     # 8 x 0.9 of the demand can be carried, less what is rounded away
-    demand = 7 * 1.1 * HEADROOM
+    demand = 7 * 1.1 * SHORT_HEADROOM
     assert (1 - 7.2 / demand) * STORE_PARTS <= found.for_all
     assert found.for_all <= (1 - 7.2 / STEP / demand) * STORE_PARTS + 1
 

@@ -32,7 +32,7 @@ def test_what_was_never_measured_is_sent_to_all_at_once() -> None:
     uplink = Uplink(10 * BITS)
     for to in (2, 0, 1):
         uplink.add(to, 3, BYTES)
-    assert send(uplink, 5.0) == [(0, 3), (1, 3), (2, 3)]
+    assert send(uplink, 5.0) == [(2, 3), (0, 3), (1, 3)]
     assert uplink.free_at == pytest.approx(5.3)
     assert uplink.sent == pytest.approx(3 * BYTES)
     assert send(uplink, 5.3) == []
@@ -44,6 +44,13 @@ def test_one_receivers_second_piece_waits_for_the_others_first() -> None:
         uplink.add(to, piece, BYTES)
     assert send(uplink, 0.0) == [(0, 0), (1, 0)]
     assert send(uplink, 2.0) == [(0, 1)]
+
+
+def test_receivers_take_turns_on_a_measured_link() -> None:
+    uplink = measured()
+    for to, piece in ((0, 0), (0, 1), (1, 0)):
+        uplink.add(to, piece, BYTES)
+    assert [send(uplink, at)[0] for at in (10.0, 20.0, 30.0)] == [(0, 0), (1, 0), (0, 1)]
 
 
 def test_a_link_is_measured_when_it_was_the_limit_for_a_while() -> None:

@@ -14,6 +14,9 @@ from shoal.signaling.rooms.plan import FULL_WEIGHT, STORE_PARTS
 
 HEADROOM = 1.1
 """what is planned for a link, times this, is to be within what it can carry"""
+SHORT_HEADROOM = 1.25
+"""the same where links are too weak: what has not come when most of a segment's time has passed is
+taken from the store by then, so the rest of the time is not to be planned for"""
 STEP = 1.1
 """measurements are rounded down to powers of this, so that plans do not change with every one"""
 UNMEASURED = 2.0
@@ -57,7 +60,8 @@ def shares(uplinks: Sequence[float | None], receivers: int, rate: float) -> Shar
         for quarter in quarters
     )
     weights = tuple(_weight(uplink, -quarter) for uplink in known)
-    return Shares(weights, min(STORE_PARTS, math.ceil((1 - carried / demand) * STORE_PARTS)))
+    part = carried / (demand / HEADROOM * SHORT_HEADROOM)
+    return Shares(weights, min(STORE_PARTS, math.ceil((1 - part) * STORE_PARTS)))
 
 
 def _pooled(uplinks: Sequence[float | None]) -> list[float | None]:

@@ -20,7 +20,7 @@ MOST_PARTNERS = 32
 FEW_PARTNERS = 4
 PARTNER_LIFETIME_S = 1_800.0
 """links break unseen: after this time a partner is one no more"""
-SAMPLE = 6
+SAMPLE = 3
 """peers that are looked at beside two for each offer: the least busy of a few balance a swarm"""
 NEAR_SHARE = 0.4
 """of the offers: so many go to its own network, as many to its own country, the rest anywhere"""

@@ -19,6 +19,7 @@ from shoal.signaling.tracker.messages import (
     BadMessageError,
     Failure,
     InfoHash,
+    RelayedOffer,
     decode,
     encode,
 )
@@ -120,7 +121,8 @@ class Tracker(Collector):
         socket = self._sockets.get(outgoing.to)
         if socket is not None:
             put = socket.put if outgoing.peer is None else socket.relay
-            put(encode(outgoing.message))
+            # a client hears several answers to its offers within a moment
+            put(encode(outgoing.message), unhurried=not isinstance(outgoing.message, RelayedOffer))
         elif self.elsewhere is not None and outgoing.peer is not None:
             relay = as_relay(outgoing.message, outgoing.peer)
             if relay is not None:
