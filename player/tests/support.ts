@@ -1,9 +1,18 @@
 /** What several tests need: descriptors of real bytes, a store, a clock. */
 
+import type { Network } from "../src/engine/engine";
 import type { Descriptor } from "../src/engine/protocol";
 import { verifier } from "../src/engine/verify";
 
 export const verify = verifier(crypto.subtle);
+
+/** What an engine knows of the network at first. */
+export const NOTHING_KNOWN: Network = {
+  bps: null,
+  lateAt: -Infinity,
+  missing: { all: 0, expected: 0 },
+  completionMs: null,
+};
 
 export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));

@@ -6,7 +6,7 @@ INITIAL_COMPLETION_S = 1.0
 """until it was measured"""
 MAX_SEGMENTS = 4
 SPARE_SEGMENTS = 0.5
-MAX_SPARE_SEGMENTS = 0.875
+MAX_SPARE_SEGMENTS = 0.8
 """what the room needs, and what is to spare, are together no more"""
 MIN_CHANGE_S = 0.5
 """a delay that differs by less stays as it is"""

@@ -8,7 +8,8 @@ nothing is lost on the way. Modelled are:
   on what they have, and who leaves sends nothing more.
 - Repair by docs/protocol.md: every viewer looks every LOOK_S at what it lacks.
 - At its deadline (two seconds, and what the store takes, before the player runs dry, by its delay
-  behind live; before the next segment at the latest, and sooner where uplinks are short) a viewer fetches what it lacks from the store.
+  behind live; before the next segment at the latest, and sooner where uplinks are short) a viewer
+  fetches what it lacks from the store.
 - In its start-up a viewer takes what is pushed to it, and the rest from the store at once.
 """
 

@@ -20,6 +20,17 @@ export interface DemandOptions {
   bufferedS: () => number;
   /** whether a peer may still bring this piece */
   expected: (segment: Segment, piece: number) => boolean;
+  /** whether peers bring as much as this viewer's link carries */
+  linkFull: () => boolean;
+  /** all segments in memory */
+  segments: () => Iterable<Segment>;
+}
+
+/** What is missing of the segments that the player waits for, bytes. */
+export interface Missing {
+  all: number;
+  /** of these, what peers are expected to bring */
+  expected: number;
 }
 
 export class Demand {
@@ -55,9 +66,23 @@ export class Demand {
         },
       };
       segment.waiters.add(waiter);
+      this.#abandonOthers(segment);
       signal.addEventListener("abort", leave, { once: true });
       this.consider(segment);
     });
+  }
+
+  get missing(): Missing {
+    const missing = { all: 0, expected: 0 };
+    for (const segment of this.#o.segments()) {
+      if (segment.waiters.size === 0) continue;
+      for (const index of segment.pieces.missing()) {
+        const bytes = segment.pieces.lengthOf(index);
+        missing.all += bytes;
+        if (this.#o.expected(segment, index)) missing.expected += bytes;
+      }
+    }
+    return missing;
   }
 
   /** Whether members were waited for too long already. */
@@ -76,6 +101,7 @@ export class Demand {
       missing: pieces.missing(),
       inFlight: (piece) => segment.inFlight.has(piece),
       expected: (piece) => expected(segment, piece),
+      linkFull: this.#o.linkFull() && !this.isDry(segment),
       storeTakesS: (count) => store.takesS(count * descriptor.pieceSize),
     });
     if (late && !segment.late && !startup.includes(descriptor.sequence)) {
@@ -84,6 +110,13 @@ export class Demand {
       stats.segments.deadline_fetches += 1;
     }
     for (const range of ranges) fetcher.fetch(segment, range, "player");
+  }
+
+  /** Request no further what the player has left for another rendition: its link is too slow for both. */
+  #abandonOthers({ descriptor }: Segment): void {
+    for (const other of this.#o.segments())
+      if (other.descriptor.variant !== descriptor.variant && other.waiters.size === 0)
+        this.#o.fetcher.abandon(other);
   }
 
   /** How long a segment has been waited for; negative when nobody waits. */

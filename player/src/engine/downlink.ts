@@ -10,6 +10,10 @@ const MAX_GAP_MS = 1_000;
 const SAMPLE_BYTES = 256 * 1024;
 const SAMPLE_MS = 400;
 const NEWEST_WEIGHT = 0.5;
+/** What peers send is counted for so long, or twice that. */
+const PEERS_MS = 500;
+/** Peers that bring so much of what the link carries leave no room for others. */
+const FULL = 0.5;
 
 export class Downlink {
   /** averaged as time, so that a link that has become slow is believed at once */
@@ -22,6 +26,8 @@ export class Downlink {
   #uncounted = 0;
   #bytes = 0;
   #ms = 0;
+  /** what peers have sent since a moment, and in the time before */
+  #peers = { since: 0, bytes: 0, before: 0 };
 
   /**
    * What the link carries, bit/s; null until the store has sent enough.
@@ -49,8 +55,26 @@ export class Downlink {
     this.#chunkAt = now;
   }
 
-  fromPeer(bytes: number): void {
+  fromPeer(bytes: number, now: number): void {
     this.#uncounted += bytes;
+    this.#turn(now);
+    this.#peers.bytes += bytes;
+  }
+
+  /** Whether it is this link that pieces wait for: nobody else would bring them sooner. */
+  isFull(now: number): boolean {
+    const bps = this.bps(now);
+    if (bps === null) return false;
+    this.#turn(now);
+    const { since, bytes, before } = this.#peers;
+    return (bytes + before) * 8_000 >= FULL * bps * (now - since + PEERS_MS);
+  }
+
+  #turn(now: number): void {
+    const { since, bytes } = this.#peers;
+    const passed = now - since;
+    if (passed < PEERS_MS) return;
+    this.#peers = { since: now, bytes: 0, before: passed < 2 * PEERS_MS ? bytes : 0 };
   }
 
   #count(now: number): void {

@@ -1,5 +1,6 @@
 /** The engine: segments for the player, from the room and the store. */
 
+import type { Missing } from "./demand";
 import { Descriptors, variantOf } from "./descriptors";
 import { Exchange } from "./exchange";
 import { Magnets } from "./magnets";
@@ -25,8 +26,8 @@ export interface Network {
   bps: number | null;
   /** when pieces had to be fetched last because peers were late, ms; -Infinity: never */
   lateAt: number;
-  /** of what the player waits for */
-  missingBytes: number;
+  /** of what the player waits for, bytes */
+  missing: Missing;
   /** how long nine of ten segments took at the most; null if unknown */
   completionMs: number | null;
 }
@@ -129,9 +130,9 @@ export class Engine {
   }
   /** What rendition and delay are chosen by. */
   get network(): Network {
-    const { downlink, lateAt, missingBytes } = this.#exchange;
+    const { downlink, lateAt, missing } = this.#exchange;
     const completionMs = this.stats.completionMs.p90;
-    return { bps: downlink.bps(this.#o.platform.now()), lateAt, missingBytes, completionMs };
+    return { bps: downlink.bps(this.#o.platform.now()), lateAt, missing, completionMs };
   }
   /** Who and where this viewer is in its room. */
   get membership() {
@@ -178,6 +179,17 @@ export class Engine {
       this.stats.received("store", count, startup.includes(sequence));
     };
     return this.#store.read(url, range, { signal, onBytes });
+  }
+
+  /**
+   * The player will ask for another rendition when it has the segment that it waits for: the next one
+   * is not to come twice.
+   *
+   * @param playlistUrl of that rendition
+   */
+  intend(playlistUrl: string): void {
+    const variant = variantOf(playlistUrl);
+    if (variant !== null) this.#play(variant);
   }
 
   /** Tell signaling this viewer's figures. */

@@ -2,6 +2,7 @@
 
 import { Appetite } from "./appetite";
 import type { Mesh } from "./connections";
+import type { Missing } from "./demand";
 import { Demand } from "./demand";
 import { Downlink } from "./downlink";
 import { Fetcher } from "./fetcher";
@@ -103,11 +104,12 @@ export class Exchange {
       },
     });
     const { store, bufferedS } = options;
-    const { startup } = this;
     const fetcher = this.#fetcher;
     const expected = this.#expected.bind(this);
-    this.#demand = new Demand({ store, fetcher, stats, startup, now, bufferedS, expected });
     const segments = () => this.#cache.all();
+    const linkFull = () => this.downlink.isFull(now());
+    const from = { store, fetcher, startup: this.startup };
+    this.#demand = new Demand({ ...from, stats, now, bufferedS, expected, linkFull, segments });
     const isRecent = this.#isRecent.bind(this);
     const shared = { segments, isRecent, fetcher };
     this.#neighbours = mesh && new Neighbours({ mesh, stats, now, you, ...shared });
@@ -138,12 +140,9 @@ export class Exchange {
   get lateAt(): number {
     return this.#demand.lateAt;
   }
-  /** Bytes that are missing of what the player waits for. */
-  get missingBytes(): number {
-    let sum = 0;
-    for (const { waiters, pieces } of this.#cache.all())
-      if (waiters.size > 0) for (const index of pieces.missing()) sum += pieces.lengthOf(index);
-    return sum;
+  /** What the player waits for. */
+  get missing(): Missing {
+    return this.#demand.missing;
   }
 
   /** The newest segment of a rendition that was announced; null before the first. */
@@ -173,7 +172,7 @@ export class Exchange {
     }
     const segment = this.#cache.get(frame.variant, frame.sequence);
     if (frame.type === "piece") {
-      this.downlink.fromPeer(frame.payload.byteLength);
+      this.downlink.fromPeer(frame.payload.byteLength, this.#o.now());
       this.#intake.take(segment, from, frame);
     } else if (frame.type === "have") segment?.haves.set(from, frame.pieces);
     else if (frame.type === "want") this.#neighbours?.takes(from, true);
@@ -277,10 +276,12 @@ export class Exchange {
   }
 
   /** Whether members still help each other with this segment. */
-  #isRecent({ descriptor, announcedAt }: Segment): boolean {
+  #isRecent({ descriptor, announcedAt, waiters }: Segment): boolean {
     const { variant, sequence } = descriptor;
     const newest = this.#newestAnnounced.get(variant) ?? -1;
-    const shared = announcedAt !== null && variant === this.#o.variant();
+    // who has just chosen another rendition still gets what it waits for in this one
+    const played = variant === this.#o.variant() || waiters.size > 0;
+    const shared = announcedAt !== null && played;
     return shared && sequence > newest - REPAIRED_SEGMENTS;
   }
 

@@ -40,6 +40,8 @@ export interface FetcherOptions {
 export class Fetcher {
   #o: FetcherOptions;
   #stop = new AbortController();
+  /** requests that nobody but the player counts on */
+  #forPlayer = new Map<AbortController, Segment>();
 
   constructor(options: FetcherOptions) {
     this.#o = options;
@@ -81,6 +83,12 @@ export class Fetcher {
     if (segment.seeding.delete(index)) this.#o.magnets?.unwant(segment.descriptor, index);
   }
 
+  /** The player does not want a segment any more. */
+  abandon(segment: Segment): void {
+    for (const [request, { descriptor }] of this.#forPlayer)
+      if (descriptor === segment.descriptor) request.abort();
+  }
+
   /** A segment leaves memory. */
   forget({ descriptor }: Segment): void {
     this.#o.magnets?.forget(descriptor);
@@ -88,6 +96,7 @@ export class Fetcher {
 
   close(): void {
     this.#stop.abort();
+    for (const request of this.#forPlayer.keys()) request.abort();
     this.#o.magnets?.close();
   }
 
@@ -113,6 +122,8 @@ export class Fetcher {
         if (!silence.over) this.#askSeed(segment, indices, purpose);
       }, waitMs);
     });
+    const stop = purpose === "player" ? new AbortController() : this.#stop;
+    if (stop !== this.#stop) this.#forPlayer.set(stop, segment);
     const { downlink } = this.#o;
     let answering = false;
     const heard = (count: number): void => {
@@ -124,6 +135,7 @@ export class Fetcher {
       answering = true;
     };
     const end = (): void => {
+      this.#forPlayer.delete(stop);
       silence.end();
       if (answering) downlink.answerEnds();
       for (const index of indices) {
@@ -132,17 +144,17 @@ export class Fetcher {
       }
     };
     try {
-      const attempts = magnets ? { attempts: 1 } : {};
-      const bad = await this.#request(segment, range, heard, attempts);
+      const how = { signal: stop.signal, ...(magnets && { attempts: 1 }) };
+      const bad = await this.#request(segment, range, heard, how);
       for (const again of rangesOf(bad)) {
-        const stillBad = await this.#request(segment, again, heard, { ...attempts, reload: true });
+        const stillBad = await this.#request(segment, again, heard, { ...how, reload: true });
         if (stillBad.length > 0)
           throw new Error(`${segment.descriptor.url}: the store's bytes have a wrong hash`);
       }
       end();
     } catch (error) {
       end();
-      if (this.#stop.signal.aborted) return;
+      if (stop.signal.aborted) return;
       this.#askSeed(segment, indices, purpose);
       this.#giveUp(segment, indices, error);
     }
@@ -153,7 +165,7 @@ export class Fetcher {
     segment: Segment,
     range: PieceRange,
     heard: (count: number) => void,
-    how: { attempts?: number; reload?: boolean },
+    how: { signal: AbortSignal; attempts?: number; reload?: boolean },
   ): Promise<number[]> {
     const bad: number[] = [];
     const checks: Promise<void>[] = [];
@@ -161,11 +173,7 @@ export class Fetcher {
       segment.descriptor,
       range,
       (index, bytes) => checks.push(this.#check(segment, index, bytes, bad)),
-      {
-        ...how,
-        signal: this.#stop.signal,
-        onBytes: heard,
-      },
+      { ...how, onBytes: heard },
     );
     await Promise.all(checks);
     return bad.sort((a, b) => a - b);
@@ -219,7 +227,7 @@ export class Fetcher {
         signal: limit.signal,
         onPiece: (index, bytes) => {
           this.#o.received("seed", segment, bytes.byteLength);
-          this.#o.downlink.fromPeer(bytes.byteLength);
+          this.#o.downlink.fromPeer(bytes.byteLength, this.#o.now());
           checks.push(this.#check(segment, index, bytes, bad));
         },
       });

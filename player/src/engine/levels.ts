@@ -1,5 +1,7 @@
 /** Which rendition to play: one that the link carries with something to spare, and not often another. Pure. */
 
+import type { Missing } from "./demand";
+
 /** What the link must carry of a rendition's rate to go up to it, to go down to it, to stay. */
 const UP = 1.5;
 const DOWN = 1.2;
@@ -44,14 +46,23 @@ export function chooseLevel(needs: LevelNeeds): number {
   return Math.max(current, highest(rates, bps / UP));
 }
 
+/** A segment on its way. */
+export interface Unfinished {
+  /** what is missing of it, and how much of that peers bring, who have sent it already */
+  missing: Missing;
+  /** how large it is in a lower rendition, bytes */
+  lowerBytes: number;
+  bps: number;
+  bufferedS: number;
+}
+
 /**
- * Whether to give up a segment on its way and take it in a lower rendition: the picture would stop
- * before it is here, or soon after.
- *
- * @param missingBytes of it
+ * Whether to give up a segment and take it in a lower rendition: the picture would stop before it is
+ * here, or soon after, and the other one would be here sooner, behind what peers have sent.
  */
-export function isHopeless(missingBytes: number, bps: number, bufferedS: number): boolean {
-  return missingBytes > 0 && (8 * missingBytes) / bps > bufferedS - MARGIN_S;
+export function isHopeless({ missing, lowerBytes, bps, bufferedS }: Unfinished): boolean {
+  if ((8 * missing.all) / bps <= bufferedS - MARGIN_S) return false;
+  return missing.expected + lowerBytes < missing.all;
 }
 
 function highest(rates: readonly number[], limit: number): number {

@@ -28,6 +28,8 @@ export interface Need {
   inFlight: (piece: number) => boolean;
   /** whether a peer can still be expected to bring this piece */
   expected: (piece: number) => boolean;
+  /** whether peers bring as much as this viewer's link carries */
+  linkFull: boolean;
   /** estimated seconds for the store to deliver that many pieces */
   storeTakesS: (pieces: number) => number;
 }
@@ -51,13 +53,13 @@ export function hadItsTime(sinceMs: number, durationS: number): boolean {
 
 /**
  * Pieces that nobody will bring are requested at once; those a peer is expected to bring when the
- * deadline comes: so long, and what the store needs for them, before the player runs dry.
+ * deadline comes: so long, and what the store needs for them, before the player runs dry. Where the
+ * link is what they wait for, they would only be on it twice.
  */
 export function schedule(need: Need): Decision {
   const open = need.missing.filter((piece) => !need.inFlight(piece));
-  const due =
-    need.neededInS <= deadlineS(need.durationS) + need.storeTakesS(open.length) ||
-    need.waitedS >= MAX_WAIT_S;
+  const needed = need.neededInS <= deadlineS(need.durationS) + need.storeTakesS(open.length);
+  const due = (needed && !need.linkFull) || need.waitedS >= MAX_WAIT_S;
   const wanted = due ? open : open.filter((piece) => !need.expected(piece));
   return { ranges: rangesOf(wanted), late: wanted.some(need.expected) };
 }

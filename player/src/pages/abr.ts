@@ -13,10 +13,13 @@ export interface LevelSource {
   network: () => Network;
   /** seconds of video ahead of the playhead */
   bufferedS: () => number;
+  /** told of a rendition's playlist: the next segment will be taken from there */
+  onIntended: (url: string) => void;
 }
 
 /** Returns the class that hls.js makes its controller of. */
-export function levelController({ network, bufferedS }: LevelSource): HlsConfig["abrController"] {
+export function levelController(source: LevelSource): HlsConfig["abrController"] {
+  const { network, bufferedS, onIntended } = source;
   return class extends Hls.DefaultConfig.abrController {
     #changedAt = -Infinity;
     #watch: ReturnType<typeof setInterval> | undefined;
@@ -54,21 +57,26 @@ export function levelController({ network, bufferedS }: LevelSource): HlsConfig[
         const { stats, level } = frag;
         if (stats.aborted || stats.loaded > 0) clearInterval(this.#watch);
         else
-          this.#abandon(level, () => {
+          this.#look(level, () => {
             frag.abortRequests();
             this.hls.trigger(Events.FRAG_LOAD_EMERGENCY_ABORTED, { frag, part: null, stats });
           });
       }, WATCH_MS);
     }
 
-    /** Takes a lower rendition at once where a fragment cannot be here in time. */
-    #abandon(level: number, abort: () => void): void {
+    /** Takes a lower rendition for the next fragment, or at once where this one is hopeless. */
+    #look(level: number, abort: () => void): void {
       const { hls } = this;
-      const { bps, missingBytes } = network();
+      const { bps, missing } = network();
       if (!hls.autoLevelEnabled || hls.media?.paused !== false || bps === null) return;
-      if (!isHopeless(missingBytes, bps, bufferedS())) return;
+      const next = this.#choose(level, bps, Infinity);
+      const url = hls.levels[next]?.url[0];
+      if (next < level && url) onIntended(url);
       const lower = this.#choose(level, bps, 0);
+      const { maxBitrate = 0 } = hls.levels[lower] ?? {};
       if (lower >= level) return;
+      const lowerBytes = (maxBitrate / 8) * (hls.latestLevelDetails?.targetduration ?? 0);
+      if (!isHopeless({ missing, lowerBytes, bps, bufferedS: bufferedS() })) return;
       clearInterval(this.#watch);
       this.nextAutoLevel = lower;
       abort();

@@ -9,7 +9,7 @@ const INITIAL_COMPLETION_S = 1;
 const SPARE_SEGMENTS = 0.5;
 /** What the room needs, and what is to spare, are together no more than this: who waits for a slow
  * room has that time for whatever else takes long. */
-const MAX_SPARE_SEGMENTS = 0.875;
+const MAX_SPARE_SEGMENTS = 0.8;
 /** More target durations than these help nobody: then the room is the trouble. */
 const MAX_SEGMENTS = 4;
 /** A delay that differs by less stays as it is. */

@@ -31,6 +31,8 @@ export interface LiveOptions {
   fragmentLoader: FragmentLoaderConstructor;
   /** what the network does for this viewer */
   network: () => Network;
+  /** told of the playlist that the next segment will be taken from */
+  onIntended: (url: string) => void;
   onState: (state: OnAir) => void;
   /** a new instance of hls.js begins */
   onHls: (hls: Hls) => void;
@@ -182,13 +184,13 @@ export class Live {
     this.#stop();
     this.#loaded = true;
     this.#movedAt = performance.now();
-    const { video, playlist, fragmentLoader, network, onHls } = this.#o;
+    const { video, playlist, fragmentLoader, network, onHls, onIntended } = this.#o;
     if (!Hls.isSupported()) {
       video.src = playlist.href;
       return;
     }
-    const bufferedS = () => this.bufferedS;
-    const hls = new Hls(hlsConfig(fragmentLoader, levelController({ network, bufferedS })));
+    const levels = { network, bufferedS: () => this.bufferedS, onIntended };
+    const hls = new Hls(hlsConfig(fragmentLoader, levelController(levels)));
     this.#hls = hls;
     this.#refresh = new Refresh(hls);
     onHls(hls);

@@ -12,7 +12,7 @@ const END_AT_S = 0.1;
 /** Who jumped or paused, and is farther behind after that, wants to be there. */
 const ON_PURPOSE_S = 3;
 /** Below that the buffer is worth more than being live. */
-const MIN_BUFFER_S = 4;
+const MIN_BUFFER_S = 3;
 
 export class LiveRate {
   /** the viewer has jumped, or gone on after a pause, since it was last looked at */

@@ -76,6 +76,9 @@ export class StationPlayer {
       playlist: config.playlist,
       fragmentLoader: fragmentLoader(this.#switch),
       network: () => this.#engine.network,
+      onIntended: (url) => {
+        this.#engine.intend(url);
+      },
       onState: options.onState,
       onHls: (hls) => {
         renditions.follow(hls);

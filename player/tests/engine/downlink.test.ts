@@ -7,7 +7,7 @@ function transfer(link: Downlink, begun: number, bytes: number, perMs: number, p
   link.answerBegins(now);
   for (let sent = 0; sent < bytes; sent += 16_384) {
     now += 16_384 / perMs;
-    link.fromPeer(peers * 16_384);
+    link.fromPeer(peers * 16_384, now);
     link.fromStore(16_384, now);
   }
   link.answerEnds();
@@ -18,7 +18,7 @@ const mbit = (link: Downlink) => (link.bps(0) ?? 0) / 1e6;
 describe("what the link brings", () => {
   it("is unknown at first, and when only peers send", () => {
     const link = new Downlink();
-    for (let i = 0; i < 1_000; i += 1) link.fromPeer(32_768);
+    for (let i = 0; i < 1_000; i += 1) link.fromPeer(32_768, i);
     link.fromStore(16_384, 5);
     expect(link.bps(6)).toBeNull();
   });
@@ -39,7 +39,7 @@ describe("what the link brings", () => {
     const link = new Downlink();
     for (let segment = 0; segment < 20; segment += 1) {
       transfer(link, segment * 4_000, 70_000, 500);
-      link.fromPeer(480_000);
+      link.fromPeer(480_000, segment * 4_000 + 500);
     }
     expect(mbit(link)).toBeCloseTo(4, 1);
   });
@@ -58,7 +58,7 @@ describe("what the link brings", () => {
     let now = transfer(link, 0, 5_000_000, 5_000);
     link.answerBegins((now += 1_000));
     for (let ms = 0; ms < 1_000; ms += 250) {
-      link.fromPeer(28_000);
+      link.fromPeer(28_000, now);
       link.bps((now += 250));
     }
     expect((link.bps(now) ?? 0) / 1e6).toBeLessThan(3);
@@ -69,7 +69,7 @@ describe("what the link brings", () => {
     let now = transfer(link, 0, 5_000_000, 5_000);
     link.answerBegins((now += 1_000));
     for (let ms = 0; ms < 10_000; ms += 500) {
-      if (ms >= 1_500) link.fromPeer(10_000);
+      if (ms >= 1_500) link.fromPeer(10_000, now);
       link.bps((now += 500));
     }
     expect((link.bps(now) ?? 0) / 1e6).toBeGreaterThan(30);
@@ -80,5 +80,20 @@ describe("what the link brings", () => {
     link.answerBegins(7);
     for (let i = 0; i < 40; i += 1) link.fromStore(16_384, 7);
     expect(Number.isFinite(link.bps(7))).toBe(true);
+  });
+
+  it("is full when peers bring what it carries, and no more when they stop", () => {
+    const link = new Downlink();
+    for (let ms = 0; ms < 1_000; ms += 100) link.fromPeer(10_000, ms);
+    expect(link.isFull(1_000)).toBe(false); // nobody knows what it carries
+    let now = transfer(link, 1_000, 300_000, 112);
+    expect(link.isFull(now)).toBe(false);
+    for (let ms = 0; ms < 1_000; ms += 100) link.fromPeer(10_000, (now += 100));
+    expect(link.isFull(now)).toBe(true);
+    expect(link.isFull(now + 1_500)).toBe(false);
+    const fast = new Downlink();
+    now = transfer(fast, 0, 5_000_000, 5_000);
+    for (let ms = 0; ms < 1_000; ms += 100) fast.fromPeer(100_000, (now += 100));
+    expect(fast.isFull(now)).toBe(false);
   });
 });

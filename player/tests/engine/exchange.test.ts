@@ -129,6 +129,27 @@ describe("a segment in a room", () => {
 });
 
 describe("a request that hls.js gave up", () => {
+  it("for another rendition is made no more, for the link cannot carry both", async () => {
+    [t.buffered, t.linkedAt] = [0, null];
+    const pending = storeOf(t.bytes);
+    const signals: AbortSignal[] = [];
+    const { it } = exchange({
+      ...pending,
+      fetch: (_url, init) => {
+        if (init?.signal) signals.push(init.signal);
+        return new Promise(() => undefined);
+      },
+    });
+    const abort = new AbortController();
+    const wanted = it.want(t.segment, abort.signal);
+    abort.abort();
+    await expect(wanted).rejects.toThrow("no longer wanted");
+    expect(signals.map(({ aborted }) => aborted)).toEqual([false]);
+    const lower = { ...t.segment, variant: 1, url: t.segment.url.replace("/0/", "/1/") };
+    void it.want(lower, never()).catch(() => undefined);
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true, false]);
+  });
+
   it("before it began fetches nothing", async () => {
     const { it, store } = exchange();
     await expect(it.want(t.segment, AbortSignal.abort(new Error("gone")))).rejects.toThrow("gone");

@@ -69,7 +69,12 @@ describe("the choice of a rendition", () => {
 });
 
 it("a segment is given up only when the picture would stop before it is here", () => {
-  expect(isHopeless(500_000, 900_000, 6)).toBe(true);
-  expect(isHopeless(500_000, 900_000, 7)).toBe(false);
-  expect(isHopeless(0, 900_000, 0)).toBe(false);
+  const hopeless = (all: number, expected: number, bufferedS: number): boolean =>
+    isHopeless({ missing: { all, expected }, lowerBytes: 200_000, bps: 900_000, bufferedS });
+  expect(hopeless(500_000, 0, 6)).toBe(true);
+  expect(hopeless(500_000, 0, 7)).toBe(false);
+  expect(hopeless(0, 0, 0)).toBe(false);
+  // the lower one would be on the link behind what peers have sent
+  expect(hopeless(500_000, 400_000, 6)).toBe(false);
+  expect(hopeless(150_000, 0, 1)).toBe(false);
 });

@@ -11,6 +11,7 @@ const need = (change: Partial<Need>): Need => ({
   missing: [0, 1, 2, 3],
   inFlight: () => false,
   expected: () => true,
+  linkFull: false,
   storeTakesS: () => 0.5,
   ...change,
 });
@@ -28,6 +29,11 @@ describe("the scheduler", () => {
     expect([1, 2, 4, 10].map(deadlineS)).toEqual([0.75, 1.5, 2, 2]);
     expect(schedule(need({ durationS: 2, neededInS: 2.1 })).ranges).toEqual([]);
     expect(schedule(need({ durationS: 2, neededInS: 1.9 })).ranges).toEqual(ALL);
+  });
+  it("does not put on a full link a second time what peers have sent", () => {
+    const late = { neededInS: 1, linkFull: true, expected: (piece: number) => piece !== 2 };
+    expect(schedule(need(late)).ranges).toEqual([{ first: 2, end: 3 }]);
+    expect(schedule(need({ ...late, waitedS: MAX_WAIT_S })).ranges).toEqual(ALL);
   });
   it("fetches at once at start-up", () => {
     expect(schedule(need({ neededInS: 0 })).ranges).toEqual(ALL);

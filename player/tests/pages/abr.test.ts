@@ -2,17 +2,20 @@ import Hls, { Events } from "hls.js";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { Network } from "../../src/engine/engine";
 import { levelController } from "../../src/pages/abr";
+import { NOTHING_KNOWN } from "../support";
 
 const RATES = [400_000, 1_200_000];
-const network: Network = { bps: 40e6, lateAt: -Infinity, missingBytes: 0, completionMs: null };
+const CALM: Network = { ...NOTHING_KNOWN, bps: 40e6 };
+const network = { ...CALM };
 let buffered: number;
 let triggered: string[];
 let aborted: number;
+let intended: string[];
 
 beforeEach(() => {
   vi.useFakeTimers();
-  Object.assign(network, { bps: 40e6, lateAt: -Infinity, missingBytes: 0, completionMs: null });
-  [buffered, triggered, aborted] = [8, [], 0];
+  Object.assign(network, CALM);
+  [buffered, triggered, aborted, intended] = [8, [], 0, []];
 });
 afterEach(() => {
   vi.useRealTimers();
@@ -22,7 +25,7 @@ afterEach(() => {
 function controller(loadLevel = 0) {
   const hls = {
     loadLevel,
-    levels: RATES.map((maxBitrate) => ({ maxBitrate })),
+    levels: RATES.map((maxBitrate, k) => ({ maxBitrate, url: [`/live/${k}/playlist.m3u8`] })),
     minAutoLevel: 0,
     maxAutoLevel: 1,
     autoLevelEnabled: true,
@@ -34,7 +37,11 @@ function controller(loadLevel = 0) {
     off: vi.fn(),
     trigger: (event: string) => triggered.push(event),
   };
-  const Controller = levelController({ network: () => network, bufferedS: () => buffered });
+  const Controller = levelController({
+    network: () => network,
+    bufferedS: () => buffered,
+    onIntended: (url) => intended.push(url),
+  });
   const it = new Controller(hls as unknown as Hls);
   const loading = (level: number): void => {
     const frag = {
@@ -71,7 +78,7 @@ it("keeps to what the operator's limits allow", () => {
 it("gives up a fragment that cannot be here before the picture stops", () => {
   const { it, loading } = controller(1);
   loading(1);
-  Object.assign(network, { bps: 900_000, missingBytes: 600_000 });
+  Object.assign(network, { bps: 900_000, missing: { all: 600_000, expected: 0 } });
   vi.advanceTimersByTime(1_000);
   expect(triggered).toEqual([]);
   buffered = 6;
@@ -81,8 +88,21 @@ it("gives up a fragment that cannot be here before the picture stops", () => {
   expect(it.nextAutoLevel).toBe(0);
 });
 
+it("tells which rendition is next when the link cannot go on with this one", () => {
+  const { loading } = controller(1);
+  loading(1);
+  vi.advanceTimersByTime(1_000);
+  expect(intended).toEqual([]);
+  // what peers have sent comes anyway
+  Object.assign(network, { bps: 900_000, missing: { all: 600_000, expected: 600_000 } });
+  buffered = 4;
+  vi.advanceTimersByTime(500);
+  expect(new Set(intended)).toEqual(new Set(["/live/0/playlist.m3u8"]));
+  expect(triggered).toEqual([]);
+});
+
 it("gives up nothing where the viewer chose the rendition, or there is none below", () => {
-  Object.assign(network, { bps: 300_000, missingBytes: 600_000 });
+  Object.assign(network, { bps: 300_000, missing: { all: 600_000, expected: 0 } });
   buffered = 1;
   const manual = controller(1);
   manual.hls.autoLevelEnabled = false;

@@ -4,6 +4,7 @@ import type { OnAir } from "../../src/pages/live";
 import { Live } from "../../src/pages/live";
 import type { Probed } from "../../src/pages/probe";
 import { probe } from "../../src/pages/probe";
+import { NOTHING_KNOWN } from "../support";
 
 const { hls, FakeHls } = vi.hoisted(() => {
   class FakeHls {
@@ -93,7 +94,8 @@ async function open(): Promise<FakeHls> {
     video: video as unknown as HTMLVideoElement,
     playlist: new URL("https://tv.test/live/playlist.m3u8"),
     fragmentLoader: vi.fn(),
-    network: () => ({ bps: null, lateAt: -Infinity, missingBytes: 0, completionMs: null }),
+    network: () => NOTHING_KNOWN,
+    onIntended: vi.fn(),
     onState: (state) => states.push(state),
     onHls: vi.fn(),
   });

@@ -20,7 +20,7 @@ describe("the speed of who wants to be live", () => {
     ["slows down when it comes near", 1.9, 6, 1.1, 1.05],
     ["ends there", 0.05, 6, 1.05, 1],
     ["does not begin for little", 0.4, 6, 1, 1],
-    ["never empties the buffer", 5, 3.9, 1.05, 1],
+    ["never empties the buffer", 5, 2.9, 1.05, 1],
     ["waits while nothing is known", -Infinity, 0, 1, 1],
     ["falls back from half a second too near", -0.6, 3, 1, 0.95],
     ["falls back until it is there", -0.3, 6, 0.95, 0.95],
