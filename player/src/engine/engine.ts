@@ -130,7 +130,8 @@ export class Engine {
   }
   /** What rendition and delay are chosen by. */
   get network(): Network {
-    const { downlink, lateAt, missing } = this.#exchange;
+    const { downlink, demand } = this.#exchange;
+    const { lateAt, missing } = demand;
     const completionMs = this.stats.completionMs.p90;
     return { bps: downlink.bps(this.#o.platform.now()), lateAt, missing, completionMs };
   }

@@ -2,7 +2,6 @@
 
 import { Appetite } from "./appetite";
 import type { Mesh } from "./connections";
-import type { Missing } from "./demand";
 import { Demand } from "./demand";
 import { Downlink } from "./downlink";
 import { Fetcher } from "./fetcher";
@@ -136,13 +135,9 @@ export class Exchange {
     if (this.#linked()) this.#startTicking();
   }
 
-  /** When pieces had to be fetched last because peers were late, ms; -Infinity: never. */
-  get lateAt(): number {
-    return this.#demand.lateAt;
-  }
-  /** What the player waits for. */
-  get missing(): Missing {
-    return this.#demand.missing;
+  /** What the player waits for, and has waited for too long. */
+  get demand(): Pick<Demand, "lateAt" | "missing"> {
+    return this.#demand;
   }
 
   /** The newest segment of a rendition that was announced; null before the first. */

@@ -190,8 +190,7 @@ export class Live {
       return;
     }
     const levels = { network, bufferedS: () => this.bufferedS, onIntended };
-    const hls = new Hls(hlsConfig(fragmentLoader, levelController(levels)));
-    this.#hls = hls;
+    const hls = (this.#hls = new Hls(hlsConfig(fragmentLoader, levelController(levels))));
     this.#refresh = new Refresh(hls);
     onHls(hls);
     hls.on(Events.ERROR, (_, data) => {
