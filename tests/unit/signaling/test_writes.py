@@ -1,0 +1,57 @@
+"""When sockets write."""
+
+import asyncio
+
+import pytest
+
+from shoal.signaling.writes import UNHURRIED_S, Writes, with_headers
+
+
+class Reader:
+    """Notes when it is to write."""
+
+    def __init__(self) -> None:
+        self.flushed = 0
+
+    def flush(self) -> None:
+        self.flushed += 1
+
+
+def test_what_was_put_in_a_turn_leaves_at_its_end() -> None:
+    async def run() -> None:
+        writes, readers = Writes(), [Reader(), Reader()]
+        for reader in readers:
+            writes.soon(reader)
+        assert [reader.flushed for reader in readers] == [0, 0]
+        await asyncio.sleep(0)
+        assert [reader.flushed for reader in readers] == [1, 1]
+
+    asyncio.run(run())
+
+
+def test_what_is_in_no_hurry_waits_for_the_first_of_them_and_no_longer() -> None:
+    async def run() -> None:
+        writes, first, second = Writes(), Reader(), Reader()
+        begun = asyncio.get_running_loop().time()
+        writes.unhurried(first)
+        await asyncio.sleep(UNHURRIED_S / 2)
+        writes.unhurried(second)
+        assert not first.flushed
+        while not first.flushed:
+            await asyncio.sleep(UNHURRIED_S / 20)
+        assert asyncio.get_running_loop().time() - begun >= UNHURRIED_S * 0.9
+        assert second.flushed == 1
+        writes.unhurried(first)
+        await asyncio.sleep(3 * UNHURRIED_S)
+        assert first.flushed == 2
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("size", [0, 125, 126, 65_535, 65_536])
+def test_a_frame_has_the_header_of_its_size(size: int) -> None:
+    header, frame = with_headers([bytes(size)])
+    assert header[0] == 0x81  # the only frame of a text message
+    length = {2: header[1], 4: int.from_bytes(header[2:], "big"), 10: int.from_bytes(header[2:])}
+    assert length[len(header)] == len(frame) == size
+    assert len(header) == (2 if size < 126 else 4 if size < 1 << 16 else 10)
