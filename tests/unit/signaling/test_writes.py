@@ -12,9 +12,11 @@ class Reader:
 
     def __init__(self) -> None:
         self.flushed = 0
+        self.written = asyncio.Event()
 
     def flush(self) -> None:
         self.flushed += 1
+        self.written.set()
 
 
 def test_what_was_put_in_a_turn_leaves_at_its_end() -> None:
@@ -37,8 +39,7 @@ def test_what_is_in_no_hurry_waits_for_the_first_of_them_and_no_longer() -> None
         await asyncio.sleep(UNHURRIED_S / 2)
         writes.unhurried(second)
         assert not first.flushed
-        while not first.flushed:
-            await asyncio.sleep(UNHURRIED_S / 20)
+        await first.written.wait()
         assert asyncio.get_running_loop().time() - begun >= UNHURRIED_S * 0.9
         assert second.flushed == 1
         writes.unhurried(first)
