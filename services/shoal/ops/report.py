@@ -16,7 +16,8 @@ from shoal.ops.output import Output, write
 from shoal.ops.page import page
 from shoal.ops.text import as_markdown, show
 from shoal.ops.zone import API, ZoneAccess
-from shoal.settings import HttpUrl, StationSettings, load
+from shoal.setting_types import HttpUrl
+from shoal.settings import StationSettings, load
 
 
 class ReportSettings(StationSettings):
