@@ -1,168 +1,30 @@
-"""Settings of every service: `SHOAL_*` environment variables, and secrets from files.
+"""What each service needs to know, with defaults, and a sentence for `shoal SERVICE --help`."""
 
-A secret named `r2_secret_access_key` is read from the file that `SHOAL_R2_SECRET_ACCESS_KEY_FILE`
-names, or from `$CREDENTIALS_DIRECTORY/r2_secret_access_key` (systemd's LoadCredential), never from
-an environment variable: an environment is inherited and printed too easily.
-"""
-
-import ipaddress
-import os
-import re
 import socket
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
-from pydantic.fields import FieldInfo
-from pydantic_settings import (
-    BaseSettings,
-    EnvSettingsSource,
-    PydanticBaseSettingsSource,
-    SettingsConfigDict,
-)
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from yarl import URL
 
 from shoal.errors import OperatorError
-
-ENV_PREFIX = "SHOAL_"
-
-
-def _http_url(value: str) -> str:
-    url = URL(value)
-    if url.scheme not in ("http", "https") or not url.host:
-        raise ValueError("must be an http:// or https:// URL")
-    return value.rstrip("/")
-
-
-HttpUrl = Annotated[str, AfterValidator(_http_url)]
-
-
-def _secret_http_url(value: SecretStr) -> SecretStr:
-    return SecretStr(_http_url(value.get_secret_value()))
-
-
-SecretHttpUrl = Annotated[SecretStr, AfterValidator(_secret_http_url)]
-
-
-def _websocket_url(value: str) -> str:
-    url = URL(value)
-    if url.scheme not in ("ws", "wss") or not url.host:
-        raise ValueError("must be a ws:// or wss:// URL")
-    return value
-
-
-WebSocketUrl = Annotated[str, AfterValidator(_websocket_url)]
-
-
-def _address(value: str) -> str:
-    if not re.fullmatch(r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):[1-9]\d{0,4}", value):
-        raise ValueError("must be host:port")
-    return value
-
-
-Address = Annotated[str, AfterValidator(_address)]
-
-
-def _origin(value: str) -> str:
-    if value == "*":
-        return value
-    problem = f"{value!r} is neither * nor an origin like https://example.org"
-    try:
-        url = URL(value)
-        origin = url.origin()
-    except ValueError as error:
-        raise ValueError(problem) from error
-    if url.scheme not in ("http", "https") or url.path_qs != "/" or url.fragment or url.user:
-        raise ValueError(problem)
-    if not re.fullmatch(r"[a-z0-9._-]+|[0-9a-f:.]+", origin.raw_host or ""):
-        raise ValueError(problem)
-    return str(origin)  # as browsers write it: lower-case, no port that goes without saying
-
-
-Origin = Annotated[str, AfterValidator(_origin)]
-
-
-def _network(value: str) -> str:
-    try:
-        return str(ipaddress.ip_network(value))
-    except ValueError as error:
-        raise ValueError(f"must be CIDRs like 10.0.0.0/8: {error}") from error
-
-
-Network = Annotated[str, AfterValidator(_network)]
-
-
-def _redis_url(value: str) -> str:
-    url = URL(value)
-    if url.scheme not in ("redis", "rediss") or not url.host:
-        raise ValueError("must be a redis:// or rediss:// URL")
-    return value
-
-
-RedisUrl = Annotated[str, AfterValidator(_redis_url)]
+from shoal.setting_sources import ENV_PREFIX, Environment, SecretFiles, variable_of
+from shoal.setting_types import (
+    Address,
+    HttpUrl,
+    Network,
+    Origin,
+    RedisUrl,
+    SecretHttpUrl,
+    WebSocketUrl,
+)
 
 StandbyPolicy = Literal["standby", "assist", "off"]
 """when viewers use the torrent seeder: while the store fails, first, or never"""
 
-
 Consent = Literal["notice", "ask"]
 """whether viewers share before they were asked"""
-
-
-class _SecretFiles(PydanticBaseSettingsSource):
-    """Reads every field of type SecretStr from its file."""
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """Return the secret's text, or None where no file is named."""
-        if not _is_secret(field):
-            return None, field_name, False
-        variable = f"{ENV_PREFIX}{field_name.upper()}_FILE"
-        if named := os.environ.get(variable):
-            return _read_secret(Path(named), f"{variable}={named}"), field_name, False
-        if directory := os.environ.get("CREDENTIALS_DIRECTORY"):
-            path = Path(directory) / field_name
-            if path.exists():
-                return _read_secret(path, str(path)), field_name, False
-        return None, field_name, False
-
-    def __call__(self) -> dict[str, Any]:
-        """Return the secrets that were found, by field name."""
-        values = {
-            name: self.get_field_value(field, name)[0]
-            for name, field in self.settings_cls.model_fields.items()
-        }
-        return {name: value for name, value in values.items() if value is not None}
-
-
-def _is_secret(field: FieldInfo) -> bool:
-    return "SecretStr" in str(field.annotation)
-
-
-def _read_secret(path: Path, what: str) -> str:
-    try:
-        text = path.read_text().strip()
-    except OSError as error:
-        raise OperatorError(f"cannot read the secret {what}: {error.strerror}") from error
-    if not text:
-        raise OperatorError(f"the secret file {what} is empty: write the secret into it")
-    return text
-
-
-class _Environment(EnvSettingsSource):
-    """`SHOAL_*` variables, but never for a secret."""
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """Return the variable's value, or None for a secret."""
-        if _is_secret(field):
-            return None, field_name, False
-        return super().get_field_value(field, field_name)
-
-    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
-        """Return the list that JSON text stands for; what is no JSON is named with the rest."""
-        try:
-            return super().decode_complex_value(field_name, field, value)
-        except ValueError:
-            return value
 
 
 class StationSettings(BaseSettings):
@@ -189,7 +51,7 @@ class StationSettings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Read arguments first, then the environment, then secret files."""
-        return init_settings, _Environment(settings_cls), _SecretFiles(settings_cls)
+        return init_settings, Environment(settings_cls), SecretFiles(settings_cls)
 
 
 class SeedSettings(StationSettings):
@@ -356,19 +218,16 @@ def load(kind: type[S]) -> S:
 
 def _explain(kind: type[StationSettings], name: str, problem: str) -> str:
     field = kind.model_fields.get(name)
-    variable = f"{ENV_PREFIX}{name.upper()}"
-    if field is not None and _is_secret(field):
-        variable += "_FILE"
-    about = f" ({field.description})" if field is not None else ""
-    return f"{variable}{about}: {problem}"
+    if field is None:
+        return f"{ENV_PREFIX}{name.upper()}: {problem}"
+    return f"{variable_of(name, field)} ({field.description}): {problem}"
 
 
 def describe(kind: type[StationSettings]) -> str:
     """Return one line a setting, for `shoal SERVICE --help`."""
     lines: list[str] = []
     for name, field in kind.model_fields.items():
-        variable = f"{ENV_PREFIX}{name.upper()}" + ("_FILE" if _is_secret(field) else "")
         value = field.get_default(call_default_factory=True)
         default = "required" if field.is_required() else f"default {value}"
-        lines.append(f"  {variable:<34} {field.description} [{default}]")
+        lines.append(f"  {variable_of(name, field):<34} {field.description} [{default}]")
     return "\n".join(lines)

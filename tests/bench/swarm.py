@@ -127,10 +127,13 @@ def inside(arguments: argparse.Namespace) -> None:
     engines = names("ENGINES", [*ENGINES])
     runs = int(os.environ.get("RUNS", "3"))
     viewers: int = arguments.viewers
+    segment_s: int = arguments.segment_seconds
     bench = Bench(arguments.folder, runs, arguments.seconds, arguments.namespaces)
     try:
         for name in cases:
-            case = small(CASES[name], viewers) if viewers else CASES[name]
+            case = CASES[name]
+            if viewers or segment_s:
+                case = small(case, viewers or len(case.links), segment_s or case.segment_s)
             default = [*ENGINES] if name == BASELINE_CASE else [OURS]
             bench.run(name, case, engines or default)
     finally:
@@ -164,6 +167,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60, help="that count [%(default)s]")
     parser.add_argument("--viewers", type=int, default=0, help="at most [as the case says]")
+    parser.add_argument("--segment-seconds", type=int, default=0, help="[as the case says]")
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--namespaces", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()

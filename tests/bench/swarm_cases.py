@@ -103,10 +103,11 @@ CASES: Mapping[str, Case] = {
 }
 
 
-def small(case: Case, viewers: int) -> Case:
-    """Return a case with only its first viewers."""
+def small(case: Case, viewers: int, segment_s: int) -> Case:
+    """Return a case with only its first viewers, and segments of another length."""
     return replace(
         case,
+        segment_s=segment_s,
         links=case.links[:viewers],
         apart=frozenset(pair for pair in case.apart if max(pair) < viewers),
         narrowed={number: link for number, link in case.narrowed.items() if number < viewers},

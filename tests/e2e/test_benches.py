@@ -29,7 +29,10 @@ SERVICES = {"broadcaster", "signaling", "site", "store", "encoder"}
 
 def test_the_station_bench_writes_its_figures(tmp_path: Path) -> None:
     subprocess.run(
-        [sys.executable, "-m", "tests.bench.station", "--minutes", "0.3", "--bitrate", "300"],
+        [
+            *(sys.executable, "-m", "tests.bench.station"),
+            *("--minutes", "0.2", "--bitrate", "300", "--segment-seconds", "2"),
+        ],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         check=True,
@@ -129,7 +132,7 @@ def test_the_swarm_bench_counts_viewers_without_browsers(
 ) -> None:
     # at two signaling processes, and in one room all the same
     environment = {**swarm_environment, "CASES": "headless_48", "ENGINES": "rooms"}
-    options = ["--viewers", "4", "--seconds", "6"]
+    options = ["--viewers", "4", "--seconds", "6", "--segment-seconds", "2"]
     command = [sys.executable, "-m", "tests.bench.swarm", *options]
     subprocess.run(command, cwd=tmp_path, env=environment, check=True, timeout=120)
     figures = json.loads((tmp_path / ".bench" / "swarm.json").read_text())["figures"]

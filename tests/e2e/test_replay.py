@@ -11,22 +11,16 @@ from playwright.sync_api import Browser
 from shoal.broadcaster.replay.catalogue import swarm_id
 from shoal.p2p_media_loader import info_hashes
 from tests.support.looks import picture, serious
+from tests.support.poison import POISONING_OTHERS
 from tests.support.station import Station, fetch, rtmp_push, station, wait_for
 from tests.support.viewers import Viewer, chromium
 
 QUICK = ("--source", "rtmp", "--bitrate", "400", "--segment-seconds", "2")
 STREAM_S = 50
 """what a viewer needs at once comes from the store: there must be more"""
+SPEED = 3
+"""so many times faster it is pushed"""
 
-POISON = """
-const send = RTCDataChannel.prototype.send;
-RTCDataChannel.prototype.send = function (data) {
-  const bytes = new Uint8Array(data).slice();
-  // what the library says to its peers is shorter
-  if (bytes.length > 10000) bytes[5000] ^= 1;
-  send.call(this, bytes);
-};
-"""
 ANNOUNCE = """async (infohash) => {
   const binary = String.fromCharCode(...infohash.match(/../g).map((byte) => parseInt(byte, 16)));
   const socket = new WebSocket(`ws://${location.host}/ws?no-token`);
@@ -50,7 +44,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
         environment.setenv("SHOAL_REPLAY", "true")
         environment.setenv("SHOAL_END_GRACE_S", "1")
         with station(tmp_path_factory.mktemp("replay") / "data", *QUICK) as started:
-            with rtmp_push(f"{started.local['rtmp']}/key", seconds=STREAM_S) as push:
+            with rtmp_push(f"{started.local['rtmp']}/key", seconds=STREAM_S, speed=SPEED) as push:
                 push.wait(STREAM_S + 40)
             wait_for("a replay", lambda: any(r["torrent"] for r in listed(started)), 60)
             yield started
@@ -113,7 +107,7 @@ def test_two_viewers_of_a_replay_share_it(running: Station, browser: Browser) ->
 def test_what_a_peer_has_changed_is_refused(running: Station, browser: Browser) -> None:
     [replay] = listed(running)
     url = f"{running.local['gateway']}/replay?id={replay['id']}"
-    poisoner = Viewer(browser, url, hook="replay", script=POISON)
+    poisoner = Viewer(browser, url, hook="replay", script=POISONING_OTHERS)
     poisoner.wait("s.playing")
     viewer = Viewer(browser, url, hook="replay")
     viewer.wait("s.refused > 0", 60)

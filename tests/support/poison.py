@@ -23,6 +23,17 @@ POISONING = """
 """
 """once `window.poison` is true, every piece frame has a wrong byte: `window.poisoned` of them"""
 
+POISONING_OTHERS = """
+const send = RTCDataChannel.prototype.send;
+RTCDataChannel.prototype.send = function (data) {
+  const bytes = new Uint8Array(data).slice();
+  // what the library says to its peers is shorter
+  if (bytes.length > 10000) bytes[5000] ^= 1;
+  send.call(this, bytes);
+};
+"""
+"""the same for p2p-media-loader's pages, and from the begin"""
+
 FEEDING = """
 {
   const Original = Uint8Array;

@@ -205,10 +205,14 @@ def station(data: Path, *options: str) -> Iterator[Station]:
 
 
 @contextmanager
-def rtmp_push(url: str, *, seconds: int = 600) -> Iterator[subprocess.Popen[bytes]]:
-    """Push a small moving picture with a tone to an RTMP URL, as OBS would."""
-    source = ["-re", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=15"]
-    tone = ["-re", "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000"]
+def rtmp_push(url: str, *, seconds: int = 600, speed: int = 1) -> Iterator[subprocess.Popen[bytes]]:
+    """Push a small moving picture with a tone to an RTMP URL, as OBS would.
+
+    With a `speed` it is as many times faster, `seconds` long all the same.
+    """
+    pace = ["-readrate", str(speed)]
+    source = [*pace, "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=15"]
+    tone = [*pace, "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000"]
     video = ["-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-g", "15"]
     audio = ["-c:a", "aac", "-b:a", "64k"]
     output = ["-b:v", "400k", "-t", str(seconds), "-f", "flv", url]

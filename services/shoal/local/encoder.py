@@ -101,7 +101,7 @@ class Encoder:
 
     async def _encode(self, stream_id: str, push: Push | None) -> bool:
         if push is not None:
-            port = ports.free_ports(["ffmpeg"], {})["ffmpeg"]
+            port = ports.free_port()
             source = ffmpeg.push_input(port)
         else:
             assert self._plan.own is not None  # or else run() would be idle

@@ -4,10 +4,13 @@ import contextlib
 import errno
 import re
 import socket
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 LISTEN_STATE = "0A"  # linux, include/net/tcp_states.h: TCP_LISTEN
+
+_claims: dict[int, socket.socket] = {}
 
 
 def loopback_hosts() -> list[str]:
@@ -38,15 +41,23 @@ def is_free(port: int) -> bool:
     return True
 
 
+def free_port() -> int:
+    """Return a port that is free now, for who listens there at once."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 def free_ports(names: Sequence[str], remembered: Mapping[str, int]) -> dict[str, int]:
     """Return a free port for each name: the one of last time where it still is free.
 
-    A port that stays keeps the addresses of a station's objects over a restart.
+    A port that stays keeps the addresses of a station's objects over a restart. Until this process
+    ends no other gets them from here: seconds pass before a station's services listen.
     """
     chosen: dict[str, int] = {}
     for name in names:
         port = remembered.get(name, 0)
-        if port and port not in chosen.values() and is_free(port):
+        if port and port not in chosen.values() and is_free(port) and _claim(port):
             chosen[name] = port
     with contextlib.ExitStack() as held:  # hold all of them, so that no two are the same
         for name in names:
@@ -54,9 +65,23 @@ def free_ports(names: Sequence[str], remembered: Mapping[str, int]) -> dict[str,
                 probe = held.enter_context(socket.socket())
                 probe.bind(("127.0.0.1", 0))
                 port: int = probe.getsockname()[1]
-                if port not in chosen.values():
+                if port not in chosen.values() and _claim(port):
                     chosen[name] = port
     return chosen
+
+
+def _claim(port: int) -> bool:
+    """Say whether a port is this process's, as far as others ask here too."""
+    if port in _claims or sys.platform != "linux":
+        return True
+    claim = socket.socket(socket.AF_UNIX)
+    try:
+        claim.bind(f"\0shoal-port-{port}")  # an abstract name: gone with the process
+    except OSError:
+        claim.close()
+        return False
+    _claims[port] = claim
+    return True
 
 
 def owner(port: int) -> str | None:

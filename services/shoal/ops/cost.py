@@ -1,6 +1,5 @@
 """`shoal cost`: what a month's traffic costs in three ways, by the line."""
 
-import sys
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -9,6 +8,7 @@ from rich.table import Table
 
 from shoal.ops import prices
 from shoal.ops.cost_model import Column, ColumnName, Cost, Line, Load, cost
+from shoal.ops.output import Output, write
 
 TITLES: dict[ColumnName, str] = {
     "ec2_direct": "EC2 direct",
@@ -22,9 +22,9 @@ def run(load: Load, *, as_json: bool) -> None:
     """Print the cost of a load."""
     result = cost(load)
     if as_json:
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(result), indent=2).decode() + "\n")
+        write(msgspec.json.format(msgspec.json.encode(result), indent=2).decode() + "\n")
     else:
-        show(result, Console())
+        show(result, Output())
 
 
 def show(result: Cost, console: Console) -> None:

@@ -2,22 +2,22 @@
 
 import asyncio
 import json
-import sys
 from pathlib import Path
 
 import msgspec
 from pydantic import Field, SecretStr
-from rich.console import Console
 
 from shoal.errors import OperatorError
 from shoal.ops.asking import Target, gather
 from shoal.ops.document import document
 from shoal.ops.figures import Report, report_of
 from shoal.ops.options import ReportQuestion
+from shoal.ops.output import Output, write
 from shoal.ops.page import page
 from shoal.ops.text import as_markdown, show
 from shoal.ops.zone import API, ZoneAccess
-from shoal.settings import HttpUrl, StationSettings, load
+from shoal.setting_types import HttpUrl
+from shoal.settings import StationSettings, load
 
 
 class ReportSettings(StationSettings):
@@ -44,13 +44,13 @@ def run(question: ReportQuestion) -> None:
         except OSError as error:
             raise OperatorError(f"cannot write {question.html}: {error.strerror}") from error
     if question.form == "json":
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + "\n")
+        write(msgspec.json.format(msgspec.json.encode(report), indent=2).decode() + "\n")
     elif question.form == "markdown":
-        sys.stdout.write(as_markdown(document(report)))
+        write(as_markdown(document(report)))
     elif question.html is None:
-        show(document(report), Console())
+        show(document(report), Output())
     else:
-        sys.stdout.write(f"{question.html} is written\n")
+        write(f"{question.html} is written\n")
 
 
 async def ask(target: Target) -> Report:

@@ -12,6 +12,7 @@ from rich.table import Table
 from shoal.errors import OperatorError
 from shoal.hostnames import beside, hostname
 from shoal.ingress import Rule, addresses_of, find, ingress, request_of
+from shoal.ops.output import write
 from shoal.routes import HostRole, routes
 from shoal.settings import StationSettings, load
 
@@ -39,9 +40,10 @@ class Question:
 def run(question: Question) -> None:
     """Print the answer; whatever is wrong with the question is an OperatorError."""
     try:
-        sys.stdout.write(answer(question))
+        text = answer(question)
     except ValueError as error:
         raise OperatorError(str(error)) from error
+    write(text)
 
 
 def answer(question: Question) -> str:

@@ -1,5 +1,7 @@
 import os
 import socket
+import subprocess
+import sys
 
 from shoal.local import ports
 
@@ -37,3 +39,14 @@ def test_two_names_never_share_a_port() -> None:
     chosen = ports.free_ports(["a", "b"], {"a": free, "b": free})
     assert chosen["a"] == free
     assert chosen["b"] != free
+
+
+def test_two_stations_that_start_together_never_share_a_port() -> None:
+    mine = ports.free_ports(["a"], {})
+    asking = f"from shoal.local.ports import free_ports; print(free_ports(['a'], {mine})['a'])"
+    other = subprocess.run(
+        [sys.executable, "-c", asking], capture_output=True, text=True, check=True, timeout=30
+    )
+    # nobody listens there yet
+    assert ports.is_free(mine["a"])
+    assert int(other.stdout) != mine["a"]

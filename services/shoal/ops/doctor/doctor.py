@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import sys
 from pathlib import Path
 
 import aiohttp
@@ -27,6 +26,7 @@ from shoal.ops.doctor.checks import make_all
 from shoal.ops.doctor.findings import Diagnosis
 from shoal.ops.doctor.place import Place, find_place
 from shoal.ops.doctor.visit import Visit
+from shoal.ops.output import Output, write
 
 GROUPS = (names, routing, video, store, page, signaling, services, machine, owncast)
 CHECKS = tuple(check for group in GROUPS for check in group.CHECKS)
@@ -51,9 +51,9 @@ def run(url: str | None, data: Path, *, as_json: bool) -> int:
     diagnosis = asyncio.run(diagnose(station, place))
     if as_json:
         text = msgspec.json.format(msgspec.json.encode(diagnosis), indent=2).decode()
-        sys.stdout.write(text + "\n")
+        write(text + "\n")
     else:
-        show(diagnosis, Console())
+        show(diagnosis, Output())
     return 1 if diagnosis.broken else 0
 
 

@@ -3,21 +3,19 @@
 import json
 from collections.abc import Sequence
 from contextlib import ExitStack
-from pathlib import Path
 
 from playwright.sync_api import Browser
 
 from tests.support.poison import FEEDING, POISONING, false_segments
 from tests.support.socks import leaving_from
-from tests.support.station import Station, station
-from tests.support.viewers import Viewer, chromium, received
+from tests.support.station import Station
+from tests.support.viewers import Viewer, received
 
 SAVES_DATA = """
 const connection = Object.assign(new EventTarget(), { saveData: true });
 Object.defineProperty(navigator, "connection", { value: connection });
 """
 SEGMENTS_WATCHED = 6
-QUICK = ("--bitrate", "600", "--segment-seconds", "2")
 
 
 def watching(running: Station, viewers: Sequence[Viewer]) -> None:
@@ -76,30 +74,29 @@ def poisoned(browser: Browser, running: Station, stack: ExitStack) -> None:
         assert viewer.errors() == []
 
 
-def test_false_bytes_reach_no_player_and_cost_their_sender_its_place(tmp_path: Path) -> None:
-    with (
-        station(tmp_path / "data", *QUICK) as running,
-        chromium() as browser,
-        ExitStack() as stack,
-    ):
+def test_false_bytes_reach_no_player_and_cost_their_sender_its_place(
+    browser: Browser, running: Station
+) -> None:
+    with ExitStack() as stack:
         poisoned(browser, running, stack)
 
 
-def test_a_viewer_that_saves_data_gets_its_share_and_sends_nothing(tmp_path: Path) -> None:
-    with station(tmp_path / "data", *QUICK) as running, chromium() as browser:
-        scripts = ("", "", SAVES_DATA)
-        viewers = [Viewer(browser, running.local["watch"], script=script) for script in scripts]
-        watching(running, viewers)
-        before = [viewer.stats() for viewer in viewers]
-        for viewer, first in zip(viewers, before, strict=True):
-            viewer.wait(f"s.segments.complete >= {first['segments']['complete'] + 6}", 60)
-        after = [viewer.stats() for viewer in viewers]
+def test_a_viewer_that_saves_data_gets_its_share_and_sends_nothing(
+    browser: Browser, running: Station
+) -> None:
+    scripts = ("", "", SAVES_DATA)
+    viewers = [Viewer(browser, running.local["watch"], script=script) for script in scripts]
+    watching(running, viewers)
+    before = [viewer.stats() for viewer in viewers]
+    for viewer, first in zip(viewers, before, strict=True):
+        viewer.wait(f"s.segments.complete >= {first['segments']['complete'] + 6}", 60)
+    after = [viewer.stats() for viewer in viewers]
 
-        came = [received(one, two) for one, two in zip(before, after, strict=True)]
-        totals = [sum(bytes_of.values()) for bytes_of in came]
-        assert sum(one["p2p"] for one in came) / sum(totals) >= 0.60, came
-        assert came[2]["p2p"] / totals[2] >= 0.90, came
-        assert after[2]["uploaded"] == 0
-        for one, two in zip(before, after, strict=True):
-            assert two["stalls"] == one["stalls"]
-            assert two["playing"]
+    came = [received(one, two) for one, two in zip(before, after, strict=True)]
+    totals = [sum(bytes_of.values()) for bytes_of in came]
+    assert sum(one["p2p"] for one in came) / sum(totals) >= 0.60, came
+    assert came[2]["p2p"] / totals[2] >= 0.90, came
+    assert after[2]["uploaded"] == 0
+    for one, two in zip(before, after, strict=True):
+        assert two["stalls"] == one["stalls"]
+        assert two["playing"]

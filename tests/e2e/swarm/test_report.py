@@ -3,26 +3,17 @@
 import json
 import re
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 from playwright.sync_api import Browser
 
-from tests.support.station import SHOAL, Station, station, wait_for
-from tests.support.viewers import Viewer, chromium
+from tests.support.station import SHOAL, Station, wait_for
+from tests.support.viewers import Viewer
 
 ARTIFACTS = Path(".artifacts/report")
 SIZES = {"phone": (390, 844, "light"), "laptop": (1366, 900, "dark")}
 VIEWERS = 3
-
-
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
-    data = tmp_path_factory.mktemp("report") / "data"
-    with station(data, "--bitrate", "500", "--segment-seconds", "2") as started:
-        yield started
 
 
 def report(running: Station, *arguments: str) -> str:
@@ -68,45 +59,44 @@ def looks_right(browser: Browser, file: Path, size: str) -> None:
     context.close()
 
 
-def test_a_report_in_its_four_forms(running: Station, tmp_path: Path) -> None:
-    with chromium() as browser:
-        viewers = [Viewer(browser, running.local["watch"]) for _ in range(VIEWERS)]
-        for viewer in viewers:
-            viewer.wait(f"s.ready && s.peers === {VIEWERS - 1} && s.playing", 45)
-        said = wait_for("a row with sharing", lambda: shared(running), 90)
-        now = said["windows"]["now"]
-        assert said["bytes"].keys() == {"ec2_video", "store", "p2p", "seed"}
-        assert (said["bytes"]["ec2_video"], now["bytes"]["ec2_video"]) == (0, 0)
-        assert 0 < said["share"] < 1
-        assert now["viewers"] > 0.5
-        assert 0.5 < now["copies"] < VIEWERS
-        assert now["uploaded"] > 0
-        assert now["stored"] > 0
-        assert now["ec2_video_per_viewer_hour"] == 0
-        assert said["services"]["signaling"]["requests_per_s"] > 0
-        assert said["services"]["broadcaster"]["uptime_s"] > 10
-        per_100 = said["cost"]["per_100_viewers_and_hour"]
-        assert per_100["ec2_direct"] > per_100["r2"] >= per_100["r2_p2p"] > 0
-        assert said["cost"]["so_far"]["ec2_direct"] > 0
-        assert 300 < said["cost"]["bitrate_kbps"] < 800
+def test_a_report_in_its_four_forms(browser: Browser, running: Station, tmp_path: Path) -> None:
+    viewers = [Viewer(browser, running.local["watch"]) for _ in range(VIEWERS)]
+    for viewer in viewers:
+        viewer.wait(f"s.ready && s.peers === {VIEWERS - 1} && s.playing", 45)
+    said = wait_for("a row with sharing", lambda: shared(running), 90)
+    now = said["windows"]["now"]
+    assert said["bytes"].keys() == {"ec2_video", "store", "p2p", "seed"}
+    assert (said["bytes"]["ec2_video"], now["bytes"]["ec2_video"]) == (0, 0)
+    assert 0 < said["share"] < 1
+    assert now["viewers"] > 0.5
+    assert 0.5 < now["copies"] < VIEWERS
+    assert now["uploaded"] > 0
+    assert now["stored"] > 0
+    assert now["ec2_video_per_viewer_hour"] == 0
+    assert said["services"]["signaling"]["requests_per_s"] > 0
+    assert said["services"]["broadcaster"]["uptime_s"] > 10
+    per_100 = said["cost"]["per_100_viewers_and_hour"]
+    assert per_100["ec2_direct"] > per_100["r2"] >= per_100["r2_p2p"] > 0
+    assert said["cost"]["so_far"]["ec2_direct"] > 0
+    assert 300 < said["cost"]["bitrate_kbps"] < 800
 
-        terminal = report(running)
-        assert "share of peers" in terminal
-        assert "the last 5 minutes" in terminal
-        markdown = report(running, "--markdown")
-        assert "## Over time" in markdown
-        rows = [line for line in markdown.splitlines() if line.startswith("| through")]
-        assert len(rows) == 4
-        ARTIFACTS.mkdir(parents=True, exist_ok=True)
-        (ARTIFACTS / "terminal.txt").write_text(terminal)
-        (ARTIFACTS / "report.md").write_text(markdown)
-        file = tmp_path / "report.html"
-        assert str(file) in report(running, "--html", str(file))
-        for size in SIZES:
-            looks_right(browser, file, size)
-        html = file.read_text()
-        assert "<script" not in html
-        assert (running.data / "secrets" / "operator_token").read_text() not in html
+    terminal = report(running)
+    assert "share of peers" in terminal
+    assert "the last 5 minutes" in terminal
+    markdown = report(running, "--markdown")
+    assert "## Over time" in markdown
+    rows = [line for line in markdown.splitlines() if line.startswith("| through")]
+    assert len(rows) == 4
+    ARTIFACTS.mkdir(parents=True, exist_ok=True)
+    (ARTIFACTS / "terminal.txt").write_text(terminal)
+    (ARTIFACTS / "report.md").write_text(markdown)
+    file = tmp_path / "report.html"
+    assert str(file) in report(running, "--html", str(file))
+    for size in SIZES:
+        looks_right(browser, file, size)
+    html = file.read_text()
+    assert "<script" not in html
+    assert (running.data / "secrets" / "operator_token").read_text() not in html
 
 
 def test_a_stranger_s_report_says_what_it_cannot_know(running: Station, tmp_path: Path) -> None:

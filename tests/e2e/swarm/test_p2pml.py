@@ -1,0 +1,26 @@
+"""Our tracker serves a player that others wrote: p2p-media-loader, on /p2pml."""
+
+from playwright.sync_api import Browser
+
+from shoal.p2p_media_loader import SWARM_ID, info_hashes
+from tests.support.p2pml import shared
+from tests.support.poison import POISONING_OTHERS
+from tests.support.station import Station
+from tests.support.viewers import Viewer
+
+
+def test_three_viewers_share(browser: Browser, running: Station) -> None:
+    shared(browser, running, 3, info_hashes(SWARM_ID))
+
+
+def test_false_segments_are_refused(browser: Browser, running: Station) -> None:
+    url = f"{running.local['gateway']}/p2pml"
+    poisoner = Viewer(browser, url, hook="p2pml", script=POISONING_OTHERS)
+    poisoner.wait("s.playing")
+    viewer = Viewer(browser, url, hook="p2pml")
+    viewer.wait("s.playing && s.refused > 0")
+    running.wait_published(running.published() + 2)
+    stats = viewer.stats()
+    assert stats["playing"]
+    assert stats["stalls"] == 0
+    assert poisoner.stats()["refused"] == 0

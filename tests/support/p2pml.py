@@ -1,0 +1,55 @@
+"""Viewers on /p2pml, the page of a player that others wrote: p2p-media-loader."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from playwright.sync_api import Browser
+
+from tests.support.station import Station, wait_for
+from tests.support.viewers import Viewer
+
+
+def announced(viewer: Viewer) -> set[str]:
+    """The swarms that a page announced itself in."""
+    messages = [json.loads(frame) for frame in viewer.sent]
+    return {message["info_hash"] for message in messages if message["action"] == "announce"}
+
+
+def total(all_stats: Sequence[Mapping[str, Any]], source: str) -> int:
+    """Bytes that all pages together have from a source."""
+    return sum(stats[source] for stats in all_stats)
+
+
+def came(viewers: Sequence[Viewer], source: str) -> int:
+    """The same, a moment later, in which the pages' events are handled."""
+    viewers[0].page.wait_for_timeout(200)
+    return total([viewer.stats() for viewer in viewers], source)
+
+
+def shared(browser: Browser, running: Station, count: int, swarms: frozenset[str]) -> None:
+    """Assert that so many viewers share, in these swarms alone, and nothing else goes wrong."""
+    gateway = running.local["gateway"]
+    viewers = [Viewer(browser, f"{gateway}/p2pml", hook="p2pml") for _ in range(count)]
+    for viewer in viewers:
+        viewer.wait(f"s.playing && s.peers >= {count - 1}")
+    before = [viewer.stats() for viewer in viewers]
+    # who fetches first may go on doing so for everybody: chance, as the library does it
+    wait_for("segments from peers", lambda: came(viewers, "p2p") > total(before, "p2p"), 60)
+    after = [viewer.stats() for viewer in viewers]
+    assert total(after, "http") > 0
+
+    assert sum(stats["uploaded"] for stats in after) > 0
+    assert all(stats["playing"] and stats["latency_s"] > 0 for stats in after)
+    assert [(stats["stalls"], stats["refused"]) for stats in after] == [(0, 0)] * count
+    own = {urlsplit(url).netloc for url in (gateway, running.local["store"])}
+    for viewer in viewers:
+        assert viewer.errors() == []
+        assert {urlsplit(url).netloc for url in viewer.requests + viewer.sockets} == own
+        assert [urlsplit(url).path for url in viewer.sockets] == ["/ws"]
+        assert announced(viewer) <= swarms
+        # the watch page's code is not here
+        assert viewer.page.evaluate("() => window.shoal === undefined")
+    assert set[str]().union(*map(announced, viewers))
+    assert running.origin_video_bytes() == 0
