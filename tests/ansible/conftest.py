@@ -88,6 +88,13 @@ def owncast_zip(folder: Path, version: str) -> dict[str, str]:
     }
 
 
+def poster(folder: Path) -> Path:
+    """A picture of the operator's."""
+    path = folder / "Our picture.PNG"
+    path.write_bytes(b"\x89PNG the picture of the station")
+    return path
+
+
 def variables(folder: Path, store: objects.Store) -> dict[str, object]:
     """What the operator says of this station."""
     cloudflared = HERE / "standins/cloudflared.py"
@@ -117,6 +124,7 @@ def variables(folder: Path, store: objects.Store) -> dict[str, object]:
         "shoal_operator_token": "operator-token-1",
         "shoal_join_secret": "join-secret-1",
         "shoal_station_title": 'A "station" for $5 & `more`',
+        "shoal_station_poster": str(poster(folder)),
         "shoal_ice_servers": [],
         "shoal_torrent_stun_server": "",
         # through the stand-in of the tunnel, which has no TLS
