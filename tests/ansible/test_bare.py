@@ -29,12 +29,17 @@ def test_a_check_on_a_station_says_nothing(origin: Host) -> None:
 
 
 def test_the_station_is_verified(origin: Host) -> None:
-    origin.play(book="verify.yml").succeeded()
+    said = origin.play(book="verify.yml").succeeded()
+    assert "nothing has been broadcast yet" in said.output  # a warning
+    assert said.changed == []
     origin.run("systemctl stop shoal-site")
     try:
-        assert origin.play(book="verify.yml").status != 0
+        said = origin.play(book="verify.yml")
     finally:
         origin.run("systemctl start shoal-site")
+    assert said.status != 0
+    told = " ".join(said.output.split())
+    assert "units: shoal-site do not run; `systemctl status shoal-site`" in told
 
 
 @pytest.mark.parametrize(
