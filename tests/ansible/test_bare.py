@@ -1,10 +1,13 @@
 """What a check says before there is anything, and afterwards. Runs first, on a bare host."""
 
+import json
 from typing import Any
 
 import pytest
 
+from tests.ansible.conftest import ADDRESS, STREAM_KEY
 from tests.ansible.host import Host
+from tests.support.station import rtmp_push, wait_for
 
 pytestmark = pytest.mark.matrix
 
@@ -32,6 +35,11 @@ def test_the_station_is_verified(origin: Host) -> None:
     said = origin.play(book="verify.yml").succeeded()
     assert "nothing has been broadcast yet" in said.output  # a warning
     assert said.changed == []
+    with rtmp_push(f"rtmp://{ADDRESS}/live/{STREAM_KEY}"):
+        health = "http://localhost:3000/health"
+        wait_for("segments", lambda: json.loads(origin.get(health))["chunks"] >= 8, 90)
+        said = origin.play(book="verify.yml").succeeded()
+    assert "nothing has been broadcast yet" not in said.output
     origin.run("systemctl stop shoal-site")
     try:
         said = origin.play(book="verify.yml")
