@@ -25,7 +25,8 @@ WITHOUT_TOKEN = """
 import http.client
 connection = http.client.HTTPConnection("127.0.0.1", 8081, timeout=10)
 handshake = {"Connection": "upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
-connection.request("GET", "/broadcaster", headers={**handshake, "Sec-WebSocket-Key": "A" * 22 + "=="})
+handshake["Sec-WebSocket-Key"] = "A" * 22 + "=="
+connection.request("GET", "/broadcaster", headers=handshake)
 print(connection.getresponse().status)
 """
 
