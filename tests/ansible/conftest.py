@@ -41,11 +41,15 @@ def root_filesystem() -> Path:
 def outside(root_filesystem: Path) -> Iterator[str]:
     """From here on this process is in the network outside the host, and has no other."""
     # built while there is a way to the package index; the play finds it there
-    python = {"trixie": "3.13", "bookworm": "3.11"}[SUITE]
+    ask = "import platform; print(platform.python_version(), platform.machine())"
+    said = subprocess.check_output(
+        ["chroot", root_filesystem, "/usr/bin/python3", "-c", ask], text=True
+    )
+    python, machine = said.split()
     subprocess.run(
         [
             *(sys.executable, ROOT / "tools/build_release.py"),
-            *(f"--python={python}", "--machine=x86_64"),
+            *(f"--python={python}", f"--machine={machine}"),
         ],
         check=True,
         timeout=300,
