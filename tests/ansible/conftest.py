@@ -21,8 +21,6 @@ OPERATOR = "10.77.0.1"
 EDGE_PORT = 8888
 TUNNEL = f"{OPERATOR}:7844"
 LENT_STORE = f"{OPERATOR}:8333"
-"""where the host and its viewers find the store, which itself is on loopback"""
-MEDIA_URL = f"http://{LENT_STORE}/shoal"
 STREAM_KEY = "key-of-the-operator"
 
 
@@ -123,7 +121,7 @@ def variables(folder: Path, store: objects.Store) -> dict[str, object]:
         ],
         "shoal_hostname": "station.example",
         "shoal_s3_endpoint": f"http://{LENT_STORE}",
-        "shoal_media_url": MEDIA_URL,
+        "shoal_media_url": store.media_url,
         "shoal_r2_access_key_id": store.access_key_id,
         "shoal_r2_secret_access_key": store.secret_access_key,
         "shoal_broadcaster_token": "broadcaster-token-1",

@@ -1,12 +1,14 @@
 """What a check says before there is anything, and afterwards. Runs first, on a bare host."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.ansible.conftest import ADDRESS, STREAM_KEY
+from tests.ansible.conftest import ADDRESS, LENT_STORE, STREAM_KEY
 from tests.ansible.host import Host
+from tests.support.objects import Store
 from tests.support.station import rtmp_push, wait_for
 
 pytestmark = pytest.mark.matrix
@@ -31,7 +33,18 @@ def test_a_check_on_a_station_says_nothing(origin: Host) -> None:
     assert said.changed == []
 
 
-def test_the_station_is_verified(origin: Host) -> None:
+@pytest.fixture
+def in_public(origin: Host, store: Store) -> Iterator[Host]:
+    """The host, when it reaches the store where viewers do, which is our loopback."""
+    listen = f"--listen=127.0.0.1:{store.ports['s3']}"
+    relay = f"/usr/lib/systemd/systemd-socket-proxyd {LENT_STORE}"
+    origin.run(f"systemd-run --unit=public systemd-socket-activate {listen} {relay}")
+    yield origin
+    origin.run("systemctl stop public")
+
+
+def test_the_station_is_verified(in_public: Host) -> None:
+    origin = in_public
     said = origin.play(book="verify.yml").succeeded()
     assert "nothing has been broadcast yet" in said.output  # a warning
     assert said.changed == []

@@ -8,8 +8,9 @@ from contextlib import closing, suppress
 import m3u8
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.ansible.conftest import ADDRESS, EDGE_PORT, MEDIA_URL, STREAM_KEY, poster
+from tests.ansible.conftest import ADDRESS, EDGE_PORT, STREAM_KEY, poster
 from tests.ansible.host import Host
+from tests.support.objects import Store
 from tests.support.station import fetch, rtmp_push, wait_for
 from tests.support.viewers import Viewer, chromium, received, settled
 
@@ -46,13 +47,13 @@ def status_of(path: str) -> tuple[int, str]:
         return answer.status, answer.headers.get("Location", "")
 
 
-def test_who_pushes_is_seen_by_viewers_who_share(origin: Host) -> None:
+def test_who_pushes_is_seen_by_viewers_who_share(origin: Host, store: Store) -> None:
     with rtmp_push(f"{PUSH}/{STREAM_KEY}"):
         wait_for("a playlist", lambda: (now := playlist()) and len(now.segments) >= 3, 60)
         named = playlist()
         assert named is not None
         urls = [segment.uri or "" for segment in named.segments]
-        assert all(url.startswith(f"{MEDIA_URL}/live/0/stream-") for url in urls)
+        assert all(url.startswith(f"{store.media_url}/live/0/stream-") for url in urls)
         name = urls[-1].rpartition("/")[2]
         assert status_of(f"/live/0/{name}") == (302, urls[-1])
         assert status_of("/hls/stream.m3u8")[0] == 403
@@ -79,7 +80,7 @@ def test_who_pushes_is_seen_by_viewers_who_share(origin: Host) -> None:
                 assert viewer.errors() == []
                 assert two["segments"]["bad_pieces"] == 0
                 video = [url for url in viewer.requests if ".ts" in url]
-                assert all(url.startswith(MEDIA_URL) for url in video)
+                assert all(url.startswith(store.media_url) for url in video)
         assert video_bytes(origin) == 0
 
 
