@@ -41,8 +41,8 @@ def content() -> str:
 def requirements(python: str, machine: str) -> list[str]:
     """Return the lines of the lock that hold for a host; pip itself would ask this machine."""
     host = {
-        "python_version": python,
-        "python_full_version": f"{python}.99",
+        "python_version": python.rpartition(".")[0],
+        "python_full_version": python,
         "platform_machine": machine,
         "sys_platform": "linux",
         "platform_system": "Linux",
@@ -86,7 +86,7 @@ def dependencies(python: str, machine: str) -> tuple[Path, list[str]]:
             *(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"),
             *("--require-hashes", "--no-deps", "--only-binary=:all:", f"--dest={wheels}"),
             *(f"--python-version={python}", "--implementation=cp"),
-            *(f"--abi=cp{python.replace('.', '')}", "--abi=abi3", "--abi=none"),
+            *(f"--abi={abi(python)}", "--abi=abi3", "--abi=none"),
             *(f"--platform={platform}_{machine}" for platform in PLATFORMS),
             *("--requirement", str(lock)),
         )
@@ -116,15 +116,21 @@ def build(archive: Path, version: str, python: str, machine: str) -> None:
         unfinished.rename(archive)
 
 
+def abi(python: str) -> str:
+    """Return what the wheels for a Python are called after."""
+    major, minor, _ = python.split(".")
+    return f"cp{major}{minor}"
+
+
 def tag(python: str, machine: str) -> str:
     """Return how what is made for one kind of host is called."""
-    return f"cp{python.replace('.', '')}-{machine}"
+    return f"py{python}-{machine}"
 
 
 def main() -> None:
     """Build it, unless it is there."""
     parser = argparse.ArgumentParser(prog="build_release", description=__doc__)
-    parser.add_argument("--python", required=True, help="the host's, as 3.13")
+    parser.add_argument("--python", required=True, help="the host's, as 3.13.5")
     parser.add_argument("--machine", required=True, help="the host's, as x86_64")
     parser.add_argument("--version", default="", help="[named after the content]")
     arguments = parser.parse_args()

@@ -156,6 +156,11 @@ class SignalingSettings(AlarmSettings):
         description="redis:// or rediss:// URL of the Valkey or Redis that several signaling"
         " processes share; unset: this is the only one",
     )
+    process_url: HttpUrl | None = Field(
+        default=None,
+        description="where this process alone answers HTTP, for its /metrics, when several share"
+        " SHOAL_SIGNALING_URL; unset: nowhere",
+    )
     cluster_password: SecretStr | None = Field(
         default=None, description="password of that Valkey or Redis, if its URL has none"
     )

@@ -70,6 +70,8 @@ class SignalingStats(msgspec.Struct, frozen=True, kw_only=True):
     """`bytes` without `startup`, of the last minutes with somebody to share with"""
     uploaded: int
     """bytes that viewers sent to each other"""
+    wanted: int
+    """bytes of every announced segment, times the viewers that were on its rendition"""
     share: float | None
     """peers' part of `bytes` without `startup`"""
     stalls: int

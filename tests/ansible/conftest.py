@@ -39,11 +39,15 @@ def root_filesystem() -> Path:
 def outside(root_filesystem: Path) -> Iterator[str]:
     """From here on this process is in the network outside the host, and has no other."""
     # built while there is a way to the package index; the play finds it there
-    python = {"trixie": "3.13", "bookworm": "3.11"}[SUITE]
+    ask = "import platform; print(platform.python_version(), platform.machine())"
+    said = subprocess.check_output(
+        ["chroot", root_filesystem, "/usr/bin/python3", "-c", ask], text=True
+    )
+    python, machine = said.split()
     subprocess.run(
         [
             *(sys.executable, ROOT / "tools/build_release.py"),
-            *(f"--python={python}", "--machine=x86_64"),
+            *(f"--python={python}", f"--machine={machine}"),
         ],
         check=True,
         timeout=300,
@@ -88,6 +92,13 @@ def owncast_zip(folder: Path, version: str) -> dict[str, str]:
     }
 
 
+def poster(folder: Path) -> Path:
+    """A picture of the operator's."""
+    path = folder / "Our picture.PNG"
+    path.write_bytes(b"\x89PNG the picture of the station")
+    return path
+
+
 def variables(folder: Path, store: objects.Store) -> dict[str, object]:
     """What the operator says of this station."""
     cloudflared = HERE / "standins/cloudflared.py"
@@ -117,6 +128,7 @@ def variables(folder: Path, store: objects.Store) -> dict[str, object]:
         "shoal_operator_token": "operator-token-1",
         "shoal_join_secret": "join-secret-1",
         "shoal_station_title": 'A "station" for $5 & `more`',
+        "shoal_station_poster": str(poster(folder)),
         "shoal_ice_servers": [],
         "shoal_torrent_stun_server": "",
         # through the stand-in of the tunnel, which has no TLS

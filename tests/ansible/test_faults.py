@@ -51,10 +51,25 @@ def test_streams_that_start_again_are_read_on(origin: Host) -> None:
             assert "hls_folder" not in codes(origin)
 
 
-def test_an_owncast_that_starts_again_is_read_on(origin: Host) -> None:
+def test_the_first_stream_after_a_boot_is_read_whatever_owncast_s_umask_is(origin: Host) -> None:
+    origin.reboot()
+    assert origin.run("systemctl show --property UMask --value owncast") == "0077"
+    wait_for("it answers", lambda: origin.run("ss -Htln 'sport = 1935'", check=False), 60)
     with rtmp_push(PUSH):
         publishes_on(origin)
-    origin.run("systemctl restart owncast")
+    assert "hls_folder" not in codes(origin)
+
+
+@pytest.mark.parametrize(
+    "command", ["restart owncast", "kill --signal KILL --kill-whom main owncast"]
+)
+def test_an_owncast_that_starts_again_is_read_on(origin: Host, command: str) -> None:
+    with rtmp_push(PUSH):
+        publishes_on(origin)
+    main = "systemctl show --property MainPID --value owncast"
+    before = origin.run(main)
+    origin.run(f"systemctl {command}")
+    wait_for("another one runs", lambda: origin.run(main) not in (before, "0"), 20)
     wait_for("it answers", lambda: origin.run("ss -Htln 'sport = 1935'", check=False), 20)
     with rtmp_push(PUSH):
         publishes_on(origin)
@@ -105,18 +120,20 @@ def test_who_is_killed_comes_back(on_air: Host, name: str) -> None:
     assert not [segment for segment in playlist().segments if segment.gap_tag]
 
 
-def test_who_hangs_is_restarted_by_the_watchdog(on_air: Host) -> None:
-    on_air.run("systemctl kill --signal STOP --kill-whom main shoal-site")
+@pytest.mark.parametrize("name", ["shoal-broadcaster", "shoal-signaling", "shoal-site"])
+def test_who_hangs_is_restarted_by_the_watchdog(on_air: Host, name: str) -> None:
+    on_air.run(f"systemctl kill --signal STOP --kill-whom main {name}")
 
     def bitten() -> bool:
-        return "Watchdog timeout" in on_air.run("journalctl --unit shoal-site --output cat")
+        return "Watchdog timeout" in on_air.run(f"journalctl --unit {name} --output cat")
 
     wait_for("the watchdog bites", bitten, 60)
     wait_for(
         "it is back",
-        lambda: on_air.run("systemctl is-active shoal-site", check=False) == "active",
+        lambda: on_air.run(f"systemctl is-active {name}", check=False) == "active",
         20,
     )
+    publishes_on(on_air)
 
 
 def test_a_store_that_is_gone_gets_all_segments_when_it_is_back(on_air: Host) -> None:

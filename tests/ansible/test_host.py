@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import time
 from typing import Any
 from urllib.parse import urlencode
@@ -19,6 +20,15 @@ MAX_EXPOSURE = 2.0
 SCRAPE_S = 15
 STRANGER = OUTSIDE["stranger"].partition("/")[0]
 OPERATOR = OUTSIDE["operator"].partition("/")[0]
+
+WITHOUT_TOKEN = """
+import http.client
+connection = http.client.HTTPConnection("127.0.0.1", 8081, timeout=10)
+handshake = {"Connection": "upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13"}
+handshake["Sec-WebSocket-Key"] = "A" * 22 + "=="
+connection.request("GET", "/broadcaster", headers=handshake)
+print(connection.getresponse().status)
+"""
 
 Inspected = Any
 """testinfra's Host, whose modules have no types"""
@@ -167,6 +177,16 @@ def test_what_belongs_to_the_kernel_is_written(inspected: Inspected) -> None:
     )
     updates = inspected.run("apt-config dump").stdout
     assert 'APT::Periodic::Unattended-Upgrade "1";' in updates
+
+
+def test_lines_of_the_journal_have_their_priority(origin: Host) -> None:
+    assert origin.run(f"/usr/bin/python3 -c {shlex.quote(WITHOUT_TOKEN)}") == "401"
+    warned = origin.run("journalctl --unit shoal-signaling --priority warning --output json")
+    line = json.loads(warned.splitlines()[-1])
+    assert line["MESSAGE"].endswith("a broadcaster without the right token was refused")
+    assert (line["PRIORITY"], line["SYSLOG_IDENTIFIER"]) == ("4", "shoal-signaling")
+    said = origin.run("journalctl --unit shoal-signaling --output json | grep 'listens on'")
+    assert json.loads(said.splitlines()[-1])["PRIORITY"] == "6"
 
 
 def test_prometheus_scrapes_everything(origin: Host) -> None:

@@ -1,5 +1,6 @@
 """What can be said about the playbooks without a host."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,8 +8,29 @@ from pathlib import Path
 import pytest
 import yaml
 
+from shoal.settings import (
+    BroadcasterSettings,
+    SignalingSettings,
+    SiteSettings,
+    StationSettings,
+)
 from tests.ansible.host import ANSIBLE, ROOT
 
+SERVICES: dict[str, type[StationSettings]] = {
+    "broadcaster": BroadcasterSettings,
+    "signaling": SignalingSettings,
+    "site": SiteSettings,
+}
+NOT_THE_OPERATOR_S = {
+    # where the services are on a host is settled: the tunnel's routes say so
+    *("broadcaster_url", "signaling_url", "site_url"),
+    # who speaks to signaling is cloudflared, on loopback
+    "trusted_proxies",
+    # in the unit: each process has another
+    "process_url",
+    # only `shoal up` has a gateway and a store of its own
+    *("gateway_metrics_url", "store_metrics_url"),
+}
 BIN = Path(sys.executable).parent
 REQUIRED = {"base_ssh_cidrs", "owncast_sha256", "cloudflared_sha256", "shoal_join_secret"}
 
@@ -67,6 +89,20 @@ def test_secrets_and_checksums_have_no_default() -> None:
         if option.get("required")
     }
     assert required >= REQUIRED
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_setting_of_a_service_is_set_or_none_of_the_operator_s(service: str) -> None:
+    said = yaml.safe_load((ANSIBLE / "roles/shoal/vars/main.yml").read_text())
+    credentials = re.findall(r"'(\w+)'", str(said["_shoal_credentials"][service]))
+    environment = said["_shoal_environment"][service]
+    given = {name.removeprefix("SHOAL_").lower() for name in environment} | set(credentials)
+    settings = set(SERVICES[service].model_fields)
+    assert given <= settings
+    assert NOT_THE_OPERATOR_S.isdisjoint(given)
+    # not every service uses what all of them may know
+    needed = settings - set(StationSettings.model_fields) - NOT_THE_OPERATOR_S
+    assert needed <= given
 
 
 def test_the_page_of_variables_is_current() -> None:

@@ -8,7 +8,7 @@ from contextlib import closing, suppress
 import m3u8
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.ansible.conftest import ADDRESS, EDGE_PORT, STREAM_KEY
+from tests.ansible.conftest import ADDRESS, EDGE_PORT, STREAM_KEY, poster
 from tests.ansible.host import Host
 from tests.support.objects import Store
 from tests.support.station import fetch, rtmp_push, wait_for
@@ -95,3 +95,4 @@ def test_the_page_says_what_the_operator_called_the_station(origin: Host) -> Non
     config = json.loads(fetch(f"{EDGE}/config.json"))
     assert config["title"] == origin.variables["shoal_station_title"]
     assert config["consent"] == "notice"
+    assert fetch(f"{EDGE}{config['poster']}") == poster(origin.folder).read_bytes()

@@ -186,6 +186,8 @@ async def test_rooms_of_several_nodes_outlive_a_restart_of_redis(
 async def test_viewers_and_their_figures_are_summed_on_every_node(nodes: list[Node]) -> None:
     viewers = await shared_room(nodes, each=2)
     broadcaster = await nodes[0].broadcaster()
+    await broadcaster.announce(Stream("abc", live=True))
+    await broadcaster.announce(Segment(descriptor(1)))
     for viewer in viewers:
         await viewer.send(
             type="stats",
@@ -194,7 +196,8 @@ async def test_viewers_and_their_figures_are_summed_on_every_node(nodes: list[No
             **{"uploaded": 7, "peers": 1, "stalls": 2, "latency_s": 9.5},
         )
     for node in nodes:
-        await until(lambda node=node: has(node, viewers=6, peers=6, stalls=12, rooms=1))
+        await until(lambda node=node: has(node, viewers=6, peers=6, stalls=12, wanted=240_000))
+        assert await has(node, rooms=1)
         assert (await node.get("/stats"))["bytes"] == {"p2p": 3600, "store": 3000, "seed": 0}
     told = await broadcaster.until(lambda m: m.get("uploaded") == 42)
     assert (told["room_peers"], told["linked"]) == (6, 6)

@@ -39,6 +39,7 @@ async def test_figures_outlive_their_viewers_and_lies_do_not_count(service: Sign
         "startup": STARTUP,
         "recent": {"p2p": 0, "store": 0, "seed": 0},
         "uploaded": 7,
+        "wanted": 0,
         "share": 0.6,
         "stalls": 2,
         "latency_s": None,

@@ -34,7 +34,7 @@ def signaling_process(folder: Path, **settings: str) -> Iterator[SignalingProces
     secrets.mkdir(parents=True)
     (secrets / "broadcaster_token").write_text(BROADCASTER_TOKEN)
     (secrets / "join_secret").write_text(JOIN_SECRET)
-    url = f"http://127.0.0.1:{free_port()}"
+    url = settings.get("SHOAL_SIGNALING_URL") or f"http://127.0.0.1:{free_port()}"
     environment = {"SHOAL_SIGNALING_URL": url, "CREDENTIALS_DIRECTORY": str(secrets), **settings}
     with (folder / "signaling.log").open("ab") as log:
         process = subprocess.Popen(

@@ -82,18 +82,24 @@ class Door:
         self._paths = paths
         self._welcome = welcome
         self._waiting: dict[_Newcomer, None] = {}
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
         self._closed = False
 
-    async def open(self, url: str, *, shared: bool) -> None:
-        """Listen at `url`; `shared` lets other processes listen there too.
+    async def open(self, url: str, *, shared: bool, own_url: str | None) -> None:
+        """Listen at `url`, and at one of this process alone if it has any.
 
-        Raises OperatorError when that cannot be.
+        `shared` lets others listen at `url`, too. Raises OperatorError when that cannot be.
         """
         self._runner = await prepare(self._app, SERVICE)
+        if own_url is not None:
+            await self._listen(own_url, shared=False)
+        await self._listen(url, shared=shared)
+        started(SERVICE, url)
+
+    async def _listen(self, url: str, *, shared: bool) -> None:
         address = URL(url)
         try:
-            self._server = await asyncio.get_running_loop().create_server(
+            server = await asyncio.get_running_loop().create_server(
                 partial(_Newcomer, self),
                 address.host,
                 address.port or 0,
@@ -101,15 +107,16 @@ class Door:
                 reuse_port=shared,
             )
         except OSError as error:
-            await self._runner.cleanup()
+            self.close()
+            await self.clean_up()
             raise cannot_listen(SERVICE, url, error) from error
-        started(SERVICE, url)
+        self._servers.append(server)
 
     def close(self) -> None:
         """Stop listening: what is there goes on."""
         self._closed = True
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
         for newcomer in tuple(self._waiting):
             newcomer.refuse("stopping")
 

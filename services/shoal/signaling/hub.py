@@ -193,6 +193,7 @@ class Hub:
             startup=totals.startup,
             recent=totals.recent,
             uploaded=totals.uploaded,
+            wanted=totals.wanted,
             share=share(totals.bytes, totals.startup),
             stalls=totals.stalls,
             latency_s=totals.latency_s,

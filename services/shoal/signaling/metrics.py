@@ -1,4 +1,8 @@
-"""Signaling's figures in Prometheus' terms. What the hub knows is read when it is asked for."""
+"""Signaling's figures in Prometheus' terms. What the hub knows is read when it is asked for.
+
+Of several processes each tells of its own viewers: Prometheus asks all of them, and adds up. (A sum
+of all would fall when one of them restarts, which Prometheus would take for a counter's restart.)
+"""
 
 from collections.abc import Iterator
 
@@ -24,11 +28,11 @@ class HubCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics of this moment."""
-        stats, totals = self._hub.stats(), self._hub.figures.totals()
-        yield GaugeMetricFamily("shoal_viewers", "Members of rooms", stats.viewers)
-        yield GaugeMetricFamily("shoal_linked_viewers", "Members with an open link", stats.peers)
+        totals, programme = self._hub.figures.totals(), self._hub.programme
+        yield GaugeMetricFamily("shoal_viewers", "Members of rooms", totals.viewers)
+        yield GaugeMetricFamily("shoal_linked_viewers", "Members with an open link", totals.peers)
         yield GaugeMetricFamily(
-            "shoal_not_sharing_viewers", "Members that cannot or may not share", stats.not_sharing
+            "shoal_not_sharing_viewers", "Members that cannot or may not share", totals.not_sharing
         )
         renditions = GaugeMetricFamily(
             "shoal_rendition_viewers", "Members of rooms by rendition", labels=["variant"]
@@ -36,30 +40,34 @@ class HubCollector(Collector):
         for variant, viewers in sorted(totals.renditions.items()):
             renditions.add_metric([str(variant)], viewers)
         yield renditions
-        if stats.latency_s is not None:
+        if totals.latency_s is not None:
             yield GaugeMetricFamily(
                 "shoal_viewer_latency_median_seconds",
                 "How far behind live viewers are, the median of those that know it",
-                stats.latency_s,
+                totals.latency_s,
             )
-        yield GaugeMetricFamily("shoal_rooms", "Rooms with members", stats.rooms)
-        yield GaugeMetricFamily("shoal_broadcasters", "Broadcasters connected", stats.broadcasters)
-        yield GaugeMetricFamily("shoal_live", "1 while a stream is on air", int(stats.live))
-        yield CounterMetricFamily("shoal_chunks", "Segments announced", stats.chunks)
-        yield CounterMetricFamily("shoal_viewer_stalls", "Stalls reported", stats.stalls)
+        yield GaugeMetricFamily("shoal_rooms", "Rooms with members", self._hub.own_rooms)
+        yield GaugeMetricFamily(
+            "shoal_broadcasters", "Broadcasters connected", self._hub.own_broadcasters
+        )
+        yield GaugeMetricFamily(
+            "shoal_live", "1 while a stream is on air", int(programme.on_air.live)
+        )
+        yield CounterMetricFamily("shoal_chunks", "Segments announced", programme.chunks)
+        yield CounterMetricFamily("shoal_viewer_stalls", "Stalls reported", totals.stalls)
         yield CounterMetricFamily(
-            "shoal_viewer_uploaded_bytes", "Bytes that viewers sent to each other", stats.uploaded
+            "shoal_viewer_uploaded_bytes", "Bytes that viewers sent to each other", totals.uploaded
         )
         yield CounterMetricFamily(
             "shoal_viewer_wanted_bytes",
             "Bytes of announced segments, times the viewers that were on their rendition",
             totals.wanted,
         )
-        yield _by_source("shoal_viewer_bytes", "Bytes that viewers received", stats.bytes)
+        yield _by_source("shoal_viewer_bytes", "Bytes that viewers received", totals.bytes)
         yield _by_source(
             "shoal_viewer_startup_bytes",
             "The part of shoal_viewer_bytes from before a viewer was ready",
-            stats.startup,
+            totals.startup,
         )
 
 

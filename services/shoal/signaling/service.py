@@ -103,8 +103,11 @@ class Signaling:
 
     async def start(self) -> None:
         """Listen; raises OperatorError when that cannot be."""
-        url = self._settings.signaling_url
-        await self._door.open(url, shared=self._settings.cluster_url is not None)
+        await self._door.open(
+            self._settings.signaling_url,
+            shared=self._settings.cluster_url is not None,
+            own_url=self._settings.process_url,
+        )
         for collector in self._collectors:
             REGISTRY.register(collector)
         self._tasks = [

@@ -17,7 +17,6 @@ from shoal.site.counters import (
     SEED_BYTES,
     STORED_BYTES,
     STORED_SEGMENTS,
-    WANTED_BYTES,
     counted,
     started_at,
     store_bytes,
@@ -197,12 +196,11 @@ def _cost(
 
     broadcaster = answers.broadcaster_metrics
     stored, segments = count(broadcaster, STORED_BYTES), count(broadcaster, STORED_SEGMENTS)
-    seeded, wanted = count(broadcaster, SEED_BYTES), count(answers.signaling_metrics, WANTED_BYTES)
+    seeded = count(broadcaster, SEED_BYTES)
     if (
         stored is None
         or segments is None
         or seeded is None
-        or wanted is None
         or stats is None
         or ec2_video.services is None
     ):
@@ -213,7 +211,7 @@ def _cost(
             stored_segments=segments,
             host_video_bytes=max(ec2_video.services, ec2_video.gateway or 0),
             seed_bytes=seeded,
-            wanted_bytes=wanted,
+            wanted_bytes=stats.wanted,
             received_bytes=stats.bytes.total,
         )
     )

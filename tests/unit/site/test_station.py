@@ -20,6 +20,7 @@ STATS = SignalingStats(
     startup=BytesBySource(0, 10, 0),
     recent=BytesBySource(6, 4, 0),
     uploaded=60,
+    wanted=6_000_000_000,
     share=2 / 3,
     stalls=0,
     latency_s=8.5,
@@ -49,8 +50,7 @@ shoal_store_upload_seconds_sum 9
 shoal_torrent_uploaded_bytes_total 0
 """,
     signaling_health=b'{"status":"ok"}',
-    signaling_metrics=counter("signaling", 0, 1_900_000_060)
-    + b"# TYPE shoal_viewer_wanted_bytes_total counter\nshoal_viewer_wanted_bytes_total 6e9\n",
+    signaling_metrics=counter("signaling", 0, 1_900_000_060),
     signaling_stats=msgspec.json.encode(STATS),
     gateway_metrics=counter("owncast", 7),
     store_metrics=b'SeaweedFS_s3_bucket_traffic_sent_bytes_total{bucket="shoal"} 45\n',

@@ -146,6 +146,7 @@ class Nodes:
                 startup=said.startup,
                 uploaded=said.uploaded,
                 stalls=said.stalls,
+                wanted=said.wanted,
             )
             if len(self._departed) > MAX_DEPARTED:
                 del self._departed[next(iter(self._departed))]

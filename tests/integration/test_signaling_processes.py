@@ -1,0 +1,52 @@
+"""Several signaling processes at one port; each tells of itself at an address of its own."""
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import aiohttp
+
+from tests.integration.test_signaling_cluster import Node, has, has_nodes, until
+from tests.support.redis import PASSWORD, redis_server
+from tests.support.signaling import SignalingProcess, answers, signaling_process
+from tests.support.station import free_port, wait_for
+
+VIEWERS = 12
+"""the kernel gives each to either process: once in 2,000 times all of them to the same"""
+
+
+async def test_each_process_counts_its_own_viewers_and_all_know_the_sum(tmp_path: Path) -> None:
+    shared, *own = (f"http://127.0.0.1:{free_port()}" for _ in range(3))
+    with ExitStack() as stack:
+        redis = stack.enter_context(redis_server(tmp_path, PASSWORD))
+        processes = [
+            stack.enter_context(
+                signaling_process(
+                    tmp_path / f"process-{number}",
+                    SHOAL_CLUSTER_URL=redis.url,
+                    SHOAL_SIGNALING_URL=shared,
+                    SHOAL_PROCESS_URL=url,
+                )
+            )
+            for number, url in enumerate(own)
+        ]
+        async with aiohttp.ClientSession() as session:
+            station = Node(processes[0], session)
+            alone = [
+                Node(SignalingProcess(url, running.process), session)
+                for url, running in zip(own, processes, strict=True)
+            ]
+            for node in alone:
+                await until(lambda node=node: has_nodes(node, 2))
+            for number in range(VIEWERS):
+                await station.seated(f"10.0.0.{number + 1}")
+            for node in alone:
+                await until(lambda node=node: has(node, viewers=VIEWERS))
+            counted = [await node.metric("shoal_viewers") for node in alone]
+            assert sum(counted) == VIEWERS
+            assert all(counted)
+
+            # where one is asked, no other answers
+            alone[0].running.kill()
+            assert not answers(own[0])
+            assert await alone[1].metric("shoal_viewers") == counted[1]
+            wait_for("the port is the other's", lambda: answers(shared), 10)
