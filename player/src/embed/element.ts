@@ -7,7 +7,6 @@
 
 // part of this module: what is imported later would be another request
 import "../player/controls";
-import "media-chrome/dist/media-controller.js";
 import frameCss from "../player/frame.css?inline";
 import { adopt } from "../player/dom";
 import type { PlayerSnapshot } from "../player/player";

@@ -1,8 +1,5 @@
 /** A page that is older than its station: a deployment came while it was open. */
 
-import { adopt } from "../player/dom";
-import deploymentCss from "./deployment.css?inline";
-
 const KEY = "shoal-loaded-again-at";
 /** What a new page does not mend it shall not try again and again. */
 const MIN_INTERVAL_MS = 60_000;
@@ -32,7 +29,6 @@ export function outdated(): void {
 
 function offer(): void {
   if (document.querySelector(".outdated")) return;
-  adopt(document, deploymentCss);
   const button = document.createElement("button");
   button.type = "button";
   button.className = "outdated";

@@ -10,6 +10,8 @@ import "media-chrome/dist/media-pip-button.js";
 import "media-chrome/dist/media-play-button.js";
 import "media-chrome/dist/media-time-range.js";
 import "media-chrome/dist/media-volume-range.js";
+// the last one: it begins to work when it is defined
+import "media-chrome/dist/media-controller.js";
 
 import { breathe } from "./breathe";
 import { make } from "./dom";
@@ -36,7 +38,6 @@ export interface BarOptions {
 
 /** Put the controls into a <media-controller>, which shows them when they are complete. */
 export async function addBar({ controller, video, own, signal }: BarOptions): Promise<void> {
-  await import("media-chrome/dist/media-controller.js");
   const bar = element("media-control-bar", { hidden: "" });
   const range = element("media-time-range", { hidden: "" });
   const gap = make("span", { class: "gap" });

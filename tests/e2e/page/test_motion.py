@@ -38,7 +38,7 @@ def changed(
     page.mouse.move(600, 300)
     page.click("media-rendition-menu-button")
     # by its transition's end it has the focus, so that arrows choose
-    page.wait_for_function("() => document.activeElement.matches('media-chrome-menu-item')")
+    page.wait_for_function("() => document.activeElement.matches('media-rendition-menu')")
     page.keyboard.press("Escape")
     page.wait_for_function(
         "() => getComputedStyle(document.querySelector('media-rendition-menu')).opacity === '0'"
