@@ -1,6 +1,8 @@
 import { defaultClientConditions } from "vite";
 import { defineConfig } from "vitest/config";
 
+import { hlsParts } from "./build/hls-parts.ts";
+import { inlineStyles, scriptsAfterPaint } from "./build/inline-styles.ts";
 import { precompressed } from "./build/precompressed.ts";
 import { styleHashes } from "./build/style-hashes.ts";
 
@@ -9,7 +11,7 @@ export default defineConfig({
   base: "./",
   // p2p-media-loader as its authors bundled it: in pieces it wants Node's `events` and `process`
   resolve: { conditions: ["p2pml:core-as-bundle", ...defaultClientConditions] },
-  plugins: [styleHashes(), precompressed()],
+  plugins: [hlsParts(), inlineStyles(), scriptsAfterPaint(), styleHashes(), precompressed()],
   build: {
     outDir: "../services/shoal/site/static",
     emptyOutDir: true,

@@ -3,6 +3,7 @@
 import type { Plugin } from "vite";
 import { defineConfig } from "vite";
 
+import { hlsParts } from "./build/hls-parts.ts";
 import { precompressed } from "./build/precompressed.ts";
 
 /** media-chrome's templates are indented HTML and CSS, which compresses to some kB of nothing. */
@@ -15,7 +16,7 @@ const unindented: Plugin = {
 
 export default defineConfig({
   base: "./",
-  plugins: [unindented, precompressed()],
+  plugins: [unindented, hlsParts(), precompressed()],
   publicDir: false,
   build: {
     outDir: "../services/shoal/site/static",

@@ -1,8 +1,8 @@
 /** Vite plugin: `styles.json` in the build, for the site's Content-Security-Policy.
  *
- * media-chrome's elements bring their styles as <style> in shadow trees, which a policy without
- * 'unsafe-inline' lets in by their hashes. They are taken from the elements that the build contains,
- * asked for their templates as on a server.
+ * Pages carry their styles in <style>, and media-chrome's elements bring theirs so in shadow trees: a
+ * policy without 'unsafe-inline' lets them in by their hashes. The latter are taken from the elements
+ * that the build contains, asked for their templates as on a server.
  */
 
 import { createHash } from "node:crypto";
@@ -17,26 +17,35 @@ export function styleHashes(): Plugin {
   return {
     name: "shoal-style-hashes",
     apply: "build",
-    async generateBundle(_, bundle) {
-      const modules = Object.values(bundle).flatMap((chunk) =>
-        chunk.type === "chunk" ? Object.keys(chunk.modules) : [],
-      );
-      const hashes = new Set<string>();
-      for (const id of modules.filter((name) => ELEMENTS.test(name)))
-        for (const style of await stylesOf(id)) {
-          const digest = createHash("sha256").update(style).digest("base64");
-          hashes.add(`sha256-${digest}`);
+    generateBundle: {
+      order: "post",
+      async handler(_, bundle) {
+        const styles: string[] = [];
+        for (const output of Object.values(bundle)) {
+          if (output.type === "asset") {
+            if (output.fileName.endsWith(".html")) styles.push(...stylesIn(String(output.source)));
+            continue;
+          }
+          for (const id of Object.keys(output.modules).filter((name) => ELEMENTS.test(name)))
+            styles.push(...(await stylesOf(id)));
         }
-      this.emitFile({
-        type: "asset",
-        fileName: "styles.json",
-        source: JSON.stringify([...hashes].sort()),
-      });
+        const hashes = styles.map((style) => createHash("sha256").update(style).digest("base64"));
+        const source = [...new Set(hashes)].sort().map((digest) => `sha256-${digest}`);
+        this.emitFile({
+          ...{ type: "asset", fileName: "styles.json", source: JSON.stringify(source) },
+        });
+      },
     },
   };
 }
 
-/** The texts of an element's <style> elements. */
+/** The texts of the <style> elements in HTML. */
+function stylesIn(html: string): string[] {
+  const found = html.matchAll(/<style[^>]*>([^]*?)<\/style>/g);
+  return [...found].flatMap(([, style]) => (style ? [style] : []));
+}
+
+/** What an element writes into its shadow tree. */
 async function stylesOf(id: string): Promise<string[]> {
   const exported = (await import(id)) as Record<string, unknown>;
   const found: string[] = [];
@@ -45,8 +54,7 @@ async function stylesOf(id: string): Promise<string[]> {
     for (const name of ["getTemplateHTML", "getSlotTemplateHTML", "getTooltipContentHTML"]) {
       const template = (element as unknown as Record<string, Template | undefined>)[name];
       const html = typeof template === "function" ? template.call(element, {}, {}) : "";
-      for (const [, style] of html.matchAll(/<style[^>]*>([^]*?)<\/style>/g))
-        if (style) found.push(style);
+      found.push(...stylesIn(html));
     }
   }
   return found;

@@ -1,7 +1,5 @@
 /** A page that is older than its station: a deployment came while it was open. */
 
-import "./deployment.css";
-
 const KEY = "shoal-loaded-again-at";
 /** What a new page does not mend it shall not try again and again. */
 const MIN_INTERVAL_MS = 60_000;

@@ -8,7 +8,7 @@ const NEVER_BROADCAST = 404;
 /** Fetches the playlist; of a multivariant playlist also its first media playlist. */
 export async function probe(playlist: URL): Promise<Probed> {
   try {
-    const response = await fetch(playlist, { cache: "no-store" });
+    const response = await fetch(playlist);
     if (response.status === NEVER_BROADCAST) return "none";
     if (!response.ok) return "unknown";
     const text = await response.text();

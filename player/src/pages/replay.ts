@@ -1,16 +1,6 @@
 /** The page /replay: streams that have ended, to be watched again (`?id=`), or a list of them. */
 
-import "media-chrome/dist/media-control-bar.js";
-import "media-chrome/dist/media-fullscreen-button.js";
-import "media-chrome/dist/media-loading-indicator.js";
-import "media-chrome/dist/media-mute-button.js";
-import "media-chrome/dist/media-pip-button.js";
-import "media-chrome/dist/media-play-button.js";
 import "media-chrome/dist/media-time-display.js";
-import "media-chrome/dist/media-time-range.js";
-import "media-chrome/dist/media-volume-range.js";
-import "media-chrome/dist/media-controller.js";
-import "../player/menus";
 
 import Hls from "hls.js";
 
@@ -20,6 +10,7 @@ import { showNote } from "../panel/note";
 import panelCss from "../panel/panel.css?inline";
 import { NOTE } from "../panel/words";
 import { hindrance, isChoice, noUpload } from "../player/ability";
+import { addBar } from "../player/bar";
 import { browser } from "../player/browser";
 import { adopt, element, make, say } from "../player/dom";
 import { loadConfig, takeKeys } from "../player/mount";
@@ -96,6 +87,8 @@ async function play(replay: Replay, config: StationConfig): Promise<void> {
   offerTorrent(replay);
   showSharing(playback, config);
   await playback.load(page);
+  const time = make("media-time-display" as "div", { showduration: "" });
+  void addBar({ controller, video, own: [time], signal: new AbortController().signal });
   // refused where the viewer must click first
   video.play().catch(() => undefined);
 }

@@ -74,7 +74,7 @@ export function mount(options: MountOptions): Mounted {
   if (signal.aborted) close();
   void begun.then(async () => {
     const { addControls } = await import("./controls");
-    if (!signal.aborted) addControls(controller, player, signal);
+    if (!signal.aborted) await addControls(controller, video, player, signal);
   });
   addEventListener(
     "pagehide",
@@ -124,7 +124,12 @@ function pictured(video: HTMLVideoElement): Promise<void> {
     const done = (): void => {
       resolve();
     };
-    video.addEventListener("loadeddata", done, { once: true });
+    // a decoded picture is not on the screen yet; not every browser tells, and none in a hidden tab
+    const decoded = (): void => {
+      if (document.hidden || !("requestVideoFrameCallback" in video)) done();
+    };
+    video.addEventListener("loadeddata", decoded, { once: true });
+    if ("requestVideoFrameCallback" in video) video.requestVideoFrameCallback(done);
     setTimeout(done, MAX_FIRST_PICTURE_MS);
   });
 }
