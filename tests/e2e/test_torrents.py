@@ -17,7 +17,7 @@ from shoal.broadcaster.standby.torrents import tracker_of
 from tests.integration.signaling_station import Signaling, running_signaling
 from tests.support.chromium import NAMES
 from tests.support.station import free_port
-from tests.support.torrents import Published, publish
+from tests.support.torrents import Published, publish, seeding
 from tests.support.viewers import CHROMIUM_ARGUMENTS
 
 WEBTORRENT = Path("player/node_modules/webtorrent/dist/webtorrent.min.js").resolve()
@@ -107,14 +107,8 @@ async def service() -> AsyncGenerator[Signaling]:
 
 @pytest_asyncio.fixture
 async def seeder(service: Signaling) -> AsyncGenerator[Seeder]:
-    seeder = Seeder(tracker_url=service.seed_url, upload_mbps=1000)
-    watching = asyncio.create_task(seeder.run())
-    try:
-        yield seeder
-    finally:
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
-        await seeder.close()
+    async with seeding(service.seed_url) as running:
+        yield running
 
 
 @pytest_asyncio.fixture

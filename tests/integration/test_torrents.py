@@ -5,9 +5,8 @@ import logging
 import os
 import signal
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
@@ -19,7 +18,7 @@ from shoal.broadcaster.standby.seeder import Seeder
 from shoal.broadcaster.standby.torrents import tracker_of
 from tests.integration.signaling_station import PATIENCE_S, Signaling, running_signaling
 from tests.support.station import free_port
-from tests.support.torrents import Published, fetching, publish
+from tests.support.torrents import Published, fetching, publish, seeding
 
 WINDOW = 60
 NEWEST_ANNOUNCED_S = 2.0
@@ -30,19 +29,6 @@ BACK_S = 5.0
 async def service() -> AsyncGenerator[Signaling]:
     async with running_signaling() as running:
         yield running
-
-
-@asynccontextmanager
-async def seeding(service: Signaling, **options: Any) -> AsyncGenerator[Seeder]:
-    settings = {"tracker_url": service.seed_url, "upload_mbps": 1000.0, **options}
-    seeder = Seeder(**settings)
-    watching = asyncio.create_task(seeder.run())
-    try:
-        yield seeder
-    finally:
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
-        await seeder.close()
 
 
 async def seed(seeder: Seeder, published: Published) -> float:
@@ -96,7 +82,7 @@ async def test_a_second_process_fetches_over_webrtc_and_the_operator_is_told(
 ) -> None:
     caplog.set_level(logging.INFO, "shoal.broadcaster")
     published = publish(tmp_path, 7, tracker_of(service.url))
-    async with seeding(service) as seeder:
+    async with seeding(service.seed_url) as seeder:
         await seed(seeder, published)
         assert (seeder.torrents, seeder.peers, seeder.uploaded_bytes) == (1, 0, 0)
         assert await fetched(published, tmp_path, "webrtc") == published.sha256
@@ -119,7 +105,7 @@ async def test_a_second_process_fetches_over_tcp_where_the_seeder_listens(
 ) -> None:
     port = free_port()
     published = publish(tmp_path, 1, tracker_of(service.url), peer_address=f"127.0.0.1:{port}")
-    async with seeding(service, listen_port=port) as seeder:
+    async with seeding(service.seed_url, listen_port=port) as seeder:
         await seed(seeder, published)
         assert await fetched(published, tmp_path, "tcp") == published.sha256
         await until(lambda: seeder.uploaded_bytes > 0.9 * published.torrent.size)
@@ -128,7 +114,7 @@ async def test_a_second_process_fetches_over_tcp_where_the_seeder_listens(
 async def test_the_upload_budget_holds(service: Signaling, tmp_path: Path) -> None:
     mbps = 0.8  # 100 KB/s, and 500 KB at once
     published = publish(tmp_path, 1, tracker_of(service.url), size=900_000)
-    async with seeding(service, upload_mbps=mbps) as seeder:
+    async with seeding(service.seed_url, upload_mbps=mbps) as seeder:
         await seed(seeder, published)
         begun = asyncio.get_running_loop().time()
         assert await fetched(published, tmp_path, "webrtc") == published.sha256
@@ -139,7 +125,7 @@ async def test_the_newest_is_announced_within_two_seconds_while_a_window_is_seed
     service: Signaling, tmp_path: Path
 ) -> None:
     window = [publish(tmp_path, k, tracker_of(service.url)) for k in range(WINDOW + 5)]
-    async with seeding(service) as seeder:
+    async with seeding(service.seed_url) as seeder:
         first = await asyncio.gather(*(seed(seeder, published) for published in window[:WINDOW]))
         newest: list[float] = []
         for old, new in zip(window, window[WINDOW:], strict=False):
@@ -155,7 +141,7 @@ async def test_a_tracker_that_was_restarted_hears_of_every_torrent_again(
     service: Signaling, tmp_path: Path
 ) -> None:
     window = [publish(tmp_path, k, tracker_of(service.url)) for k in range(WINDOW)]
-    async with seeding(service) as seeder:
+    async with seeding(service.seed_url) as seeder:
         await asyncio.gather(*(seed(seeder, published) for published in window))
         await service.stop()
         await until(lambda: not any(seeder.announced(p.torrent.infohash) for p in window))
@@ -177,7 +163,7 @@ async def test_the_canary_sings_while_the_seeder_seeds_and_says_why_it_does_not(
     published = publish(tmp_path, 1, tracker_of(service.url))
     canary = Canary(lambda: sample(published))
     assert (canary.status, canary.fault) == ("failing", None)
-    async with seeding(service, not_counted=canary.peer_prefix) as seeder:
+    async with seeding(service.seed_url, not_counted=canary.peer_prefix) as seeder:
         await seed(seeder, published)
         checking = asyncio.create_task(canary.run())
         await until(lambda: canary.status == "ok", LIMIT_S)
@@ -234,7 +220,7 @@ async def test_a_seeder_process_that_dies_is_replaced_and_seeds_the_window_again
     service: Signaling, tmp_path: Path
 ) -> None:
     window = [publish(tmp_path, k, tracker_of(service.url)) for k in range(WINDOW)]
-    async with seeding(service) as seeder:
+    async with seeding(service.seed_url) as seeder:
         await asyncio.gather(*(seed(seeder, published) for published in window))
         assert await fetched(window[0], tmp_path, "webrtc") == window[0].sha256
         size = window[0].torrent.size

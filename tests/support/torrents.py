@@ -5,15 +5,19 @@
 prints the SHA-256 of what came over that transport alone, web seeds left out.
 """
 
+import asyncio
 import hashlib
 import os
 import subprocess
 import sys
 import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shoal.broadcaster.standby.seeder import Seeder
 from shoal.broadcaster.standby.torrents import Torrent, make_torrent
 
 SEGMENT_BYTES = 1_200_000
@@ -47,6 +51,19 @@ def publish(
         **options,
     )
     return Published(torrent, path, hashlib.sha256(data).hexdigest())
+
+
+@asynccontextmanager
+async def seeding(tracker_url: str, **options: Any) -> AsyncGenerator[Seeder]:
+    """Run a seeder, by default one whose budget is no limit here."""
+    seeder = Seeder(tracker_url=tracker_url, **{"upload_mbps": 1000.0, **options})
+    watching = asyncio.create_task(seeder.run())
+    try:
+        yield seeder
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        await seeder.close()
 
 
 def fetching(magnet: str, folder: Path, transport: str) -> subprocess.Popen[str]:

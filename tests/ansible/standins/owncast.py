@@ -56,7 +56,6 @@ SETTINGS = {
 }
 SEGMENTS = {0: (1, 25), 1: (2, 15), 2: (3, 10), 3: (4, 8), 4: (5, 5)}
 PRESETS = {1: "ultrafast", 2: "superfast", 3: "veryfast", 4: "faster", 5: "fast"}
-HANDSHAKE = 1 + 1536 * 2
 
 
 class Database:

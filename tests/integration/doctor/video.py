@@ -13,10 +13,6 @@ from tests.support.patient import Patient
 SEGMENT = "/shoal/live/0/"
 
 
-def lines_of(reply: Reply) -> list[str]:
-    return reply.body.decode().splitlines()
-
-
 def shallow(reply: Reply) -> None:
     """Owncast's own length of a list: the last three."""
     text = reply.body.decode()

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Route
 
 from shoal import join_tokens
-from tests.support.station import Station, station, wait_for
+from tests.support.station import Station, wait_for
 from tests.support.surroundings import (
     CLOCK,
     DECODER,
@@ -21,7 +21,7 @@ from tests.support.surroundings import (
     another,
     asleep,
 )
-from tests.support.viewers import Viewer, chromium
+from tests.support.viewers import Viewer
 
 SHARES = "s.ready && s.peers >= 1 && s.playing"
 HOUR_MS = 3_600_000
@@ -53,13 +53,12 @@ class Room:
 
 
 @pytest.fixture(scope="module")
-def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
-    data = tmp_path_factory.mktemp("resilience") / "data"
-    options = ("--renditions", "2", "--bitrate", "600", "--segment-seconds", "2")
-    with station(data, *options) as running, chromium() as browser:
-        companion = Viewer(browser, running.local["watch"])
+def room(browser: Browser, running: Station) -> Iterator[Room]:
+    # a browser of its own: the companion stays from test to test
+    with another(browser) as (own, _):
+        companion = Viewer(own, running.local["watch"])
         companion.wait("s.ready && s.playing", 45)
-        yield Room(running, browser, companion)
+        yield Room(running, own, companion)
 
 
 def played(viewer: Viewer, seconds: float) -> None:
@@ -191,7 +190,7 @@ def test_a_rendition_that_disappears_leaves_the_others(room: Room) -> None:
     viewer.page.route(gone, lambda route: route.fulfill(status=404, body="{}"))
     viewer.page.on("request", lambda request: others.append(request.url))
     position = viewer.stats()["position_s"]
-    viewer.wait(f"s.playing && s.position_s > {position + 16}", 40)
+    viewer.wait(f"s.playing && s.position_s > {position + 12}", 40)
     assert any(url.endswith("/playlist.m3u8") and url != gone for url in others)
     assert viewer.errors() == []
     viewer.page.close()
