@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 PACE = 0.7
 """the part of a link that sharing takes once the link was measured"""
-MAX_WAIT_S = 2.5
+MAX_WAIT_S = 3.0
 """what waits is sent faster rather than later than this"""
 MEASURED_AFTER_S = 1.5
 """a link that is busy so long is measured"""

@@ -5,7 +5,7 @@ import { Credit } from "./credit";
 /** The part of the link that sharing takes; the rest is for whatever else the viewer does. */
 const PACE = 0.7;
 /** What waits is sent faster rather than later than this: shortage is signaling's to plan for. */
-const MAX_WAIT_MS = 2_500;
+const MAX_WAIT_MS = 3_000;
 /** Now and then a slice is sent unpaced: nobody would see otherwise that the link became faster. */
 const PROBE_AFTER_MS = 30_000;
 /** What may be sent at once after a pause. */
