@@ -201,6 +201,8 @@ def test_prometheus_scrapes_everything(origin: Host) -> None:
             break
         time.sleep(1)
     assert down == {}
+    for port in (3000, 8081):  # the report says since when each counts
+        assert "\nprocess_start_time_seconds 1" in origin.get(f"http://localhost:{port}/metrics")
     rules = json.loads(origin.get("http://localhost:9090/api/v1/rules"))
     assert len(rules["data"]["groups"][0]["rules"]) >= 8
 
@@ -214,15 +216,18 @@ def test_the_alerts_fire_when_they_should(origin: Host) -> None:
 
 def test_the_dashboard_shows_what_there_is(origin: Host) -> None:
     dashboard = json.loads((ANSIBLE / "monitoring/grafana-dashboard.json").read_text())
-    metrics = "".join(origin.get(f"http://localhost:{port}/metrics") for port in (3000, 9100))
+    metrics = {
+        kind: origin.get(f"http://localhost:{port}/metrics")
+        for kind, port in (("process", 3000), ("node", 9100))
+    }
     sources = "".join(path.read_text() for path in (ROOT / "services/shoal").rglob("*.py"))
     for panel in dashboard["panels"]:
         for target in panel["targets"]:
             query = target["expr"].replace("$__rate_interval", "1m")
             url = "http://localhost:9090/api/v1/query?" + urlencode({"query": query})
             assert json.loads(origin.get(url))["status"] == "success", query
-            for name in re.findall(r"\b(?:node|process)_[a-z_A-Z]+", query):
-                assert f"# TYPE {name} " in metrics, name
+            for name, kind in re.findall(r"\b((node|process)_[a-z_A-Z]+)", query):
+                assert f"# TYPE {name} " in metrics[kind], name
             # some of ours are there only while there are viewers
             for name in re.findall(r"\bshoal_[a-z_]+", query):
                 counted = name.removesuffix("_total").removesuffix("_bucket")
