@@ -80,6 +80,9 @@ def test_two_viewers_of_a_replay_share_it(running: Station, browser: Browser) ->
     assert stats["http"] > 0
     assert [(v.stats()["stalls"], v.stats()["refused"]) for v in (first, second)] == [(0, 0)] * 2
     second.page.wait_for_timeout(1500)  # the figures are shown once a second
+    second.page.mouse.move(400, 300)
+    for control in ("play-button", "time-range", "time-display", "fullscreen-button"):
+        second.page.locator(f"media-{control}").wait_for()
     picture(second.page, "replay")
     assert "from 1 viewer" in second.page.locator("#state").inner_text()
     assert serious(second.page) == []

@@ -87,7 +87,8 @@ async function play(replay: Replay, config: StationConfig): Promise<void> {
   offerTorrent(replay);
   showSharing(playback, config);
   await playback.load(page);
-  const time = make("media-time-display" as "div", { showduration: "" });
+  // as a button it would be named otherwise than it reads
+  const time = make("media-time-display" as "div", { showduration: "", notoggle: "" });
   void addBar({ controller, video, own: [time], signal: new AbortController().signal });
   // refused where the viewer must click first
   video.play().catch(() => undefined);
