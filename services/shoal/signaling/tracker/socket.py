@@ -16,10 +16,11 @@ from shoal.signaling.tracker.admission import Admission, Pass
 from shoal.signaling.tracker.matching import Connection, Whereabouts
 from shoal.signaling.tracker.messages import (
     Announce,
+    Announced,
     BadMessageError,
     Failure,
     InfoHash,
-    RelayedOffer,
+    RelayedAnswer,
     decode,
     encode,
 )
@@ -28,6 +29,7 @@ from shoal.signaling.tracker.swarms import Outgoing, Swarms
 from shoal.signaling.websockets import Conversation, Socket
 
 EXPIRY_INTERVAL_S = 10.0
+UNHURRIED = (Announced, RelayedAnswer)
 
 TRACKER_REFUSALS = Counter("shoal_tracker_refusals", "Refusals of the tracker, by code", ["code"])
 
@@ -122,7 +124,7 @@ class Tracker(Collector):
         if socket is not None:
             put = socket.put if outgoing.peer is None else socket.relay
             # a client hears several answers to its offers within a moment
-            put(encode(outgoing.message), unhurried=not isinstance(outgoing.message, RelayedOffer))
+            put(encode(outgoing.message), unhurried=isinstance(outgoing.message, UNHURRIED))
         elif self.elsewhere is not None and outgoing.peer is not None:
             relay = as_relay(outgoing.message, outgoing.peer)
             if relay is not None:
