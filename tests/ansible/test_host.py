@@ -146,6 +146,12 @@ def test_a_service_gets_its_own_credentials_only(origin: Host) -> None:
     assert origin.run(f"ls {folder}").split() == ["join_secret", "operator_token"]
 
 
+def test_the_tunnel_runs_as_a_user_made_for_it(origin: Host) -> None:
+    assert origin.run("systemctl show --property DynamicUser --value cloudflared") == "yes"
+    pid = origin.run("systemctl show --property MainPID --value cloudflared")
+    assert int(origin.run(f"stat --format %u /proc/{pid}")) in range(61184, 65520)
+
+
 def test_the_instance_s_role_is_out_of_reach(origin: Host) -> None:
     for name in SERVICES:
         denied = origin.run(f"systemctl show --property IPAddressDeny --value {name}")
