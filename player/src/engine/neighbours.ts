@@ -13,6 +13,8 @@ import { encodeHave, encodeRequest } from "./wire";
 const HAVE_INTERVAL_MS = 500;
 /** A request that brings nothing for this long is made to somebody else. */
 const REQUEST_TIMEOUT_MS = 1_000;
+/** Where uplinks are short a piece takes so long; its receiver would have it from the store by then. */
+const UNDER_WAY_MS = 400;
 /** A member may ask for every piece so often. */
 const MAX_SERVED = 2;
 
@@ -152,8 +154,15 @@ export class Neighbours {
       descriptor,
       index,
       bytes: pieces.piece(index),
-      wanted: () => !segment.isAt(to, index) && !this.#sated.has(to) && this.#o.isRecent(segment),
+      wanted: () => this.#isWanted(segment, index, to),
     });
+  }
+
+  #isWanted(segment: Segment, index: number, to: MemberId): boolean {
+    const tooLate = segment.isOverdue(this.#o.now() + UNDER_WAY_MS);
+    return (
+      !tooLate && !segment.isAt(to, index) && !this.#sated.has(to) && this.#o.isRecent(segment)
+    );
   }
 
   /** Who did not answer in time is not asked again for this segment until it says what it has. */

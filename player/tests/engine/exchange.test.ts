@@ -71,6 +71,22 @@ describe("a segment in a room", () => {
     expect(stats.segments.deadline_fetches).toBe(0);
   });
 
+  it("is not sent to others any more who have it from the store by then", async () => {
+    const { it } = exchange();
+    it.announced(
+      t.segment,
+      SLICES.map((slice, k) => ({ ...slice, first: k, end: k + 1 })),
+      true,
+    );
+    await until(() => {
+      expect(t.wanted).toHaveLength(1);
+    });
+    await pass(3_600);
+    expect(t.wanted.map((wanted) => wanted())).toEqual([true]);
+    await pass(400);
+    expect(t.wanted.map((wanted) => wanted())).toEqual([false]);
+  });
+
   it("comes at once from the store at start-up, and when its owner is not linked", async () => {
     for (const [ahead, opened] of [
       [0, 0],

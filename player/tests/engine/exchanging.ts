@@ -36,6 +36,8 @@ export const t = {
   closed: [] as string[],
   members: [] as string[],
   pushed: [] as [string, number][],
+  /** of each push, whether its receiver still wants it */
+  wanted: [] as (() => boolean)[],
   said: [] as [string, Uint8Array<ArrayBuffer>][],
   reported: [] as string[],
   /** the torrent seed, where there is one */
@@ -55,7 +57,7 @@ export async function begin(): Promise<void> {
     linkedAt: 0,
     members: ["peer"],
   });
-  Object.assign(t, { broadcast: [], closed: [], pushed: [], said: [], reported: [] });
+  Object.assign(t, { broadcast: [], closed: [], pushed: [], wanted: [], said: [], reported: [] });
   t.magnets = null;
 }
 
@@ -71,8 +73,9 @@ export function exchange(store: StoreDouble = storeOf(t.bytes)) {
       return t.linkedAt === null ? [] : t.members;
     },
     playing: () => (t.linkedAt === null ? [] : t.members),
-    sendPiece: (id: string, { index }: Waiting) => {
+    sendPiece: (id: string, { index, wanted }: Waiting) => {
       if (id === "peer") t.broadcast.push(index);
+      t.wanted.push(wanted);
       t.pushed.push([id, index]);
     },
     send: (id: string, frame: Uint8Array<ArrayBuffer>) => t.said.push([id, frame]),
