@@ -1,7 +1,6 @@
 """The controls, by mouse and by keyboard."""
 
 from playwright.sync_api import Browser, Page
-from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from tests.support.looks import picture
 from tests.support.pages import clean, open_page
@@ -27,20 +26,18 @@ def wait_for_behind(page: Page, shown: str) -> None:
     )
 
 
+def closed_by_escape(page: Page) -> bool:
+    """Say whether the quality menu is closed; it hears the key once it has the focus."""
+    page.keyboard.press("Escape")
+    return not page.is_visible("media-rendition-menu")
+
+
 def choose_quality(page: Page, name: str) -> None:
-    # on a busy machine a menu may lose the focus, and close, when the last one's comes back late
-    for attempts_left in (2, 1, 0):
-        page.wait_for_selector("media-rendition-menu", state="hidden")
-        page.mouse.move(600, 300)
-        page.click("media-rendition-menu-button")
-        item = f"media-rendition-menu media-chrome-menu-item:has-text('{name}')"
-        try:
-            page.click(item, timeout=5_000)
-        except PlaywrightTimeoutError:
-            if not attempts_left:
-                raise
-        else:
-            return
+    page.mouse.move(600, 300)
+    wait_for("no menu", lambda: not page.is_visible("media-rendition-menu"))
+    page.click("media-rendition-menu-button")
+    page.wait_for_selector("media-rendition-menu media-chrome-menu-item >> nth=2")
+    page.click(f"media-rendition-menu media-chrome-menu-item:has-text('{name}')")
 
 
 def test_quality_is_chosen_and_left_to_the_player_again(browser: Browser, running: Station) -> None:
@@ -54,7 +51,7 @@ def test_quality_is_chosen_and_left_to_the_player_again(browser: Browser, runnin
     page.click("media-rendition-menu-button")
     page.wait_for_selector("media-rendition-menu media-chrome-menu-item >> nth=2")
     picture(page, "watch-quality")
-    page.keyboard.press("Escape")
+    wait_for("a closed menu", lambda: closed_by_escape(page))
     choose_quality(page, "180p")
     page.wait_for_function("() => document.querySelector('video').videoHeight === 180")
     assert page.evaluate(chosen) >= 0
