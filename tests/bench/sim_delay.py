@@ -5,18 +5,18 @@ from collections import deque
 INITIAL_COMPLETION_S = 1.0
 """until it was measured"""
 MAX_SEGMENTS = 4
-SPARE_SEGMENTS = 0.5
-MAX_SPARE_SEGMENTS = 0.8
+SPARE_SEGMENTS = 0.6
+MAX_SPARE_SEGMENTS = 0.9
 """what the room needs, and what is to spare, are together no more"""
-MIN_CHANGE_S = 0.5
+MIN_CHANGE_S = 0.25
 """a delay that differs by less stays as it is"""
-MAX_DEADLINE_S = 2.0
+MAX_DEADLINE_S = 1.6
 """the player must have a segment this long before it runs dry, whatever the store takes"""
-DEADLINE_SEGMENTS = 0.75
+DEADLINE_SEGMENTS = 0.65
 """of short segments this part of their length"""
-SHORT_PATIENCE = 0.85
+SHORT_PATIENCE = 0.95
 """a room whose uplinks are short is waited for so long, in lengths of the segment"""
-MAX_COMPLETIONS = 11
+MAX_COMPLETIONS = 6
 
 
 class Delay:
@@ -33,9 +33,7 @@ class Delay:
     def completed(self, after_s: float) -> None:
         """Note that a segment was whole so long after its announcement."""
         self._completions.append(after_s)
-        ordered = sorted(self._completions)
-        nine_of_ten = ordered[int(len(ordered) * 0.9)]
-        delay = self._after(nine_of_ten)
+        delay = self._after(max(self._completions))
         if abs(delay - self.seconds) >= MIN_CHANGE_S:
             self.seconds = delay
 

@@ -28,7 +28,7 @@ export interface Network {
   lateAt: number;
   /** of what the player waits for, bytes */
   missing: Missing;
-  /** how long nine of ten segments took at the most; null if unknown */
+  /** how long the slowest of the last segments took; null if unknown */
   completionMs: number | null;
 }
 
@@ -132,7 +132,7 @@ export class Engine {
   get network(): Network {
     const { downlink, demand } = this.#exchange;
     const { lateAt, missing } = demand;
-    const completionMs = this.stats.completionMs.p90;
+    const completionMs = this.stats.completionMs.worst;
     return { bps: downlink.bps(this.#o.platform.now()), lateAt, missing, completionMs };
   }
   /** Who and where this viewer is in its room. */

@@ -4,15 +4,15 @@ import { rangesOf } from "./pieces";
 import type { PieceRange } from "./plan";
 
 /** The player must have a segment this long before it runs dry, whatever the store takes; */
-const MAX_DEADLINE_S = 2;
+const MAX_DEADLINE_S = 1.6;
 /** of short segments, which are repaired sooner, this part of their length. */
-const DEADLINE_SEGMENTS = 0.75;
+const DEADLINE_SEGMENTS = 0.65;
 /** With a full buffer nobody is waited for longer than this. */
 export const MAX_WAIT_S = 10;
 
 /** A room whose uplinks are short is waited for so long, in lengths of the segment: it needs the rest
  * of the time for the next one, and a viewer who waits longer plays farther behind and is later yet. */
-const SHORT_PATIENCE = 0.85;
+const SHORT_PATIENCE = 0.95;
 
 /** What is known of a segment that the player waits for. */
 export interface Need {

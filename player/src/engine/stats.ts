@@ -4,8 +4,9 @@ import type { SourceBytes, StatsMessage } from "./protocol";
 
 export type Source = keyof SourceBytes;
 
-/** Completion times kept: how it went at first must not keep a viewer behind for minutes. */
-const MAX_COMPLETIONS = 11;
+/** Completion times kept: how it went at first, before links were measured, must not keep a viewer
+ * behind for long. */
+const MAX_COMPLETIONS = 6;
 
 interface Counters {
   bytes: SourceBytes;
@@ -55,11 +56,11 @@ export class Stats {
   get share(): number | null {
     return share(this.#total);
   }
-  /** How long segments took to be whole; `p90`: nine of ten were faster. */
-  get completionMs(): { median: number | null; p90: number | null; worst: number | null } {
+  /** How long the last segments took to be whole. */
+  get completionMs(): { median: number | null; worst: number | null } {
     const sorted = [...this.#completions].sort((a, b) => a - b);
-    const at = (part: number) => sorted[Math.floor(sorted.length * part)] ?? null;
-    return { median: at(0.5), p90: at(0.9), worst: sorted.at(-1) ?? null };
+    const median = sorted[Math.floor(sorted.length / 2)] ?? null;
+    return { median, worst: sorted.at(-1) ?? null };
   }
 
   /** What a viewer's console is told now and then. */

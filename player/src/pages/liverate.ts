@@ -7,7 +7,7 @@ const FALL_BACK_RATE = 0.95;
 /** This is hardly heard, and soon over. */
 const FAR_RATE = 1.1;
 const FAR_S = 2;
-const BEGIN_AT_S = 0.5;
+const BEGIN_AT_S = 0.3;
 const END_AT_S = 0.1;
 /** Who jumped or paused, and is farther behind after that, wants to be there. */
 const ON_PURPOSE_S = 3;

@@ -27,7 +27,7 @@ export interface Snapshot {
   stalls: number;
   latency_s: number | null;
   first_picture_ms: number | null;
-  completion_ms: { median: number | null; p90: number | null; worst: number | null };
+  completion_ms: { median: number | null; worst: number | null };
   segments: {
     complete: number;
     deadline_fetches: number;

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { Need } from "../../src/engine/scheduler";
 import { MAX_WAIT_S, deadlineS, schedule } from "../../src/engine/scheduler";
 
-const DEADLINE_S = 2;
+const DEADLINE_S = 1.6;
 const need = (change: Partial<Need>): Need => ({
   durationS: 4,
   neededInS: 8,
@@ -26,9 +26,9 @@ describe("the scheduler", () => {
     expect(schedule(need({ storeTakesS: () => 7 })).ranges).toEqual(ALL);
   });
   it("waits longer for short segments, which take less to repair", () => {
-    expect([1, 2, 4, 10].map(deadlineS)).toEqual([0.75, 1.5, 2, 2]);
-    expect(schedule(need({ durationS: 2, neededInS: 2.1 })).ranges).toEqual([]);
-    expect(schedule(need({ durationS: 2, neededInS: 1.9 })).ranges).toEqual(ALL);
+    expect([1, 2, 4, 10].map(deadlineS)).toEqual([0.65, 1.3, 1.6, 1.6]);
+    expect(schedule(need({ durationS: 2, neededInS: 1.9 })).ranges).toEqual([]);
+    expect(schedule(need({ durationS: 2, neededInS: 1.7 })).ranges).toEqual(ALL);
   });
   it("does not put on a full link a second time what peers have sent", () => {
     const late = { neededInS: 1, linkFull: true, expected: (piece: number) => piece !== 2 };

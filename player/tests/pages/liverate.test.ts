@@ -14,18 +14,18 @@ const events = (...types: string[]): void => {
 
 describe("the speed of who wants to be live", () => {
   it.each([
-    ["begins half a second behind", 0.6, 6, 1, 1.05],
-    ["goes on until it is there", 0.3, 6, 1.05, 1.05],
+    ["begins where it is behind", 0.4, 6, 1, 1.05],
+    ["goes on until it is there", 0.2, 6, 1.05, 1.05],
     ["goes faster while it is far", 2.5, 6, 1.05, 1.1],
     ["slows down when it comes near", 1.9, 6, 1.1, 1.05],
     ["ends there", 0.05, 6, 1.05, 1],
-    ["does not begin for little", 0.4, 6, 1, 1],
+    ["does not begin for little", 0.2, 6, 1, 1],
     ["never empties the buffer", 5, 2.9, 1.05, 1],
     ["waits while nothing is known", -Infinity, 0, 1, 1],
-    ["falls back from half a second too near", -0.6, 3, 1, 0.95],
-    ["falls back until it is there", -0.3, 6, 0.95, 0.95],
+    ["falls back from where it is too near", -0.4, 3, 1, 0.95],
+    ["falls back until it is there", -0.2, 6, 0.95, 0.95],
     ["stays there", -0.05, 6, 0.95, 1],
-    ["does not fall back for little", -0.4, 6, 1, 1],
+    ["does not fall back for little", -0.2, 6, 1, 1],
   ])("%s", (_, lateS, bufferedS, rate, expected) => {
     expect(liveRate.rate(lateS, bufferedS, rate)).toBe(expected);
   });

@@ -151,7 +151,7 @@ def test_the_deadline_follows_from_the_delay_and_from_when_the_player_asks() -> 
     assert before < deadline_s(viewer) < SEGMENT_S
 
 
-def test_the_delay_follows_what_nine_of_ten_segments_took() -> None:
+def test_the_delay_follows_the_slowest_of_the_last_segments() -> None:
     delay = Delay(SEGMENT_S)
     before = delay.seconds
     delay.completed(INITIAL_COMPLETION_S + MIN_CHANGE_S / 2)

@@ -14,7 +14,7 @@ from shoal.signaling.rooms.plan import FULL_WEIGHT, STORE_PARTS
 
 HEADROOM = 1.1
 """what is planned for a link, times this, is to be within what it can carry"""
-SHORT_HEADROOM = 1.3
+SHORT_HEADROOM = 1.15
 """the same where links are too weak: what has not come when most of a segment's time has passed is
 taken from the store by then, so the rest of the time is not to be planned for"""
 STEP = 1.1
