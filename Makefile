@@ -8,7 +8,7 @@ PLAYER_SOURCES := $(shell find player \( -path player/node_modules -o -path play
 
 .PHONY: up infra deploy player variables test chromium firefox webkit gstreamer redis testhost lint \
 	test-unit test-integration test-infra test-e2e test-ansible test-ansible-matrix test-faults lock clean \
-	bench-station bench-broadcaster bench-signaling bench-swarm sim lighthouse
+	bench-station bench-broadcaster bench-signaling bench-swarm bench-first-picture sim lighthouse
 .NOTPARALLEL:
 
 up: $(VENV)/local.stamp $(STATIC)/index.html
@@ -124,6 +124,9 @@ bench-signaling: $(VENV)/dev.stamp player/node_modules/.package-lock.json
 
 bench-swarm: chromium redis $(STATIC)/index.html
 	$(BIN)/python -m tests.bench.swarm $(ARGS)
+
+bench-first-picture: chromium $(STATIC)/index.html
+	$(BIN)/python -m tests.bench.first_picture $(ARGS)
 
 sim: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.bench.sim $(ARGS)

@@ -50,6 +50,20 @@ def test_the_station_bench_writes_its_figures(tmp_path: Path) -> None:
     assert figures["origin_bytes"] == 0
 
 
+def test_the_first_picture_bench_writes_its_figures(tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "tests.bench.first_picture", "--loads", "1"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=True,
+        timeout=120,
+    )
+    figures = json.loads((tmp_path / ".bench" / "first-picture.json").read_text())["figures"]
+    for name in ("rooms", "plain"):
+        assert [figures[f"{name}_ms"]] == figures[f"{name}_all_ms"]
+        assert figures[f"{name}_ms"] > 0
+
+
 def test_the_signaling_bench_writes_its_figures(tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-m", "tests.bench.signaling", "--quick"],

@@ -1,6 +1,10 @@
 /** The page /p2pml: hls.js and p2p-media-loader, as others use them, on this station. */
 
+import { chipText } from "../panel/chip-text";
+import { hindrance, noUpload } from "../player/ability";
+import { browser } from "../player/browser";
 import { element } from "../player/dom";
+import { PreferenceStore } from "../player/preferences";
 import Hls, { ErrorTypes, Events } from "hls.js";
 import type { FragmentLoaderConstructor } from "hls.js";
 import type { HlsJsP2PEngine } from "p2p-media-loader-hlsjs";
@@ -21,6 +25,8 @@ const RETRY_MS = 2_000;
 const REFRESH_MS = 1_000;
 /** Two media errors within this time: the decoder will not recover by itself. */
 const MEDIA_RECOVERY_MS = 5_000;
+/** Of a viewer that does not share. */
+const NOBODY = { members: 0, unreachable: 0, peers: 0, share: null, storeFailing: false };
 
 const page = new URL(location.href);
 const settings = settingsOf(page);
@@ -85,14 +91,19 @@ async function sharingPlayer(settings: Sharing, config: StationConfig): Promise<
   useTokens(config, page);
   // loaded only now: it takes the WebSocket class that it finds
   const { HlsJsP2PEngine } = await import("p2p-media-loader-hlsjs");
-  const hashes = segmentHashes(config);
+  const { now } = new PreferenceStore();
+  const here = page.searchParams.get("p2p") !== "0";
+  const hindered = hindrance(browser(true), now, config.consent, here);
+  const hashes = hindered === null ? segmentHashes(config) : null;
+  const isP2PUploadDisabled = noUpload(navigator, now.uploadOnMobile) !== null;
   return () => {
-    const engine = new HlsJsP2PEngine({ core: coreConfig(settings, config, hashes) });
+    const core = { ...coreConfig(settings, config, hashes), isP2PUploadDisabled };
+    const engine = new HlsJsP2PEngine({ core });
     figures.watch(engine);
     const player = new Hls(p2pmlHlsConfig(settings, engine.getConfigForHlsJs()));
     engine.bindHls(player);
     if (settings === "best") keepRoom(player, engine);
-    chip.textContent = hashes === null ? "from the store: sharing needs https" : "on air";
+    chip.textContent = hindered === null ? "on air" : chipText({ hindrance: hindered, ...NOBODY });
     return player;
   };
 }

@@ -4,6 +4,7 @@ from playwright.sync_api import Browser
 
 from shoal.p2p_media_loader import SWARM_ID, info_hashes
 from tests.support.p2pml import shared
+from tests.support.pages import COUNT_CONNECTIONS
 from tests.support.poison import POISONING_OTHERS
 from tests.support.station import Station
 from tests.support.viewers import Viewer
@@ -24,3 +25,16 @@ def test_false_segments_are_refused(browser: Browser, running: Station) -> None:
     assert stats["playing"]
     assert stats["stalls"] == 0
     assert poisoner.stats()["refused"] == 0
+
+
+def test_who_does_not_share_elsewhere_does_not_here(browser: Browser, running: Station) -> None:
+    url = f"{running.local['gateway']}/p2pml"
+    other = Viewer(browser, url, hook="p2pml")
+    script = """localStorage.setItem("shoal.preferences", '{"share": false}');"""
+    viewer = Viewer(browser, url, hook="p2pml", script=script + COUNT_CONNECTIONS)
+    viewer.wait("s.playing && s.http > 0")
+    running.wait_published(running.published() + 2)
+    assert viewer.page.evaluate("() => made") == 0
+    assert (viewer.stats()["p2p"], viewer.stats()["uploaded"]) == (0, 0)
+    assert viewer.page.inner_text("#state") == "from the store: sharing is off"
+    assert other.stats()["playing"]
