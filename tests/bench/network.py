@@ -88,8 +88,13 @@ class Network:
         try:
             _run("ip", "addr", "add", f"{HUB}/16", "dev", BRIDGE)
             _run("ip", "link", "set", BRIDGE, "up")
-            # what comes from a viewer may go to 127.0.0.1
-            Path("/proc/sys/net/ipv4/conf/all/route_localnet").write_text("1")
+            # what comes from a viewer may go to 127.0.0.1, and on to other viewers: the kernel keeps
+            # 1,024 neighbours at the most, of all namespaces together, so nobody has any but the hub
+            for name, value in (
+                *(("conf/all/route_localnet", "1"), ("ip_forward", "1")),
+                *(("conf/all/send_redirects", "0"), (f"conf/{BRIDGE}/send_redirects", "0")),
+            ):
+                Path("/proc/sys/net/ipv4", name).write_text(value)
             for link in links:
                 self._add(link)
         except BaseException:
@@ -113,12 +118,13 @@ class Network:
         inside = [
             "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6",
             "echo 1 > /proc/sys/net/ipv4/conf/all/route_localnet",
-            f"ip addr add {address}/16 dev eth0",
+            f"ip addr add {address}/32 dev eth0",
             "ip link set eth0 up",
+            f"ip route add {HUB}/32 dev eth0",
             "ip link set lo up",
             "ip addr del 127.0.0.1/8 dev lo",
             f"ip route add 127.0.0.1/32 via {HUB} src {address}",
-            # browsers take their own address from it; it ends at the bridge
+            # to the other viewers; browsers take their own address from it
             f"ip route add default via {HUB}",
         ]
         _run(*self.entering(number), "sh", "-ec", "; ".join(inside))
