@@ -88,8 +88,8 @@ class Network:
         try:
             _run("ip", "addr", "add", f"{HUB}/16", "dev", BRIDGE)
             _run("ip", "link", "set", BRIDGE, "up")
-            # what comes from a viewer may go to 127.0.0.1, and on to other viewers: the kernel keeps
-            # 1,024 neighbours at the most, of all namespaces together, so nobody has any but the hub
+            # what comes from a viewer may go to 127.0.0.1, and on to other viewers: the kernel
+            # keeps 1,024 neighbours, of all namespaces together, so nobody has any but the hub
             for name, value in (
                 *(("conf/all/route_localnet", "1"), ("ip_forward", "1")),
                 *(("conf/all/send_redirects", "0"), (f"conf/{BRIDGE}/send_redirects", "0")),
