@@ -68,6 +68,8 @@ class Hub:
         self._watchers: set[asyncio.Event] = set()
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at: float | None = None
+        """kept here: uvloop's handle does not know it where that is now, or past"""
 
     def totals(self) -> Totals:
         """Return the sums over the viewers of all signaling processes."""
@@ -246,9 +248,10 @@ class Hub:
             self._is_sending = False
         due = self.seats.due
         if self._timer is not None:
-            if self._timer.when() == due:
+            if self._timer_at == due:
                 return
             self._timer.cancel()
+        self._timer_at = due
         self._timer = None if due is None else self._loop.call_at(due, self._tick)
 
     def _send(self, sent: Sent) -> None:
