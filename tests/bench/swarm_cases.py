@@ -57,6 +57,8 @@ class Case:
     """whether viewers are our engine without a browser, so that more of them fit here"""
     signaling: int = 1
     """processes, over which the viewers are spread"""
+    arrival_s: float = 0.7
+    """from one viewer's coming to the next: each makes links to all who are there"""
     leaving_per_minute: int = 0
     """viewers whose place another one takes"""
     narrowed: Mapping[int, Link] = field(default_factory=dict[int, Link])
@@ -99,7 +101,7 @@ CASES: Mapping[str, Case] = {
     "churn_8": Case((LINK,) * 8, leaving_per_minute=3),
     "short_8": Case((LINK,) * 8, segment_s=2),
     "headless_24": Case((LINK,) * 24, headless=True),
-    "headless_48": Case((LINK,) * 48, kbps=500, headless=True, signaling=2),
+    "headless_48": Case((LINK,) * 48, kbps=500, headless=True, signaling=2, arrival_s=1.5),
 }
 
 

@@ -19,9 +19,7 @@ from tests.bench.swarm_seats import BrowserSeat, Seat
 from tests.support.poison import false_segments
 from tests.support.station import Station
 
-ARRIVAL_S = 0.7
-"""between two viewers' coming"""
-READY_TIMEOUT_S = 60.0
+READY_TIMEOUT_S = 120.0
 """for all of them together; who is not ready then counts as well"""
 WARM_UP_S = 15.0
 """from the last one's readiness until it counts; no longer than the window"""
@@ -81,7 +79,7 @@ class Run:
         self._running.wait_published(self._engine.segments, 180)
         for place in self._places:
             place.open(self._running.local["gateway"], self._engine)
-            self._pause(ARRIVAL_S)
+            self._pause(self._case.arrival_s)
         deadline = time.monotonic() + READY_TIMEOUT_S
         ready = 0
         for number, place in enumerate(self._places):
