@@ -1,6 +1,7 @@
 /** The page /p2pml: hls.js and p2p-media-loader, as others use them, on this station. */
 
 import { chipText } from "../panel/chip-text";
+import type { Hindrance } from "../player/ability";
 import { hindrance, noUpload } from "../player/ability";
 import { browser } from "../player/browser";
 import { element } from "../player/dom";
@@ -30,6 +31,7 @@ const NOBODY = { members: 0, unreachable: 0, peers: 0, share: null, storeFailing
 
 const page = new URL(location.href);
 const settings = settingsOf(page);
+const { now: preferences } = new PreferenceStore();
 const title = element("title", HTMLElement);
 const chip = element("state", HTMLElement);
 const video = element("video", HTMLVideoElement);
@@ -63,7 +65,12 @@ async function run(): Promise<void> {
     video.src = config.playlist.href;
     return;
   }
-  const newPlayer = settings === "plain" ? plainPlayer : await sharingPlayer(settings, config);
+  const here = page.searchParams.get("p2p") !== "0";
+  const hindered = hindrance(browser(true), preferences, config.consent, here);
+  const newPlayer =
+    settings === "plain" || hindered !== null
+      ? () => plainPlayer(hindered)
+      : await sharingPlayer(settings, config);
   for (;;) {
     while ((await probe(config.playlist)) !== "live") {
       chip.textContent = "the station is offline";
@@ -75,14 +82,14 @@ async function run(): Promise<void> {
 }
 
 /** hls.js by itself. */
-function plainPlayer(): Hls {
+function plainPlayer(hindered: Hindrance | null): Hls {
   const player = new Hls(
     hlsConfig(Hls.DefaultConfig.loader as unknown as FragmentLoaderConstructor),
   );
   player.on(Events.FRAG_LOADED, (_, { frag }) => {
     figures.http += frag.stats.loaded;
   });
-  chip.textContent = "from the store";
+  chip.textContent = hindered ? chipText({ hindrance: hindered, ...NOBODY }) : "from the store";
   return player;
 }
 
@@ -91,11 +98,10 @@ async function sharingPlayer(settings: Sharing, config: StationConfig): Promise<
   useTokens(config, page);
   // loaded only now: it takes the WebSocket class that it finds
   const { HlsJsP2PEngine } = await import("p2p-media-loader-hlsjs");
-  const { now } = new PreferenceStore();
-  const here = page.searchParams.get("p2p") !== "0";
-  const hindered = hindrance(browser(true), now, config.consent, here);
-  const hashes = hindered === null ? segmentHashes(config) : null;
-  const isP2PUploadDisabled = noUpload(navigator, now.uploadOnMobile) !== null;
+  const { segments } = config;
+  const { subtle } = crypto;
+  const hashes = new SegmentHashes({ segments, fetch: fetch.bind(globalThis), subtle });
+  const isP2PUploadDisabled = noUpload(navigator, preferences.uploadOnMobile) !== null;
   return () => {
     const core = { ...coreConfig(settings, config, hashes), isP2PUploadDisabled };
     const engine = new HlsJsP2PEngine({ core });
@@ -103,7 +109,7 @@ async function sharingPlayer(settings: Sharing, config: StationConfig): Promise<
     const player = new Hls(p2pmlHlsConfig(settings, engine.getConfigForHlsJs()));
     engine.bindHls(player);
     if (settings === "best") keepRoom(player, engine);
-    chip.textContent = hindered === null ? "on air" : chipText({ hindrance: hindered, ...NOBODY });
+    chip.textContent = "on air";
     return player;
   };
 }
@@ -153,12 +159,6 @@ async function watch(config: StationConfig, player: Hls) {
   onAir = false;
   hls = null;
   player.destroy();
-}
-
-/** Without WebCrypto (no https) nothing that comes from peers can be checked. */
-function segmentHashes({ segments }: StationConfig): SegmentHashes | null {
-  if (!isSecureContext) return null;
-  return new SegmentHashes({ segments, fetch: fetch.bind(globalThis), subtle: crypto.subtle });
 }
 
 function stats(): P2pmlStats {
