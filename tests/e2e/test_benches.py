@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,18 +28,21 @@ NUMBERS = (
 SERVICES = {"broadcaster", "signaling", "site", "store", "encoder"}
 
 
-def test_the_station_bench_writes_its_figures(tmp_path: Path) -> None:
+def written_by(module: str, *arguments: str, folder: Path, timeout_s: float) -> dict[str, Any]:
+    """Run a bench in a folder; return the one file that it wrote."""
     subprocess.run(
-        [
-            *(sys.executable, "-m", "tests.bench.station"),
-            *("--minutes", "0.2", "--bitrate", "300", "--segment-seconds", "2"),
-        ],
-        cwd=tmp_path,
+        [sys.executable, "-m", f"tests.bench.{module}", *arguments],
+        cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         check=True,
-        timeout=170,
+        timeout=timeout_s,
     )
-    written = json.loads((tmp_path / ".bench" / "station.json").read_text())
+    return json.loads((folder / ".bench" / f"{module.replace('_', '-')}.json").read_text())
+
+
+def test_the_station_bench_writes_its_figures(tmp_path: Path) -> None:
+    short = ("--minutes", "0.2", "--bitrate", "300", "--segment-seconds", "2")
+    written = written_by("station", *short, folder=tmp_path, timeout_s=170)
     assert set(written) == {"name", "at", "machine", "load", "figures"}
     assert written["name"] == "station"
     figures = written["figures"]
@@ -51,28 +55,15 @@ def test_the_station_bench_writes_its_figures(tmp_path: Path) -> None:
 
 
 def test_the_first_picture_bench_writes_its_figures(tmp_path: Path) -> None:
-    subprocess.run(
-        [sys.executable, "-m", "tests.bench.first_picture", "--loads", "1"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        check=True,
-        timeout=120,
-    )
-    figures = json.loads((tmp_path / ".bench" / "first-picture.json").read_text())["figures"]
+    written = written_by("first_picture", "--loads", "1", folder=tmp_path, timeout_s=120)
+    figures = written["figures"]
     for name in ("rooms", "plain"):
         assert [figures[f"{name}_ms"]] == figures[f"{name}_all_ms"]
         assert figures[f"{name}_ms"] > 0
 
 
 def test_the_signaling_bench_writes_its_figures(tmp_path: Path) -> None:
-    subprocess.run(
-        [sys.executable, "-m", "tests.bench.signaling", "--quick"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        check=True,
-        timeout=120,
-    )
-    figures = json.loads((tmp_path / ".bench" / "signaling.json").read_text())["figures"]
+    figures = written_by("signaling", "--quick", folder=tmp_path, timeout_s=120)["figures"]
     for name in ("shoal", "bittorrent_tracker"):
         assert figures[f"messages_per_s_{name}_200"] > 0, name
         assert 5 < figures[f"messages_per_announce_{name}_200"] < 14, name
@@ -84,14 +75,7 @@ def test_the_signaling_bench_writes_its_figures(tmp_path: Path) -> None:
 
 
 def test_the_broadcaster_bench_writes_its_figures(tmp_path: Path) -> None:
-    subprocess.run(
-        [sys.executable, "-m", "tests.bench.broadcaster", "--quick"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        check=True,
-        timeout=170,
-    )
-    written = json.loads((tmp_path / ".bench" / "broadcaster.json").read_text())
+    written = written_by("broadcaster", "--quick", folder=tmp_path, timeout_s=170)
     assert set(written) == {"name", "at", "machine", "load", "figures"}
     figures = written["figures"]
     for name in ("publish_delay_ms_p50", "publish_delay_ms_p99", "playlist_p99_ms"):
