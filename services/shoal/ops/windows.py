@@ -123,10 +123,18 @@ def grown(counts: Sequence[Counts], of: Callable[[Counts], int | None]) -> int |
 
 
 def _copies(history: HistoryColumns, n: int, fetched: int) -> float | None:
-    """Return how often each byte that was announced while somebody watched was fetched."""
+    """Return how often each byte that was announced while somebody watched was fetched.
+
+    Bytes for starts count on neither side: of what was announced while all were starting, no more
+    counts than what they took afterwards.
+    """
     announced = sum(
-        wanted / viewers
-        for wanted, viewers in zip(history.wanted[-n:], history.viewers[-n:], strict=True)
+        min(wanted / viewers, sum(_known(taken)) - (startup or 0))
+        for wanted, viewers, startup, *taken in zip(
+            *(column[-n:] for column in (history.wanted, history.viewers, history.startup)),
+            *(column[-n:] for column in (history.p2p, history.store, history.seed)),
+            strict=True,
+        )
         if wanted and viewers
     )
     return max(0, fetched) / announced if announced else None

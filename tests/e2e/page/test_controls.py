@@ -7,6 +7,8 @@ from tests.support.pages import clean, open_page
 from tests.support.station import Station, wait_for
 
 IN_THE_WINDOW_S = 12
+FULL_SCREEN = "media-fullscreen-button[mediaisfullscreen]"
+NOT_FULL_SCREEN = "media-fullscreen-button:not([mediaisfullscreen])"
 
 
 def wait_for_a_window(page: Page) -> None:
@@ -122,12 +124,13 @@ def test_buttons_are_there_where_they_work(browser: Browser, running: Station) -
     page.wait_for_selector("media-fullscreen-button")
     page.mouse.move(600, 300)
     page.keyboard.press("f")
-    page.wait_for_function("() => document.fullscreenElement?.matches('media-controller')")
+    page.wait_for_selector(FULL_SCREEN)
     page.keyboard.press("f")
-    page.wait_for_function("() => !document.fullscreenElement")
+    page.wait_for_selector(NOT_FULL_SCREEN)
+    assert page.evaluate("() => document.fullscreenElement") is None
     page.mouse.move(600, 320)
     page.click("media-fullscreen-button")
-    page.wait_for_function("() => document.fullscreenElement?.matches('media-controller')")
+    page.wait_for_selector(FULL_SCREEN)
     page.keyboard.press("f")
     # a headless browser has neither of them to show the picture on
     for button, there in (("pip", None), ("airplay", False), ("cast", False)):

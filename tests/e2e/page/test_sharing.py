@@ -115,6 +115,7 @@ def agreeing(viewer: Viewer) -> tuple[dict[str, str], dict[str, Any]]:
     The panel is written once a second and to two digits, and bytes come in between: early in a
     stream one segment is half of all.
     """
+    viewer.page.wait_for_selector("[data-figure=store]")
     deadline = time.monotonic() + 15
     while True:
         said, stats = viewer.page.evaluate(FIGURES)

@@ -32,7 +32,7 @@ def shared(running: Station) -> dict[str, Any] | None:
     """The report, once its windows tell of sharing."""
     said = json.loads(report(running, "--json"))
     windows = said["windows"]
-    return said if windows and windows["now"]["bytes"]["p2p"] > 1_000_000 else None
+    return said if windows and windows["now"]["bytes"]["p2p"] > 3_000_000 else None
 
 
 def looks_right(browser: Browser, file: Path, size: str) -> None:

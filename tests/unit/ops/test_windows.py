@@ -34,6 +34,18 @@ def test_the_rows_are_summed_up_and_holes_count_nothing() -> None:
     assert day.copies == pytest.approx((220 - 100) / 180)
 
 
+def test_what_was_announced_while_all_were_starting_is_no_copy_missed() -> None:
+    history = columns(
+        at=[START, START + 10],
+        viewers=[3, 3],
+        p2p=[0, 200],
+        store=[300, 100],
+        startup=[300, 0],
+        wanted=[300, 300],
+    )
+    assert windows(history, None)["now"].copies == 1.0
+
+
 def test_now_and_the_last_hour_are_told_apart() -> None:
     found = windows(
         columns(
