@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import combinations
-from math import ceil
 
 from tests.bench.network import Link
 
@@ -33,8 +32,6 @@ ENGINES: Mapping[str, Engine] = {
     "plain": Engine("/p2pml?settings=plain", "p2pml"),
 }
 OURS = "rooms"
-ROOM_VIEWERS = 24
-"""docs/protocol.md, "Rooms\""""
 BASELINE_CASE = "uplinks_8"
 """where all engines run by default; elsewhere only ours"""
 
@@ -75,15 +72,9 @@ class Case:
         """How many viewers' figures count."""
         return len(self.links) - (self.stopped or self.poisoned)
 
-    @property
-    def rooms(self) -> int:
-        """How many rooms the viewers fill."""
-        return ceil(len(self.links) / ROOM_VIEWERS)
-
-    def reachable(self, viewer: int) -> int:
-        """How many others in its room a viewer can reach."""
-        in_room = len(self.links) // self.rooms
-        return in_room - 1 - sum(viewer in pair for pair in self.apart)
+    def unreachable(self, viewer: int) -> int:
+        """How many others a viewer cannot reach."""
+        return sum(viewer in pair for pair in self.apart)
 
 
 CASES: Mapping[str, Case] = {

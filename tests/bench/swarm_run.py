@@ -90,13 +90,14 @@ class Run:
             if self._is_ready(number, stats):
                 ready += 1
             else:
-                said = {name: stats.get(name) for name in ("playing", "ready", "peers")}
+                said = {name: stats.get(name) for name in ("playing", "ready", "peers", "members")}
                 say(f"viewer {number} is not ready: {said}")
         return ready
 
     def _is_ready(self, number: int, stats: dict[str, Any]) -> bool:
         linked = self._engine is not ENGINES[OURS] or (
-            stats.get("ready") and stats["peers"] >= self._case.reachable(number)
+            stats.get("ready")
+            and stats["peers"] >= stats["members"] - 1 - self._case.unreachable(number)
         )
         return bool(stats.get("playing") and linked)
 
@@ -141,6 +142,7 @@ class Run:
         now = [processor.used_s(place.pid) for place in self._counted]
         self._until_quiet()
         last = self._stats()
+        rooms = Counter(stats["room"] for stats in last if stats.get("room"))
         changes = [counts(after) - then for after, then in zip(last, before, strict=True)]
         stayed = [change for k, change in enumerate(changes) if k not in self._came]
         others = [change for k, change in enumerate(changes) if k in self._came]
@@ -148,7 +150,7 @@ class Run:
             changes=[*stayed, *others, *self._gone],
             stayed=len(stayed),
             viewers=self._case.counted,
-            rooms=self._case.rooms,
+            rooms=max(1, len(rooms)),
             seconds=seconds,
             cpu_s=[after - then for after, then in zip(now, cpu, strict=True)],
             sent_bytes=apart(bytes_sent(self._running.local["store_metrics"])) - sent,
@@ -159,7 +161,7 @@ class Run:
             **figures(window, last),
             **self._fed(last),
             "playing": sum(stats["playing"] for stats in last),
-            "rooms": sorted(Counter(stats.get("room") for stats in last).values()),
+            "rooms": sorted(rooms.values()),
             "idle_pct": idle,
             "load": load(),
             "seconds": seconds,
