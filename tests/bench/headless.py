@@ -18,7 +18,6 @@ PLAYER = Path(__file__).parents[2] / "player"
 PROGRAM = Path(__file__).with_name("headless_viewer.mjs")
 ANSWER_TIMEOUT_S = 20.0
 """a busy machine may take seconds to start Node"""
-LEAVE_TIMEOUT_S = 10.0
 
 
 def build(folder: Path) -> Path:
@@ -62,16 +61,18 @@ class HeadlessSeat:
             )
 
     def leave(self) -> None:
-        """Let the viewer go. Raises AssertionError when it did not end well."""
+        """End the viewer. Raises AssertionError when it had ended before.
+
+        It is not asked to: where others close their connections, or it its own, `@roamhq/wrtc`
+        now and then breaks off (SIGSEGV), after the figures have been taken.
+        """
         process, self._process = self._process, None
         if process is None:
             return
-        try:
-            process.communicate(timeout=LEAVE_TIMEOUT_S)
-        finally:
-            process.kill()
-            process.wait()
-        assert process.returncode == 0, f"a viewer ended with {process.returncode}: {self._words()}"
+        ended = process.poll()
+        process.kill()
+        process.communicate()
+        assert ended is None, f"a viewer ended with {ended}: {self._words()}"
 
     def stats(self) -> dict[str, Any]:
         """The viewer's figures."""

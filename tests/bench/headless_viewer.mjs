@@ -6,8 +6,6 @@
 import { createInterface } from "node:readline";
 import wrtc from "../../player/node_modules/@roamhq/wrtc/lib/index.js";
 
-const GOODBYE_MS = 200;
-
 // readyState changes at any time here, in browsers only between tasks: who has asked it may send
 const { send } = wrtc.RTCDataChannel.prototype;
 wrtc.RTCDataChannel.prototype.send = function (data) {
@@ -34,6 +32,5 @@ const viewer = await watch({
 });
 for await (const _ of createInterface({ input: process.stdin }))
   process.stdout.write(`${JSON.stringify(viewer.stats())}\n`);
-viewer.leave();
-// the goodbye to signaling goes out, and native threads are done with what was closed
-setTimeout(() => process.exit(), GOODBYE_MS);
+// with connections open `process.exit()` may break off in native code
+process.kill(process.pid, "SIGKILL");

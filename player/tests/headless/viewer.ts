@@ -31,17 +31,15 @@ export interface HeadlessSnapshot extends Snapshot {
 
 export interface HeadlessViewer {
   stats: () => HeadlessSnapshot;
-  leave: () => void;
 }
 
-/** Watch a station, once it answers. */
+/** Watch a station, once it answers, for as long as the process lives. */
 export async function watch(options: HeadlessOptions): Promise<HeadlessViewer> {
   const { platform, page, room, log } = options;
   const { now, subtle } = platform;
   const config = await loadConfig(page, log);
   const playback = new Playback(now);
-  const left = new AbortController();
-  const watching = (): boolean => !left.signal.aborted;
+  const never = new AbortController().signal;
   const fed: string[] = [];
   let published = new AbortController();
   let firstPictureMs: number | null = null;
@@ -77,13 +75,13 @@ export async function watch(options: HeadlessOptions): Promise<HeadlessViewer> {
   });
 
   async function feed({ url, sequence }: Listed): Promise<void> {
-    const { data } = await engine.fragment(url, sequence, left.signal);
+    const { data } = await engine.fragment(url, sequence, never);
     fed.push(hex(await subtle.digest("SHA-256", data)));
   }
   async function loadSegments(): Promise<void> {
     if (loading) return;
     loading = true;
-    for (let next = playback.next(); next && watching(); next = playback.next()) {
+    for (let next = playback.next(); next; next = playback.next()) {
       try {
         if (!next.gap) await feed(next);
         playback.loaded(next);
@@ -91,24 +89,24 @@ export async function watch(options: HeadlessOptions): Promise<HeadlessViewer> {
         firstPictureMs ??= Math.round(now());
         begin();
       } catch (error) {
-        if (watching()) log(`segment ${next.sequence}: ${String(error)}`);
+        log(`segment ${next.sequence}: ${String(error)}`);
         await wait(RETRY_MS);
       }
     }
     loading = false;
   }
   async function loadPlaylists(): Promise<void> {
-    while (watching()) {
+    for (;;) {
       const begun = now();
       let intervalMs = RETRY_MS;
       try {
-        const playlist = await fetchPlaylist(platform.fetch, config.playlist, left.signal);
+        const playlist = await fetchPlaylist(platform.fetch, config.playlist);
         const changed = playback.update(playlist);
         // RFC 8216 6.3.4, and hls.js: after the newest segment's duration, or half of the target
         const waitS = changed ? newestDurationS(playlist) : playlist.targetDurationS / 2;
         intervalMs = waitS * 1000 - (now() - begun);
       } catch (error) {
-        if (watching()) log(`playlist: ${String(error)}`);
+        log(`playlist: ${String(error)}`);
       }
       void loadSegments();
       published = new AbortController();
@@ -116,7 +114,7 @@ export async function watch(options: HeadlessOptions): Promise<HeadlessViewer> {
     }
   }
 
-  const looking = setInterval(() => {
+  setInterval(() => {
     const before = playback.stalls;
     playback.measured(engine.network.completionMs);
     playback.look();
@@ -142,11 +140,6 @@ export async function watch(options: HeadlessOptions): Promise<HeadlessViewer> {
       buffer_s: playback.bufferedS,
       fed: [...fed],
     }),
-    leave: () => {
-      left.abort();
-      clearInterval(looking);
-      engine.close();
-    },
   };
 }
 
@@ -162,8 +155,8 @@ async function loadConfig(page: URL, log: (line: string) => void): Promise<Stati
   }
 }
 
-async function fetchPlaylist(get: typeof fetch, url: URL, signal: AbortSignal): Promise<Playlist> {
-  const response = await get(url, { signal });
+async function fetchPlaylist(get: typeof fetch, url: URL): Promise<Playlist> {
+  const response = await get(url);
   if (!response.ok) throw new Error(`${url.href}: ${response.status}`);
   const text = await response.text();
   const type = PlaylistLevelType.MAIN;
