@@ -151,6 +151,12 @@ export class Mesh {
     return [...this.#links.keys()].filter((id) => this.#options.plays(id, variant));
   }
 
+  /** What waits for this member, or for this viewer with it, says nothing of this viewer's uplink. */
+  excuse(id: MemberId): void {
+    const link = this.#links.get(id);
+    if (link) this.#uplink.excuse(link);
+  }
+
   /** Send a piece to a linked member. */
   sendPiece(id: MemberId, piece: Waiting): void {
     if (this.uploads) this.#links.get(id)?.sendPiece(piece);

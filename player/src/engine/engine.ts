@@ -92,6 +92,9 @@ export class Engine {
       onPeerOpened: (id) => {
         this.#exchange.peerOpened(id);
       },
+      onPeerSwitched: (id) => {
+        this.#exchange.peerSwitched(id);
+      },
       onPeerLost: (id) => {
         this.#exchange.peerLost(id);
       },
@@ -214,7 +217,7 @@ export class Engine {
   #play(variant: Variant): void {
     if (variant === this.#variant) return;
     this.#variant = variant;
-    this.#room.send({ type: "variant", variant });
+    this.#room.switch(variant);
   }
 
   #onJoined(again: boolean): void {

@@ -107,11 +107,10 @@ export class Exchange {
     const expected = this.#expected.bind(this);
     const segments = () => this.#cache.all();
     const linkFull = () => this.downlink.isFull(now());
-    const from = { store, fetcher, startup: this.startup };
-    this.#demand = new Demand({ ...from, stats, now, bufferedS, expected, linkFull, segments });
+    const from = { store, fetcher, segments, stats, now };
+    this.#demand = new Demand({ ...from, startup: this.startup, bufferedS, expected, linkFull });
     const isRecent = this.#isRecent.bind(this);
-    const shared = { segments, isRecent, fetcher };
-    this.#neighbours = mesh && new Neighbours({ mesh, stats, now, you, ...shared });
+    this.#neighbours = mesh && new Neighbours({ ...from, mesh, you, isRecent });
     this.#appetite = mesh && new Appetite({ mesh, variant, pausedS });
   }
 
@@ -178,6 +177,11 @@ export class Exchange {
   /** A link is there: its member may need to know what it can ask for. */
   peerOpened(id: MemberId): void {
     this.#appetite?.greet(id);
+    this.peerSwitched(id);
+  }
+
+  /** A member plays another rendition: it may lack what others had before it came. */
+  peerSwitched(id: MemberId): void {
     for (const segment of this.#cache.all())
       if (segment.pieces.complete && this.#isRecent(segment)) this.#neighbours?.tell(segment, [id]);
   }

@@ -59,6 +59,13 @@ export class Gauge {
     return this.now() - this.#measuredAt;
   }
 
+  /** What was measured was not this link. */
+  forget(): void {
+    this.#stretch = null;
+    this.#sample = { bytes: 0, ms: 0 };
+    this.#measuredAt = -Infinity;
+  }
+
   /** @param busy whether it is the link that what lies in its channels waits for */
   look(busy: boolean, connections: Iterable<Metered>): void {
     const now = this.now();

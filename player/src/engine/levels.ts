@@ -8,6 +8,8 @@ const DOWN = 1.2;
 const STAY = 1.1;
 /** A room shares a rendition: who changes every moment is of use to nobody. */
 const DWELL_S = 30;
+/** What the room has not brought in time lately, it will not bring in a higher rate. */
+const LATE_S = 15;
 /** A segment on its way must be here so long before the picture stops. */
 const MARGIN_S = 2;
 /** With less than so many segments to play the picture is more important than the room. */
@@ -41,8 +43,7 @@ export function chooseLevel(needs: LevelNeeds): number {
     const short = bufferedS < SHORT_SEGMENTS * segmentS;
     return settled || short ? Math.min(current, highest(rates, bps / DOWN)) : current;
   }
-  // what the room does not bring in time now, it will not bring in a higher rate
-  if (!settled || now - lateAt < DWELL_S) return current;
+  if (!settled || now - lateAt < LATE_S) return current;
   return Math.max(current, highest(rates, bps / UP));
 }
 

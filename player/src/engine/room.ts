@@ -45,6 +45,8 @@ export interface RoomOptions {
   onFrame: (from: MemberId, data: ArrayBuffer) => void;
   onPeerOpened: (id: MemberId) => void;
   onPeerLost: (id: MemberId) => void;
+  /** a linked member plays another rendition now */
+  onPeerSwitched: (id: MemberId) => void;
   /** payload bytes handed to a channel */
   onSent: (bytes: number) => void;
   log: (line: string) => void;
@@ -147,6 +149,12 @@ export class Room {
     };
   }
 
+  /** This viewer plays another rendition now. */
+  switch(variant: Variant): void {
+    for (const id of this.mesh?.linked ?? []) this.mesh?.excuse(id);
+    this.send({ type: "variant", variant });
+  }
+
   /**
    * Send to signaling.
    *
@@ -221,6 +229,10 @@ export class Room {
       void this.#callFirst(message);
     } else {
       this.mesh?.retain(new Set(this.#roster.others));
+    }
+    for (const id of this.#roster.switched) {
+      this.mesh?.excuse(id);
+      if (this.mesh?.isOpen(id)) this.#o.onPeerSwitched(id);
     }
     this.#linksChanged();
   }

@@ -18,6 +18,8 @@ export class Roster {
   #current: RoomMessage | null = null;
   #epochs = new Map<number, Epoch>();
   #first: readonly MemberId[] = [];
+  /** the others who play another rendition than in the roster before */
+  switched: readonly MemberId[] = [];
 
   /**
    * Take the roster that signaling sent.
@@ -25,7 +27,12 @@ export class Roster {
    * @returns whether this is a new membership: the first roster, or one after a rejoin
    */
   apply(message: RoomMessage): boolean {
-    const joined = message.you !== this.#current?.you || message.room !== this.#current.room;
+    const before = this.#current;
+    const joined = message.you !== before?.you || message.room !== before.room;
+    const played = new Map(joined ? [] : before.members.map(({ id, variant }) => [id, variant]));
+    this.switched = message.members
+      .filter(({ id, variant }) => id !== message.you && (played.get(id) ?? variant) !== variant)
+      .map(({ id }) => id);
     this.#current = message;
     if (joined) {
       this.#epochs.clear();

@@ -10,6 +10,8 @@ const POLL_MS = 50;
 const STUCK_MS = 6_000;
 /** With so many channels that wait at a time, it is this link that they wait for. */
 const MIN_WAITING = 2;
+/** Who takes another rendition has a link that has become slow, or is behind; it has recovered then. */
+const EXCUSED_MS = 30_000;
 
 /** What all channels together may hold of a link that was measured, in time. */
 const MAX_AHEAD_MS = 500;
@@ -20,6 +22,8 @@ interface Progress {
   carried: number;
   /** when that grew last, ms */
   at: number;
+  /** until when it is no witness, ms */
+  excusedUntil: number;
 }
 
 export class Uplink {
@@ -54,11 +58,18 @@ export class Uplink {
   }
 
   add(link: Link): void {
-    this.#links.set(link, { carried: 0, at: this.now() });
+    this.#links.set(link, { carried: 0, at: this.now(), excusedUntil: -Infinity });
   }
 
   remove(link: Link): void {
     this.#links.delete(link);
+  }
+
+  /** What waits at this link now does not wait for this viewer's; nor did what was measured by it. */
+  excuse(link: Link): void {
+    const progress = this.#links.get(link);
+    if (progress) progress.excusedUntil = this.now() + EXCUSED_MS;
+    this.#gauge.forget();
   }
 
   /** Send what may be sent now: a piece to one after the other, so that all get theirs together. */
@@ -118,7 +129,8 @@ export class Uplink {
     for (const [link, progress] of this.#links) {
       if (link.carried > progress.carried || link.buffered === 0) progress.at = now;
       progress.carried = link.carried;
-      if (link.buffered > 0 && now - progress.at < STUCK_MS) held += 1;
+      const stuck = now - progress.at >= STUCK_MS || now < progress.excusedUntil;
+      if (link.buffered > 0 && !stuck) held += 1;
     }
     return held >= Math.min(MIN_WAITING, this.#links.size) && held > 0;
   }

@@ -32,6 +32,7 @@ describe("the choice of a rendition", () => {
     ["goes up at once at the beginning", { changedAt: -Infinity }, 2],
     ["stays for half a minute", { changedAt: 980 }, 1],
     ["stays while the room is late", { lateAt: 990 }, 1],
+    ["goes up when the room has been in time for a while", { lateAt: 984 }, 2],
     ["stays where the link carries it", { bps: 1_500_000 }, 1],
     ["stays where it does so barely", { bps: 1_330_000 }, 1],
     ["goes down where it does not", { bps: 1_000_000 }, 0],

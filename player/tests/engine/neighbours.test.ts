@@ -131,6 +131,8 @@ describe("a piece that does not come", () => {
     });
     it.peerOpened("late");
     expect(told().at(-1)).toEqual(["late", 0b1111]);
+    it.peerSwitched("other");
+    expect(told().at(-1)).toEqual(["other", 0b1111]);
   });
 });
 

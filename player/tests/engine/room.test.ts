@@ -28,6 +28,7 @@ it("links to others are not made before what comes first is there", async () => 
     onFrame: vi.fn(),
     onPeerOpened: vi.fn(),
     onPeerLost: vi.fn(),
+    onPeerSwitched: vi.fn(),
     onSent: vi.fn(),
     log: vi.fn(),
   });

@@ -66,6 +66,19 @@ describe("the roster", () => {
     expect(roster.first).toEqual(["b"]);
   });
 
+  it("says who plays another rendition now, and says it once", () => {
+    const roster = new Roster();
+    roster.apply(room(1, [member("a"), member("b"), member("me")]));
+    expect(roster.switched).toEqual([]);
+    const second = [member("a", true, 1), member("b"), member("me", true, 1), member("c", true, 1)];
+    roster.apply(room(2, second));
+    expect(roster.switched).toEqual(["a"]);
+    roster.apply(room(3, second));
+    expect(roster.switched).toEqual([]);
+    roster.apply(room(4, [member("a"), member("new")], "new"));
+    expect(roster.switched).toEqual([]);
+  });
+
   it("keeps a bounded number of epochs", () => {
     const roster = new Roster();
     for (let epoch = 1; epoch <= 1_000; epoch += 1) roster.apply(room(epoch, [member("me")]));

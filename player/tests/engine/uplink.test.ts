@@ -81,6 +81,23 @@ describe("the uplink", () => {
     expect(fast.map(({ link }) => link.waiting)).toEqual([0, 0]);
   });
 
+  it("does not take members whose own links are slow for a slow one", async () => {
+    const all = [linked(), linked(), linked()];
+    for (const { link } of all) send(link, 60);
+    const channels = all.map(({ channel }) => channel);
+    await carry([...channels], 125, 5_000);
+    expect(uplink.bps).not.toBeNull();
+    // two of them have taken another rendition: it was their links that were waited for
+    for (const { link } of all.slice(1)) uplink.excuse(link);
+    expect(uplink.bps).toBeNull();
+    await carry([...channels], 125, 10_000);
+    expect(uplink.bps).toBeNull();
+    // not for ever
+    for (const { link } of all) send(link, 60);
+    await carry([...channels], 125, 30_000);
+    expect((uplink.bps ?? 0) / 1e6).toBeCloseTo(1, 0);
+  });
+
   it("keeps count of what a link that is gone carried", async () => {
     const [a, b] = [linked(), linked()];
     send(a.link, 60);
