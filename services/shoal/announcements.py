@@ -4,7 +4,8 @@ The broadcaster opens the socket with `Authorization: Bearer <broadcaster_token>
 at once with `Resume`, naming the newest segment it has of each rendition; the broadcaster then
 sends `Stream`, every `Segment` after those (of a rendition that `Resume` does not name, the newest
 six), and goes on with each new one, in order. When a second broadcaster connects, signaling closes
-the first one's socket with code 1008. `Swarms` comes when it connects, and on every change.
+the first one's socket with code 1008. `Swarms` and `Replays` come when it connects, and on every
+change.
 """
 
 import msgspec
@@ -29,9 +30,25 @@ class Swarms(msgspec.Struct, frozen=True, tag_field="type", tag="swarms"):
     """Broadcaster → signaling: what the tracker is to serve, besides what the seeder announces."""
 
     info_hashes: tuple[str, ...]
-    """p2p-media-loader's, of the playlist of now and of replays, 20 ASCII characters each"""
+    """p2p-media-loader's, of the playlist of now, 20 ASCII characters each"""
     torrents: tuple[str, ...] = ()
     """v1 infohashes of replays, 20 bytes as Latin-1"""
+
+
+class KeptReplay(msgspec.Struct, frozen=True):
+    """A replay that viewers may share."""
+
+    id: str
+    size: int
+    """bytes of its segments, of all renditions"""
+    duration: float
+    """seconds"""
+
+
+class Replays(msgspec.Struct, frozen=True, tag_field="type", tag="replays"):
+    """Broadcaster → signaling: the replays that there are."""
+
+    replays: tuple[KeptReplay, ...]
 
 
 class Resume(msgspec.Struct, frozen=True, tag_field="type", tag="resume"):
@@ -51,5 +68,5 @@ class Audience(msgspec.Struct, frozen=True, tag_field="type", tag="audience"):
     """bytes that viewers sent each other since signaling started"""
 
 
-FromBroadcaster = Stream | Segment | Swarms
+FromBroadcaster = Stream | Segment | Swarms | Replays
 ToBroadcaster = Resume | Audience

@@ -47,6 +47,29 @@ TELLING_BYTES = 5_000_000
 """over less than that a share says nothing"""
 
 
+class ReplayTotals(msgspec.Struct, frozen=True, kw_only=True):
+    """Sums over those who watch replays, apart from the live stream's."""
+
+    viewers: int = 0
+    """present ones"""
+    linked: int = 0
+    """present ones with at least one open link"""
+    bytes: BytesBySource = BytesBySource()
+    """everything that they received"""
+    uploaded: int = 0
+    """bytes that they sent to each other"""
+    stalls: int = 0
+
+    def __add__(self, other: "ReplayTotals") -> "ReplayTotals":
+        return ReplayTotals(
+            viewers=self.viewers + other.viewers,
+            linked=self.linked + other.linked,
+            bytes=self.bytes + other.bytes,
+            uploaded=self.uploaded + other.uploaded,
+            stalls=self.stalls + other.stalls,
+        )
+
+
 class SignalingStats(msgspec.Struct, frozen=True, kw_only=True):
     """Body of signaling's `/stats`. Bytes and counts run since signaling started."""
 
@@ -80,6 +103,8 @@ class SignalingStats(msgspec.Struct, frozen=True, kw_only=True):
     live: bool
     stream: str | None
     """Owncast's id of the stream that is, or was last, on air"""
+    replays: ReplayTotals
+    """who watches replays is in none of the other figures"""
 
 
 class HistoryColumns(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,6 +132,9 @@ class HistoryColumns(msgspec.Struct, frozen=True, kw_only=True):
     """segments that were announced, as often as viewers were on their rendition"""
     uploaded: list[int | None]
     stalls: list[int | None]
+    replays_p2p: list[int | None]
+    """what viewers of replays received, who are in none of the other columns"""
+    replays_store: list[int | None]
     latency_s: list[float | None]
     """median of the viewers that knew it; null also where none did"""
 
@@ -249,6 +277,7 @@ class OperatorStation(msgspec.Struct, frozen=True, kw_only=True):
     latency_s: float | None
     chunks: int | None
     rooms: int | None
+    replays: ReplayTotals | None
     ec2_video: Ec2Video
     store_sent: int | None
     """bytes of objects that the store itself counted; null where it has no counter"""

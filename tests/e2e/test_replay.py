@@ -2,22 +2,23 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from playwright.sync_api import Browser
 
-from shoal.broadcaster.replay.catalogue import swarm_id
-from shoal.p2p_media_loader import info_hashes
 from tests.support.looks import picture, serious
-from tests.support.poison import POISONING_OTHERS
+from tests.support.pages import COUNT_CONNECTIONS, VIOLATIONS
+from tests.support.poison import POISONING
 from tests.support.station import Station, fetch, rtmp_push, station, wait_for
 from tests.support.viewers import Viewer, chromium
 
 QUICK = ("--source", "rtmp", "--bitrate", "400", "--segment-seconds", "2")
 STREAM_S = 50
 """what a viewer needs at once comes from the store: there must be more"""
+ASSETS = Path(__file__).parents[2] / "services/shoal/site/static/assets"
 SPEED = 3
 """so many times faster it is pushed"""
 
@@ -30,6 +31,22 @@ ANNOUNCE = """async (infohash) => {
   const state = { numwant: 0, uploaded: 0, downloaded: 0, left: 1, event: "started", offers: [] };
   socket.send(JSON.stringify({ action: "announce", ...who, ...state }));
   return JSON.parse((await answer).data);
+}"""
+
+
+MAGNET_ALONE = """async ([library, magnet]) => {
+  const { default: WebTorrent } = await import(library);
+  const client = new WebTorrent({ tracker: false, dht: false, lsd: false });
+  const torrent = await new Promise((resolve, reject) => {
+    client.once("error", reject);
+    client.add(magnet, (added) => added.once("done", () => resolve(added)));
+  });
+  const files = await Promise.all(torrent.files.map(async (file) => {
+    const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", await file.arrayBuffer()));
+    return [file.name, Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("")];
+  }));
+  client.destroy();
+  return Object.fromEntries(files);
 }"""
 
 
@@ -72,13 +89,17 @@ def test_two_viewers_of_a_replay_share_it(running: Station, browser: Browser) ->
     first = watch
     first.hook = "replay"
     first.wait("s.playing")
-    second = Viewer(browser, first.page.url, hook="replay", width=1366, height=768)
-    second.wait("s.playing && s.peers >= 1 && s.p2p > 0", 60)
+    url = first.page.url
+    second = Viewer(browser, url, hook="replay", width=1366, height=768, script=VIOLATIONS)
+    second.wait("s.playing && s.peers === 1 && s.bytes.p2p > 0", 60)
     first.wait("s.uploaded > 0")
 
     stats = second.stats()
-    assert stats["http"] > 0
-    assert [(v.stats()["stalls"], v.stats()["refused"]) for v in (first, second)] == [(0, 0)] * 2
+    assert stats["room"] == first.stats()["room"]
+    assert stats["bytes"]["store"] > 0
+    for viewer in (first, second):
+        counted = viewer.stats()
+        assert (counted["stalls"], counted["segments"]["bad_pieces"]) == (0, 0)
     second.page.wait_for_timeout(1500)  # the figures are shown once a second
     second.page.mouse.move(400, 300)
     for control in ("play-button", "time-range", "time-display", "fullscreen-button"):
@@ -97,26 +118,62 @@ def test_two_viewers_of_a_replay_share_it(running: Station, browser: Browser) ->
     assert answer.get("failure reason") is None
     assert answer["interval"] > 0
 
-    swarms = info_hashes(swarm_id(replay["id"]))
-    announced = [json.loads(frame) for frame in second.sent if "announce" in str(frame)]
-    assert {m["info_hash"] for m in announced if m["peer_id"][:8] != "-XX0001-"} == swarms
     own = {urlsplit(url).netloc for url in (gateway, running.local["store"])}
     assert {urlsplit(url).netloc for url in second.requests + second.sockets} == own
+    assert second.page.evaluate("() => window.violations") == []
     for viewer in (first, second):
         assert viewer.errors() == []
     assert running.origin_video_bytes() == 0
 
 
+def test_most_of_a_replay_comes_from_who_watched_it_before(
+    running: Station, browser: Browser
+) -> None:
+    """And signaling's totals say so."""
+    [replay] = listed(running)
+    before = reported(running)["bytes"]["p2p"]
+    url = f"{running.local['gateway']}/replay?id={replay['id']}"
+    first = Viewer(browser, url, hook="replay")
+    first.wait("s.playing && s.bytes.store > 400_000", 60)
+    second = Viewer(browser, url, hook="replay")
+    second.wait("s.playing && s.peers === 1", 60)
+    second.page.wait_for_function(f"() => video.currentTime > {STREAM_S - 15}", timeout=60_000)
+    counted = second.stats()["bytes"]
+    # the first seconds of it come before there is a link
+    assert counted["p2p"] / (counted["p2p"] + counted["store"]) > 0.6, counted
+    assert (first.stats()["stalls"], second.stats()["stalls"]) == (0, 0)
+    then = before + counted["p2p"]
+    wait_for("its figures", lambda: reported(running)["bytes"]["p2p"] >= then, 20)
+    assert reported(running)["viewers"] == 2
+    assert running.origin_video_bytes() == 0
+
+
+def reported(running: Station) -> dict[str, Any]:
+    return json.loads(fetch(f"{running.local['signaling']}/stats"))["replays"]
+
+
 def test_what_a_peer_has_changed_is_refused(running: Station, browser: Browser) -> None:
     [replay] = listed(running)
     url = f"{running.local['gateway']}/replay?id={replay['id']}"
-    poisoner = Viewer(browser, url, hook="replay", script=POISONING_OTHERS)
-    poisoner.wait("s.playing")
+    poisoner = Viewer(browser, url, hook="replay", script=POISONING)
+    poisoner.wait("s.playing && s.bytes.store > 200_000")
+    poisoner.page.evaluate("() => { window.poison = true; }")
     viewer = Viewer(browser, url, hook="replay")
-    viewer.wait("s.refused > 0", 60)
+    viewer.wait("s.segments.bad_pieces > 0 && s.peers === 0", 60)
     viewer.wait("s.playing")
-    assert viewer.stats()["p2p"] >= 0
+    assert viewer.stats()["bytes"]["p2p"] == 0
     assert viewer.stats()["stalls"] == 0
+
+
+def test_a_magnet_alone_brings_all_of_it(running: Station, browser: Browser) -> None:
+    """By WebTorrent, without a peer: what it is from `xs`, and its bytes from the web seed."""
+    [replay] = listed(running)
+    page = Viewer(browser, f"{running.local['gateway']}/replay", hook="replay").page
+    [library] = ASSETS.glob("webtorrent*.js")
+    got = page.evaluate(MAGNET_ALONE, [f"/assets/{library.name}", replay["magnet"]])
+    listing = fetch(replay["hashes"].replace("/segments.json", "/0/segments.json"))
+    published = {one["name"]: one["sha256"] for one in json.loads(listing)["segments"]}
+    assert published.items() <= got.items()
 
 
 def test_who_does_not_share_makes_no_connection(running: Station, browser: Browser) -> None:
@@ -124,10 +181,12 @@ def test_who_does_not_share_makes_no_connection(running: Station, browser: Brows
     gateway = running.local["gateway"]
     other = Viewer(browser, f"{gateway}/replay?id={replay['id']}", hook="replay")
     other.wait("s.playing")
-    alone = Viewer(browser, f"{gateway}/replay?id={replay['id']}&p2p=0", hook="replay")
-    alone.wait("s.playing && s.http > 100_000")
+    url = f"{gateway}/replay?id={replay['id']}&p2p=0"
+    alone = Viewer(browser, url, hook="replay", script=COUNT_CONNECTIONS)
+    alone.wait("s.playing && s.bytes.store > 100_000")
+    alone.page.wait_for_timeout(2_000)
+    assert alone.page.evaluate("() => made") == 0
     assert alone.stats()["peers"] == other.stats()["peers"] == 0
-    assert alone.sockets == []
     gone = Viewer(browser, f"{gateway}/replay?id=another-1", width=390, height=844)
     gone.page.get_by_text("This replay is no longer there.").wait_for()
     picture(gone.page, "replay-phone-gone")

@@ -121,10 +121,11 @@ class Signaling:
     async def connect(self, **options: Any) -> Client:
         return self._hold(await self.session.ws_connect(f"{self.url}/ws/room", **options))
 
-    async def join(self, variant: int = 0, **options: Any) -> Client:
+    async def join(self, variant: int = 0, replay: str | None = None, **options: Any) -> Client:
         """Return a viewer that has read its first `stream` and `room`."""
         viewer = await self.connect(**options)
-        await viewer.send(type="join", plan_version=2, variant=variant, token=self.token())
+        wanted = {"variant": variant, "replay": replay}
+        await viewer.send(type="join", plan_version=2, token=self.token(), **wanted)
         assert (await viewer.next())["type"] == "stream"
         room = await viewer.next()
         assert room["type"] == "room"

@@ -45,6 +45,13 @@ async def test_figures_outlive_their_viewers_and_lies_do_not_count(service: Sign
         "latency_s": None,
         "live": False,
         "stream": None,
+        "replays": {
+            "viewers": 0,
+            "linked": 0,
+            "bytes": {**STARTUP, "store": 0},
+            "uploaded": 0,
+            "stalls": 0,
+        },
     }
     metrics = await service.text("/metrics")
     assert 'shoal_viewer_bytes_total{source="p2p"} 600.0' in metrics

@@ -116,6 +116,8 @@ async def test_the_history_has_a_row_for_each_ten_seconds(service: Signaling) ->
         "uploaded": [0],
         "stalls": [0],
         "latency_s": [9.5],
+        "replays_p2p": [0],
+        "replays_store": [0],
     }
     assert (await service.get(f"/history?after={at[0] - 1}"))["at"] == at
     assert (await service.get(f"/history?after={at[0] + 0.5}"))["at"] == []

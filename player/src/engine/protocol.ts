@@ -113,6 +113,8 @@ export type ClientMessage =
       sharing: boolean;
       upload: boolean;
       token: string;
+      /** id of the replay that is watched; null: the live stream */
+      replay: string | null;
     }
   | { type: "variant"; variant: Variant }
   | { type: "upload"; upload: boolean }

@@ -20,6 +20,8 @@ import type { JoinTokens } from "./token";
 export interface RoomOptions {
   /** `/ws/room` */
   url: URL;
+  /** id of the replay that is watched; left out: the live stream */
+  replay?: string;
   WebSocket: typeof WebSocket;
   tokens: JoinTokens;
   /** null where nothing can be shared */
@@ -82,6 +84,7 @@ export class Room {
     this.mesh = PeerConnection && this.#meshOf(PeerConnection);
     this.#signaling = new Signaling({
       url: options.url,
+      replay: options.replay,
       WebSocket: options.WebSocket,
       tokens: options.tokens,
       variant: options.variant,

@@ -10,7 +10,7 @@ export const MAX_SEGMENT_MEMORY_BYTES = 64 * 1024 * 1024;
 /** Of the newest segments pieces are still on their way, wherever the playhead is. */
 const NEWEST_KEPT = 3;
 /** Longer pauses between two pieces are waiting, not transfer; the first piece counts as much. */
-const MAX_TRANSFER_GAP_MS = 200;
+export const MAX_TRANSFER_GAP_MS = 200;
 
 /** A segment that the store had to complete took peers so much longer, at the least. */
 const LATE_MS = 500;

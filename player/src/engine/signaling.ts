@@ -9,8 +9,13 @@ const MAX_BACKOFF_MS = 30_000;
 /** When signaling restarts, all of its viewers come back: spread over this long. */
 export const CROWD_SPREAD_MS = 5_000;
 
+/** Signaling knows the newest replays only, and none just after it was restarted. */
+const UNKNOWN_REPLAY_MS = 120_000;
+
 export interface SignalingOptions {
   url: URL;
+  /** id of the replay that is watched; undefined: the live stream */
+  replay?: string | undefined;
   WebSocket: typeof WebSocket;
   tokens: JoinTokens;
   /** the rendition to join for */
@@ -31,6 +36,8 @@ export class Signaling {
   #socket: WebSocket | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #failures = 0;
+  /** whether the last refusal will last */
+  #unknown = false;
   #joined = false;
   #closed = false;
 
@@ -69,9 +76,10 @@ export class Signaling {
     const socket = new this.#options.WebSocket(this.#options.url);
     this.#socket = socket;
     socket.onopen = () => {
-      const { sharing, upload } = this.#options;
+      const { sharing, upload, replay } = this.#options;
       const variant = this.#options.variant();
-      this.send({ type: "join", plan_version: PLAN_VERSION, variant, sharing, upload, token });
+      const wishes = { variant, sharing, upload, replay: replay ?? null };
+      this.send({ type: "join", plan_version: PLAN_VERSION, ...wishes, token });
     };
     socket.onmessage = ({ data }: MessageEvent<unknown>) => {
       const message = typeof data === "string" ? parseServerMessage(data) : null;
@@ -81,6 +89,7 @@ export class Signaling {
         // only a server that lets us in ends the backoff: one that accepts and refuses does not
         this.#failures = 0;
       }
+      this.#unknown = message.type === "error" && message.code === "unknown_replay";
       if (message.type === "error" && TOKEN_REFUSALS.includes(message.code)) tokens.refused();
       this.#options.onMessage(message);
     };
@@ -102,7 +111,8 @@ export class Signaling {
 
   /** Exponential, with jitter, so that a room does not come back in one instant. */
   #backoffMs(): number {
-    const limit = Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** this.#failures);
+    const known = Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** this.#failures);
+    const limit = this.#unknown ? UNKNOWN_REPLAY_MS : known;
     return limit * (0.5 + 0.5 * this.#random());
   }
 

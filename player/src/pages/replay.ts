@@ -2,22 +2,20 @@
 
 import "media-chrome/dist/media-time-display.js";
 
-import Hls from "hls.js";
-
 import { chipText } from "../panel/chip-text";
 import { bytes, moment, percent } from "../panel/format";
 import { showNote } from "../panel/note";
 import panelCss from "../panel/panel.css?inline";
 import { NOTE } from "../panel/words";
-import { hindrance, isChoice, noUpload } from "../player/ability";
+import { share } from "../engine/stats";
+import { isChoice } from "../player/ability";
 import { addBar } from "../player/bar";
-import { browser } from "../player/browser";
 import { adopt, element, make, say } from "../player/dom";
-import { loadConfig, takeKeys } from "../player/mount";
+import { loadConfig, pictured, takeKeys } from "../player/mount";
 import { PreferenceStore } from "../player/preferences";
+import type { Totals } from "../player/totals";
 import type { StationConfig } from "./config";
-import { watchParts } from "./deployment";
-import type { P2pmlStats } from "./p2pml/figures";
+import { outdated, watchParts } from "./deployment";
 import type { Replay } from "./replay/list";
 import { fetchReplays, length } from "./replay/list";
 import { Playback } from "./replay/playback";
@@ -25,9 +23,17 @@ import { Playback } from "./replay/playback";
 const REFRESH_MS = 1_000;
 const RETRY_MS = 5_000;
 
+interface ReplayStats extends Totals {
+  room: string | null;
+  /** open links */
+  peers: number;
+  first_picture_ms: number | null;
+  playing: boolean;
+}
+
 declare global {
   interface Window {
-    replay?: { stats: () => Omit<P2pmlStats, "latency_s"> };
+    replay?: { stats: () => ReplayStats };
   }
 }
 
@@ -49,7 +55,7 @@ void loadConfig(page).then(async (config) => {
   else if (wanted !== null && !chosen) none.textContent = "This replay is no longer there.";
   else none.textContent = chosen ? "All replays" : "Streams to be watched again";
   element("list", HTMLElement).append(...replays.map(entry));
-  if (chosen) await play(chosen, config);
+  if (chosen) play(chosen, config);
 });
 
 function entry(replay: Replay): HTMLElement {
@@ -64,7 +70,7 @@ function name({ begun }: Replay): string {
   return when.charAt(0).toUpperCase() + when.slice(1);
 }
 
-async function play(replay: Replay, config: StationConfig): Promise<void> {
+function play(replay: Replay, config: StationConfig): void {
   adopt(document, panelCss);
   const title = name(replay);
   document.title = `${title} · ${config.title}`;
@@ -74,19 +80,24 @@ async function play(replay: Replay, config: StationConfig): Promise<void> {
   takeKeys(controller);
   const video = element("video", HTMLVideoElement);
   if (config.poster) video.poster = config.poster.href;
-  const playback = new Playback(video, config, replay, wishes(config));
-  const { figures } = playback;
+  const playback = new Playback({
+    ...{ video, page, config, replay, preferences },
+    here: page.searchParams.get("p2p") !== "0",
+    begun: pictured(video),
+    onOutdated: outdated,
+  });
   window.replay = {
     stats: () => ({
-      ...{ p2p: figures.p2p, http: figures.http, uploaded: figures.uploaded },
-      ...{ refused: figures.refused, peers: figures.peers, stalls: figures.stalls },
-      first_picture_ms: figures.firstPictureMs,
+      ...playback.totals,
+      room: playback.membership.room,
+      peers: playback.peers,
+      first_picture_ms: playback.firstPictureMs,
       playing: !video.paused && video.readyState > video.HAVE_CURRENT_DATA,
     }),
   };
   offerTorrent(replay);
   showSharing(playback, config);
-  await playback.load(page);
+  playback.load();
   // as a button it would be named otherwise than it reads
   const time = make("media-time-display" as "div", { showduration: "", notoggle: "" });
   void addBar({ controller, video, own: [time], signal: new AbortController().signal });
@@ -101,60 +112,42 @@ function offerTorrent({ torrent }: Replay): void {
   element("whole", HTMLElement).hidden = false;
 }
 
-function found(config: StationConfig) {
-  const here = page.searchParams.get("p2p") !== "0";
-  return hindrance(browser(Hls.isSupported()), preferences.now, config.consent, here);
-}
-
-function wishes(config: StationConfig) {
-  const upload = noUpload(navigator, preferences.now.uploadOnMobile) === null;
-  return { share: found(config) === null, upload };
-}
-
 function showSharing(playback: Playback, config: StationConfig): void {
   const chip = element("state", HTMLElement);
-  const share = element("share", HTMLInputElement);
+  const wish = element("share", HTMLInputElement);
   const table = element("figures", HTMLElement);
   element("about", HTMLElement).hidden = chip.hidden = false;
   element("explained", HTMLElement).textContent = NOTE;
-  element("choice", HTMLElement).hidden = !isChoice(found(config));
+  element("choice", HTMLElement).hidden = !isChoice(playback.hindrance);
   const rows = ["From viewers", "From the store", "Sent to viewers", "Connected"].map((name) => {
     const value = make("dd");
     table.append(make("div", {}, make("dt", {}, name), value));
     return value;
   });
-  const { figures } = playback;
   const refresh = (): void => {
-    const hindered = found(config);
-    share.checked = hindered === null;
-    const state = {
-      ...{ hindrance: hindered, peers: figures.peers, share: figures.share },
-      // p2p-media-loader says nothing of viewers to whom no link was made
-      ...{ members: figures.peers + 1, unreachable: 0, storeFailing: false },
-    };
-    say(chip, chipText(state));
+    const { hindrance, peers, storeFailing, totals } = playback;
+    const { members, unreachable } = playback.membership;
+    wish.checked = hindrance === null;
+    const part = share(totals);
+    say(chip, chipText({ hindrance, peers, share: part, members, unreachable, storeFailing }));
     const texts = [
-      `${bytes(figures.p2p)} (${percent(figures.share)})`,
-      ...[bytes(figures.http), bytes(figures.uploaded)],
-      figures.peers === 1 ? "1 viewer" : `${figures.peers} viewers`,
+      `${bytes(totals.bytes.p2p)} (${percent(part)})`,
+      ...[bytes(totals.bytes.store), bytes(totals.uploaded)],
+      peers === 1 ? "1 viewer" : `${peers} viewers`,
     ];
     for (const [index, value] of rows.entries()) say(value, texts[index] ?? "");
   };
-  const changed = (): void => {
-    playback.allow(wishes(config));
-    refresh();
-  };
-  share.addEventListener("change", () => {
-    preferences.set({ share: share.checked });
+  wish.addEventListener("change", () => {
+    preferences.set({ share: wish.checked });
   });
-  preferences.addEventListener("change", changed);
+  preferences.addEventListener("change", refresh);
   addEventListener("storage", ({ key }) => {
     preferences.storageChanged(key);
   });
   refresh();
   setInterval(refresh, REFRESH_MS);
   const { noted, share: decided } = preferences.now;
-  if (!noted && decided === null && isChoice(found(config)))
+  if (!noted && decided === null && isChoice(playback.hindrance))
     showNote(
       element("note", HTMLElement),
       preferences,

@@ -119,7 +119,7 @@ export async function loadConfig(page: URL): Promise<StationConfig> {
 }
 
 /** There is a picture, or none is to be waited for. */
-function pictured(video: HTMLVideoElement): Promise<void> {
+export function pictured(video: HTMLVideoElement): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {
       resolve();

@@ -274,7 +274,7 @@ describe("a viewer that cannot share", () => {
     expect(alone.socket.take()).toEqual([
       {
         ...{ type: "join", plan_version: 2, variant: 0, sharing: false, upload: true },
-        token: "token",
+        ...{ token: "token", replay: null },
       },
     ]);
     const { data } = await get(alone);

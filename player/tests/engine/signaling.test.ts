@@ -60,7 +60,15 @@ describe("signaling", () => {
     const { signaling, socket } = connect();
     socket(0).accept();
     expect(socket(0).sent).toEqual([
-      { type: "join", plan_version: 2, variant: 1, sharing: true, upload: true, token: "token 0" },
+      {
+        type: "join",
+        plan_version: 2,
+        variant: 1,
+        sharing: true,
+        upload: true,
+        replay: null,
+        token: "token 0",
+      },
     ]);
     expect(signaling.joined).toBe(false);
     socket(0).receive({ type: "stream", stream: "a", live: true });
@@ -74,6 +82,17 @@ describe("signaling", () => {
     const { signaling, socket } = connect();
     signaling.send({ type: "ready" });
     expect(socket(0).sent).toEqual([]);
+  });
+
+  it("comes back after minutes where its replay is unknown", () => {
+    const { socket } = connect();
+    socket(0).accept();
+    socket(0).receive({ type: "error", code: "unknown_replay", message: "there is none" });
+    socket(0).close();
+    vi.advanceTimersByTime(119_000);
+    expect(FakeWebSocket.all).toHaveLength(1);
+    vi.advanceTimersByTime(1_000);
+    expect(FakeWebSocket.all).toHaveLength(2);
   });
 
   it("comes back with growing pauses, until it is let in", () => {

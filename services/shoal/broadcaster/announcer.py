@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import aiohttp
 import msgspec
@@ -12,6 +12,7 @@ import msgspec
 from shoal.announcements import (
     Audience,
     FromBroadcaster,
+    Replays,
     Resume,
     Segment,
     Stream,
@@ -44,14 +45,15 @@ class Announcer:
         token: str,
         timeline: Timeline,
         stream: Callable[[], Stream],
-        swarms: Callable[[], Swarms],
+        others: Callable[[], Sequence[Swarms | Replays]],
     ) -> None:
-        """Announce to signaling at `url` (http); `stream()` says what is on air."""
+        """Announce to signaling at `url` (http); `stream()` says what is on air, `others()` what
+        else there is."""
         self._url = f"{url}/broadcaster"
         self._token = token
         self._timeline = timeline
         self._stream = stream
-        self._swarms = swarms
+        self._others = others
         self._changed = asyncio.Event()
         self.connected = False
         self.fault: str | None = None
@@ -113,10 +115,10 @@ class Announcer:
 
     async def _send(self, socket: aiohttp.ClientWebSocketResponse, sent: dict[int, int]) -> None:
         """Send what is on air and every segment above `sent` (media sequence by rendition)."""
-        told: list[Stream | Swarms] = []
+        told: list[Stream | Swarms | Replays] = []
         while True:
             self._changed.clear()
-            now: list[Stream | Swarms] = [self._stream(), self._swarms()]
+            now = [self._stream(), *self._others()]
             for message in now:
                 if message not in told:
                     await _send(socket, message)

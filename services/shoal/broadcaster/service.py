@@ -7,7 +7,7 @@ from collections.abc import Collection
 from datetime import datetime
 
 from shoal.alarms.webhook import webhook
-from shoal.announcements import Stream, Swarms
+from shoal.announcements import Replays, Stream, Swarms
 from shoal.broadcaster.announcer import Announcer
 from shoal.broadcaster.app import SERVICE, create_app
 from shoal.broadcaster.folder import Folder
@@ -64,7 +64,7 @@ class Broadcaster:
             settings.broadcaster_token.get_secret_value(),
             timeline,
             lambda: Stream(timeline.stream, self.live),
-            self._swarms,
+            self._others,
         )
         spool = Spool(settings.state_dir / "segments")
         self.uploads = Uploads(store, spool, self._on_store)
@@ -189,12 +189,11 @@ class Broadcaster:
         self._torrents_uploaded = self.standby.uploaded_bytes
         self._inspection.standby(self.standby.fault)
 
-    def _swarms(self) -> Swarms:
+    def _others(self) -> tuple[Swarms, Replays]:
         playlist = self.views.playlist()
         text = playlist.plain.decode() if playlist is not None else ""
-        # the live stream's last: what is too much goes from the beginning
         live = sorted(info_hashes(SWARM_ID, text))
-        return Swarms((*self.replays.swarms, *live), tuple(self.replays.torrents))
+        return Swarms(tuple(live), tuple(self.replays.torrents)), Replays(self.replays.kept)
 
     def _check_end(self, now_s: float) -> None:
         """Close the playlists when nothing has come for the grace; never while something waits."""

@@ -9,6 +9,7 @@ from shoal.ops.figures import Report
 from shoal.ops.remarks import moment, percent, remarks, seconds, size
 from shoal.ops.report_cost import Columns
 from shoal.ops.windows import VideoBytes, Window
+from shoal.station import BytesBySource, ReplayTotals, share
 
 SHARE_DEFINITION = "peers / (peers + store + seed), bytes of viewers' start-up apart"
 WAYS = {"ec2_video": "EC2", "store": "R2 (store)", "p2p": "peers", "seed": "torrent seed"}
@@ -46,6 +47,8 @@ def document(report: Report) -> Document:
         tables.append(_since_the_start(report, report.bytes))
     if report.windows:
         tables.append(_over_time(report.windows))
+    if report.replays is not None and report.replays.bytes.total:
+        tables.append(_replays(report.replays))
     if report.services:
         tables.append(_services(report))
     tables.append(_cost(report))
@@ -136,6 +139,23 @@ def _over_time(windows: dict[str, Window]) -> Table:
     )
 
 
+def _replays(replays: ReplayTotals) -> Table:
+    received = replays.bytes
+    return Table(
+        "Replays, since the services started",
+        ("viewers now", "from viewers", "from the store", "share of peers", "stalls"),
+        [
+            (
+                str(replays.viewers),
+                size(received.p2p),
+                size(received.store),
+                percent(share(received, BytesBySource())),
+                str(replays.stalls),
+            )
+        ],
+    )
+
+
 def _services(report: Report) -> Table:
     return Table(
         "Services",
@@ -174,6 +194,13 @@ def _cost(report: Report) -> Table:
     )
 
 
+def _from_store(report: Report) -> int | None:
+    """Return what viewers say that they had from there, those of replays, too."""
+    if report.bytes is None or report.bytes.store is None:
+        return None
+    return report.bytes.store + (report.replays.bytes.store if report.replays else 0)
+
+
 def _counters(report: Report) -> Table:
     """Each pair of counters that do not know of each other, with what they say."""
     verdicts = {True: "agree", False: "DISAGREE", None: "cannot be compared"}
@@ -192,7 +219,7 @@ def _counters(report: Report) -> Table:
     if (store := report.store_counter) is not None and report.bytes is not None:
         pair(
             "from the store",
-            f"viewers {size(report.bytes.store)}",
+            f"viewers {size(_from_store(report))}",
             f"store {size(store.bytes)}",
             store.agree,
         )

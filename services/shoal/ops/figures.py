@@ -17,6 +17,7 @@ from shoal.station import (
     HistoryColumns,
     OperatorStation,
     PublicStation,
+    ReplayTotals,
     share,
     share_limit,
 )
@@ -118,6 +119,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     latency_s: float | None = None
     chunks: int | None = None
     rooms: int | None = None
+    replays: ReplayTotals | None = None
+    """who watches replays is in none of the figures above, but in what the store counts"""
     services: dict[str, ServiceStatus] | None = None
     cost: ReportCost
     unknown: tuple[str, ...] = ()
@@ -198,6 +201,7 @@ def _operator_report(evidence: Evidence, station: OperatorStation) -> Report:
         latency_s=station.latency_s,
         chunks=station.chunks,
         rooms=station.rooms,
+        replays=station.replays,
         services=service_statuses(station.services, evidence.counters, evidence.at),
         cost=report_cost(station.cost, evidence.segments, day.share if day else station.share),
         unknown=tuple(_unknown(evidence, station)),
@@ -237,14 +241,14 @@ def _store_counter(station: OperatorStation) -> StoreCounter | None:
         return None
     agree = None
     if station.bytes is not None and _together(station.since.viewers, station.since.store):
-        agree = _close(
-            station.store_sent, station.bytes.store, STORE_TOLERANCE, STORE_TOLERANCE_BYTES
-        )
+        say = station.bytes.store + (station.replays.bytes.store if station.replays else 0)
+        agree = _close(station.store_sent, say, STORE_TOLERANCE, STORE_TOLERANCE_BYTES)
     return StoreCounter(station.store_sent, agree)
 
 
 def _zone(zone: ZoneCount, day: Window | None) -> ZoneCount:
-    say = day.bytes.store if day and day.since == zone.since else None
+    same = day is not None and day.since == zone.since
+    say = (day.bytes.store or 0) + day.replays.store if day and same else None
     agree = _close(zone.bytes, say, STORE_TOLERANCE, STORE_TOLERANCE_BYTES)
     return msgspec.structs.replace(zone, viewers_say=say, agree=agree)
 

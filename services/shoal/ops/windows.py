@@ -58,6 +58,8 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     """behind live, the median over the steps of viewers' medians"""
     ec2_video_per_viewer_hour: float | None
     """bytes; null without viewers"""
+    replays: BytesBySource
+    """what viewers of replays received, who are in none of the other figures"""
 
 
 def windows(history: HistoryColumns, counters: Counters | None) -> dict[str, Window]:
@@ -96,6 +98,7 @@ def _window(history: HistoryColumns, counts: Sequence[Counts], span_s: int) -> W
         stalls=_sum(history.stalls, n),
         latency_s=statistics.median(latencies) if latencies else None,
         ec2_video_per_viewer_hour=None if host is None or not hours else host / hours,
+        replays=BytesBySource(_sum(history.replays_p2p, n), _sum(history.replays_store, n)),
     )
 
 

@@ -1,6 +1,6 @@
 """What the broadcaster announces goes to the viewers' rooms and to the tracker."""
 
-from shoal.announcements import FromBroadcaster, Segment, Stream, Swarms
+from shoal.announcements import FromBroadcaster, Replays, Segment, Stream, Swarms
 from shoal.signaling.hub import Hub
 from shoal.signaling.tracker.admission import Admission
 from shoal.signaling.tracker.messages import InfoHash
@@ -13,6 +13,8 @@ def announce(what: FromBroadcaster, hub: Hub, admission: Admission) -> None:
             hub.stream(what)
         case Segment(descriptor):
             hub.segment(descriptor)
+        case Replays(replays):
+            hub.programme.keep(replays)
         case Swarms(info_hashes, torrents):
             admission.go_live([InfoHash(text) for text in info_hashes])
             admission.keep([InfoHash(text) for text in torrents])

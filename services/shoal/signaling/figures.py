@@ -162,7 +162,7 @@ class Figures:
         """Take a viewer's report, or say why it cannot be true."""
         account = self._accounts[member]
         before = account.last or NOTHING
-        refusal = _refusal(stats, before, now - account.joined_at)
+        refusal = refusal_of(stats, before, now - account.joined_at)
         if refusal is None and self._is_too_much(stats, account):
             refusal = "too_much"
         if refusal is None:
@@ -264,7 +264,8 @@ def _is_absurd(stats: Stats) -> bool:
     )
 
 
-def _refusal(stats: Stats, before: Stats, elapsed_s: float) -> FigureRefusal | None:
+def refusal_of(stats: Stats, before: Stats, elapsed_s: float) -> FigureRefusal | None:
+    """Say why a report that came `elapsed_s` after the join cannot be true, whatever is on air."""
     counters = _counters(stats)
     received, startup = stats.bytes, stats.startup
     allowed_s = elapsed_s + RATE_ALLOWANCE_S

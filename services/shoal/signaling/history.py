@@ -30,6 +30,8 @@ COUNTS = (
     "wanted",
     "uploaded",
     "stalls",
+    "replays_p2p",
+    "replays_store",
 )
 HOLE = -1
 
@@ -90,6 +92,8 @@ class History:
             now.wanted - before.wanted,
             now.uploaded - before.uploaded,
             now.stalls - before.stalls,
+            now.replays.bytes.p2p - before.replays.bytes.p2p,
+            now.replays.bytes.store - before.replays.bytes.store,
         )
         return [now.viewers, now.peers, rooms, *(max(0, amount) for amount in amounts)]
 

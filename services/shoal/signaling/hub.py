@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from msgspec.structs import replace
 from picows import WSCloseCode
 
 from shoal.announcements import FromBroadcaster, Stream
@@ -22,6 +23,7 @@ from shoal.signaling.cluster.sent import Sent
 from shoal.signaling.figures import FigureRefusal, Figures
 from shoal.signaling.picture import rooms_view
 from shoal.signaling.programme import Programme
+from shoal.signaling.replays import ReplayRooms
 from shoal.signaling.rooms.complaints import Barred
 from shoal.signaling.rooms.messages import FromViewer, MemberId, Stats, Switch
 from shoal.signaling.rooms.roster import Seat
@@ -49,6 +51,7 @@ class Hub:
         """the name of this process among several"""
         self.programme = Programme()
         self.seats = Seats(self.node, self.programme)
+        self.replays = ReplayRooms(self.node)
         self.figures = Figures()
         self.barred = Barred()
         self.broadcaster: Socket | None = None
@@ -73,12 +76,16 @@ class Hub:
 
     def totals(self) -> Totals:
         """Return the sums over the viewers of all signaling processes."""
-        return self.figures.totals() + self._elsewhere
+        return self.own_totals() + self._elsewhere
+
+    def own_totals(self) -> Totals:
+        """Return the sums over the viewers of this process."""
+        return replace(self.figures.totals(), replays=self.replays.totals())
 
     @property
     def viewers(self) -> int:
-        """Members of rooms now, of all signaling processes."""
-        return len(self._viewers) + self._elsewhere.viewers
+        """Members of the live stream's rooms now, of all signaling processes."""
+        return len(self._viewers) - len(self.replays) + self._elsewhere.viewers
 
     @property
     def own_rooms(self) -> int:
@@ -108,25 +115,46 @@ class Hub:
             self._elsewhere, self._rooms_elsewhere, self._broadcasters_elsewhere = now
             self._notify()
 
-    def join(self, socket: Socket, seat: Seat, address: str, expel: Callable[[], None]) -> MemberId:
-        """Seat a viewer that is written to through `socket`; return its new id."""
+    def join(
+        self,
+        socket: Socket,
+        seat: Seat,
+        address: str,
+        expel: Callable[[], None],
+        replay: str | None = None,
+    ) -> MemberId:
+        """Seat a viewer that is written to through `socket`; return its new id.
+
+        Of a `replay`, if it watches one; raises KeyError for one that there is not.
+        """
+        kept = None if replay is None else self.programme.replays[replay]
         member = MemberId(secrets.token_urlsafe(MEMBER_ID_BYTES))
         now = self._loop.time()
         self._viewers[member] = _Viewer(socket, expel)
-        self.figures.joined(member, seat.variant, now, sharing=seat.sharing)
-        self._change(self.seats.join(member, seat, address, now))
+        if kept is None:
+            self.figures.joined(member, seat.variant, now, sharing=seat.sharing)
+            self._change(self.seats.join(member, seat, address, now))
+        else:
+            self._change(self.replays.join(member, kept, seat, address, now))
         self._notify()
         return member
 
     def leave(self, member: MemberId) -> None:
         """Take a viewer out; its figures stay in the totals."""
         del self._viewers[member]
-        self.figures.left(member)
-        self._change(self.seats.leave(member, self._loop.time()))
+        now = self._loop.time()
+        if member in self.replays:
+            self._change(self.replays.leave(member, now))
+        else:
+            self.figures.left(member)
+            self._change(self.seats.leave(member, now))
         self._notify()
 
     def hear(self, member: MemberId, message: FromViewer) -> None:
         """Take what a viewer says to its room."""
+        if member in self.replays:
+            self._change(self.replays.hear(member, message, self._loop.time()))
+            return
         if isinstance(message, Switch):
             self.figures.switched(member, message.variant)
         self._change(self.seats.hear(member, message, self._loop.time()))
@@ -145,6 +173,8 @@ class Hub:
     def report(self, member: MemberId, stats: Stats) -> FigureRefusal | None:
         """Take a viewer's figures, or say why they cannot be true."""
         now = self._loop.time()
+        if member in self.replays:
+            return self.replays.report(member, stats, now)
         refusal = self.figures.report(member, stats, now)
         if refusal is None and stats.uplink_bps is not None:
             self._change(self.seats.hear(member, stats, now))
@@ -201,6 +231,7 @@ class Hub:
             latency_s=totals.latency_s,
             live=self.programme.on_air.live,
             stream=self.programme.on_air.stream,
+            replays=totals.replays,
         )
 
     def each_viewer(self) -> Viewers:
@@ -246,7 +277,8 @@ class Hub:
                 self._send(self._to_send.popleft())
         finally:
             self._is_sending = False
-        due = self.seats.due
+        times = (self.seats.due, self.replays.due)
+        due = min((time for time in times if time is not None), default=None)
         if self._timer is not None:
             if self._timer_at == due:
                 return
@@ -270,4 +302,6 @@ class Hub:
 
     def _tick(self) -> None:
         self._timer = None
-        self._change(self.seats.tick(self._loop.time()))
+        now = self._loop.time()
+        self._change(self.seats.tick(now))
+        self._change(self.replays.tick(now))

@@ -28,7 +28,7 @@ class HubCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics of this moment."""
-        totals, programme = self._hub.figures.totals(), self._hub.programme
+        totals, programme = self._hub.own_totals(), self._hub.programme
         yield GaugeMetricFamily("shoal_viewers", "Members of rooms", totals.viewers)
         yield GaugeMetricFamily("shoal_linked_viewers", "Members with an open link", totals.peers)
         yield GaugeMetricFamily(

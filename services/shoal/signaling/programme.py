@@ -1,9 +1,17 @@
-"""What the broadcaster has announced: the stream on air and the newest segments."""
+"""What the broadcaster has announced: the stream on air, the newest segments, and replays."""
 
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
-from shoal.announcements import FromBroadcaster, Resume, Segment, Stream, Swarms
+from shoal.announcements import (
+    FromBroadcaster,
+    KeptReplay,
+    Replays,
+    Resume,
+    Segment,
+    Stream,
+    Swarms,
+)
 from shoal.segments import Descriptor
 
 RECENT_SEGMENTS = 6
@@ -16,6 +24,8 @@ class Programme:
     def __init__(self) -> None:
         self.on_air = Stream(stream=None, live=False)
         self.chunks = 0
+        self.replays: Mapping[str, KeptReplay] = {}
+        """by id"""
         self._recent: dict[int, deque[Descriptor]] = {}
 
     def announce(self, on_air: Stream) -> bool:
@@ -34,6 +44,10 @@ class Programme:
         self.chunks += 1
         return True
 
+    def keep(self, replays: Collection[KeptReplay]) -> None:
+        """Take the replays that there are."""
+        self.replays = {replay.id: replay for replay in replays}
+
     def recent(self, variant: int) -> tuple[Descriptor, ...]:
         """Return the last segments of a rendition, oldest first."""
         return tuple(self._recent.get(variant, ()))
@@ -41,7 +55,8 @@ class Programme:
     def all(self, swarms: Collection[str], torrents: Collection[str]) -> list[FromBroadcaster]:
         """Return all that was announced and still counts, with what the tracker is to serve."""
         segments = [Segment(d) for recent in self._recent.values() for d in recent]
-        return [self.on_air, Swarms(tuple(swarms), tuple(torrents)), *segments]
+        kept = Replays(tuple(self.replays.values()))
+        return [self.on_air, Swarms(tuple(swarms), tuple(torrents)), kept, *segments]
 
     def resume(self) -> Resume:
         """Return what a broadcaster must know to go on: the newest sequence by rendition."""

@@ -4,7 +4,7 @@ from collections import Counter
 
 import msgspec
 
-from shoal.station import BytesBySource
+from shoal.station import BytesBySource, ReplayTotals
 
 
 class Totals(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +31,8 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
     """median of the present viewers that know it"""
     timed: int = 0
     """how many viewers know it"""
+    replays: ReplayTotals = ReplayTotals()
+    """who watches replays is in none of the others"""
 
     def __add__(self, other: "Totals") -> "Totals":
         """Return the sums; of two medians the mean, by how many viewers each is of."""
@@ -47,6 +49,7 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
             not_sharing=self.not_sharing + other.not_sharing,
             latency_s=_between(self, other),
             timed=self.timed + other.timed,
+            replays=self.replays + other.replays,
         )
 
 

@@ -79,6 +79,7 @@ def operator_station(answers: Answers, *, has_gateway: bool) -> OperatorStation:
         latency_s=stats and stats.latency_s,
         chunks=stats and stats.chunks,
         rooms=stats and stats.rooms,
+        replays=stats and stats.replays,
         ec2_video=ec2_video,
         store_sent=read(answers.store_metrics, store_bytes),
         cost=_cost(answers, stats, ec2_video),

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shoal.broadcaster.replay import vod
-from shoal.broadcaster.replay.catalogue import Replay, outdated, public, swarm_id
+from shoal.broadcaster.replay.catalogue import Replay, outdated, public
 from shoal.broadcaster.replay.segments import Segment, aligned, begun, seconds
 from shoal.broadcaster.replay.torrent import (
     MAX_PIECE_BYTES,
@@ -141,7 +141,6 @@ def replay(name: str, ended_at: float, size: int = 1_000) -> Replay:
         duration=8.0,
         size=size,
         variants=(0,),
-        swarms=("s" * 20,),
     )
 
 
@@ -196,7 +195,6 @@ def test_the_public_list_says_where_things_are() -> None:
         "ws": ["https://media.test/vod/"],
         "xs": ["https://media.test/vod/b-9/b-9.torrent"],
     }
-    assert listed[0].swarm == swarm_id("b-9") != swarm_id("a-0")
 
 
 @given(st.lists(st.binary(max_size=MIN_PIECE_BYTES // 2 + 7), min_size=1, max_size=8))

@@ -39,6 +39,8 @@ def columns(
         wanted=column(wanted),
         uploaded=column(uploaded),
         stalls=column(stalls),
+        replays_p2p=column(()),
+        replays_store=column(()),
         latency_s=[None] * len(at),
     )
 

@@ -19,6 +19,7 @@ from shoal.station import (
     Ec2Video,
     OperatorStation,
     PublicStation,
+    ReplayTotals,
 )
 
 URL, AT = "http://127.0.0.1:8888", "2030-01-01T00:00:00+00:00"
@@ -39,6 +40,7 @@ def station(services: int | None = 0, gateway: int | None = 0) -> OperatorStatio
         latency_s=8.25,
         chunks=12,
         rooms=1,
+        replays=ReplayTotals(),
         ec2_video=Ec2Video(services, gateway),
         cost=None,
         store_sent=4_100_000,
@@ -59,6 +61,19 @@ def shown(report: Report) -> str:
     show(document(report), console)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
+
+
+def test_replays_are_apart_but_for_what_the_store_counts() -> None:
+    plain = station()
+    assert "Replays" not in shown(report(plain))
+    watched = ReplayTotals(viewers=2, bytes=BytesBySource(30_000_000, 70_000_000, 0))
+    both = msgspec.structs.replace(plain, replays=watched, store_sent=74_100_000)
+    said = report(both)
+    assert said.share == plain.share
+    assert said.store_counter == StoreCounter(74_100_000, agree=True)
+    assert "30.0%" in shown(said).split("Replays")[1]
+    unwatched = msgspec.structs.replace(plain, store_sent=74_100_000)
+    assert report(unwatched).store_counter == StoreCounter(74_100_000, agree=False)
 
 
 def local_station(data: Path, token: str = "local token") -> None:

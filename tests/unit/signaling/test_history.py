@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from shoal.signaling.history import STEP_S, STEPS, History
 from shoal.signaling.totals import Totals
-from shoal.station import BytesBySource, HistoryColumns
+from shoal.station import BytesBySource, HistoryColumns, ReplayTotals
 
 START = 1_900_000_000
 
@@ -24,6 +24,7 @@ def test_a_row_has_the_counts_of_its_moment_and_what_came_in_its_step() -> None:
         viewers=5,
         peers=4,
         latency_s=8.5,
+        replays=ReplayTotals(bytes=BytesBySource(7, 8, 0)),
     )
     history.take(START + 0.2, first, 1)
     history.take(START + 10.1, msgspec.structs.replace(first, viewers=0, latency_s=None), 0)
@@ -43,6 +44,8 @@ def test_a_row_has_the_counts_of_its_moment_and_what_came_in_its_step() -> None:
         wanted=[500, 0, 0],
         uploaded=[90, 0, 0],
         stalls=[2, 0, 1],
+        replays_p2p=[7, 0, 0],
+        replays_store=[8, 0, 0],
         latency_s=[8.5, None, 8.5],
     )
 

@@ -7,7 +7,7 @@ import pytest
 from shoal.ops.prices import AS_OF
 from shoal.site.readings import Answers
 from shoal.site.station import operator_station, public_station
-from shoal.station import BytesBySource, Ec2Video, PublicStation, SignalingStats
+from shoal.station import BytesBySource, Ec2Video, PublicStation, ReplayTotals, SignalingStats
 
 STATS = SignalingStats(
     viewers=3,
@@ -26,6 +26,7 @@ STATS = SignalingStats(
     latency_s=8.5,
     live=True,
     stream="abc",
+    replays=ReplayTotals(viewers=1, bytes=BytesBySource(5, 5, 0)),
 )
 
 
@@ -74,6 +75,13 @@ def test_everything_answers() -> None:
         "latency_s": 8.5,
         "chunks": 9,
         "rooms": 1,
+        "replays": {
+            "viewers": 1,
+            "linked": 0,
+            "bytes": {"p2p": 5, "store": 5, "seed": 0},
+            "uploaded": 0,
+            "stalls": 0,
+        },
         "ec2_video": {"services": 6, "gateway": 7},
         "store_sent": 45,
         "cost": {

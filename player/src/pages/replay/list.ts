@@ -9,8 +9,6 @@ export interface Replay {
   playlist: URL;
   /** `…/segments.json`; a rendition's own list is `…/<variant>/segments.json` */
   hashes: URL;
-  /** p2p-media-loader's `swarmId` */
-  swarm: string;
   /** null: it is still being made */
   torrent: { magnet: string; file: URL } | null;
 }
@@ -59,7 +57,6 @@ function parseReplay(item: Record<string, unknown>, base: URL): Replay {
     size: number("size"),
     playlist: web(text("playlist"), base),
     hashes: web(text("hashes"), base),
-    swarm: text("swarm"),
     torrent: shared ? { magnet, file: web(torrent, base) } : null,
   };
 }

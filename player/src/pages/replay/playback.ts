@@ -1,106 +1,180 @@
-/** Plays a replay: hls.js, and p2p-media-loader between it and the store. */
+/** Plays a replay: hls.js, and the engine between it, other viewers and the store. */
 
 import Hls, { ErrorTypes, Events } from "hls.js";
-import type { HlsJsP2PEngine } from "p2p-media-loader-hlsjs";
 
+import { fragmentLoader } from "../../engine/loader";
+import { ReplayEngine } from "../../engine/replay/engine";
+import type { Hindrance, NoUpload } from "../../player/ability";
+import { hindrance, noUpload } from "../../player/ability";
+import { browser, unconnected } from "../../player/browser";
+import type { PreferenceStore } from "../../player/preferences";
 import { Renditions } from "../../player/renditions";
+import { Switch } from "../../player/switch";
+import type { Totals } from "../../player/totals";
+import { sum, totalsOf } from "../../player/totals";
+import { aheadS } from "../buffered";
 import type { StationConfig } from "../config";
-import { Figures } from "../p2pml/figures";
-import { coreConfig, p2pmlHlsConfig } from "../p2pml/settings";
-import { useTokens } from "../p2pml/sockets";
+import { fetchConfig } from "../config";
+import { hlsConfig } from "../hls";
 import { watchStalls } from "../stalls";
-import { ReplayHashes } from "./hashes";
 import type { Replay } from "./list";
 
 const RETRY_MS = 2_000;
 /** Two media errors within this time: the decoder will not recover by itself. */
 const MEDIA_RECOVERY_MS = 5_000;
+/** Others have so long to bring a segment. */
+const BUFFER_S = 30;
 
-/** What this viewer lets its browser do. */
-export interface Wishes {
-  /** take from other viewers, and give */
-  share: boolean;
-  /** give, if it shares */
-  upload: boolean;
+export interface PlaybackOptions {
+  video: HTMLVideoElement;
+  /** a page of the station */
+  page: URL;
+  config: StationConfig;
+  replay: Replay;
+  preferences: PreferenceStore;
+  /** false: this page does not share, whatever the viewer prefers elsewhere */
+  here: boolean;
+  /** there is a picture, or none is to be waited for: links to others may be made */
+  begun: Promise<void>;
+  onOutdated: () => void;
+}
+
+/** What an engine is made for; another wish is another engine. */
+interface Wishes {
+  hindrance: Hindrance | null;
+  noUpload: NoUpload | null;
 }
 
 export class Playback {
-  readonly figures = new Figures();
-  #engine: HlsJsP2PEngine | null = null;
+  #o: PlaybackOptions;
+  #engine: ReplayEngine;
+  #switch = new Switch();
   #wishes: Wishes;
+  /** what the engines before this one counted */
+  #past: Totals | null = null;
   #mediaErrorAt = -Infinity;
+  firstPictureMs: number | null = null;
 
-  constructor(
-    private readonly video: HTMLVideoElement,
-    private readonly config: StationConfig,
-    private readonly replay: Replay,
-    wishes: Wishes,
-  ) {
-    this.#wishes = wishes;
+  constructor(options: PlaybackOptions) {
+    this.#o = options;
+    const { video, preferences } = options;
+    this.#wishes = this.#wish();
+    this.#engine = this.#newEngine();
+    this.#switch.to(this.#engine);
     watchStalls(
       video,
       () => true,
       () => {
-        this.figures.stalls += 1;
+        this.#engine.stats.stalled();
       },
     );
     video.addEventListener("loadeddata", () => {
-      this.figures.firstPictureMs ??= Math.round(performance.now());
+      this.firstPictureMs ??= Math.round(performance.now());
+    });
+    preferences.addEventListener("change", () => {
+      this.#look();
+    });
+    addEventListener("pagehide", () => {
+      this.#engine.report();
     });
   }
 
-  /** Load the replay; `page` is one of the station. */
-  async load(page: URL): Promise<void> {
+  /** Open links to other viewers. */
+  get peers(): number {
+    return this.#engine.peers;
+  }
+  get storeFailing(): boolean {
+    return this.#engine.storeFailing;
+  }
+  get membership() {
+    return this.#engine.membership;
+  }
+  /** What keeps this viewer from sharing; null if nothing does. */
+  get hindrance(): Hindrance | null {
+    return this.#wishes.hindrance;
+  }
+  /** Since the page was opened. */
+  get totals(): Totals {
+    const counted = totalsOf(this.#engine.stats);
+    return this.#past ? sum(this.#past, counted) : counted;
+  }
+
+  /** Load the replay. */
+  load(): void {
+    const { video, replay } = this.#o;
     if (!Hls.isSupported()) {
       // this browser plays HLS by itself
-      this.video.src = this.replay.playlist.href;
+      video.src = replay.playlist.href;
       return;
     }
-    useTokens(this.config, page);
-    // loaded only now: it takes the WebSocket class that it finds
-    const { HlsJsP2PEngine } = await import("p2p-media-loader-hlsjs");
-    const { tracker, iceServers } = this.config;
-    const station = { tracker, iceServers, swarm: this.replay.swarm };
-    const engine = new HlsJsP2PEngine({
-      core: { ...coreConfig("best", station, this.#hashes()), ...this.#allowed() },
+    const hls = new Hls({
+      ...hlsConfig(fragmentLoader(this.#switch)),
+      maxBufferLength: BUFFER_S,
     });
-    this.#engine = engine;
-    this.figures.watch(engine);
-    const hls = new Hls(p2pmlHlsConfig("best", engine.getConfigForHlsJs()));
-    engine.bindHls(hls);
     const renditions = new Renditions();
     // media-chrome's quality menu looks for it there
-    Object.defineProperty(this.video, "videoRenditions", { value: renditions });
+    Object.defineProperty(video, "videoRenditions", { value: renditions });
     renditions.follow(hls);
-    hls.on(Events.FRAG_LOADED, (_, { frag }) => {
-      // then hls.js loads by itself, and the engine hears nothing of it
-      if (!this.#wishes.share) this.figures.http += frag.stats.loaded;
-    });
     hls.on(Events.ERROR, (_, { fatal, type }) => {
       if (fatal) this.#recover(hls, type);
     });
-    hls.loadSource(this.replay.playlist.href);
-    hls.attachMedia(this.video);
+    hls.loadSource(replay.playlist.href);
+    hls.attachMedia(video);
   }
 
-  /** The viewer has changed its mind. */
-  allow(wishes: Wishes): void {
+  /** Something that the wishes depend on may have changed. */
+  #look(): void {
+    const wishes = this.#wish();
+    const { hindrance, noUpload } = this.#wishes;
+    if (wishes.hindrance === hindrance && wishes.noUpload === noUpload) return;
     this.#wishes = wishes;
-    this.#engine?.applyDynamicConfig({ core: this.#allowed() });
+    const before = this.#engine;
+    this.#engine = this.#newEngine();
+    const counted = totalsOf(before.stats);
+    this.#past = this.#past ? sum(this.#past, counted) : counted;
+    this.#switch.to(this.#engine);
+    before.close();
   }
 
-  #allowed(): { isP2PDisabled: boolean; isP2PUploadDisabled: boolean } {
-    const { share, upload } = this.#wishes;
-    return { isP2PDisabled: !share, isP2PUploadDisabled: !upload };
+  #wish(): Wishes {
+    const { preferences, config, here } = this.#o;
+    const { now } = preferences;
+    const found = hindrance(browser(Hls.isSupported()), now, config.consent, here);
+    return { hindrance: found, noUpload: noUpload(navigator, now.uploadOnMobile) };
   }
 
-  /** Without WebCrypto (no https) nothing that comes from peers can be checked. */
-  #hashes(): ReplayHashes | null {
-    if (!isSecureContext) return null;
-    return new ReplayHashes(this.replay.hashes, fetch.bind(globalThis), crypto.subtle);
+  #newEngine(): ReplayEngine {
+    const { config, replay, page, video, preferences, begun, onOutdated } = this.#o;
+    const shares = this.#wishes.hindrance === null;
+    return new ReplayEngine({
+      platform: {
+        fetch: fetch.bind(globalThis),
+        WebSocket: "WebSocket" in globalThis ? WebSocket : unconnected,
+        PeerConnection: shares ? RTCPeerConnection : null,
+        subtle: isSecureContext ? crypto.subtle : null,
+        now: () => performance.now(),
+      },
+      bufferedS: () => aheadS(video),
+      room: config.room,
+      replay: replay.id,
+      hashes: replay.hashes,
+      joinToken: config.joinToken,
+      renewJoinToken: async (signal) => (await fetchConfig(page, signal)).joinToken,
+      iceServers: config.iceServers,
+      upload: this.#wishes.noUpload === null,
+      uploadLimitBps: () => {
+        const { uploadLimitMbps } = preferences.now;
+        return uploadLimitMbps === null ? null : uploadLimitMbps * 1e6;
+      },
+      ...{ begun, onOutdated },
+      log: (line) => {
+        console.log(line);
+      },
+    });
   }
 
   #recover(hls: Hls, type: ErrorTypes): void {
+    const { video, replay } = this.#o;
     const now = performance.now();
     if (type === ErrorTypes.MEDIA_ERROR && now - this.#mediaErrorAt > MEDIA_RECOVERY_MS) {
       this.#mediaErrorAt = now;
@@ -108,8 +182,8 @@ export class Playback {
       return;
     }
     setTimeout(() => {
-      if (hls.levels.length === 0) hls.loadSource(this.replay.playlist.href);
-      else hls.startLoad(this.video.currentTime);
+      if (hls.levels.length === 0) hls.loadSource(replay.playlist.href);
+      else hls.startLoad(video.currentTime);
     }, RETRY_MS);
   }
 }

@@ -9,7 +9,6 @@ const REPLAY = {
   size: 1_000_000,
   playlist: "https://media.test/vod/abc-0/0/playlist.m3u8",
   hashes: "https://media.test/vod/abc-0/segments.json",
-  swarm: "shoal-replay-abc-0",
   torrent: "https://media.test/vod/abc-0/abc-0.torrent",
   magnet: "magnet:?xt=urn:btih:00",
 };

@@ -6,7 +6,6 @@ from urllib.parse import quote
 import msgspec
 
 from shoal.broadcaster.replay.segments import FOLDER, HASHES, PLAYLIST, kept_key, prefix_of
-from shoal.p2p_media_loader import SWARM_ID
 
 KEY = f"{FOLDER}/replays.json"
 """the list in the bucket, for a host that replaces this one"""
@@ -25,8 +24,6 @@ class Replay(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     """bytes of its segments"""
     variants: tuple[int, ...]
-    swarms: tuple[str, ...]
-    """info_hashes in which p2p-media-loader shares it, 20 ASCII characters each"""
     infohash: str | None = None
     """of its torrent, v1, hex; null while there is none"""
 
@@ -53,8 +50,6 @@ class PublicReplay(msgspec.Struct, frozen=True, kw_only=True):
     playlist: str
     hashes: str
     """SHA-256 of its segments: this URL with the rendition's number before the last name"""
-    swarm: str
-    """p2p-media-loader's `swarmId`"""
     torrent: str | None
     magnet: str | None
 
@@ -63,11 +58,6 @@ class ReplayList(msgspec.Struct, frozen=True):
     """Body of `/live/replays.json`, newest first."""
 
     replays: tuple[PublicReplay, ...]
-
-
-def swarm_id(replay: str) -> str:
-    """Return p2p-media-loader's `swarmId` of a replay: its viewers are no other's."""
-    return f"{SWARM_ID}-replay-{replay}"
 
 
 def torrent_key(replay: str) -> str:
@@ -91,7 +81,6 @@ def _public(replay: Replay, media_url: str, tracker_url: str) -> PublicReplay:
         size=replay.size,
         playlist=f"{media_url}/{replay.playlist}",
         hashes=f"{media_url}/{prefix_of(replay.id)}{HASHES}",
-        swarm=swarm_id(replay.id),
         torrent=torrent if ready else None,
         magnet=_magnet(replay, torrent, media_url, tracker_url) if ready else None,
     )

@@ -31,7 +31,6 @@ from shoal.broadcaster.replay.segments import (
 )
 from shoal.broadcaster.replay.torrent import Files, WholeTorrent, piece_bytes_for
 from shoal.broadcaster.store import Store
-from shoal.p2p_media_loader import info_hashes
 from shoal.problems import Problems
 from shoal.settings import BroadcasterSettings
 
@@ -127,7 +126,6 @@ class Finisher:
             await self._put_hashes(recording, variant, segments)
         for key, text in playlists.items():
             await self._put(key, text.encode(), PLAYLIST_TYPE)
-        first = playlists[next(iter(playlists))]
         now = datetime.now(UTC)
         replay = Replay(
             id=recording,
@@ -136,7 +134,6 @@ class Finisher:
             duration=seconds(renditions),
             size=sum(s.size for segments in renditions.values() for s in segments),
             variants=tuple(renditions),
-            swarms=tuple(sorted(info_hashes(catalogue.swarm_id(recording), first))),
         )
         await self._publish(replay)
         log.info(

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 
 import msgspec
 
+from shoal.announcements import KeptReplay
 from shoal.broadcaster.folder import Folder
 from shoal.broadcaster.replay.catalogue import Replay, public
 from shoal.broadcaster.replay.finisher import Finisher
@@ -23,8 +24,6 @@ log = logging.getLogger("shoal.broadcaster")
 
 MAX_SHARED = 300
 """replays, the newest, whose viewers and torrents our tracker serves"""
-MAX_SWARMS = 900
-"""of their renditions; with the live stream's they fit into one message to signaling"""
 RETRY_S = 5.0
 
 
@@ -32,7 +31,7 @@ class NoReplays:
     """The station keeps no replays."""
 
     on_changed: Callable[[], None] | None = None
-    swarms: Sequence[str] = ()
+    kept: tuple[KeptReplay, ...] = ()
     torrents: Sequence[str] = ()
 
     def published(self) -> None:
@@ -128,9 +127,9 @@ class Replays:
         return self._body
 
     @property
-    def swarms(self) -> list[str]:
-        """Info_hashes of p2p-media-loader's swarms, oldest first."""
-        return [info_hash for replay in self._shared() for info_hash in replay.swarms][-MAX_SWARMS:]
+    def kept(self) -> tuple[KeptReplay, ...]:
+        """What signaling is told of those that viewers may share, oldest first."""
+        return tuple(KeptReplay(one.id, one.size, one.duration) for one in self._shared())
 
     @property
     def torrents(self) -> list[str]:

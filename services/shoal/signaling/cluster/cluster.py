@@ -112,13 +112,12 @@ class Cluster(Collector):
             self._count()
         hub = self._hub
         hub.expire()
-        figures = hub.figures
         self._say(
             Beat(
-                figures.totals(),
+                hub.own_totals(),
                 hub.own_rooms,
                 hub.own_broadcasters,
-                figures.joins,
+                hub.figures.joins,
                 dict(self._lines.said),
             )
         )

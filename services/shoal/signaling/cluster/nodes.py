@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from msgspec import structs
+
 from shoal.announcements import FromBroadcaster
 from shoal.signaling.cluster.messages import (
     Announced,
@@ -147,6 +149,7 @@ class Nodes:
                 uploaded=said.uploaded,
                 stalls=said.stalls,
                 wanted=said.wanted,
+                replays=structs.replace(said.replays, viewers=0, linked=0),
             )
             if len(self._departed) > MAX_DEPARTED:
                 del self._departed[next(iter(self._departed))]

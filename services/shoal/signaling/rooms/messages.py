@@ -27,6 +27,8 @@ class Join(msgspec.Struct, frozen=True, tag_field="type", tag="join"):
     """false: this browser cannot share, or may not; it is counted, and in nobody's roster"""
     upload: bool = True
     """false: it receives from others, and sends them nothing"""
+    replay: str | None = None
+    """id of the replay that it watches; null: the live stream"""
 
 
 class Upload(msgspec.Struct, frozen=True, tag_field="type", tag="upload"):

@@ -109,9 +109,11 @@ class RoomConversation(Conversation):
         left_s = self._hub.barred.left_s(self._address, self._loop.time())
         if left_s > 0:
             raise RefusedError("barred", BARRED.format(left_s))
+        if join.replay is not None and join.replay not in self._hub.programme.replays:
+            raise RefusedError("unknown_replay", "this station has no such replay")
         self._timer.cancel()
         seat = Seat(join.variant, join.sharing, join.upload)
-        self._member = self._hub.join(self._socket, seat, self._address, self._expel)
+        self._member = self._hub.join(self._socket, seat, self._address, self._expel, join.replay)
 
     def _expel(self) -> None:
         self._hub.barred.add(self._address, self._loop.time())

@@ -1,7 +1,7 @@
 """Which torrents the tracker serves, and to whom.
 
-Two kinds: the swarms in which p2p-media-loader shares this station's live stream and its replays,
-for those who come with a join token; and torrents, those that the broadcaster's own seeder has
+Two kinds: the swarms in which p2p-media-loader shares this station's live stream, for those who
+come with a join token; and torrents, those that the broadcaster's own seeder has
 announced and those of replays, for everybody, because other seeders and desktop clients have no
 token. Plain; times are seconds of a clock that only rises.
 """
@@ -17,7 +17,7 @@ REGISTERED_S = 900.0
 MAX_REGISTERED = 10_000
 MAX_KEPT = 1024
 MAX_LIVE = 1024
-"""swarms; the stream and each replay have one for each rendition"""
+"""swarms; a stream has one for each rendition"""
 
 
 @dataclass(frozen=True)

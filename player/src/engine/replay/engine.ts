@@ -1,0 +1,185 @@
+/** The engine of a replay: segments for the player, from others who watch it, and the store. */
+
+import type { Fragment, Sharing } from "../engine";
+import type { ReplayDescriptor } from "./descriptors";
+import { ReplayDescriptors } from "./descriptors";
+import type { Platform } from "../options";
+import type { Sequence, Variant } from "../protocol";
+import { Room } from "../room";
+import { Stats } from "../stats";
+import type { ByteRange } from "../store";
+import { Store } from "../store";
+import type { JoinToken } from "../token";
+import { JoinTokens } from "../token";
+import { verifier } from "../verify";
+import { URGENT_S } from "./bringer";
+import { ReplayExchange } from "./exchange";
+
+const REPORT_INTERVAL_MS = 10_000;
+/** The picture waits no longer for the list of hashes. */
+const LIST_PATIENCE_MS = 1_500;
+
+export interface ReplayEngineOptions {
+  platform: Platform;
+  /** seconds of video ahead of the playhead; 0 when there is nothing to play */
+  bufferedS: () => number;
+  /** `/ws/room` */
+  room: URL;
+  /** the replay's id */
+  replay: string;
+  /** `…/segments.json` of the replay */
+  hashes: URL;
+  joinToken: JoinToken;
+  renewJoinToken: (signal: AbortSignal) => Promise<JoinToken>;
+  iceServers: RTCIceServer[];
+  /** whether this viewer may send to others */
+  upload: boolean;
+  /** the most that it wants to send, bit/s, which may change; null: no limit */
+  uploadLimitBps: () => number | null;
+  /** what comes first is there: links to other viewers may be made */
+  begun: Promise<void>;
+  onOutdated: () => void;
+  log: (line: string) => void;
+}
+
+export class ReplayEngine {
+  readonly stats = new Stats();
+  readonly sharing: Sharing;
+  #o: ReplayEngineOptions;
+  #descriptors: ReplayDescriptors;
+  #store: Store;
+  #exchange: ReplayExchange;
+  #room: Room;
+  #variant: Variant = 0;
+  #reporter: ReturnType<typeof setInterval>;
+
+  constructor(options: ReplayEngineOptions) {
+    this.#o = options;
+    const { fetch, now, subtle, PeerConnection } = options.platform;
+    this.sharing = !PeerConnection ? "no WebRTC" : !subtle ? "no WebCrypto" : "able";
+    this.#descriptors = new ReplayDescriptors(options.hashes, fetch, now);
+    this.#store = new Store({ fetch, now });
+    this.#room = new Room({
+      url: options.room,
+      replay: options.replay,
+      WebSocket: options.platform.WebSocket,
+      tokens: new JoinTokens({ first: options.joinToken, renew: options.renewJoinToken, now }),
+      PeerConnection: subtle && PeerConnection,
+      iceServers: options.iceServers,
+      upload: options.upload,
+      uploadLimitBps: options.uploadLimitBps,
+      begun: options.begun,
+      now,
+      variant: () => this.#variant,
+      onJoined: (again) => {
+        if (again) this.stats.rejoined();
+      },
+      onAway: () => undefined,
+      // nothing is announced in the rooms of a replay
+      onSegment: () => undefined,
+      onStream: () => undefined,
+      onOutdated: options.onOutdated,
+      onFrame: (from, data) => {
+        this.#exchange.frame(from, data);
+      },
+      onPeerOpened: (id) => {
+        this.#exchange.peerOpened(id);
+      },
+      onPeerLost: (id) => {
+        this.#exchange.peerLost(id);
+      },
+      // it was told of all renditions
+      onPeerSwitched: () => undefined,
+      onSent: (bytes) => {
+        this.stats.uploaded(bytes);
+      },
+      log: options.log,
+    });
+    this.#exchange = new ReplayExchange({
+      store: this.#store,
+      stats: this.stats,
+      verify: subtle && verifier(subtle),
+      mesh: this.#room.mesh,
+      now,
+      you: () => this.#room.you,
+      begun: options.begun,
+      linking: () => this.membership.members > 1 && this.peers === 0,
+      bufferedS: options.bufferedS,
+      onBadPiece: (member) => {
+        this.#room.send({ type: "report", member });
+      },
+    });
+    this.#reporter = setInterval(() => {
+      this.report();
+    }, REPORT_INTERVAL_MS);
+  }
+
+  /** Open links to other viewers. */
+  get peers(): number {
+    return this.#room.peers;
+  }
+  /** Whether the store does not answer this viewer. */
+  get storeFailing(): boolean {
+    return this.#store.health.failing;
+  }
+  /** Who and where this viewer is in its room. */
+  get membership() {
+    return this.#room.membership;
+  }
+
+  /**
+   * Deliver a segment to the player. A segment without a hash comes from the store as it is.
+   *
+   * @throws when the store has it not, or not intact, or when `signal` is aborted
+   */
+  async fragment(url: string, _: Sequence, signal: AbortSignal): Promise<Fragment> {
+    const descriptor = await this.#describe(url);
+    signal.throwIfAborted();
+    if (!descriptor) {
+      const begun = this.#o.platform.now();
+      const data = await this.resource(url, null, signal);
+      return { data, transferMs: this.#o.platform.now() - begun };
+    }
+    this.#play(descriptor.variant);
+    const segment = await this.#exchange.want(descriptor, signal);
+    return { data: segment.pieces.copy(), transferMs: segment.transferMs };
+  }
+
+  /** Fetch what is never shared (an init segment, a byte range) from the store. */
+  resource(url: string, range: ByteRange | null, signal: AbortSignal): Promise<ArrayBuffer> {
+    const onBytes = (count: number): void => {
+      this.stats.received("store", count, false);
+    };
+    return this.#store.read(url, range, { signal, onBytes });
+  }
+
+  /** Tell signaling this viewer's figures. */
+  report(): void {
+    if (!this.#room.joined) return;
+    const report = this.stats.report(this.peers, null, null);
+    if (this.#room.send(report)) this.stats.reported();
+  }
+
+  close(): void {
+    this.report();
+    clearInterval(this.#reporter);
+    this.#room.close();
+    this.#exchange.close();
+  }
+
+  /** What is known of a segment; undefined as well if the picture would have to wait for that. */
+  #describe(url: string): Promise<ReplayDescriptor | undefined> {
+    const found = this.#descriptors.find(url);
+    if (this.#o.bufferedS() >= URGENT_S) return found;
+    const late = new Promise<undefined>((resolve) => {
+      setTimeout(resolve, LIST_PATIENCE_MS, undefined);
+    });
+    return Promise.race([found, late]);
+  }
+
+  #play(variant: Variant): void {
+    if (variant === this.#variant) return;
+    this.#variant = variant;
+    this.#room.switch(variant);
+  }
+}

@@ -1,0 +1,115 @@
+/** The segments of a replay in memory: a bounded set around the playhead. No I/O. */
+
+import { SegmentPieces } from "../pieces";
+import { MAX_TRANSFER_GAP_MS } from "../segments";
+import type { MemberId, Sequence, Variant } from "../protocol";
+import type { ReplayDescriptor } from "./descriptors";
+
+export const MAX_SHELF_SEGMENTS = 64;
+export const MAX_SHELF_BYTES = 64 * 1024 * 1024;
+
+/** A segment on its way to the player. */
+export interface Bringing {
+  /** nobody waits for it any more */
+  stop: AbortController;
+  waiters: number;
+  done: Promise<void>;
+}
+
+/** Everything known about one segment. */
+export class ReplaySegment {
+  pieces: SegmentPieces;
+  /** whether all of it is here and has its hash */
+  whole = false;
+  /** the member from which pieces are taken now */
+  asked: MemberId | null = null;
+  /** the only member whose pieces are here, so that bad ones have one culprit */
+  broughtBy: MemberId | null = null;
+  /** when that one brought something last, or was asked, ms */
+  heardAt = 0;
+  /** bytes here that a member brought */
+  fromMember = 0;
+  bringing: Bringing | null = null;
+  /** pieces sent, by member */
+  served = new Map<MemberId, number>();
+  #transferMs = 0;
+  #arrivedAt = -Infinity;
+
+  constructor(readonly descriptor: ReplayDescriptor) {
+    this.pieces = new SegmentPieces(descriptor);
+  }
+
+  /** Begin anew: what is here cannot be trusted, or has nobody who completes it. */
+  empty(): void {
+    this.pieces = new SegmentPieces(this.descriptor);
+    this.fromMember = 0;
+    this.broughtBy = null;
+    this.#transferMs = 0;
+  }
+
+  /** Note that a piece arrived. */
+  arrived(now: number): void {
+    this.#transferMs += Math.min(now - this.#arrivedAt, MAX_TRANSFER_GAP_MS);
+    this.#arrivedAt = now;
+  }
+
+  /** How long its bytes took, ms: what a bandwidth estimate may use; a member's pauses are not in it. */
+  get transferMs(): number {
+    return Math.max(1, this.#transferMs);
+  }
+}
+
+export class Shelf {
+  #segments = new Map<string, ReplaySegment>();
+
+  /** @param onEvict told of each segment that leaves memory */
+  constructor(private readonly onEvict: (segment: ReplaySegment) => void) {}
+
+  get(variant: Variant, sequence: Sequence): ReplaySegment | undefined {
+    return this.#segments.get(key(variant, sequence));
+  }
+
+  /** The segment of a descriptor; what is farthest from it leaves memory if that is full. */
+  ensure(descriptor: ReplayDescriptor): ReplaySegment {
+    const { variant, sequence } = descriptor;
+    const known = this.get(variant, sequence);
+    if (known) return known;
+    const segment = new ReplaySegment(descriptor);
+    this.#segments.set(key(variant, sequence), segment);
+    this.#makeRoom(sequence);
+    return segment;
+  }
+
+  /** Those that are whole. */
+  held(): ReplaySegment[] {
+    return [...this.#segments.values()].filter(({ whole }) => whole);
+  }
+
+  /** Those on their way. */
+  coming(): Bringing[] {
+    return [...this.#segments.values()].flatMap(({ bringing }) => bringing ?? []);
+  }
+
+  #makeRoom(playhead: Sequence): void {
+    const distance = ({ descriptor }: ReplaySegment): number =>
+      Math.abs(descriptor.sequence - playhead);
+    const candidates = [...this.#segments.values()]
+      .filter(({ bringing, descriptor }) => bringing === null && descriptor.sequence !== playhead)
+      .sort((a, b) => distance(b) - distance(a));
+    for (const segment of candidates) {
+      if (this.#segments.size <= MAX_SHELF_SEGMENTS && this.#bytes() <= MAX_SHELF_BYTES) return;
+      this.#segments.delete(key(segment.descriptor.variant, segment.descriptor.sequence));
+      this.onEvict(segment);
+    }
+  }
+
+  #bytes(): number {
+    let sum = 0;
+    for (const { descriptor } of this.#segments.values()) sum += descriptor.size;
+    return sum;
+  }
+}
+
+function key(variant: Variant, sequence: Sequence): string {
+  return `${variant}/${sequence}`;
+}

@@ -1,0 +1,341 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+
+import type { Mesh } from "../../../src/engine/connections";
+import type { Waiting } from "../../../src/engine/link";
+import type { ReplayDescriptor } from "../../../src/engine/replay/descriptors";
+import { URGENT_S } from "../../../src/engine/replay/bringer";
+import { ReplayExchange } from "../../../src/engine/replay/exchange";
+import { MAX_SHELF_SEGMENTS } from "../../../src/engine/replay/shelf";
+import { Stats } from "../../../src/engine/stats";
+import { Store } from "../../../src/engine/store";
+import { encodeHave, encodePiece } from "../../../src/engine/wire";
+import { content, sha256, storeOf, verify } from "../../support";
+
+const PIECE = 64 * 1024;
+const SIZE = 2 * PIECE + 500;
+const never = new AbortController().signal;
+
+async function segment(sequence: number): Promise<ReplayDescriptor> {
+  const known = { variant: 0, sequence, size: SIZE, duration: 4, pieceSize: PIECE };
+  const url = `https://media.test/vod/a/0/stream-${sequence}.ts`;
+  const others = { pieceHashes: [], infohash: null, stored: true };
+  return { ...known, ...others, url, sha256: await sha256(content(SIZE)) };
+}
+
+/** Viewers whose links are method calls. */
+class Audience {
+  viewers = new Map<string, ReturnType<Audience["viewer"]>>();
+  /** members that send nothing that they are asked for */
+  deaf = new Set<string>();
+  /** members whose pieces are false */
+  bad = new Set<string>();
+  reported: string[] = [];
+  /** the most bytes that a viewer was to send at a time */
+  mostQueued = 0;
+
+  viewer(
+    id: string,
+    { bufferedS = 20, uploads = true, linking = false, begun = Promise.resolve() } = {},
+    store = storeOf(content(SIZE)),
+  ) {
+    const stats = new Stats();
+    let queued = 0;
+    const expelled = new Set<string>();
+    const others = (): string[] =>
+      [...this.viewers.keys()].filter((other) => other !== id && !expelled.has(other));
+    const deliver = (to: string, frame: Uint8Array<ArrayBuffer>): void => {
+      setTimeout(() => this.viewers.get(to)?.exchange.frame(id, frame.buffer), 5);
+    };
+    const mesh = {
+      uploads,
+      get linked() {
+        return others();
+      },
+      isOpen: (other: string) => others().includes(other),
+      send: deliver,
+      sendPiece: (to: string, { descriptor, index, bytes, wanted }: Waiting) => {
+        if (this.deaf.has(id)) return;
+        queued += bytes.byteLength;
+        this.mostQueued = Math.max(this.mostQueued, queued);
+        setTimeout(() => {
+          queued -= bytes.byteLength;
+          if (!wanted()) return;
+          const sent = this.bad.has(id) ? bytes.map((byte) => byte ^ 1) : bytes;
+          const { variant, sequence } = descriptor;
+          for (const frame of encodePiece(variant, sequence, index, sent)) deliver(to, frame);
+          stats.uploaded(bytes.byteLength);
+        }, 20);
+      },
+      expel: (other: string) => {
+        expelled.add(other);
+      },
+    };
+    const how = { bufferedS };
+    const exchange = new ReplayExchange({
+      store: new Store({ fetch: store.fetch, now: () => Date.now() }),
+      ...{ stats, verify, mesh: mesh as unknown as Mesh },
+      now: () => Date.now(),
+      you: () => id,
+      begun,
+      linking: () => linking,
+      bufferedS: () => how.bufferedS,
+      onBadPiece: (from) => this.reported.push(from),
+    });
+    const viewer = { id, exchange, stats, store, how, expelled };
+    this.viewers.set(id, viewer);
+    for (const one of this.viewers.values()) {
+      if (one === viewer) continue;
+      one.exchange.peerOpened(id);
+      exchange.peerOpened(one.id);
+    }
+    return viewer;
+  }
+}
+
+let audience: Audience;
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
+  audience = new Audience();
+});
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+/** WebCrypto answers in its own time, whatever the clock says. */
+async function settled<T>(promise: Promise<T>): Promise<T> {
+  const waiting = new Set([promise]);
+  const end = (): void => {
+    waiting.clear();
+  };
+  promise.then(end, end);
+  while (waiting.size > 0) {
+    await vi.advanceTimersByTimeAsync(10);
+    await sha256(new Uint8Array(1));
+  }
+  return promise;
+}
+const pass = (ms: number) => settled(new Promise((resolve) => setTimeout(resolve, ms)));
+
+describe("a segment of a replay", () => {
+  it("comes from who holds it, whole and verified", async () => {
+    const first = audience.viewer("first");
+    const second = audience.viewer("second");
+    await settled(first.exchange.want(await segment(3), never));
+    await pass(50);
+    const got = await settled(second.exchange.want(await segment(3), never));
+    expect(new Uint8Array(got.pieces.copy())).toEqual(content(SIZE));
+    expect(second.stats.total.bytes).toEqual({ p2p: SIZE, store: 0, seed: 0 });
+    expect(first.stats.total).toMatchObject({ bytes: { p2p: 0 }, uploaded: SIZE });
+    expect(first.stats.total.bytes.store).toBe(SIZE);
+    expect(second.store.ranges).toEqual([]);
+  });
+
+  it("is asked for by who comes later, too", async () => {
+    const first = audience.viewer("first");
+    await settled(first.exchange.want(await segment(3), never));
+    const second = audience.viewer("second");
+    await pass(50);
+    await settled(second.exchange.want(await segment(3), never));
+    expect(second.stats.total.bytes.p2p).toBe(SIZE);
+  });
+
+  it("comes from the store at once where there is no time", async () => {
+    const first = audience.viewer("first");
+    await settled(first.exchange.want(await segment(3), never));
+    const second = audience.viewer("second", { bufferedS: URGENT_S - 1 });
+    const begun = Date.now();
+    await settled(second.exchange.want(await segment(3), never));
+    expect(second.stats.total.bytes).toMatchObject({ p2p: 0, store: SIZE });
+    expect(Date.now() - begun).toBeLessThan(200);
+  });
+
+  it("comes from the store where nobody has it", async () => {
+    const alone = audience.viewer("alone");
+    audience.viewer("elsewhere");
+    const begun = Date.now();
+    await settled(alone.exchange.want(await segment(3), never));
+    expect(alone.stats.total.bytes.store).toBe(SIZE);
+    expect(Date.now() - begun).toBeLessThan(200);
+  });
+
+  it("is fetched once by those who need it at once", async () => {
+    const viewers = ["a", "b", "c", "d"].map((id) => audience.viewer(id));
+    for (const viewer of viewers) await settled(viewer.exchange.want(await segment(3), never));
+    await pass(50);
+    const before = viewers.map(({ stats }) => stats.total.bytes.store);
+    for (const sequence of [4, 5, 6, 7]) {
+      const wanted = await segment(sequence);
+      await settled(Promise.all(viewers.map(({ exchange }) => exchange.want(wanted, never))));
+      await pass(50);
+    }
+    const fetched = viewers.map(({ stats }, k) => stats.total.bytes.store - (before[k] ?? 0));
+    expect(fetched.reduce((sum, bytes) => sum + bytes, 0)).toBe(4 * SIZE);
+    // and not always by the same one
+    expect(Math.max(...fetched)).toBeLessThan(4 * SIZE);
+  });
+
+  it("waits for links that are being made", async () => {
+    const alone = audience.viewer("alone", { linking: true });
+    const wanted = alone.exchange.want(await segment(3), never);
+    await pass(3_000);
+    expect(alone.store.ranges).toEqual([]);
+    await settled(wanted);
+    expect(alone.stats.total.bytes.store).toBe(SIZE);
+  });
+
+  it("waits for links from when they may be made", async () => {
+    let begin = (): void => undefined;
+    const begun = new Promise<void>((resolve) => (begin = resolve));
+    const alone = audience.viewer("alone", { linking: true, begun });
+    await pass(6_000);
+    begin();
+    const wanted = alone.exchange.want(await segment(3), never);
+    await pass(3_000);
+    expect(alone.store.ranges).toEqual([]);
+    await settled(wanted);
+  });
+
+  it("is asked of another one, and then of the store, where nothing comes", async () => {
+    const holders = ["a", "b"].map((id) => audience.viewer(id));
+    for (const viewer of holders) await settled(viewer.exchange.want(await segment(3), never));
+    const viewer = audience.viewer("viewer");
+    await pass(50);
+    audience.deaf = new Set(["a"]);
+    await settled(viewer.exchange.want(await segment(3), never));
+    expect(viewer.stats.total.bytes.p2p).toBe(SIZE);
+    const [deaf] = holders;
+    if (deaf) await settled(deaf.exchange.want(await segment(4), never));
+    await pass(50);
+    await settled(viewer.exchange.want(await segment(4), never));
+    expect(viewer.stats.total.bytes.store).toBe(SIZE);
+  });
+
+  it("is not asked of who has failed, for a while", async () => {
+    const holders = ["a", "b"].map((id) => audience.viewer(id));
+    audience.deaf = new Set(["a"]);
+    const viewer = audience.viewer("viewer");
+    for (const sequence of [3, 4, 5, 6]) {
+      for (const { exchange } of holders)
+        await settled(exchange.want(await segment(sequence), never));
+      await pass(50);
+    }
+    const begun = Date.now();
+    for (const sequence of [3, 4, 5, 6])
+      await settled(viewer.exchange.want(await segment(sequence), never));
+    expect(viewer.stats.total.bytes).toMatchObject({ p2p: 4 * SIZE, store: 0 });
+    // one silence, not four
+    expect(Date.now() - begun).toBeLessThan(4_000);
+    // and what a silence took is not taken for a slow link
+    const [again] = await settled(Promise.all([viewer.exchange.want(await segment(3), never)]));
+    expect(again?.transferMs).toBeLessThan(1_000);
+  });
+
+  it("is requested by parts that a sender can queue", async () => {
+    const count = 32;
+    const size = count * 8 * PIECE;
+    const large = {
+      ...(await segment(3)),
+      ...{ size, pieceSize: 8 * PIECE, sha256: await sha256(content(size)) },
+    };
+    const holder = audience.viewer("holder", {}, storeOf(content(size)));
+    await settled(holder.exchange.want(large, never));
+    const viewer = audience.viewer("viewer");
+    await pass(50);
+    await settled(viewer.exchange.want(large, never));
+    expect(viewer.stats.total.bytes).toMatchObject({ p2p: size, store: 0 });
+    expect(audience.mostQueued).toBeLessThanOrEqual(1024 * 1024);
+  });
+
+  it("is never a false one, and who sends that is expelled", async () => {
+    const poisoner = audience.viewer("poisoner");
+    await settled(poisoner.exchange.want(await segment(3), never));
+    audience.bad = new Set(["poisoner"]);
+    const viewer = audience.viewer("viewer");
+    await pass(50);
+    const got = await settled(viewer.exchange.want(await segment(3), never));
+    expect(new Uint8Array(got.pieces.copy())).toEqual(content(SIZE));
+    expect(viewer.stats.segments.bad_pieces).toBe(1);
+    expect(viewer.stats.total.bytes).toMatchObject({ p2p: 0, store: SIZE });
+    expect(audience.reported).toEqual(["poisoner"]);
+    expect([...viewer.expelled]).toEqual(["poisoner"]);
+  });
+
+  it("is taken only from who was asked", async () => {
+    const viewer = audience.viewer("viewer");
+    const wanted = viewer.exchange.want(await segment(3), never);
+    for (const frame of encodePiece(0, 3, 0, content(PIECE, 9)))
+      viewer.exchange.frame("stranger", frame.buffer);
+    await settled(wanted);
+    expect(viewer.stats.total.bytes.p2p).toBe(0);
+    expect(viewer.stats.segments.duplicates).toBeGreaterThan(0);
+  });
+
+  it("is not sent by who uploads nothing", async () => {
+    const quiet = audience.viewer("quiet", { uploads: false });
+    await settled(quiet.exchange.want(await segment(3), never));
+    const viewer = audience.viewer("viewer");
+    await pass(50);
+    await settled(viewer.exchange.want(await segment(3), never));
+    expect(viewer.stats.total.bytes.p2p).toBe(0);
+  });
+
+  it("goes when memory is full, and the others hear of it", async () => {
+    const viewer = audience.viewer("viewer");
+    const other = audience.viewer("other");
+    for (let sequence = 0; sequence <= MAX_SHELF_SEGMENTS; sequence += 1)
+      await settled(viewer.exchange.want(await segment(sequence), never));
+    await pass(50);
+    await settled(other.exchange.want(await segment(0), never));
+    expect(other.stats.total.bytes.p2p).toBe(0);
+    expect(other.stats.segments.requested).toBe(0);
+    await settled(other.exchange.want(await segment(5), never));
+    expect(other.stats.total.bytes.p2p).toBe(SIZE);
+  });
+
+  it("is no longer waited for by who has sought elsewhere", async () => {
+    const viewer = audience.viewer("viewer", { linking: true });
+    const seek = new AbortController();
+    const wanted = viewer.exchange.want(await segment(3), seek.signal);
+    seek.abort(new Error("sought"));
+    await expect(settled(wanted)).rejects.toThrow("sought");
+    // nobody waits for it, so nobody pays for it
+    await pass(10_000);
+    expect(viewer.store.ranges).toEqual([]);
+  });
+
+  it("is brought for who comes back to it before it was let go", async () => {
+    const viewer = audience.viewer("viewer", { linking: true });
+    const seek = new AbortController();
+    const wanted = viewer.exchange.want(await segment(3), seek.signal);
+    const gone = expect(wanted).rejects.toThrow("sought");
+    seek.abort(new Error("sought"));
+    const again = await settled(viewer.exchange.want(await segment(3), never));
+    await gone;
+    expect(new Uint8Array(again.pieces.copy())).toEqual(content(SIZE));
+    expect(viewer.stats.total.bytes.store).toBe(SIZE);
+  });
+
+  it("is brought for one who waits when another one has left", async () => {
+    const viewer = audience.viewer("viewer", { linking: true });
+    const seek = new AbortController();
+    const left = expect(viewer.exchange.want(await segment(3), seek.signal)).rejects.toThrow("x");
+    const stays = viewer.exchange.want(await segment(3), never);
+    seek.abort(new Error("x"));
+    await left;
+    expect((await settled(stays)).whole).toBe(true);
+  });
+
+  it("is refused where the store's bytes are wrong", async () => {
+    const viewer = audience.viewer("viewer");
+    const wrong = { ...(await segment(3)), sha256: await sha256(content(SIZE, 2)) };
+    await expect(settled(viewer.exchange.want(wrong, never))).rejects.toThrow("wrong hash");
+  });
+
+  it("ends the link of who sends nonsense", () => {
+    const viewer = audience.viewer("viewer");
+    viewer.exchange.frame("other", new ArrayBuffer(3));
+    viewer.exchange.frame("other", encodeHave(0, 3, 1).buffer);
+    expect([...viewer.expelled]).toEqual(["other"]);
+  });
+});
