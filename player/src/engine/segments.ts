@@ -4,13 +4,12 @@ import { SegmentPieces } from "./pieces";
 import type { PlannedSlice } from "./room";
 import { hadItsTime } from "./scheduler";
 import type { Descriptor, MemberId, Sequence, Variant } from "./protocol";
+import { TransferTime } from "./transfer";
 
 export const MAX_SEGMENTS = 16;
 export const MAX_SEGMENT_MEMORY_BYTES = 64 * 1024 * 1024;
 /** Of the newest segments pieces are still on their way, wherever the playhead is. */
 const NEWEST_KEPT = 3;
-/** Longer pauses between two pieces are waiting, not transfer; the first piece counts as much. */
-export const MAX_TRANSFER_GAP_MS = 200;
 
 /** A segment that the store had to complete took peers so much longer, at the least. */
 const LATE_MS = 500;
@@ -49,8 +48,7 @@ export class Segment {
   waiters = new Set<Waiter>();
   /** whether missing pieces had to be fetched because their owners were late */
   late = false;
-  #lastArrival: number | null = null;
-  #transferMs = 0;
+  #transfer = new TransferTime();
 
   constructor(readonly descriptor: Descriptor) {
     this.pieces = new SegmentPieces(descriptor);
@@ -81,9 +79,7 @@ export class Segment {
 
   /** Note that a piece arrived. */
   arrived(now: number): void {
-    const gap = now - (this.#lastArrival ?? -Infinity);
-    this.#transferMs += Math.min(gap, MAX_TRANSFER_GAP_MS);
-    this.#lastArrival = now;
+    this.#transfer.arrived(now);
   }
 
   /** How long peers took to complete it, ms, `now` that it is; null if it was not announced. */
@@ -94,7 +90,7 @@ export class Segment {
 
   /** How long the network was busy with this segment, ms: what a bandwidth estimate may use. */
   get transferMs(): number {
-    return Math.max(1, this.#transferMs);
+    return this.#transfer.ms;
   }
 
   finish(): void {

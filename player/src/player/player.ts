@@ -1,39 +1,26 @@
 /** A station in a <video>: the live picture, the engine behind it, and whether that shares. */
 
-import Hls from "hls.js";
 import { Engine } from "../engine/engine";
 import type { EngineOptions } from "../engine/options";
 import { fragmentLoader } from "../engine/loader";
 import type { WebTorrentConstructor } from "../engine/torrents";
 import type { StationConfig } from "../pages/config";
-import { fetchConfig } from "../pages/config";
 import type { OnAir } from "../pages/live";
 import { Live } from "../pages/live";
 import type { Snapshot } from "../pages/snapshot";
 import { snapshot } from "../pages/snapshot";
 import { watchStalls } from "../pages/stalls";
 import type { Hindrance, NoUpload } from "./ability";
-import { hindrance, noUpload } from "./ability";
-import { browser, unconnected } from "./browser";
-import type { PreferenceStore } from "./preferences";
 import { Renditions } from "./renditions";
 import { Switch } from "./switch";
 import type { Totals } from "./totals";
 import { sum, totalsOf } from "./totals";
+import type { WishOptions, Wishes } from "./wishes";
+import { isSame, sharingAs, wishesOf } from "./wishes";
 
-export interface PlayerOptions {
+export interface PlayerOptions extends WishOptions {
   video: HTMLVideoElement;
-  /** a page of the station */
-  page: URL;
-  config: StationConfig;
-  preferences: PreferenceStore;
-  /** false: this player does not share, whatever the viewer prefers elsewhere */
-  here: boolean;
-  /** there is a picture, or none is to be waited for: links to others may be made */
-  begun: Promise<void>;
   onState: (state: OnAir) => void;
-  /** signaling plans otherwise than this page, which is older than its station */
-  onOutdated: () => void;
 }
 
 /** The page's figures, and what is said of sharing. */
@@ -43,12 +30,6 @@ export interface PlayerSnapshot extends Snapshot {
   /** null: it sends to others, if it shares */
   no_upload: NoUpload | null;
   dropped_frames: number;
-}
-
-/** What an engine is made for; another wish is another engine. */
-interface Wishes {
-  hindrance: Hindrance | null;
-  noUpload: NoUpload | null;
 }
 
 export class StationPlayer {
@@ -65,7 +46,7 @@ export class StationPlayer {
   constructor(options: PlayerOptions) {
     this.#o = options;
     const { video, config, preferences } = options;
-    this.#wishes = this.#wish();
+    this.#wishes = wishesOf(this.#o);
     this.#engine = this.#newEngine();
     this.#switch.to(this.#engine);
     const renditions = new Renditions();
@@ -140,9 +121,8 @@ export class StationPlayer {
 
   /** Something that the wishes depend on may have changed. */
   #look(): void {
-    const wishes = this.#wish();
-    const { hindrance, noUpload } = this.#wishes;
-    if (wishes.hindrance === hindrance && wishes.noUpload === noUpload) return;
+    const wishes = wishesOf(this.#o);
+    if (isSame(wishes, this.#wishes)) return;
     this.#wishes = wishes;
     const before = this.#engine;
     const engine = this.#newEngine();
@@ -153,51 +133,23 @@ export class StationPlayer {
     before.close();
   }
 
-  #wish(): Wishes {
-    const { preferences, config, here } = this.#o;
-    const { now } = preferences;
-    const found = hindrance(browser(Hls.isSupported()), now, config.consent, here);
-    return { hindrance: found, noUpload: noUpload(navigator, now.uploadOnMobile) };
-  }
-
   #newEngine(): Engine {
-    const { config, page, video, preferences, begun } = this.#o;
-    const shares = this.#wishes.hindrance === null;
+    const { config, video } = this.#o;
     return new Engine({
-      platform: {
-        fetch: fetch.bind(globalThis),
-        WebSocket: "WebSocket" in globalThis ? WebSocket : unconnected,
-        PeerConnection: shares ? RTCPeerConnection : null,
-        subtle: isSecureContext ? crypto.subtle : null,
-        now: () => performance.now(),
-      },
+      ...sharingAs(this.#wishes, this.#o),
       player: {
         bufferedS: () => this.live.bufferedS,
         latencyS: () => this.live.latencyS,
         pausedS: () => this.live.pausedS,
         playing: () => !video.paused && video.readyState > video.HAVE_CURRENT_DATA,
       },
-      room: config.room,
-      joinToken: config.joinToken,
-      renewJoinToken: async (signal) => (await fetchConfig(page, signal)).joinToken,
       segments: config.segments,
-      iceServers: config.iceServers,
       ...seedOf(config),
-      upload: this.#wishes.noUpload === null,
-      uploadLimitBps: () => {
-        const { uploadLimitMbps } = preferences.now;
-        return uploadLimitMbps === null ? null : uploadLimitMbps * 1e6;
-      },
-      begun,
-      onOutdated: this.#o.onOutdated,
       onPublished: (sequence) => {
         this.live.published(sequence);
       },
       onStream: (onAir) => {
         this.live.announce(onAir);
-      },
-      log: (line) => {
-        console.log(line);
       },
     });
   }

@@ -65,7 +65,7 @@ export class Bringer {
     const busy = new Set<MemberId>();
     while (this.#isPatient(begun)) {
       stop.signal.throwIfAborted();
-      const from = this.#holders.best(segment.descriptor, this.#asker, busy, this.#o.now());
+      const from = this.#holders.best(segment.descriptor, this.#o.you() ?? "", busy, this.#o.now());
       if (from !== null) {
         if (await this.#fromMember(segment, from, begun, stop.signal)) return;
         busy.add(from);
@@ -83,10 +83,6 @@ export class Bringer {
     const { mesh, verify, bufferedS, now } = this.#o;
     if (!mesh || !verify) return false;
     return bufferedS() >= URGENT_S && now() - begun < MAX_WAIT_MS;
-  }
-
-  get #asker(): MemberId {
-    return this.#o.you() ?? "";
   }
 
   /** How long a segment that nobody brings now is waited for. */

@@ -1,6 +1,6 @@
 /** The engine of a replay: segments for the player, from others who watch it, and the store. */
 
-import type { Fragment, Sharing } from "../engine";
+import type { Fragment } from "../engine";
 import type { ReplayDescriptor } from "./descriptors";
 import { ReplayDescriptors } from "./descriptors";
 import type { Platform } from "../options";
@@ -44,7 +44,6 @@ export interface ReplayEngineOptions {
 
 export class ReplayEngine {
   readonly stats = new Stats();
-  readonly sharing: Sharing;
   #o: ReplayEngineOptions;
   #descriptors: ReplayDescriptors;
   #store: Store;
@@ -56,7 +55,6 @@ export class ReplayEngine {
   constructor(options: ReplayEngineOptions) {
     this.#o = options;
     const { fetch, now, subtle, PeerConnection } = options.platform;
-    this.sharing = !PeerConnection ? "no WebRTC" : !subtle ? "no WebCrypto" : "able";
     this.#descriptors = new ReplayDescriptors(options.hashes, fetch, now);
     this.#store = new Store({ fetch, now });
     this.#room = new Room({

@@ -1,7 +1,7 @@
 /** The segments of a replay in memory: a bounded set around the playhead. No I/O. */
 
 import { SegmentPieces } from "../pieces";
-import { MAX_TRANSFER_GAP_MS } from "../segments";
+import { TransferTime } from "../transfer";
 import type { MemberId, Sequence, Variant } from "../protocol";
 import type { ReplayDescriptor } from "./descriptors";
 
@@ -32,8 +32,7 @@ export class ReplaySegment {
   bringing: Bringing | null = null;
   /** pieces sent, by member */
   served = new Map<MemberId, number>();
-  #transferMs = 0;
-  #arrivedAt = -Infinity;
+  #transfer = new TransferTime();
 
   constructor(readonly descriptor: ReplayDescriptor) {
     this.pieces = new SegmentPieces(descriptor);
@@ -44,18 +43,17 @@ export class ReplaySegment {
     this.pieces = new SegmentPieces(this.descriptor);
     this.fromMember = 0;
     this.broughtBy = null;
-    this.#transferMs = 0;
+    this.#transfer = new TransferTime();
   }
 
   /** Note that a piece arrived. */
   arrived(now: number): void {
-    this.#transferMs += Math.min(now - this.#arrivedAt, MAX_TRANSFER_GAP_MS);
-    this.#arrivedAt = now;
+    this.#transfer.arrived(now);
   }
 
   /** How long its bytes took, ms: what a bandwidth estimate may use; a member's pauses are not in it. */
   get transferMs(): number {
-    return Math.max(1, this.#transferMs);
+    return this.#transfer.ms;
   }
 }
 

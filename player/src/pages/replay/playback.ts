@@ -4,17 +4,14 @@ import Hls, { ErrorTypes, Events } from "hls.js";
 
 import { fragmentLoader } from "../../engine/loader";
 import { ReplayEngine } from "../../engine/replay/engine";
-import type { Hindrance, NoUpload } from "../../player/ability";
-import { hindrance, noUpload } from "../../player/ability";
-import { browser, unconnected } from "../../player/browser";
-import type { PreferenceStore } from "../../player/preferences";
+import type { Hindrance } from "../../player/ability";
 import { Renditions } from "../../player/renditions";
 import { Switch } from "../../player/switch";
 import type { Totals } from "../../player/totals";
 import { sum, totalsOf } from "../../player/totals";
+import type { WishOptions, Wishes } from "../../player/wishes";
+import { isSame, sharingAs, wishesOf } from "../../player/wishes";
 import { aheadS } from "../buffered";
-import type { StationConfig } from "../config";
-import { fetchConfig } from "../config";
 import { hlsConfig } from "../hls";
 import { watchStalls } from "../stalls";
 import type { Replay } from "./list";
@@ -25,24 +22,9 @@ const MEDIA_RECOVERY_MS = 5_000;
 /** Others have so long to bring a segment. */
 const BUFFER_S = 30;
 
-export interface PlaybackOptions {
+export interface PlaybackOptions extends WishOptions {
   video: HTMLVideoElement;
-  /** a page of the station */
-  page: URL;
-  config: StationConfig;
   replay: Replay;
-  preferences: PreferenceStore;
-  /** false: this page does not share, whatever the viewer prefers elsewhere */
-  here: boolean;
-  /** there is a picture, or none is to be waited for: links to others may be made */
-  begun: Promise<void>;
-  onOutdated: () => void;
-}
-
-/** What an engine is made for; another wish is another engine. */
-interface Wishes {
-  hindrance: Hindrance | null;
-  noUpload: NoUpload | null;
 }
 
 export class Playback {
@@ -58,7 +40,7 @@ export class Playback {
   constructor(options: PlaybackOptions) {
     this.#o = options;
     const { video, preferences } = options;
-    this.#wishes = this.#wish();
+    this.#wishes = wishesOf(this.#o);
     this.#engine = this.#newEngine();
     this.#switch.to(this.#engine);
     watchStalls(
@@ -124,9 +106,8 @@ export class Playback {
 
   /** Something that the wishes depend on may have changed. */
   #look(): void {
-    const wishes = this.#wish();
-    const { hindrance, noUpload } = this.#wishes;
-    if (wishes.hindrance === hindrance && wishes.noUpload === noUpload) return;
+    const wishes = wishesOf(this.#o);
+    if (isSame(wishes, this.#wishes)) return;
     this.#wishes = wishes;
     const before = this.#engine;
     this.#engine = this.#newEngine();
@@ -136,40 +117,13 @@ export class Playback {
     before.close();
   }
 
-  #wish(): Wishes {
-    const { preferences, config, here } = this.#o;
-    const { now } = preferences;
-    const found = hindrance(browser(Hls.isSupported()), now, config.consent, here);
-    return { hindrance: found, noUpload: noUpload(navigator, now.uploadOnMobile) };
-  }
-
   #newEngine(): ReplayEngine {
-    const { config, replay, page, video, preferences, begun, onOutdated } = this.#o;
-    const shares = this.#wishes.hindrance === null;
+    const { replay, video } = this.#o;
     return new ReplayEngine({
-      platform: {
-        fetch: fetch.bind(globalThis),
-        WebSocket: "WebSocket" in globalThis ? WebSocket : unconnected,
-        PeerConnection: shares ? RTCPeerConnection : null,
-        subtle: isSecureContext ? crypto.subtle : null,
-        now: () => performance.now(),
-      },
+      ...sharingAs(this.#wishes, this.#o),
       bufferedS: () => aheadS(video),
-      room: config.room,
       replay: replay.id,
       hashes: replay.hashes,
-      joinToken: config.joinToken,
-      renewJoinToken: async (signal) => (await fetchConfig(page, signal)).joinToken,
-      iceServers: config.iceServers,
-      upload: this.#wishes.noUpload === null,
-      uploadLimitBps: () => {
-        const { uploadLimitMbps } = preferences.now;
-        return uploadLimitMbps === null ? null : uploadLimitMbps * 1e6;
-      },
-      ...{ begun, onOutdated },
-      log: (line) => {
-        console.log(line);
-      },
     });
   }
 
