@@ -11,7 +11,7 @@ from typing import Literal
 import boto3
 from pydantic import TypeAdapter, ValidationError
 
-from shoal.setting_types import Origin
+from shoal.config.types import Origin
 
 Architecture = Literal["amd64", "arm64"]
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_cloudflare as cloudflare
 
+from shoal.config.settings import StationSettings
 from shoal.ingress import Rule, addresses_of, ingress
 from shoal.routes import HostRole, routes
-from shoal.settings import StationSettings
 from shoal_infra.access import guard
 from shoal_infra.caching import cache_rules, connector_rule, ruleset_rule
 from shoal_infra.config import Access

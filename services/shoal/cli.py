@@ -8,6 +8,14 @@ import sys
 from collections.abc import Callable, Sequence
 
 from shoal import logs
+from shoal.config.settings import (
+    BroadcasterSettings,
+    SignalingSettings,
+    SiteSettings,
+    StationSettings,
+    describe,
+    load,
+)
 from shoal.errors import OperatorError
 from shoal.local.options import add_options as add_up_options
 from shoal.local.options import options_of as up_options_of
@@ -19,14 +27,6 @@ from shoal.ops.options import (
     cost_load_of,
     report_question_of,
     routes_question_of,
-)
-from shoal.settings import (
-    BroadcasterSettings,
-    SignalingSettings,
-    SiteSettings,
-    StationSettings,
-    describe,
-    load,
 )
 
 SERVICES: dict[str, tuple[type[StationSettings], str]] = {

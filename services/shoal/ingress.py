@@ -13,8 +13,8 @@ from urllib.parse import unquote
 import re2
 from yarl import URL
 
+from shoal.config.settings import StationSettings
 from shoal.routes import HostRole, Route, Service
-from shoal.settings import StationSettings
 
 _URL = re.compile(r"https?://(?:[^/?#@]*@)?(\[[^]/?#]*\]|[^/?#:]*)(?::\d*)?([^?#]*)", re.IGNORECASE)
 _BAD_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")

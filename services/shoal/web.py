@@ -1,11 +1,11 @@
-"""What all HTTP services share: who answered, errors as JSON, bytes counted, a clean shutdown."""
+"""What all HTTP services share: `X-Shoal`, errors as JSON, CORS, byte counters, clean shutdown."""
 
 import asyncio
 import errno
 import gc
 import logging
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from http import HTTPStatus
 from pathlib import PurePosixPath
 
@@ -22,6 +22,7 @@ log = logging.getLogger("shoal.web")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 VIDEO_SUFFIXES = frozenset({".ts", ".m4s", ".mp4", ".aac"})
+ANY_ORIGIN = "*"
 SHUTDOWN_TIMEOUT_S = 5.0
 
 RESPONSE_BYTES = Counter(
@@ -76,6 +77,32 @@ def application(service: str) -> web.Application:
     app = web.Application(middlewares=[errors_as_json])
     app.on_response_prepare.append(say_who)
     return app
+
+
+def cors_headers(embed_origins: Collection[str], origin: str | None) -> dict[str, str]:
+    """Return the CORS headers of an uncached response to a page of `origin`.
+
+    `embed_origins` is the setting of that name: the sites whose pages may embed the player.
+    """
+    if ANY_ORIGIN in embed_origins:
+        return {"Access-Control-Allow-Origin": ANY_ORIGIN}
+    if not embed_origins:
+        return {}
+    if origin is None or origin not in embed_origins:
+        return {"Vary": "Origin"}
+    return {"Vary": "Origin", "Access-Control-Allow-Origin": origin}
+
+
+def shared_cors_headers(embed_origins: Collection[str]) -> dict[str, str]:
+    """Return the CORS headers of a response that shared caches serve to everybody.
+
+    Caches do not tell pages apart by `Origin`, so that a response for one site would reach others:
+    with several sites, every site may read it. Signaling decides who may join.
+    """
+    if not embed_origins:
+        return {}
+    only = next(iter(embed_origins)) if len(embed_origins) == 1 else ANY_ORIGIN
+    return {"Access-Control-Allow-Origin": only}
 
 
 def json_body(body: bytes, status: int = 200) -> web.Response:

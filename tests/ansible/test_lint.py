@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from shoal.settings import (
+from shoal.config.settings import (
     BroadcasterSettings,
     SignalingSettings,
     SiteSettings,

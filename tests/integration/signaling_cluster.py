@@ -7,7 +7,7 @@ from typing import Any
 
 import aiohttp
 
-from shoal.join_tokens import issue, seed_token
+from shoal.auth import issue_join_token, seed_token
 from shoal.p2p_media_loader import SWARM_ID, info_hashes
 from tests.integration.signaling_station import Client
 from tests.support.signaling import BROADCASTER_TOKEN, JOIN_SECRET, SignalingProcess
@@ -24,13 +24,13 @@ class Node:
         self._clients: list[Client] = []
 
     async def tracker(self) -> Client:
-        token = issue(JOIN_SECRET, "127.0.0.1", time.time())
+        token = issue_join_token(JOIN_SECRET, "127.0.0.1", time.time())
         return await self._connect(f"/ws?token={token}")
 
     async def viewer(self, address: str = "127.0.0.1") -> Client:
         """Return a viewer that has joined, from an address of its own."""
         viewer = await self._connect("/ws/room", headers={"CF-Connecting-IP": address})
-        token = issue(JOIN_SECRET, "127.0.0.1", time.time())
+        token = issue_join_token(JOIN_SECRET, "127.0.0.1", time.time())
         await viewer.send(type="join", plan_version=2, variant=0, token=token)
         return viewer
 

@@ -13,8 +13,8 @@ from aiohttp import WSMsgType
 from pydantic import SecretStr
 
 from shoal.announcements import FromBroadcaster
-from shoal.join_tokens import issue, seed_token
-from shoal.settings import SignalingSettings
+from shoal.auth import issue_join_token, seed_token
+from shoal.config.settings import SignalingSettings
 from shoal.signaling import service
 from shoal.signaling.hub import Hub
 from shoal.signaling.tracker.socket import Tracker
@@ -101,7 +101,7 @@ class Signaling:
 
     def token(self, **options: Any) -> str:
         """A join token for this station."""
-        return issue(JOIN_SECRET, "127.0.0.1", time.time(), **options)
+        return issue_join_token(JOIN_SECRET, "127.0.0.1", time.time(), **options)
 
     async def start(self) -> None:
         settings = SignalingSettings(

@@ -9,7 +9,7 @@ import brotli
 from aiohttp import web
 from pydantic import SecretStr
 
-from shoal.settings import SignalingSettings, SiteSettings
+from shoal.config.settings import SignalingSettings, SiteSettings
 from shoal.signaling.service import Signaling
 from shoal.site.service import site
 from shoal.web import application, metrics, start

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from shoal.alarms import news
-from shoal.alarms.memory import Memory
+from shoal.alarms import alert_state
+from shoal.alarms.alert_store import Memory
 from shoal.alarms.webhook import Webhook
 from shoal.local.store import Store
 from shoal.problems import Problems
@@ -129,7 +129,7 @@ async def test_the_last_state_is_told_however_long_the_receiver_is_away(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, seconds in (("RAISE_AFTER_S", 0.1), ("OVER_AFTER_S", 0.5), ("RETRY_FIRST_S", 0.05)):
-        monkeypatch.setattr(news, name, seconds)
+        monkeypatch.setattr(alert_state, name, seconds)
     receiver.status = 500
     receiver.refused = 0
     problems = Problems()
@@ -161,7 +161,7 @@ async def test_what_was_raised_before_a_restart_is_told_to_be_over(
     receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, seconds in (("RAISE_AFTER_S", 0.1), ("OVER_AFTER_S", 0.5)):
-        monkeypatch.setattr(news, name, seconds)
+        monkeypatch.setattr(alert_state, name, seconds)
     receiver.status = 200
     memory = tmp_path / "alarms.json"
 

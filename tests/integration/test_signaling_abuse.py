@@ -15,7 +15,7 @@ import pytest_asyncio
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from shoal.join_tokens import issue
+from shoal.auth import issue_join_token
 from shoal.p2p_media_loader import SWARM_ID, info_hashes
 from tests.integration.test_signaling_fuzz import memory_kb
 from tests.support.raw_websocket import (
@@ -82,7 +82,7 @@ class Bystander(threading.Thread):
         self.stop = threading.Event()
         host, _, port = url.removeprefix("http://").partition(":")
         self._socket = socket.create_connection((host, int(port)), timeout=PATIENCE_S)
-        token = issue(JOIN_SECRET, "127.0.0.1", time.time())
+        token = issue_join_token(JOIN_SECRET, "127.0.0.1", time.time())
         self._say(handshake(f"/ws?token={token}"), b"\r\n\r\n")
 
     def run(self) -> None:
@@ -192,7 +192,7 @@ async def test_frames_that_are_too_big(running: SignalingProcess) -> None:
 
 async def test_ten_thousand_info_hashes_of_one_address(running: SignalingProcess) -> None:
     """On twenty sockets with good tokens: refused each, and counted."""
-    token = issue(JOIN_SECRET, "127.0.0.1", time.time())
+    token = issue_join_token(JOIN_SECRET, "127.0.0.1", time.time())
 
     async def announce(attacker: RawSocket, first: int) -> int:
         for number in range(first, first + 500):

@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from shoal.join_tokens import LIFETIME_S, SKEW_S, issue
+from shoal.auth import CLOCK_SKEW_S, JOIN_TOKEN_LIFETIME_S, issue_join_token
 from shoal.local.gateway import Gateway
 from shoal.signaling.rooms.plan import PLAN_VERSION
 from tests.integration.signaling_station import JOIN_SECRET, TOKEN, Signaling
@@ -66,9 +66,11 @@ def tokens() -> dict[str, str]:
     return {
         "missing": "",
         "invalid": "1.99999999999." + "x" * 43,
-        "expired": issue(JOIN_SECRET, "127.0.0.1", now - LIFETIME_S - SKEW_S - 2),
-        "of another host": issue(JOIN_SECRET, "other.example", now),
-        "of another station": issue("other secret", "127.0.0.1", now),
+        "expired": issue_join_token(
+            JOIN_SECRET, "127.0.0.1", now - JOIN_TOKEN_LIFETIME_S - CLOCK_SKEW_S - 2
+        ),
+        "of another host": issue_join_token(JOIN_SECRET, "other.example", now),
+        "of another station": issue_join_token("other secret", "127.0.0.1", now),
         "rubbish": "\u2603 %00",
     }
 
@@ -107,7 +109,7 @@ async def test_rooms_and_live_swarms_need_a_token(
 
 
 async def test_a_token_that_ends_while_one_is_connected_ends_nothing(service: Signaling) -> None:
-    short = service.token(lifetime_s=1 - SKEW_S)
+    short = service.token(lifetime_s=1 - CLOCK_SKEW_S)
     client = await RawSocket.websocket(service.url, f"/ws?token={short}")
     await asyncio.sleep(2.1)
     client.write(announce(1))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from pydantic import SecretStr
 
-from shoal.alarms import news
+from shoal.alarms import alert_state
 from shoal.announcements import Segment, Stream
 from shoal.signaling import inspection
 from tests.integration.signaling_station import Signaling, running_signaling
@@ -22,8 +22,8 @@ async def codes(service: Signaling) -> list[str]:
 async def test_viewers_without_a_link_are_an_alarm(monkeypatch: pytest.MonkeyPatch) -> None:
     soon = dict.fromkeys(inspection.STANDS_AFTER_S, 0.5)
     monkeypatch.setattr(inspection, "STANDS_AFTER_S", soon)
-    monkeypatch.setattr(news, "RAISE_AFTER_S", 0.1)
-    monkeypatch.setattr(news, "OVER_AFTER_S", 0.5)
+    monkeypatch.setattr(alert_state, "RAISE_AFTER_S", 0.1)
+    monkeypatch.setattr(alert_state, "OVER_AFTER_S", 0.5)
     with webhook_receiver() as receiver:
         settings = {"alarm_webhook": SecretStr(receiver.url), "alarm_station": "tv.example.org"}
         async with running_signaling(**settings) as service:

@@ -11,7 +11,7 @@ from typing import Any
 
 import aiohttp
 
-from shoal.join_tokens import issue
+from shoal.auth import issue_join_token
 from shoal.p2p_media_loader import SWARM_ID, info_hashes
 from shoal.signaling.rooms.plan import PLAN_VERSION
 from tests.bench.tracker_load import crowd, from_address
@@ -49,7 +49,7 @@ class Viewer:
 
     async def _sit(self, session: aiohttp.ClientSession, url: str) -> None:
         async with session.ws_connect(f"{url}/ws/room", headers=self.address) as socket:
-            token = issue(JOIN_SECRET, "127.0.0.1", time.time())
+            token = issue_join_token(JOIN_SECRET, "127.0.0.1", time.time())
             await socket.send_json(
                 {"type": "join", "plan_version": PLAN_VERSION, "variant": 0, "token": token}
             )
@@ -110,7 +110,7 @@ async def test_the_crowd_of_a_node_that_is_killed_is_back_at_the_other(tmp_path:
         signaling_process(tmp_path / "a", SHOAL_CLUSTER_URL=redis.url) as victim,
         signaling_process(tmp_path / "b", SHOAL_CLUSTER_URL=redis.url) as other,
     ):
-        token = issue(JOIN_SECRET, "127.0.0.1", time.time())
+        token = issue_join_token(JOIN_SECRET, "127.0.0.1", time.time())
         swarm = sorted(info_hashes(SWARM_ID))
         async with (
             audience([victim, other]) as viewers,

@@ -10,9 +10,9 @@ import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
+from shoal.auth import JOIN_TOKEN_LIFETIME_S, check_join_token
+from shoal.config.settings import SiteSettings
 from shoal.errors import OperatorError
-from shoal.join_tokens import LIFETIME_S, check
-from shoal.settings import SiteSettings
 from shoal.site.service import site
 from tests.integration.signaling_station import JOIN_SECRET
 from tests.integration.site_station import OPERATOR, P2PML, PAGE, SCRIPT, Site, running_site
@@ -164,7 +164,7 @@ async def test_configuration_and_health(running: Site) -> None:
             "swarm": "shoal",
             "ice_servers": [],
             "standby": "standby",
-            "join_token_lifetime_s": LIFETIME_S,
+            "join_token_lifetime_s": JOIN_TOKEN_LIFETIME_S,
         }
     async with running.session.get(f"{running.url}/health") as health:
         assert await health.json() == {"status": "ok"}
@@ -182,11 +182,14 @@ async def test_a_join_token_is_for_the_host_that_was_asked_and_new_each_time(
             return (await config.json())["join_token"]
 
     first = await token(0, "TV.example:8888")
-    later = await token(LIFETIME_S + 60, "tv.example")
-    for good_s, text in ((0, first), (LIFETIME_S + 60, later)):
-        assert check(JOIN_SECRET, text, "tv.example", now_s + good_s) == "ok"
-        assert check(JOIN_SECRET, text, "127.0.0.1", now_s + good_s) == "invalid"
-    assert check(JOIN_SECRET, first, "tv.example", now_s + LIFETIME_S + 60) == "expired"
+    later = await token(JOIN_TOKEN_LIFETIME_S + 60, "tv.example")
+    for good_s, text in ((0, first), (JOIN_TOKEN_LIFETIME_S + 60, later)):
+        assert check_join_token(JOIN_SECRET, text, "tv.example", now_s + good_s) == "ok"
+        assert check_join_token(JOIN_SECRET, text, "127.0.0.1", now_s + good_s) == "invalid"
+    assert (
+        check_join_token(JOIN_SECRET, first, "tv.example", now_s + JOIN_TOKEN_LIFETIME_S + 60)
+        == "expired"
+    )
 
 
 async def test_pages_that_embed_the_player_may_read_configuration_and_figures(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from shoal.settings import BroadcasterSettings, SignalingSettings, SiteSettings, describe
+from shoal.config.settings import BroadcasterSettings, SignalingSettings, SiteSettings, describe
 from tests.support.documents import ROOT, Document, documents
 
 GENERATED = {"docs/licences.md"}

@@ -1,8 +1,8 @@
 import pytest
 
+from shoal.config.settings import StationSettings
 from shoal.ingress import addresses_of, find, ingress, request_of
 from shoal.routes import HostRole, routes
-from shoal.settings import StationSettings
 
 HOSTNAMES: dict[HostRole, str] = {"station": "tv.example.org", "admin": "tv-admin.example.org"}
 ADDRESSES = addresses_of(StationSettings.model_construct())

@@ -2,8 +2,14 @@ from pathlib import Path
 
 import pytest
 
+from shoal.config.settings import (
+    BroadcasterSettings,
+    SignalingSettings,
+    SiteSettings,
+    describe,
+    load,
+)
 from shoal.errors import OperatorError
-from shoal.settings import BroadcasterSettings, SignalingSettings, SiteSettings, describe, load
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-/** What `/api/events` tells the operator: services/shoal/station.py has the words for it. */
+/** What `/api/events` tells the operator: services/shoal/api_types.py has the words for it. */
 
 export interface Bytes {
   p2p: number;

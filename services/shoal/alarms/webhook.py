@@ -15,10 +15,10 @@ from typing import Literal
 import aiohttp
 import msgspec
 
-from shoal.alarms.memory import Memory
-from shoal.alarms.news import Alarms, News
+from shoal.alarms.alert_state import Alarms, News
+from shoal.alarms.alert_store import Memory
+from shoal.config.settings import AlarmSettings
 from shoal.problems import Problem, Problems, Severity
-from shoal.settings import AlarmSettings
 
 log = logging.getLogger("shoal.alarms")
 

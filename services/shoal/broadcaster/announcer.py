@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import aiohttp
 import msgspec
 
+from shoal.aio import until_first_ends
 from shoal.announcements import (
     Audience,
     FromBroadcaster,
@@ -21,7 +22,6 @@ from shoal.announcements import (
 )
 from shoal.broadcaster.room_lines import RoomLines
 from shoal.broadcaster.timeline import Timeline
-from shoal.side_by_side import until_first_ends
 
 log = logging.getLogger("shoal.broadcaster")
 

@@ -6,10 +6,9 @@ from http import HTTPStatus
 import msgspec
 from aiohttp import ETag, web
 
-from shoal import cors
 from shoal.broadcaster.health import Health
 from shoal.broadcaster.views import Body, Views
-from shoal.web import application, error_response, metrics
+from shoal.web import application, error_response, metrics, shared_cors_headers
 
 SERVICE = "broadcaster"
 PLAYLIST_CACHE = "public, max-age=1"
@@ -29,7 +28,7 @@ def create_app(
 
     `replays` returns the list of replays, or None where none are kept.
     """
-    readable = cors.for_everybody(embed_origins)
+    readable = shared_cors_headers(embed_origins)
 
     async def playlist(request: web.Request) -> web.Response:
         return _answer(request, views.playlist())

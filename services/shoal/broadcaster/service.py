@@ -31,9 +31,9 @@ from shoal.broadcaster.store import Store
 from shoal.broadcaster.timeline import Timeline
 from shoal.broadcaster.uploads import Uploads
 from shoal.broadcaster.views import Views
+from shoal.config.settings import BroadcasterSettings
 from shoal.p2p_media_loader import SWARM_ID, info_hashes
 from shoal.problems import Problems
-from shoal.settings import BroadcasterSettings
 from shoal.web import start, stop_event
 
 log = logging.getLogger("shoal.broadcaster")

@@ -10,7 +10,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from shoal.broadcaster.containers import content_type
-from shoal.settings import BroadcasterSettings
+from shoal.config.settings import BroadcasterSettings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

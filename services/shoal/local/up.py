@@ -11,6 +11,7 @@ import aiohttp
 from rich.console import Console
 from rich.table import Table
 
+from shoal.aio import until_first_ends
 from shoal.errors import OperatorError
 from shoal.local import ladder, owncast, ports
 from shoal.local.data_dir import DataDir, write_json
@@ -18,7 +19,6 @@ from shoal.local.gateway import Gateway
 from shoal.local.options import Options
 from shoal.local.stack import FREE_PORTS, SERVICES, Publishing, Stack, health, publishing
 from shoal.local.supervisor import Supervisor
-from shoal.side_by_side import until_first_ends
 
 HEALTHY_TIMEOUT_S = 60.0
 HEALTH_EVERY_S = 0.2

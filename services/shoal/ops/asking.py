@@ -9,12 +9,12 @@ import aiohttp
 import msgspec
 from yarl import URL
 
+from shoal.api_types import Counters, HistoryColumns, OperatorStation, PublicStation
 from shoal.errors import OperatorError
 from shoal.ops.figures import Evidence, ZoneCount
 from shoal.ops.windows import windows
 from shoal.ops.zone import ZoneAccess, edge_sent
 from shoal.segments import Descriptor
-from shoal.station import Counters, HistoryColumns, OperatorStation, PublicStation
 
 TIMEOUT_S = 10.0
 

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from shoal.api_types import BytesBySource, ReplayTotals, share
 from shoal.ops.cost import TITLES
 from shoal.ops.figures import Report
 from shoal.ops.remarks import moment, percent, remarks, seconds, size
 from shoal.ops.report_cost import Columns
 from shoal.ops.windows import VideoBytes, Window
-from shoal.station import BytesBySource, ReplayTotals, share
 
 SHARE_DEFINITION = "peers / (peers + store + seed), bytes of viewers' start-up apart"
 WAYS = {"ec2_video": "EC2", "store": "R2 (store)", "p2p": "peers", "seed": "torrent seed"}

@@ -5,11 +5,7 @@ from datetime import datetime
 
 import msgspec
 
-from shoal.ops.report_cost import ReportCost, report_cost
-from shoal.ops.services import ServiceStatus, service_statuses
-from shoal.ops.windows import VideoBytes, Window, grown, iso, windows
-from shoal.segments import Descriptor
-from shoal.station import (
+from shoal.api_types import (
     TELLING_BYTES,
     BytesBySource,
     Counters,
@@ -21,6 +17,10 @@ from shoal.station import (
     share,
     share_limit,
 )
+from shoal.ops.report_cost import ReportCost, report_cost
+from shoal.ops.services import ServiceStatus, service_statuses
+from shoal.ops.windows import VideoBytes, Window, grown, iso, windows
+from shoal.segments import Descriptor
 
 SERVICES_TOLERANCE = 0.01
 SERVICES_TOLERANCE_BYTES = 256 * 1024

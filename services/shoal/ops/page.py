@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 from html import escape
 from importlib.resources import files
 
+from shoal.api_types import HistoryColumns
 from shoal.ops.charts import Series, averaged, bands, lines, step_for, summed
 from shoal.ops.cost import TITLES
 from shoal.ops.document import WAYS, Document, Table, document, dollars, part_of
 from shoal.ops.figures import Report
 from shoal.ops.remarks import moment, percent, size
 from shoal.ops.windows import SPANS_S, VideoBytes
-from shoal.station import HistoryColumns
 
 STYLE = (files("shoal.ops") / "page.css").read_text()
 TONES = {"p2p": "peers", "store": "store", "seed": "seed", "ec2_video": "ec2"}

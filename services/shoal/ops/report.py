@@ -7,6 +7,8 @@ from pathlib import Path
 import msgspec
 from pydantic import Field, SecretStr
 
+from shoal.config.settings import StationSettings, load
+from shoal.config.types import HttpUrl
 from shoal.errors import OperatorError
 from shoal.ops.asking import Target, gather
 from shoal.ops.document import document
@@ -16,8 +18,6 @@ from shoal.ops.output import Output, write
 from shoal.ops.page import page
 from shoal.ops.text import as_markdown, show
 from shoal.ops.zone import API, ZoneAccess
-from shoal.setting_types import HttpUrl
-from shoal.settings import StationSettings, load
 
 
 class ReportSettings(StationSettings):

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import msgspec
 
+from shoal.api_types import RunningCost
 from shoal.local.ladder import DEFAULT_KBPS
 from shoal.ops.cost_model import Load, cost, usual_share
 from shoal.segments import Descriptor
-from shoal.station import RunningCost
 
 VIEWERS = 100
 USUAL_SEGMENT_S = 5.0

@@ -9,12 +9,12 @@ from typing import Literal
 from rich.console import Console
 from rich.table import Table
 
+from shoal.config.settings import StationSettings, load
 from shoal.errors import OperatorError
 from shoal.hostnames import beside, hostname
 from shoal.ingress import Rule, addresses_of, find, ingress, request_of
 from shoal.ops.output import write
 from shoal.routes import HostRole, routes
-from shoal.settings import StationSettings, load
 
 Format = Literal["table", "cloudflared", "json"]
 PLACEHOLDER = "station.invalid"

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import msgspec
 
-from shoal.station import BytesBySource, Counters, Counts, HistoryColumns, share
+from shoal.api_types import BytesBySource, Counters, Counts, HistoryColumns, share
 
 SPANS_S = {"now": 300, "hour": 3600, "day": 24 * 3600}
 """of the windows of a report"""

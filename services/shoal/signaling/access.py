@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from shoal.join_tokens import check, host_name
+from shoal.auth import check_join_token, host_name
 
 BURST_S = 10.0
 """messages of so many seconds may come at once"""
@@ -113,7 +113,7 @@ def origin_refusal(headers: Mapping[str, str], embed_origins: Collection[str]) -
 
 def token_verdict(secret: str, token: str | None, host: str, now_s: float) -> TokenVerdict:
     """Say what a join token is worth here; `now_s` is Unix time."""
-    return check(secret, token, host, now_s) if token else "missing"
+    return check_join_token(secret, token, host, now_s) if token else "missing"
 
 
 class Allowance:

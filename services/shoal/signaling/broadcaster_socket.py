@@ -11,9 +11,9 @@ import logging
 import msgspec
 from picows import WSCloseCode
 
+from shoal.aio import coalesced
 from shoal.announcements import Audience, FromBroadcaster, ToBroadcaster
 from shoal.signaling.announcing import announce
-from shoal.signaling.coalesce import coalesced
 from shoal.signaling.hub import Hub
 from shoal.signaling.tracker.admission import Admission
 from shoal.signaling.websockets import Conversation, Socket

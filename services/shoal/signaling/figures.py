@@ -11,10 +11,10 @@ from collections import Counter, deque
 from dataclasses import dataclass
 from typing import Literal
 
+from shoal.api_types import BytesBySource, ViewerFigures
 from shoal.signaling.bounds import Announced, Stay
 from shoal.signaling.rooms.messages import MemberId, Stats
 from shoal.signaling.totals import Totals
-from shoal.station import BytesBySource, ViewerFigures
 
 MAX_BYTES_PER_S = 125_000_000
 """1 Gbit/s, each way"""

@@ -10,8 +10,8 @@ from array import array
 from math import floor, isnan, nan
 from typing import TypeVar
 
+from shoal.api_types import HistoryColumns
 from shoal.signaling.totals import Totals
-from shoal.station import HistoryColumns
 
 STEP_S = 10
 STEPS = 24 * 3600 // STEP_S

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from picows import WSCloseCode
 
 from shoal.announcements import FromBroadcaster, Stream
+from shoal.api_types import RoomsView, SignalingStats, Viewers, share
 from shoal.segments import Descriptor
 from shoal.signaling.cluster.seating import NodeId, Seating
 from shoal.signaling.cluster.seats import Seats
@@ -29,7 +30,6 @@ from shoal.signaling.rooms.messages import FromViewer, MemberId, Stats, Switch
 from shoal.signaling.rooms.roster import Seat
 from shoal.signaling.totals import Totals
 from shoal.signaling.websockets import Socket
-from shoal.station import RoomsView, SignalingStats, Viewers, share
 
 MEMBER_ID_BYTES = 9
 """72 random bits: 12 characters"""

@@ -6,9 +6,9 @@ Times are seconds of a clock that does not go back.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from shoal.api_types import TELLING_BYTES, BytesBySource, share, share_limit
 from shoal.problems import Problems
 from shoal.signaling.totals import Totals
-from shoal.station import TELLING_BYTES, BytesBySource, share, share_limit
 
 SEVERAL_VIEWERS = 3
 """two may simply be unable to reach each other"""

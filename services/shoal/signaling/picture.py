@@ -3,12 +3,12 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from shoal.api_types import Push, RoomMember, RoomPicture, RoomSize, RoomsView, ViewerFigures
 from shoal.segments import Descriptor
 from shoal.signaling.programme import Programme
 from shoal.signaling.rooms.plan import Planned, is_cut, piece_count, plan, relay, shared_pieces
 from shoal.signaling.rooms.rooms import Rooms
 from shoal.signaling.rooms.roster import Roster
-from shoal.station import Push, RoomMember, RoomPicture, RoomSize, RoomsView, ViewerFigures
 
 
 def rooms_view(

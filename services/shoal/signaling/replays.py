@@ -9,6 +9,7 @@ to different ones share apart. Times are seconds of a clock that only rises.
 from dataclasses import dataclass
 
 from shoal.announcements import KeptReplay
+from shoal.api_types import BytesBySource, ReplayTotals
 from shoal.signaling.cluster.house import House
 from shoal.signaling.cluster.seating import NodeId
 from shoal.signaling.cluster.sent import Sent
@@ -16,7 +17,6 @@ from shoal.signaling.figures import NOTHING, STORE_FACTOR, FigureRefusal, refusa
 from shoal.signaling.programme import Programme
 from shoal.signaling.rooms.messages import FromViewer, MemberId, Stats
 from shoal.signaling.rooms.roster import Seat
-from shoal.station import BytesBySource, ReplayTotals
 
 FASTEST = 4
 """times its own speed: nobody watches faster, or seeks so much"""

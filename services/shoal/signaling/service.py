@@ -14,11 +14,11 @@ from prometheus_client import REGISTRY
 from prometheus_client.registry import Collector
 from yarl import URL
 
-from shoal import bearer
+from shoal.aio import coalesced
 from shoal.alarms.webhook import webhook
-from shoal.join_tokens import seed_token
+from shoal.auth import has_bearer_token, is_equal, seed_token
+from shoal.config.settings import SignalingSettings
 from shoal.problems import Problem, Problems
-from shoal.settings import SignalingSettings
 from shoal.signaling.access import (
     Client,
     Proxies,
@@ -30,7 +30,6 @@ from shoal.signaling.access import (
 )
 from shoal.signaling.broadcaster_socket import BroadcasterConversation
 from shoal.signaling.cluster.cluster import Cluster
-from shoal.signaling.coalesce import coalesced
 from shoal.signaling.door import Door
 from shoal.signaling.hub import Hub
 from shoal.signaling.inspection import Inspection, Seen
@@ -172,7 +171,7 @@ class Signaling:
             begin = partial(self._room, client)
             seeder = False
         else:
-            seeder = not client.through_edge and bearer.equal(
+            seeder = not client.through_edge and is_equal(
                 url.query.get("seed", ""), self._seed_token
             )
             shown = Pass(self._check_token(client, url.query.get("token", "")), seeder)
@@ -185,7 +184,7 @@ class Signaling:
     def _welcome_broadcaster(self, request: WSUpgradeRequest, client: Client) -> Socket | Refusal:
         if client.through_edge:
             return Refusal(404, "not_found", "there is no such page")
-        if not bearer.presents(request.headers.get("Authorization"), self._broadcaster_token):
+        if not has_bearer_token(request.headers.get("Authorization"), self._broadcaster_token):
             log.warning("a broadcaster without the right token was refused")
             return Refusal(401, "unauthorized", "the broadcaster's bearer token is required")
         begin = partial(BroadcasterConversation, self.hub, self.tracker.admission)

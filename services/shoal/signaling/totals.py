@@ -4,7 +4,7 @@ from collections import Counter
 
 import msgspec
 
-from shoal.station import BytesBySource, ReplayTotals
+from shoal.api_types import BytesBySource, ReplayTotals
 
 
 class Totals(msgspec.Struct, frozen=True, kw_only=True):

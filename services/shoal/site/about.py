@@ -8,7 +8,7 @@ from typing import TypeVar
 import aiohttp
 import msgspec
 
-from shoal.settings import SiteSettings
+from shoal.config.settings import SiteSettings
 from shoal.site.head import About
 
 log = logging.getLogger("shoal.site")

@@ -2,9 +2,9 @@
 
 import msgspec
 
-from shoal.join_tokens import LIFETIME_S
+from shoal.auth import JOIN_TOKEN_LIFETIME_S
+from shoal.config.settings import Consent, SiteSettings, StandbyPolicy
 from shoal.p2p_media_loader import SWARM_ID
-from shoal.settings import Consent, SiteSettings, StandbyPolicy
 from shoal.site.head import About
 
 REPLAYS = "/live/replays.json"
@@ -36,7 +36,7 @@ class PlayerConfig(msgspec.Struct, frozen=True, kw_only=True):
     """when viewers turn to the torrent seed"""
     join_token: str
     """what signaling wants to see of who joins: for this host, and not for long"""
-    join_token_lifetime_s: float = LIFETIME_S
+    join_token_lifetime_s: float = JOIN_TOKEN_LIFETIME_S
 
 
 def player_config(settings: SiteSettings, about: About, join_token: str) -> PlayerConfig:

@@ -12,9 +12,9 @@ from math import isfinite
 import msgspec
 from aiohttp import web
 
-from shoal import bearer
+from shoal.api_types import HistoryColumns
+from shoal.auth import has_bearer_token
 from shoal.site.station import Station
-from shoal.station import HistoryColumns
 from shoal.web import error_response
 
 INTERVAL_S = 2.0
@@ -34,7 +34,7 @@ def add_events(app: web.Application, station: web.AppKey[Station], token: str) -
     """Serve the stream to the bearer of the operator's `token`, until the application stops."""
 
     async def events(request: web.Request) -> web.StreamResponse:
-        if not bearer.presents(request.headers.get("Authorization"), token):
+        if not has_bearer_token(request.headers.get("Authorization"), token):
             return error_response(401, "unauthorized", "the operator's bearer token is required")
         after = _time(request.query.get("after", "0"))
         if after is None:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from yarl import URL
 
-from shoal.cors import ANY
+from shoal.web import ANY_ORIGIN
 
 Framing = Literal["nobody", "embedders"]
 """who may show a page in a frame"""
@@ -68,6 +68,6 @@ def frame_ancestors(framing: Framing, embed_origins: Collection[str]) -> str:
     """Return the sources of pages that may frame ours."""
     if framing == "nobody":
         return "'none'"
-    if ANY in embed_origins:
-        return ANY
+    if ANY_ORIGIN in embed_origins:
+        return ANY_ORIGIN
     return " ".join(["'self'", *embed_origins])

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Callable
 import msgspec
 from aiohttp import web
 
-from shoal import bearer
+from shoal.api_types import Counters, Counts
+from shoal.auth import has_bearer_token
 from shoal.site.station import Station
-from shoal.station import Counters, Counts
 from shoal.web import error_response, json_body
 
 FIRST_AFTER_S = 5.0
@@ -23,7 +23,7 @@ def add_ledger(app: web.Application, station: web.AppKey[Station], token: str) -
     rows: deque[Counts] = deque(maxlen=STEPS)
 
     async def get_counters(request: web.Request) -> web.Response:
-        if not bearer.presents(request.headers.get("Authorization"), token):
+        if not has_bearer_token(request.headers.get("Authorization"), token):
             return error_response(401, "unauthorized", "the operator's bearer token is required")
         asked = request.app[station]
         counters = Counters(await asked.started(), [*rows, await asked.counts()])

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from shoal import bearer
+from shoal.auth import has_bearer_token
 from shoal.site.station import Station
 from shoal.web import error_response, json_body
 
@@ -15,7 +15,7 @@ def add_operator_views(app: web.Application, station: web.AppKey[Station], token
     async def pass_on(
         request: web.Request, path: str, query: Mapping[str, str] | None = None
     ) -> web.Response:
-        if not bearer.presents(request.headers.get("Authorization"), token):
+        if not has_bearer_token(request.headers.get("Authorization"), token):
             return error_response(401, "unauthorized", "the operator's bearer token is required")
         answer = await request.app[station].ask_signaling(path, query)
         if answer is None:

@@ -8,12 +8,12 @@ import brotli
 import msgspec
 from aiohttp import web
 
-from shoal import cors
+from shoal.config.settings import SiteSettings
 from shoal.errors import OperatorError
-from shoal.settings import SiteSettings
 from shoal.site.about import POSTER_PATH, Profile
 from shoal.site.head import with_head
 from shoal.site.headers import page_headers
+from shoal.web import shared_cors_headers
 
 STATIC = Path(__file__).with_name("static")
 """where the player's build goes; part of the package"""
@@ -79,7 +79,7 @@ def add_pages(
         headers = {"Cache-Control": POSTER_CACHE, "X-Content-Type-Options": "nosniff", **for_others}
         return web.Response(body=picture.body, content_type=picture.content_type, headers=headers)
 
-    for_others = cors.for_everybody(settings.embed_origins)
+    for_others = shared_cors_headers(settings.embed_origins)
     for path in PAGES:
         app.router.add_get(path, page)
     app.router.add_get(f"/assets/{{name:{ASSET_NAME}}}", asset)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
+from shoal.api_types import Counts
 from shoal.site.counters import (
     SEED_BYTES,
     STORED_BYTES,
@@ -15,7 +16,6 @@ from shoal.site.counters import (
     store_bytes,
     video_bytes,
 )
-from shoal.station import Counts
 
 T = TypeVar("T")
 

@@ -8,8 +8,8 @@ import aiohttp
 import msgspec
 from aiohttp import web
 
-from shoal import bearer, cors, join_tokens
-from shoal.settings import SiteSettings
+from shoal.auth import has_bearer_token, host_name, issue_join_token
+from shoal.config.settings import SiteSettings
 from shoal.site.about import Profile
 from shoal.site.configuration import player_config
 from shoal.site.events import add_events
@@ -17,7 +17,7 @@ from shoal.site.ledger import add_ledger
 from shoal.site.operator import add_operator_views
 from shoal.site.pages import STATIC, add_pages
 from shoal.site.station import Station, public_station
-from shoal.web import application, error_response, json_body, serve
+from shoal.web import application, cors_headers, error_response, json_body, serve
 
 STATION = web.AppKey("station", Station)
 PROFILE = web.AppKey("profile", Profile)
@@ -29,15 +29,15 @@ def site(settings: SiteSettings, static: Path = STATIC) -> web.Application:
     join_secret = settings.join_secret.get_secret_value()
 
     async def config_json(request: web.Request) -> web.Response:
-        host = join_tokens.host_name(request.host)
-        join_token = join_tokens.issue(join_secret, host, time.time())
+        host = host_name(request.host)
+        join_token = issue_join_token(join_secret, host, time.time())
         about = await request.app[PROFILE].about()
         config = player_config(settings, about, join_token)
         return readable(request, json_body(msgspec.json.encode(config)))
 
     async def station(request: web.Request) -> web.Response:
         authorization = request.headers.get("Authorization")
-        if authorization is not None and not bearer.presents(authorization, token):
+        if authorization is not None and not has_bearer_token(authorization, token):
             return error_response(401, "unauthorized", "this is not the operator's token")
         figures = await request.app[STATION].figures()
         shown = figures if authorization else public_station(figures)
@@ -46,7 +46,7 @@ def site(settings: SiteSettings, static: Path = STATIC) -> web.Application:
     def readable(request: web.Request, response: web.Response) -> web.Response:
         """Let the pages of the sites that embed us read the answer."""
         origin = request.headers.get("Origin")
-        response.headers.update(cors.for_reader(settings.embed_origins, origin))
+        response.headers.update(cors_headers(settings.embed_origins, origin))
         return response
 
     async def with_station(app: web.Application) -> AsyncIterator[None]:

@@ -11,8 +11,17 @@ import aiohttp
 import msgspec
 from prometheus_client import generate_latest
 
+from shoal.api_types import (
+    CountingSince,
+    Counts,
+    Ec2Video,
+    OperatorStation,
+    PublicStation,
+    RunningCost,
+    SignalingStats,
+)
+from shoal.config.settings import SiteSettings
 from shoal.ops.running_cost import Traffic, running_cost
-from shoal.settings import SiteSettings
 from shoal.site.counters import (
     SEED_BYTES,
     STORED_BYTES,
@@ -23,15 +32,6 @@ from shoal.site.counters import (
 )
 from shoal.site.interfaces import sent_bytes
 from shoal.site.readings import Answers, by_service, counts, read, started, total, video
-from shoal.station import (
-    CountingSince,
-    Counts,
-    Ec2Video,
-    OperatorStation,
-    PublicStation,
-    RunningCost,
-    SignalingStats,
-)
 
 log = logging.getLogger("shoal.site")
 

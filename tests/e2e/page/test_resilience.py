@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 from playwright.sync_api import Browser, Route
 
-from shoal import join_tokens
+from shoal.auth import JOIN_TOKEN_LIFETIME_S, host_name, issue_join_token
 from tests.support.station import Station, wait_for
 from tests.support.surroundings import (
     CLOCK,
@@ -85,9 +85,9 @@ def test_a_join_token_that_is_too_old_is_renewed(room: Room) -> None:
         answer = route.fetch()
         config = answer.json()
         if len(asked) == 1:
-            host = join_tokens.host_name(running.local["gateway"].partition("//")[2])
-            long_ago = time.time() - 2 * join_tokens.LIFETIME_S
-            config["join_token"] = join_tokens.issue(secret, host, long_ago)
+            host = host_name(running.local["gateway"].partition("//")[2])
+            long_ago = time.time() - 2 * JOIN_TOKEN_LIFETIME_S
+            config["join_token"] = issue_join_token(secret, host, long_ago)
         route.fulfill(response=answer, json=config)
 
     context = room.browser.new_context()

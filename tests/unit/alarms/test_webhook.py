@@ -3,11 +3,11 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from shoal.alarms.news import News
+from shoal.alarms.alert_state import News
 from shoal.alarms.webhook import MAX_TEXT, alarm
+from shoal.config.settings import SignalingSettings, load
 from shoal.errors import OperatorError
 from shoal.problems import Problem
-from shoal.settings import SignalingSettings, load
 
 SINCE = "2030-01-01T00:00:00+00:00"
 NOW = datetime(2030, 1, 2, 0, 3, 20, tzinfo=UTC)

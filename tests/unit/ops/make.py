@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from shoal.station import Counts, HistoryColumns
+from shoal.api_types import Counts, HistoryColumns
 
 Column = Sequence[int | None]
 

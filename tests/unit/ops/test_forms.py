@@ -2,11 +2,11 @@ from html.parser import HTMLParser
 
 import msgspec
 
+from shoal.api_types import Counters, RunningCost
 from shoal.ops.document import document
 from shoal.ops.figures import Evidence, Report, report_of
 from shoal.ops.page import page
 from shoal.ops.text import as_markdown
-from shoal.station import Counters, RunningCost
 from tests.unit.ops.make import columns, counts
 from tests.unit.ops.test_report import AT, URL, changed, shown
 

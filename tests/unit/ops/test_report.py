@@ -6,14 +6,7 @@ import msgspec
 import pytest
 from rich.console import Console
 
-from shoal.errors import OperatorError
-from shoal.ops.asking import Target
-from shoal.ops.document import document
-from shoal.ops.figures import Evidence, Report, StoreCounter, report_of
-from shoal.ops.remarks import remarks
-from shoal.ops.report import find_target
-from shoal.ops.text import show
-from shoal.station import (
+from shoal.api_types import (
     BytesBySource,
     CountingSince,
     Ec2Video,
@@ -21,6 +14,13 @@ from shoal.station import (
     PublicStation,
     ReplayTotals,
 )
+from shoal.errors import OperatorError
+from shoal.ops.asking import Target
+from shoal.ops.document import document
+from shoal.ops.figures import Evidence, Report, StoreCounter, report_of
+from shoal.ops.remarks import remarks
+from shoal.ops.report import find_target
+from shoal.ops.text import show
 
 URL, AT = "http://127.0.0.1:8888", "2030-01-01T00:00:00+00:00"
 

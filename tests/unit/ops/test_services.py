@@ -1,8 +1,8 @@
 import msgspec
 import pytest
 
+from shoal.api_types import Counters
 from shoal.ops.services import service_statuses
-from shoal.station import Counters
 from tests.unit.ops.make import counts
 
 NOW = 1_900_000_000

@@ -1,7 +1,7 @@
 import pytest
 
+from shoal.api_types import Counters
 from shoal.ops.windows import VideoBytes, grown, windows
-from shoal.station import Counters
 from tests.unit.ops.make import columns, counts
 
 START = 1_900_000_000

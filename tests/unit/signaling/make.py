@@ -1,8 +1,8 @@
 """Things that tests of signaling need many of."""
 
+from shoal.api_types import BytesBySource
 from shoal.segments import Descriptor
 from shoal.signaling.rooms.messages import Stats
-from shoal.station import BytesBySource
 
 
 def descriptor(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from shoal.join_tokens import issue
+from shoal.auth import issue_join_token
 from shoal.signaling.access import (
     ADDRESS_FACTOR,
     BURST_S,
@@ -133,7 +133,7 @@ def test_without_a_host_no_origin_is_the_stations_own() -> None:
 
 
 def test_a_token_s_worth() -> None:
-    token = issue("secret", HOST, 1_000, lifetime_s=600)
+    token = issue_join_token("secret", HOST, 1_000, lifetime_s=600)
     assert token_verdict("secret", token, HOST, 1_500) == "ok"
     assert token_verdict("secret", token, HOST, 1_700) == "expired"
     assert token_verdict("secret", token, "other.example", 1_500) == "invalid"

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shoal.api_types import BytesBySource, ViewerFigures, share
 from shoal.signaling.bounds import WINDOW_SEGMENTS
 from shoal.signaling.figures import MAX_BYTES_PER_S, SETTLE_S, STORE_FACTOR, Figures
 from shoal.signaling.rooms.messages import MemberId, Stats
 from shoal.signaling.totals import Totals
-from shoal.station import BytesBySource, ViewerFigures, share
 from tests.unit.signaling.make import stats
 
 ANN, BEN = MemberId("ann"), MemberId("ben")

@@ -2,9 +2,9 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shoal.api_types import BytesBySource, HistoryColumns, ReplayTotals
 from shoal.signaling.history import STEP_S, STEPS, History
 from shoal.signaling.totals import Totals
-from shoal.station import BytesBySource, HistoryColumns, ReplayTotals
 
 START = 1_900_000_000
 

@@ -1,9 +1,9 @@
 import pytest
 
+from shoal.api_types import BytesBySource
 from shoal.problems import Problems
 from shoal.signaling.inspection import STANDS_AFTER_S, Inspection, Seen
 from shoal.signaling.totals import Totals
-from shoal.station import BytesBySource
 
 SHARING = BytesBySource(p2p=80_000_000, store=20_000_000)
 BARELY = BytesBySource(p2p=30_000_000, store=70_000_000)

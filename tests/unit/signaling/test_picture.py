@@ -1,12 +1,12 @@
 """Rooms as the operator sees them."""
 
 from shoal.announcements import Stream
+from shoal.api_types import BytesBySource, RoomPicture, RoomSize, ViewerFigures
 from shoal.signaling.picture import rooms_view
 from shoal.signaling.programme import Programme
 from shoal.signaling.rooms.messages import MemberId
 from shoal.signaling.rooms.rooms import SOFT_LIMIT, Rooms
 from shoal.signaling.rooms.roster import Seat
-from shoal.station import BytesBySource, RoomPicture, RoomSize, ViewerFigures
 from tests.unit.signaling.make import descriptor
 
 ON_AIR = Stream("abc", live=True)

@@ -4,13 +4,13 @@ import msgspec
 import pytest
 
 from shoal.announcements import KeptReplay
+from shoal.api_types import BytesBySource, ReplayTotals
 from shoal.signaling.cluster.seating import NodeId
 from shoal.signaling.cluster.sent import Sent
 from shoal.signaling.figures import FigureRefusal
 from shoal.signaling.replays import AHEAD_S, FASTEST, ReplayRooms
 from shoal.signaling.rooms.messages import MemberId, Report, Signal, Stats
 from shoal.signaling.rooms.roster import Seat
-from shoal.station import BytesBySource, ReplayTotals
 
 ONE = KeptReplay("one-1", 60_000_000, 600.0)
 OTHER = KeptReplay("other-1", 60_000_000, 600.0)

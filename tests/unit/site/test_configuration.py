@@ -3,7 +3,7 @@ import json
 import msgspec
 from pydantic import SecretStr
 
-from shoal.settings import SiteSettings
+from shoal.config.settings import SiteSettings
 from shoal.site.configuration import player_config
 from shoal.site.head import About
 

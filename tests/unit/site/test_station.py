@@ -4,10 +4,10 @@ from dataclasses import replace
 import msgspec
 import pytest
 
+from shoal.api_types import BytesBySource, Ec2Video, PublicStation, ReplayTotals, SignalingStats
 from shoal.ops.prices import AS_OF
 from shoal.site.readings import Answers
 from shoal.site.station import operator_station, public_station
-from shoal.station import BytesBySource, Ec2Video, PublicStation, ReplayTotals, SignalingStats
 
 STATS = SignalingStats(
     viewers=3,

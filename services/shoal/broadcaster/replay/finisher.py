@@ -31,8 +31,8 @@ from shoal.broadcaster.replay.segments import (
 )
 from shoal.broadcaster.replay.torrent import Files, WholeTorrent, piece_bytes_for
 from shoal.broadcaster.store import Store
+from shoal.config.settings import BroadcasterSettings
 from shoal.problems import Problems
-from shoal.settings import BroadcasterSettings
 
 log = logging.getLogger("shoal.broadcaster")
 

@@ -17,8 +17,8 @@ from shoal.broadcaster.standby.torrents import tracker_of
 from shoal.broadcaster.store import Store
 from shoal.broadcaster.timeline import Timeline
 from shoal.broadcaster.views import JSON_TYPE, Body, rendered
+from shoal.config.settings import BroadcasterSettings
 from shoal.problems import Problems
-from shoal.settings import BroadcasterSettings
 
 log = logging.getLogger("shoal.broadcaster")
 

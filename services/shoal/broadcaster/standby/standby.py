@@ -5,11 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+from shoal.auth import seed_token
 from shoal.broadcaster.standby.canary import Canary, Sample
 from shoal.broadcaster.standby.seeder import Seeder
 from shoal.broadcaster.standby.torrents import Torrent, make_torrent, tracker_of
-from shoal.join_tokens import seed_token
-from shoal.settings import BroadcasterSettings
+from shoal.config.settings import BroadcasterSettings
 
 
 class Standby:

@@ -11,13 +11,13 @@ import msgspec
 from multidict import CIMultiDictProxy
 from yarl import URL
 
+from shoal.api_types import PublicStation
 from shoal.ops.doctor import playlists
 from shoal.ops.doctor.findings import NoAnswerError, NotKnownError, UnreachableError
 from shoal.ops.doctor.place import Place
 from shoal.ops.doctor.playlists import Playlist
 from shoal.segments import Descriptor, SegmentList
 from shoal.site.configuration import PlayerConfig
-from shoal.station import PublicStation
 
 ANSWER_TIMEOUT_S = 8.0
 MOST_BYTES = 64 * 1024 * 1024

@@ -11,7 +11,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from shoal.side_by_side import until_first_ends
+from shoal.aio import until_first_ends
 
 log = logging.getLogger("shoal.signaling")
 

@@ -5,9 +5,9 @@ from typing import Annotated, NewType
 import msgspec
 
 from shoal.announcements import Stream
+from shoal.api_types import BytesBySource
 from shoal.segments import Descriptor
 from shoal.signaling.rooms.plan import FULL_WEIGHT
-from shoal.station import BytesBySource
 
 MemberId = NewType("MemberId", str)
 """short random ASCII; new with every connection"""

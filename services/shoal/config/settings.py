@@ -8,9 +8,8 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from yarl import URL
 
-from shoal.errors import OperatorError
-from shoal.setting_sources import ENV_PREFIX, Environment, SecretFiles, variable_of
-from shoal.setting_types import (
+from shoal.config.sources import ENV_PREFIX, Environment, SecretFiles, variable_of
+from shoal.config.types import (
     Address,
     HttpUrl,
     Network,
@@ -19,6 +18,7 @@ from shoal.setting_types import (
     SecretHttpUrl,
     WebSocketUrl,
 )
+from shoal.errors import OperatorError
 
 StandbyPolicy = Literal["standby", "assist", "off"]
 """when viewers use the torrent seeder: while the store fails, first, or never"""

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoal.alarms.news import OVER_AFTER_S, RAISE_AFTER_S, RETRY_MOST_S, Alarms, News
+from shoal.alarms.alert_state import OVER_AFTER_S, RAISE_AFTER_S, RETRY_MOST_S, Alarms, News
 from shoal.problems import Problem, Severity
 
 

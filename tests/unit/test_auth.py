@@ -4,7 +4,14 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from shoal.join_tokens import LIFETIME_S, SKEW_S, check, host_name, issue, seed_token
+from shoal.auth import (
+    CLOCK_SKEW_S,
+    JOIN_TOKEN_LIFETIME_S,
+    check_join_token,
+    host_name,
+    issue_join_token,
+    seed_token,
+)
 
 HOST = "tv.example.org"
 hosts = st.from_regex(r"[a-z0-9.-]{1,30}", fullmatch=True)
@@ -12,42 +19,48 @@ times = st.floats(0, 4e9)
 secrets = st.text(min_size=1, max_size=50).filter(lambda text: text.isprintable())
 
 
-@given(secrets, hosts, times, st.floats(0, LIFETIME_S))
+@given(secrets, hosts, times, st.floats(0, JOIN_TOKEN_LIFETIME_S))
 def test_a_token_is_good_for_its_lifetime(
     secret: str, host: str, now_s: float, later_s: float
 ) -> None:
-    token = issue(secret, host, now_s)
+    token = issue_join_token(secret, host, now_s)
     assert set(token) <= {*string.ascii_letters, *string.digits, *"._-"}  # as it is in a URL
-    assert check(secret, token, host, now_s + later_s) == "ok"
-    assert check(secret, token, host, now_s - later_s) == "ok"  # the issuer's clock is ahead
+    assert check_join_token(secret, token, host, now_s + later_s) == "ok"
+    assert (
+        check_join_token(secret, token, host, now_s - later_s) == "ok"
+    )  # the issuer's clock is ahead
 
 
 @given(times, st.floats(1, 1e5), st.floats(2, 1e6))
 def test_an_old_token_is_expired_and_nothing_else(
     now_s: float, lifetime_s: float, later_s: float
 ) -> None:
-    token = issue("secret", HOST, now_s, lifetime_s)
-    assert check("secret", token, HOST, now_s + lifetime_s + SKEW_S) == "ok"
-    late_s = now_s + lifetime_s + SKEW_S + later_s
-    assert check("secret", token, HOST, late_s) == "expired"
-    assert check("other", token, HOST, late_s) == "invalid"
+    token = issue_join_token("secret", HOST, now_s, lifetime_s)
+    assert check_join_token("secret", token, HOST, now_s + lifetime_s + CLOCK_SKEW_S) == "ok"
+    late_s = now_s + lifetime_s + CLOCK_SKEW_S + later_s
+    assert check_join_token("secret", token, HOST, late_s) == "expired"
+    assert check_join_token("other", token, HOST, late_s) == "invalid"
 
 
 @given(st.data(), times)
 def test_every_changed_character_is_refused(data: st.DataObject, now_s: float) -> None:
-    token = issue("secret", HOST, now_s)
+    token = issue_join_token("secret", HOST, now_s)
     at = data.draw(st.integers(0, len(token) - 1))
     other = data.draw(st.characters())
     assume(other != token[at])
-    assert check("secret", token[:at] + other + token[at + 1 :], HOST, now_s) == "invalid"
-    assert check("secret", token[:at] + token[at + 1 :], HOST, now_s) == "invalid"
-    assert check("secret", token[:at] + other + token[at:], HOST, now_s) == "invalid"
+    assert (
+        check_join_token("secret", token[:at] + other + token[at + 1 :], HOST, now_s) == "invalid"
+    )
+    assert check_join_token("secret", token[:at] + token[at + 1 :], HOST, now_s) == "invalid"
+    assert check_join_token("secret", token[:at] + other + token[at:], HOST, now_s) == "invalid"
 
 
 def test_of_the_texts_that_mean_the_same_bytes_one_is_good() -> None:
-    token = issue("secret", HOST, 0)
+    token = issue_join_token("secret", HOST, 0)
     alphabet = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
-    good = [char for char in alphabet if check("secret", token[:-1] + char, HOST, 0) == "ok"]
+    good = [
+        char for char in alphabet if check_join_token("secret", token[:-1] + char, HOST, 0) == "ok"
+    ]
     assert good == [token[-1]]
 
 
@@ -55,9 +68,9 @@ def test_of_the_texts_that_mean_the_same_bytes_one_is_good() -> None:
 def test_another_station_s_token_is_refused(
     host: str, other: str, secret: str, another: str
 ) -> None:
-    token = issue(secret, host, 0)
-    assert (check(secret, token, other, 0) == "ok") == (other == host)
-    assert (check(another, token, host, 0) == "ok") == (another == secret)
+    token = issue_join_token(secret, host, 0)
+    assert (check_join_token(secret, token, other, 0) == "ok") == (other == host)
+    assert (check_join_token(another, token, host, 0) == "ok") == (another == secret)
 
 
 arbitrary = st.text(st.characters())
@@ -65,11 +78,11 @@ arbitrary = st.text(st.characters())
 
 @given(st.one_of(arbitrary, st.from_regex(r"[12]\.\d{1,20}\.[\w-]{43}", fullmatch=True)), arbitrary)
 def test_arbitrary_text_is_invalid_and_never_raises(token: str, host: str) -> None:
-    assert check("secret", token, host, 0) == "invalid"
+    assert check_join_token("secret", token, host, 0) == "invalid"
 
 
 def test_a_host_of_surrogates_has_tokens_too() -> None:
-    assert check("secret", issue("secret", "\udcff", 0), "\udcff", 0) == "ok"
+    assert check_join_token("secret", issue_join_token("secret", "\udcff", 0), "\udcff", 0) == "ok"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 import pytest
 
-from shoal.cors import for_everybody, for_reader
+from shoal.web import cors_headers, shared_cors_headers
 
 A, B = "https://a.example", "https://b.example"
 
@@ -23,11 +23,11 @@ A, B = "https://a.example", "https://b.example"
 def test_a_reader_is_told_whether_it_is_one_of_them(
     origins: list[str], origin: str | None, headers: dict[str, str]
 ) -> None:
-    assert for_reader(origins, origin) == headers
+    assert cors_headers(origins, origin) == headers
 
 
 @pytest.mark.parametrize(
     ("origins", "allowed"), [([], None), ([A], A), ([A, B], "*"), (["*"], "*"), ([A, "*"], "*")]
 )
 def test_what_caches_share_names_at_most_one_site(origins: list[str], allowed: str | None) -> None:
-    assert for_everybody(origins).get("Access-Control-Allow-Origin") == allowed
+    assert shared_cors_headers(origins).get("Access-Control-Allow-Origin") == allowed

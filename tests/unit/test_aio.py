@@ -1,6 +1,6 @@
 import asyncio
 
-from shoal.signaling.coalesce import coalesced
+from shoal.aio import coalesced
 
 
 async def test_the_first_change_passes_at_once_and_the_next_ones_together() -> None:

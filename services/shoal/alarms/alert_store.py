@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from shoal.alarms.news import Heard
+from shoal.alarms.alert_state import Heard
 
 log = logging.getLogger("shoal.alarms")
 

@@ -1,0 +1,29 @@
+"""Small asyncio helpers that several services use."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+
+
+async def until_first_ends(*coroutines: Coroutine[None, None, None]) -> None:
+    """Run all concurrently; when one ends, cancel the others and raise what it raised."""
+    tasks = {asyncio.create_task(coroutine) for coroutine in coroutines}
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def coalesced(changed: asyncio.Event, interval_s: float) -> AsyncIterator[None]:
+    """Yield after one or more changes, at most once every `interval_s` seconds.
+
+    The first change is passed on at once.
+    """
+    while True:
+        await changed.wait()
+        changed.clear()
+        yield
+        await asyncio.sleep(interval_s)

@@ -1,0 +1,1 @@
+"""Settings: the classes, their types, and where values and secrets come from."""
