@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import Callable, Sequence
 
@@ -20,6 +19,7 @@ from shoal.announcements import (
     Swarms,
     ToBroadcaster,
 )
+from shoal.backoff import Backoff
 from shoal.broadcaster.room_lines import RoomLines
 from shoal.broadcaster.timeline import Timeline
 
@@ -27,7 +27,7 @@ log = logging.getLogger("shoal.broadcaster")
 
 HEARTBEAT_S = 10.0
 RECONNECT_FIRST_S = 0.25
-RECONNECT_MOST_S = 5.0
+RECONNECT_MAX_S = 5.0
 RECENT_SEGMENTS = 6
 """what a signaling that knows nothing of a rendition is told of its past"""
 
@@ -67,7 +67,7 @@ class Announcer:
 
     async def run(self) -> None:
         """Stay connected until cancelled."""
-        delay_s = RECONNECT_FIRST_S
+        backoff = Backoff(RECONNECT_FIRST_S, RECONNECT_MAX_S)
         async with aiohttp.ClientSession() as session:
             while True:
                 try:
@@ -77,7 +77,7 @@ class Announcer:
                     ) as socket:
                         await self._talk(socket)
                         self.fault = f"signaling at {self._url} closed the connection"
-                    delay_s = RECONNECT_FIRST_S
+                    backoff.reset()
                 except aiohttp.WSServerHandshakeError as error:
                     hint = ": mend broadcaster_token" if error.status == 401 else ""
                     self.fault = f"signaling at {self._url} answered {error.status}{hint}"
@@ -86,8 +86,7 @@ class Announcer:
                 finally:
                     self.connected = False
                     self.room_peers = 0
-                await asyncio.sleep(delay_s * random.uniform(0.5, 1))
-                delay_s = min(RECONNECT_MOST_S, delay_s * 2)
+                await backoff.wait()
 
     async def _talk(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         frame = await socket.receive()

@@ -7,12 +7,12 @@ straight in again, beside the backlog that is made up for one by one.
 
 import asyncio
 import logging
-import random
 import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 
+from shoal.backoff import Backoff
 from shoal.broadcaster.metrics import (
     SPOOL_SEGMENTS,
     STORE_ERRORS,
@@ -28,7 +28,7 @@ log = logging.getLogger("shoal.broadcaster")
 PATIENCE_S = 5.0
 """a live segment that the store has not taken by then is published from the seeder"""
 PROBE_FIRST_S = 0.5
-PROBE_MOST_S = 5.0
+PROBE_MAX_S = 5.0
 
 
 class Uploads:
@@ -77,7 +77,7 @@ class Uploads:
 
     async def run(self) -> None:
         """Work off the backlog until cancelled."""
-        delay_s = PROBE_FIRST_S
+        backoff = Backoff(PROBE_FIRST_S, PROBE_MAX_S)
         while True:
             if not self._backlog:
                 self._more.clear()
@@ -92,10 +92,9 @@ class Uploads:
                 taken = False  # it has left the window while the store was away
             except StoreError as error:
                 self._failed(str(error))
-                await asyncio.sleep(delay_s * random.uniform(0.5, 1))
-                delay_s = min(PROBE_MOST_S, delay_s * 2)
+                await backoff.wait()
                 continue
-            delay_s = PROBE_FIRST_S
+            backoff.reset()
             self._backlog.popleft()
             SPOOL_SEGMENTS.set(self.depth)
             if not stored.done():

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from shoal.auth import check_join_token, host_name
+from shoal.token_bucket import TokenBucket
 
 BURST_S = 10.0
 """messages of so many seconds may come at once"""
@@ -116,25 +117,9 @@ def token_verdict(secret: str, token: str | None, host: str, now_s: float) -> To
     return check_join_token(secret, token, host, now_s) if token else "missing"
 
 
-class Allowance:
-    """A bucket of tokens, filled at `per_s`; times are seconds of a clock that only rises."""
-
-    __slots__ = ("_at_s", "_left", "_most", "_per_s")
-
-    def __init__(self, per_s: float, now_s: float) -> None:
-        self._per_s = per_s
-        self._most = per_s * BURST_S
-        self._left = self._most
-        self._at_s = now_s
-
-    def take(self, now_s: float) -> bool:
-        """Use one up; False when none is left."""
-        self._left = min(self._most, self._left + (now_s - self._at_s) * self._per_s)
-        self._at_s = now_s
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True
+def message_bucket(rate_per_s: float, now_s: float) -> TokenBucket:
+    """Return a bucket of messages that lets `BURST_S` seconds' worth of them come at once."""
+    return TokenBucket(rate_per_s, rate_per_s * BURST_S, now_s)
 
 
 class Visit:
@@ -145,7 +130,7 @@ class Visit:
     def __init__(self, visitors: "Visitors", address: str, now_s: float) -> None:
         self._visitors = visitors
         self._address = address
-        self._own = Allowance(visitors.messages_per_s, now_s)
+        self._own = message_bucket(visitors.messages_per_s, now_s)
         self._shared = self._own
         """what all sockets of the address may send together, once this one counts"""
 
@@ -164,7 +149,7 @@ class Visit:
 
 @dataclass
 class _Visitor:
-    allowance: Allowance
+    allowance: TokenBucket
     sockets: int = 0
 
 
@@ -194,11 +179,11 @@ class Visitors:
             return Refusal(429, "too_many_messages", "too much comes from this address")
         return Visit(self, address, now_s)
 
-    def enter(self, address: str, now_s: float) -> Allowance:
+    def enter(self, address: str, now_s: float) -> TokenBucket:
         """Count a socket; return what all of its address may send together."""
         visitor = self._visitors.get(address)
         if visitor is None:
-            allowance = Allowance(self.messages_per_s * ADDRESS_FACTOR, now_s)
+            allowance = message_bucket(self.messages_per_s * ADDRESS_FACTOR, now_s)
             visitor = self._visitors[address] = _Visitor(allowance)
         self._left_at.pop(address, None)
         visitor.sockets += 1

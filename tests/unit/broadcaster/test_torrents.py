@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoal.broadcaster.standby.budget import BURST_S, Budget
+from shoal.broadcaster.standby.budget import BURST_S, UploadBudget
 from shoal.broadcaster.standby.served import PEER_LINGERS_S, Served
 from shoal.broadcaster.standby.torrents import Torrent, make_torrent, tracker_of
 from shoal.segments import piece_size_for
@@ -134,7 +134,7 @@ def test_what_is_taken_while_unlimited_stays_within_a_burst_and_the_budget(
     uploads: list[tuple[int, float]],
 ) -> None:
     rate = 50_000.0
-    budget = Budget(rate, 0.0)
+    budget = UploadBudget(rate, 0.0)
     now_s, taken = 0.0, 0
     for wanted, pause_s in uploads:
         now_s += pause_s

@@ -12,7 +12,6 @@ from shoal.signaling.access import (
     ADDRESS_FACTOR,
     BURST_S,
     REMEMBER_S,
-    Allowance,
     Proxies,
     Refusal,
     Visit,
@@ -140,22 +139,6 @@ def test_a_token_s_worth() -> None:
     assert token_verdict("other", token, HOST, 1_500) == "invalid"
     assert token_verdict("secret", "", HOST, 1_500) == "missing"
     assert token_verdict("secret", None, HOST, 1_500) == "missing"
-
-
-def test_an_allowance_lets_a_burst_through_and_then_its_rate() -> None:
-    allowance = Allowance(5.0, 0.0)
-    assert sum(allowance.take(0.0) for _ in range(1_000)) == 5 * BURST_S
-    assert [allowance.take(at) for at in (0.1, 0.2, 0.2, 0.4)] == [False, True, False, True]
-    assert sum(allowance.take(1_000.0) for _ in range(1_000)) == 5 * BURST_S
-
-
-@given(st.lists(st.floats(0, 3), max_size=200), st.floats(0.5, 20))
-def test_no_more_than_the_rate_and_a_burst_ever_pass(steps: list[float], rate: float) -> None:
-    allowance, now, passed = Allowance(rate, 0.0), 0.0, 0
-    for step in steps:
-        now += step
-        passed += allowance.take(now)
-        assert passed <= rate * (BURST_S + now) + 1e-6
 
 
 def come(visitors: Visitors, address: str, now: float) -> Visit:

@@ -5,11 +5,12 @@ each torrent's next announce is due, two minutes later; until then nobody finds 
 """
 
 import asyncio
-import random
 from collections.abc import Callable, Collection, Mapping
 
 import aiohttp
 import msgspec
+
+from shoal.backoff import Backoff
 
 SCRAPE_INTERVAL_S = 1.0
 SCRAPED_AT_ONCE = 100
@@ -53,6 +54,7 @@ class Watch:
 
     async def run(self) -> None:
         """Stay connected until cancelled."""
+        backoff = Backoff(RECONNECT_S, RECONNECT_S)
         async with aiohttp.ClientSession() as session:
             while True:
                 try:
@@ -63,7 +65,7 @@ class Watch:
                     # the query is the seeder's token, and an error may repeat the URL
                     self.fault = said.replace(f"?{self._query}", "")
                 self._on_lost()
-                await asyncio.sleep(RECONNECT_S * random.uniform(0.5, 1))
+                await backoff.wait()
 
     async def _scrape(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         while True:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import libtorrent as lt
 
-from shoal.broadcaster.standby.budget import Budget
+from shoal.broadcaster.standby.budget import UploadBudget
 from shoal.broadcaster.standby.relay import Relay
 from shoal.broadcaster.standby.served import LINE_INTERVAL_S, Served
 from shoal.broadcaster.standby.session import Session, infohash_of
@@ -82,7 +82,7 @@ class Worker:
         self._watch = Watch(
             settings.tracker_url, lambda: self._seeded, self._on_scraped, self._on_lost
         )
-        self._budget = Budget(settings.upload_mbps * 1_000_000 / 8, self._loop.time())
+        self._budget = UploadBudget(settings.upload_mbps * 1_000_000 / 8, self._loop.time())
         options: dict[str, str | int | bool] = {
             "webtorrent_stun_server": settings.stun_server,
             "max_webtorrent_offers": settings.offers,

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,11 +11,12 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from shoal.aio import until_first_ends
+from shoal.backoff import Backoff
 
 log = logging.getLogger("shoal.signaling")
 
 RECONNECT_FIRST_S = 0.25
-RECONNECT_MOST_S = 3.0
+RECONNECT_MAX_S = 3.0
 TIMEOUT_S = 5.0
 PING_EVERY_S = 5
 MAX_QUEUED = 50_000
@@ -50,19 +50,18 @@ class Bus:
 
     async def run(self) -> None:
         """Stay connected until cancelled."""
-        delay_s = RECONNECT_FIRST_S
+        backoff = Backoff(RECONNECT_FIRST_S, RECONNECT_MAX_S)
         while True:
             try:
                 await self._talk()
             except (RedisError, OSError, TimeoutError) as error:
                 if self.connected or self.fault == "not connected yet":
                     log.warning("the cluster's Redis is away: %s", error)
-                    delay_s = RECONNECT_FIRST_S
+                    backoff.reset()
                 self.fault = f"the cluster's Redis: {error}"
             finally:
                 self.connected = False
-            await asyncio.sleep(delay_s * random.uniform(0.5, 1))
-            delay_s = min(RECONNECT_MOST_S, delay_s * 2)
+            await backoff.wait()
 
     async def _talk(self) -> None:
         redis: Any = Redis.from_url(  # pyright: ignore[reportUnknownMemberType]
