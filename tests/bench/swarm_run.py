@@ -16,7 +16,7 @@ from tests.bench.record import load
 from tests.bench.swarm_cases import ENGINES, OURS, Case, Engine
 from tests.bench.swarm_figures import Counts, Window, counts, figures
 from tests.bench.swarm_seats import BrowserSeat, Seat
-from tests.support.poison import false_segments
+from tests.support.corrupt_peer import false_segments
 from tests.support.station import Station
 
 READY_TIMEOUT_S = 120.0

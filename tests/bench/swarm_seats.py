@@ -15,7 +15,7 @@ from tests.bench.headless import HeadlessSeat
 from tests.bench.network import Network
 from tests.bench.swarm_cases import Case, Engine
 from tests.support import chromium
-from tests.support.poison import FEEDING, POISONING
+from tests.support.corrupt_peer import FEEDING, POISONING
 from tests.support.viewers import CHROMIUM_ARGUMENTS, Viewer
 
 

@@ -9,9 +9,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Browser
 
-from tests.support.looks import picture, serious
+from tests.support.corrupt_peer import POISONING
 from tests.support.pages import COUNT_CONNECTIONS, VIOLATIONS
-from tests.support.poison import POISONING
+from tests.support.screenshots import picture, serious
 from tests.support.station import Station, fetch, rtmp_push, station, wait_for
 from tests.support.viewers import Viewer, chromium
 

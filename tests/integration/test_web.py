@@ -13,7 +13,7 @@ from aiohttp import web
 
 from shoal.local import ports
 from shoal.local.gateway import Gateway
-from shoal.site.counters import video_bytes
+from shoal.site.metrics_reader import video_bytes
 from shoal.web import application, metrics, start
 from tests.integration.signaling_station import free_url
 

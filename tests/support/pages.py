@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser
 
-from tests.support.looks import SIZES
+from tests.support.screenshots import SIZES
 from tests.support.station import Station
 from tests.support.viewers import Viewer
 

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 
 from shoal.errors import OperatorError
 from shoal.local import ffmpeg, ports, process
-from shoal.local.hls_folder import OFFLINE_CLIP, PLAYLIST_SEGMENTS, HlsFolder
-from shoal.local.ladder import Rendition
+from shoal.local.owncast_output import OFFLINE_CLIP, PLAYLIST_SEGMENTS, HlsFolder
 from shoal.local.receiver import Receiver
 from shoal.local.rtmp import Push
+from shoal.local.variants import Rendition
 
 CLEANUP_EVERY_S = 60.0  # Owncast deletes old segments each minute of a stream
 FLUSH_TIMEOUT_S = 5.0  # for ffmpeg to write its last segment once the push is over

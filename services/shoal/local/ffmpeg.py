@@ -14,8 +14,8 @@ import imageio_ffmpeg  # pyright: ignore[reportMissingTypeStubs]
 
 from shoal.errors import OperatorError
 from shoal.local import process
-from shoal.local.hls_folder import PLAYLIST_SEGMENTS
-from shoal.local.ladder import Rendition
+from shoal.local.owncast_output import PLAYLIST_SEGMENTS
+from shoal.local.variants import Rendition
 
 ID_ALPHABET = string.digits + string.ascii_letters + "_-"  # teris-io/shortid's
 ID_LENGTH = 9

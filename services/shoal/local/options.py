@@ -7,8 +7,8 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-from shoal.local.hls_folder import PLAYLIST_SEGMENTS
-from shoal.local.ladder import (
+from shoal.local.owncast_output import PLAYLIST_SEGMENTS
+from shoal.local.variants import (
     DEFAULT_KBPS,
     MAX_RENDITIONS,
     Picture,

@@ -21,11 +21,11 @@ from shoal import web as shoal_web
 from shoal.errors import OperatorError
 from shoal.local import ffmpeg
 from shoal.local.encoder import Encoder, Plan
-from shoal.local.hls_folder import HLS_FOLDER, PLAYLIST_SEGMENTS, HlsFolder
-from shoal.local.ladder import Rendition, ladder
 from shoal.local.options import add_stream_options
+from shoal.local.owncast_output import HLS_FOLDER, PLAYLIST_SEGMENTS, HlsFolder
 from shoal.local.receiver import Receiver
 from shoal.local.rtmp import RtmpPort
+from shoal.local.variants import Rendition, ladder
 
 VERSION = "0.2.5"  # the Owncast that is imitated
 RESUME_AFTER_S = 5.0

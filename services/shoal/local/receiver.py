@@ -10,7 +10,7 @@ import os
 
 from aiohttp import web
 
-from shoal.local.hls_folder import HlsFolder
+from shoal.local.owncast_output import HlsFolder
 
 FILE_MODE = 0o644
 MAX_SEGMENT_BYTES = 256 * 1024 * 1024

@@ -10,8 +10,8 @@ import aiohttp
 
 from shoal.broadcaster.standby.torrents import tracker_of
 from shoal.local.data_dir import DataDir
-from shoal.local.hls_folder import HLS_FOLDER
 from shoal.local.options import Options
+from shoal.local.owncast_output import HLS_FOLDER
 from shoal.local.store import BUCKET, PORT_NAMES, Store
 from shoal.local.supervisor import Program
 

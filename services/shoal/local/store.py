@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 
 from shoal.errors import OperatorError
-from shoal.site.counters import store_bytes
+from shoal.site.metrics_reader import store_bytes
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from shoal.aio import until_first_ends
 from shoal.errors import OperatorError
-from shoal.local import ladder, owncast, ports
+from shoal.local import owncast, ports, variants
 from shoal.local.data_dir import DataDir, write_json
 from shoal.local.gateway import Gateway
 from shoal.local.options import Options
@@ -174,7 +174,7 @@ async def _check(options: Options) -> None:
     if not PLAYER.exists():
         raise OperatorError("the player is not built: run `make up`, which builds it first")
     try:
-        renditions = ladder.ladder(options.bitrate_kbps, options.renditions, options.picture)
+        renditions = variants.ladder(options.bitrate_kbps, options.renditions, options.picture)
     except ValueError as error:
         raise OperatorError(str(error)) from None
     for flag, port in (("--port", options.port), ("--rtmp-port", options.rtmp_port)):

@@ -5,7 +5,7 @@ import msgspec
 from shoal.auth import JOIN_TOKEN_LIFETIME_S
 from shoal.config.settings import Consent, SiteSettings, StandbyPolicy
 from shoal.p2p_media_loader import SWARM_ID
-from shoal.site.head import About
+from shoal.site.html_meta import About
 
 REPLAYS = "/live/replays.json"
 

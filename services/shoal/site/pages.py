@@ -10,9 +10,9 @@ from aiohttp import web
 
 from shoal.config.settings import SiteSettings
 from shoal.errors import OperatorError
-from shoal.site.about import POSTER_PATH, Profile
-from shoal.site.head import with_head
 from shoal.site.headers import page_headers
+from shoal.site.html_meta import with_head
+from shoal.site.station_metadata import POSTER_PATH, Profile
 from shoal.web import shared_cors_headers
 
 STATIC = Path(__file__).with_name("static")

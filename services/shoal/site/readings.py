@@ -6,7 +6,7 @@ from functools import partial
 from typing import TypeVar
 
 from shoal.api_types import Counts
-from shoal.site.counters import (
+from shoal.site.metrics_reader import (
     SEED_BYTES,
     STORED_BYTES,
     counted,

@@ -10,13 +10,13 @@ from aiohttp import web
 
 from shoal.auth import has_bearer_token, host_name, issue_join_token
 from shoal.config.settings import SiteSettings
-from shoal.site.about import Profile
 from shoal.site.configuration import player_config
+from shoal.site.counter_history import add_ledger
 from shoal.site.events import add_events
-from shoal.site.ledger import add_ledger
-from shoal.site.operator import add_operator_views
+from shoal.site.operator_api import add_operator_views
 from shoal.site.pages import STATIC, add_pages
 from shoal.site.station import Station, public_station
+from shoal.site.station_metadata import Profile
 from shoal.web import application, cors_headers, error_response, json_body, serve
 
 STATION = web.AppKey("station", Station)

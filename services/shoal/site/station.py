@@ -22,7 +22,7 @@ from shoal.api_types import (
 )
 from shoal.config.settings import SiteSettings
 from shoal.ops.running_cost import Traffic, running_cost
-from shoal.site.counters import (
+from shoal.site.metrics_reader import (
     SEED_BYTES,
     STORED_BYTES,
     STORED_SEGMENTS,
@@ -30,7 +30,7 @@ from shoal.site.counters import (
     started_at,
     store_bytes,
 )
-from shoal.site.interfaces import sent_bytes
+from shoal.site.nic_counters import sent_bytes
 from shoal.site.readings import Answers, by_service, counts, read, started, total, video
 
 log = logging.getLogger("shoal.site")

@@ -2,8 +2,8 @@
 
 from playwright.sync_api import Browser, Page
 
-from tests.support.looks import picture
 from tests.support.pages import clean, open_page
+from tests.support.screenshots import picture
 from tests.support.station import Station, wait_for
 
 IN_THE_WINDOW_S = 12

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, Page
 
-from tests.support.looks import ROOT, picture, serious
 from tests.support.pages import REFUSED, clean, open_page
+from tests.support.screenshots import ROOT, picture, serious
 from tests.support.station import Station
 from tests.support.viewers import Viewer
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from playwright.sync_api import Browser
 
 from tests.support.firefox import launched, tab_at
-from tests.support.looks import keep
+from tests.support.screenshots import keep
 from tests.support.station import Station
 from tests.support.viewers import Viewer
 

@@ -2,8 +2,8 @@
 
 from playwright.sync_api import Browser
 
-from tests.support.looks import SIZES, picture, serious
 from tests.support.pages import clean, open_page
+from tests.support.screenshots import SIZES, picture, serious
 from tests.support.station import Station
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from tests.support.looks import picture, serious
 from tests.support.pages import COUNT_CONNECTIONS, chip_of, clean, open_page
+from tests.support.screenshots import picture, serious
 from tests.support.station import rtmp_push, station
 
 

@@ -11,8 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Route
 
 from shoal.auth import JOIN_TOKEN_LIFETIME_S, host_name, issue_join_token
-from tests.support.station import Station, wait_for
-from tests.support.surroundings import (
+from tests.support.browser_faults import (
     CLOCK,
     DECODER,
     OLD_PLAN,
@@ -21,6 +20,7 @@ from tests.support.surroundings import (
     another,
     asleep,
 )
+from tests.support.station import Station, wait_for
 from tests.support.viewers import Viewer
 
 SHARES = "s.ready && s.peers >= 1 && s.playing"

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
-from tests.support.looks import picture
 from tests.support.pages import COUNT_CONNECTIONS, chip_of, clean, open_page
+from tests.support.screenshots import picture
 from tests.support.station import Station, fetch, wait_for
 from tests.support.viewers import Viewer, settled
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.support.looks import keep
+from tests.support.screenshots import keep
 from tests.support.station import Station
 from tests.support.webkit import launched
 

@@ -3,8 +3,8 @@
 import pytest
 from playwright.sync_api import Browser
 
-from tests.support.looks import picture
 from tests.support.pages import open_page
+from tests.support.screenshots import picture
 from tests.support.station import Station
 from tests.support.viewers import Viewer
 

@@ -3,9 +3,9 @@
 from playwright.sync_api import Browser
 
 from shoal.p2p_media_loader import SWARM_ID, info_hashes
+from tests.support.corrupt_peer import POISONING_OTHERS
 from tests.support.p2pml import shared
 from tests.support.pages import COUNT_CONNECTIONS
-from tests.support.poison import POISONING_OTHERS
 from tests.support.station import Station
 from tests.support.viewers import Viewer
 

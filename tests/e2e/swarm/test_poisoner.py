@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 from playwright.sync_api import Browser
 
-from tests.support.poison import FEEDING, POISONING, false_segments
+from tests.support.corrupt_peer import FEEDING, POISONING, false_segments
 from tests.support.socks import leaving_from
 from tests.support.station import Station
 from tests.support.viewers import Viewer, received

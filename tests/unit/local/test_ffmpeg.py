@@ -5,7 +5,7 @@ import pytest
 
 from shoal.errors import OperatorError
 from shoal.local import ffmpeg
-from shoal.local.ladder import ladder
+from shoal.local.variants import ladder
 
 RECEIVER = "http://127.0.0.1:1234"
 

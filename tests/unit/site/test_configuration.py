@@ -5,7 +5,7 @@ from pydantic import SecretStr
 
 from shoal.config.settings import SiteSettings
 from shoal.site.configuration import player_config
-from shoal.site.head import About
+from shoal.site.html_meta import About
 
 STUN = ["stun:a.example:3478", "stun:b.example:3478"]
 

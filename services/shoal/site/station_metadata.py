@@ -9,7 +9,7 @@ import aiohttp
 import msgspec
 
 from shoal.config.settings import SiteSettings
-from shoal.site.head import About
+from shoal.site.html_meta import About
 
 log = logging.getLogger("shoal.site")
 

@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from shoal.site.counters import STORED_SEGMENTS, counted, started_at, store_bytes, video_bytes
+from shoal.site.metrics_reader import STORED_SEGMENTS, counted, started_at, store_bytes, video_bytes
 
 METRICS = """\
 # HELP shoal_http_response_bytes_total Bytes of HTTP response bodies sent

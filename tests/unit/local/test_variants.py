@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoal.local.ladder import MIN_TOTAL_KBPS, Picture, ladder, parse_bitrate, parse_picture
+from shoal.local.variants import MIN_TOTAL_KBPS, Picture, ladder, parse_bitrate, parse_picture
 
 
 @pytest.mark.parametrize("text", ["1920", "1920k", "1.92M"])

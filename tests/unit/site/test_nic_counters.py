@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from shoal.site.interfaces import sent_bytes
+from shoal.site.nic_counters import sent_bytes
 
 ROUTES = """Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask
 ens5\t00000000\t0101000A\t0003\t0\t0\t100\t00000000

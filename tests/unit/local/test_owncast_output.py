@@ -5,7 +5,7 @@ from pathlib import Path
 import m3u8
 import pytest
 
-from shoal.local.hls_folder import HlsFolder, with_offline_clip
+from shoal.local.owncast_output import HlsFolder, with_offline_clip
 
 PLAYLIST = """\
 #EXTM3U

@@ -1,4 +1,4 @@
-from shoal.site.head import PLACEHOLDER, About, with_head
+from shoal.site.html_meta import PLACEHOLDER, About, with_head
 
 PAGE = f"<head>{PLACEHOLDER}</head>"
 
