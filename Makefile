@@ -87,6 +87,8 @@ testhost:
 lint: $(VENV)/dev.stamp $(VENV)/infra.stamp player/node_modules/.package-lock.json
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo --no-cache
+	$(BIN)/typos
 	$(BIN)/basedpyright
 	cd player && ../tools/npm run --silent lint
 

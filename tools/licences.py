@@ -40,6 +40,7 @@ SPDX = {
     "Apache License 2.0": "Apache-2.0",
     "Apache License, Version 2.0": "Apache-2.0",
     "Apache Software License": "Apache-2.0",
+    "BSD 2-Clause License": "BSD-2-Clause",
     "BSD License": "BSD",
     "GNU General Public License v3 or later (GPLv3+)": "GPL-3.0-or-later",
     "ISC License": "ISC",

