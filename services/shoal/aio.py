@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Coroutine
 
 
 async def until_first_ends(*coroutines: Coroutine[None, None, None]) -> None:
-    """Run all concurrently; when one ends, cancel the others and raise what it raised."""
+    """Run coroutines concurrently until one ends; cancel the others and re-raise its exception."""
     tasks = {asyncio.create_task(coroutine) for coroutine in coroutines}
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -20,7 +20,7 @@ async def until_first_ends(*coroutines: Coroutine[None, None, None]) -> None:
 async def coalesced(changed: asyncio.Event, interval_s: float) -> AsyncIterator[None]:
     """Yield after one or more changes, at most once every `interval_s` seconds.
 
-    The first change is passed on at once.
+    The first change yields immediately.
     """
     while True:
         await changed.wait()

@@ -1,13 +1,13 @@
-"""What the station says about itself: the bodies of `/api/…`, and of what signaling says for them.
+"""Response bodies of the site's `/api/…` and of the signaling endpoints behind them.
 
-A value that could not be asked for is null, never 0.
+A value that could not be read is null, never 0.
 """
 
 import msgspec
 
 
 class BytesBySource(msgspec.Struct, frozen=True):
-    """Bytes of segments, by the source that delivered them."""
+    """Segment bytes, by the source that delivered them."""
 
     p2p: int = 0
     """from other viewers"""
@@ -29,35 +29,35 @@ class BytesBySource(msgspec.Struct, frozen=True):
 
 
 def share(received: BytesBySource, startup: BytesBySource) -> float | None:
-    """Return peers' part of what was received, start-up apart, 0 to 1; None while that is nothing.
+    """Return the fraction of bytes that came from peers, 0 to 1, without start-up.
 
-    `startup` is the part of `received` that belongs to segments announced before their viewer was
-    ready.
+    `startup` is the part of `received` from segments announced before their viewer was ready.
+    Returns None if nothing else was received.
     """
     steady = received - startup
     return steady.p2p / steady.total if steady.total else None
 
 
 def share_limit(viewers: int, not_sharing: int) -> float | None:
-    """Return what `share` can be with these viewers, (N-1)/N; None while nobody can share."""
+    """Return the highest possible `share` for these viewers, (N-1)/N; None if nobody can share."""
     return None if viewers <= not_sharing else 1 - 1 / (viewers - not_sharing)
 
 
-TELLING_BYTES = 5_000_000
-"""over less than that a share says nothing"""
+MIN_SHARE_BYTES = 5_000_000
+"""with fewer bytes than this a share means little"""
 
 
 class ReplayTotals(msgspec.Struct, frozen=True, kw_only=True):
-    """Sums over those who watch replays, apart from the live stream's."""
+    """Totals of the viewers of replays; the live stream's are separate."""
 
     viewers: int = 0
-    """present ones"""
+    """connected now"""
     linked: int = 0
-    """present ones with at least one open link"""
+    """connected now, with at least one open link"""
     bytes: BytesBySource = BytesBySource()
-    """everything that they received"""
+    """all that they received"""
     uploaded: int = 0
-    """bytes that they sent to each other"""
+    """bytes that they sent to other viewers"""
     stalls: int = 0
 
     def __add__(self, other: "ReplayTotals") -> "ReplayTotals":
@@ -71,7 +71,7 @@ class ReplayTotals(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SignalingStats(msgspec.Struct, frozen=True, kw_only=True):
-    """Body of signaling's `/stats`. Bytes and counts run since signaling started."""
+    """Body of signaling's `/stats`. Bytes and counts are totals since signaling started."""
 
     viewers: int
     """members of rooms now"""
@@ -82,36 +82,36 @@ class SignalingStats(msgspec.Struct, frozen=True, kw_only=True):
     rooms: int
     """rooms with at least one member"""
     peers: int
-    """members whose last report said that at least one link is open"""
+    """members that last reported at least one open link"""
     not_sharing: int
-    """members that cannot share, or may not"""
+    """viewers that cannot share or may not"""
     bytes: BytesBySource
-    """everything that viewers received"""
+    """all that viewers received"""
     startup: BytesBySource
     """the part of `bytes` from segments announced before their viewer was ready"""
     recent: BytesBySource
-    """`bytes` without `startup`, of the last minutes with somebody to share with"""
+    """`bytes` without `startup`, over the last minutes in which there was somebody to share with"""
     uploaded: int
-    """bytes that viewers sent to each other"""
+    """bytes that viewers sent to other viewers"""
     wanted: int
-    """bytes of every announced segment, times the viewers that were on its rendition"""
+    """bytes of every announced segment, times the viewers on its variant"""
     share: float | None
-    """peers' part of `bytes` without `startup`"""
+    """fraction of `bytes` from peers, without `startup`"""
     stalls: int
     latency_s: float | None
-    """median over the members now that know how far behind live they are"""
+    """median over the current members that have reported a latency"""
     live: bool
     stream: str | None
-    """Owncast's id of the stream that is, or was last, on air"""
+    """Owncast's id of the current stream, or of the last one"""
     replays: ReplayTotals
-    """who watches replays is in none of the other figures"""
+    """viewers of replays; the other fields do not include them"""
 
 
 class HistoryColumns(msgspec.Struct, frozen=True, kw_only=True):
     """Body of signaling's `/history` and of `/api/history`: rows, oldest first, by column.
 
-    Bytes and stalls are what was reported within the step. A row that is null is a step that
-    signaling slept over: what was reported meanwhile is in the row after it.
+    Bytes and stalls are those reported within the step. A null row is a step that signaling missed
+    (the host was suspended, say); what was reported meanwhile is in the next row.
     """
 
     step_s: int
@@ -125,30 +125,30 @@ class HistoryColumns(msgspec.Struct, frozen=True, kw_only=True):
     store: list[int | None]
     seed: list[int | None]
     startup: list[int | None]
-    """the part of these three that belongs to viewers' start-up"""
+    """the part of the three columns above that is start-up"""
     startup_p2p: list[int | None]
-    """the part of `p2p` that does"""
+    """the part of `p2p` that is start-up"""
     wanted: list[int | None]
-    """segments that were announced, as often as viewers were on their rendition"""
+    """bytes of the announced segments, times the viewers on their variant"""
     uploaded: list[int | None]
     stalls: list[int | None]
     replays_p2p: list[int | None]
-    """what viewers of replays received, who are in none of the other columns"""
+    """received by viewers of replays; the other columns do not include them"""
     replays_store: list[int | None]
     latency_s: list[float | None]
-    """median of the viewers that knew it; null also where none did"""
+    """median of the viewers that reported one; null if none did"""
 
 
-class ViewerFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """What one present viewer reported last, since it joined; null before its first report."""
+class ViewerSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """A connected viewer's last report, counted since it joined; null before its first one."""
 
     id: str
     since: int
     """when it joined, Unix time"""
     variant: int
-    """the rendition that it is on"""
+    """number of the variant that it plays"""
     sharing: bool
-    """false: it cannot share, or may not"""
+    """false: it cannot share or may not"""
     bytes: BytesBySource | None
     startup: BytesBySource | None
     uploaded: int | None
@@ -161,21 +161,21 @@ class ViewerFigures(msgspec.Struct, frozen=True, kw_only=True):
 class Viewers(msgspec.Struct, frozen=True):
     """Body of signaling's `/viewers` and of `/api/viewers`."""
 
-    viewers: list[ViewerFigures]
-    """in the order of joining"""
+    viewers: list[ViewerSummary]
+    """in the order they joined"""
 
 
 class RoomSize(msgspec.Struct, frozen=True, kw_only=True):
-    """One room, in short."""
+    """Summary of a room."""
 
     room: str
     members: int
     ready: int
-    """of them, those that can be given slices"""
+    """members that may own slices"""
 
 
 class RoomMember(msgspec.Struct, frozen=True, kw_only=True):
-    """One viewer in its room."""
+    """A viewer in a room."""
 
     id: str
     variant: int
@@ -183,45 +183,45 @@ class RoomMember(msgspec.Struct, frozen=True, kw_only=True):
     weight: int
     """quarters of a full share; 0: receives only"""
     cut: tuple[int, ...]
-    """places in `members` of those that it says it has no link to"""
-    figures: ViewerFigures | None
-    """null where its socket is at another process"""
+    """indexes in `members` of those it reports as unreachable"""
+    figures: ViewerSummary | None
+    """null if it is connected to another process"""
 
 
 class Push(msgspec.Struct, frozen=True, array_like=True):
-    """Who pushes to whom, in JSON `[sender, receiver, pieces]`; the two are places in `members`."""
+    """One member pushes to another. JSON: `[sender, receiver, pieces]`, indexes in `members`."""
 
     sender: int
     receiver: int
     pieces: int
 
 
-class RoomPicture(msgspec.Struct, frozen=True, kw_only=True):
-    """One room, and how it shares out the newest segment of each rendition: the plan for it."""
+class RoomTopology(msgspec.Struct, frozen=True, kw_only=True):
+    """A room, with its plan for the newest segment of each variant."""
 
     room: str
     members: list[RoomMember]
-    """in the order of coming"""
+    """in the order they joined"""
     pieces: dict[int, int]
-    """how many pieces the newest segment has, by rendition that somebody here plays"""
+    """variant that somebody here plays → pieces of its newest segment"""
     from_store: dict[int, int]
-    """place in `members` → pieces of these that the plan has it fetch from the store"""
+    """index in `members` → pieces that the plan has it fetch from the store"""
     pushes: list[Push]
 
 
 class RoomsView(msgspec.Struct, frozen=True, kw_only=True):
-    """Body of signaling's `/rooms`: the rooms of the process that answers."""
+    """Body of signaling's `/rooms`: the rooms of the process that responds."""
 
     rooms: list[RoomSize]
-    """the largest first"""
+    """largest first"""
     apart: int
-    """viewers that cannot or may not share, which sit in no room"""
-    picture: RoomPicture | None
-    """of the room that was asked for, else of the largest; null without a room"""
+    """viewers that are not sharing, and so are in no room"""
+    picture: RoomTopology | None
+    """topology of the requested room, or else of the largest; null if there is no room"""
 
 
 class PublicStation(msgspec.Struct, frozen=True):
-    """Body of `/api/station` for everybody."""
+    """Body of `/api/station` for the public."""
 
     live: bool | None
     viewers: int | None
@@ -229,40 +229,40 @@ class PublicStation(msgspec.Struct, frozen=True):
 
 
 class Ec2Video(msgspec.Struct, frozen=True):
-    """Bytes of video in HTTP responses of the EC2 host, counted at two places."""
+    """Bytes of video in the EC2 host's HTTP responses, counted in two places."""
 
     services: int | None
-    """by broadcaster, signaling and site; null while one of them cannot be asked"""
+    """by broadcaster, signaling and site; null if one of them cannot be reached"""
     gateway: int | None
-    """by the gateway in front of them; null where there is none, or it cannot be asked"""
+    """by the gateway in front of them; null if there is none, or it cannot be reached"""
 
 
 class RunningCost(msgspec.Struct, frozen=True, kw_only=True):
-    """What the traffic has cost since the services started, US dollars at list prices."""
+    """Cost of the traffic since the services started, in US dollars at list prices."""
 
     usd: float
-    """upload to the store, requests, and what else this host sent; the host itself apart"""
+    """uploads to the store, requests, and this host's other traffic, but not the host itself"""
     r2_usd: float
-    """what it would be if viewers had everything from the store"""
+    """the same if viewers fetched everything from the store"""
     ec2_direct_usd: float
-    """what it would be if viewers had everything from the EC2 host"""
+    """the same if viewers fetched everything from the EC2 host"""
     prices_as_of: str
     """ISO 8601"""
 
 
 class CountingSince(msgspec.Struct, frozen=True):
-    """When each counter began, ISO 8601, UTC: its process' start; null where that is not known."""
+    """When each counter started: its process' start time, ISO 8601, UTC; null if unknown."""
 
     viewers: str | None
-    """what viewers report: since signaling started"""
+    """viewers' reports: since signaling started"""
     services: str | None
-    """video by the services: since the last of them started"""
+    """video sent by the services: since the last of them started"""
     gateway: str | None
     store: str | None
 
 
 class OperatorStation(msgspec.Struct, frozen=True, kw_only=True):
-    """Body of `/api/station` for the operator. Signaling's figures are as in SignalingStats."""
+    """Body of `/api/station` for the operator. See SignalingStats for signaling's fields."""
 
     live: bool | None
     viewers: int | None
@@ -280,17 +280,17 @@ class OperatorStation(msgspec.Struct, frozen=True, kw_only=True):
     replays: ReplayTotals | None
     ec2_video: Ec2Video
     store_sent: int | None
-    """bytes of objects that the store itself counted; null where it has no counter"""
+    """bytes of objects by the store's own counter; null if it has none"""
     cost: RunningCost | None
     since: CountingSince
     services: dict[str, msgspec.Raw]
     """each service's `/health`, or `{"status": "unreachable"}`"""
 
 
-class Counts(msgspec.Struct, frozen=True, kw_only=True):
-    """What the counters said at one moment, since their processes started.
+class CounterSample(msgspec.Struct, frozen=True, kw_only=True):
+    """The counters at one moment. Each counts from the start of its process.
 
-    null: it could not be asked for, or there is no such counter here.
+    null: it could not be read, or this station has no such counter.
     """
 
     at: int
@@ -302,21 +302,21 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
     responses: int | None
     """bytes of all bodies that the three services sent"""
     stored: int | None
-    """bytes of segments that were brought to the store"""
+    """bytes of segments uploaded to the store"""
     seeded: int | None
     """bytes that the torrent seed sent"""
     store_sent: int | None
-    """bytes of objects, counted by the store"""
+    """bytes of objects sent, counted by the store"""
     interfaces_sent: int | None
     """bytes that this host sent to the internet, counted by its kernel"""
     requests: dict[str, int | None]
-    """HTTP requests by service; signaling's with the messages of viewers"""
+    """HTTP requests by service; signaling's include viewers' messages"""
 
 
-class Counters(msgspec.Struct, frozen=True):
+class CounterHistory(msgspec.Struct, frozen=True):
     """Body of `/api/counters`."""
 
     started: dict[str, str | None]
     """when each service started, ISO 8601, UTC"""
-    rows: list[Counts]
-    """one a minute for 24 hours, oldest first, and that of now"""
+    rows: list[CounterSample]
+    """one a minute for 24 hours, oldest first, then the current one"""

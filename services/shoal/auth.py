@@ -1,9 +1,9 @@
-"""Who may come in: bearer tokens (RFC 6750) and join tokens. Plain functions, no I/O.
+"""Access control: bearer tokens (RFC 6750) and join tokens. Plain functions, no I/O.
 
-A bearer token lets the broadcaster announce and the operator ask. A join token is short-lived: the
-site puts one into `/config.json`, and signaling asks for it before it lets a viewer into a room or
-a swarm, so that other sites cannot use this station's signaling. Its form is `1.EXPIRES.MAC`: Unix
-seconds, and an HMAC-SHA256 over everything before it and the station's host name, base64url without
+The broadcaster and the operator authenticate with a bearer token. A join token is short-lived: the
+site issues one in `/config.json`, and signaling requires it before a viewer may join a room or a
+swarm, so that other sites cannot use this station's signaling. Its format is `1.EXPIRES.MAC`: Unix
+seconds, and an HMAC-SHA256 over the part before it and the station's host name, base64url without
 padding.
 """
 
@@ -17,9 +17,9 @@ from typing import Literal
 BEARER = "bearer"
 
 JOIN_TOKEN_LIFETIME_S = 600.0
-"""a tab that stays open longer asks `/config.json` again"""
+"""a tab that stays open longer fetches `/config.json` again"""
 CLOCK_SKEW_S = 10.0
-"""how far the clock of the checking process may be ahead of the issuing one's"""
+"""how far the checking process' clock may be ahead of the issuing process' clock"""
 
 Verdict = Literal["ok", "invalid", "expired"]
 
@@ -35,7 +35,7 @@ def has_bearer_token(authorization: str | None, token: str) -> bool:
 
 
 def is_equal(presented: str, secret: str) -> bool:
-    """Compare two texts in constant time."""
+    """Return whether two strings are equal, in constant time."""
     return hmac.compare_digest(presented.encode(errors="surrogatepass"), secret.encode())
 
 
@@ -50,13 +50,13 @@ def issue_join_token(
 def check_join_token(secret: str, token: str, host: str, now_s: float) -> Verdict:
     """Return whether `token` was issued for `host` and is still valid at `now_s`, Unix time.
 
-    Constant time for tokens of the right form. Never raises, whatever the text.
+    Constant time for well-formed tokens. Never raises, whatever the text.
     """
     match = _JOIN_TOKEN.fullmatch(token)
     if match is None:
         return "invalid"
     claim, expires, mac = match.groups()
-    # the text is compared, not the bytes it decodes to: base64 has several texts for some bytes
+    # compare the text, not the decoded bytes: some bytes have several base64 spellings
     if not hmac.compare_digest(mac, _mac(secret, claim, host)):
         return "invalid"
     return "ok" if now_s <= int(expires) + CLOCK_SKEW_S else "expired"
@@ -68,9 +68,9 @@ def host_name(host_header: str) -> str:
 
 
 def seed_token(broadcaster_token: str) -> str:
-    """Return the token by which the tracker knows the broadcaster's torrent seed.
+    """Return the token that identifies the broadcaster's torrent seed to the tracker.
 
-    It never changes, and nothing about the broadcaster's token can be learned from it.
+    It never changes, and does not reveal the broadcaster's token.
     """
     return _encode(hmac.digest(broadcaster_token.encode(), _SEED, hashlib.sha256))
 

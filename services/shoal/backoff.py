@@ -1,15 +1,15 @@
-"""Growing pauses between attempts to reach something that fails. Supervises a connection.
+"""Growing delays between attempts to reconnect.
 
-To repeat a single call, use stamina; this is for loops whose pause starts over once the connection
-was there.
+To retry a single call, use stamina; this is for loops whose delay starts over once a connection has
+been established.
 """
 
 import asyncio
 import random
 
 GROWTH = 2.0
-LEAST_JITTER = 0.5
-"""each pause is between this fraction of the current delay and all of it, so that clients which
+MIN_JITTER = 0.5
+"""each pause is between this fraction of the current delay and all of it, so that clients that
 failed together do not return together"""
 
 
@@ -29,7 +29,7 @@ class Backoff:
         """Return the next pause in seconds, jitter included."""
         delay_s = self._delay_s
         self._delay_s = min(self._max_s, delay_s * GROWTH)
-        return delay_s * random.uniform(LEAST_JITTER, 1)
+        return delay_s * random.uniform(MIN_JITTER, 1)
 
     async def wait(self) -> None:
         """Sleep for the next pause."""

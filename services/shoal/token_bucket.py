@@ -1,4 +1,4 @@
-"""A token bucket: how much may be used per second, and at once. Plain state, no clock, no I/O."""
+"""A token bucket: limits a rate and a burst. Plain state, no clock, no I/O."""
 
 
 class TokenBucket:
@@ -24,7 +24,7 @@ class TokenBucket:
         return True
 
     def spend(self, now_s: float, amount: float) -> float:
-        """Use `amount` tokens that are already gone; return what is left, which may be negative."""
+        """Deduct `amount` tokens that were used already; return the rest, which may be negative."""
         self._refill(now_s)
         self._left -= amount
         return self._left

@@ -1,4 +1,4 @@
-"""What all HTTP services share: `X-Shoal`, errors as JSON, CORS, byte counters, clean shutdown."""
+"""Common parts of all HTTP services: `X-Shoal`, JSON errors, CORS, byte counters, shutdown."""
 
 import asyncio
 import errno
@@ -33,18 +33,18 @@ REQUESTS = Counter("shoal_http_requests", "HTTP requests that were answered", ["
 
 
 def is_video(path: str, content_type: str) -> bool:
-    """Say whether a successful response carries video, by its type or by its path."""
+    """Return whether a successful response carries video, judging by its type and path."""
     return content_type.startswith("video/") or PurePosixPath(path).suffix in VIDEO_SUFFIXES
 
 
 def count_response(service: str, path: str, status: int, content_type: str, size: int) -> None:
-    """Add `size` bytes of a response's body to the counters of `service`."""
+    """Add `size` bytes of a response body to the counters of `service`."""
     video = status in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT) and is_video(path, content_type)
     RESPONSE_BYTES.labels(service, "video" if video else "other").inc(size)
 
 
 def error_response(status: int, code: str, message: str) -> web.Response:
-    """Return a JSON error that no cache keeps."""
+    """Return an uncacheable JSON error."""
     return web.json_response(
         {"error": {"code": code, "message": message}},
         status=status,
@@ -53,7 +53,7 @@ def error_response(status: int, code: str, message: str) -> web.Response:
 
 
 def application(service: str) -> web.Application:
-    """Return an application whose responses say `X-Shoal: service` and whose errors are JSON."""
+    """Return an application with an `X-Shoal: service` header and JSON errors."""
 
     @web.middleware
     async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -71,18 +71,18 @@ def application(service: str) -> web.Application:
                 response.headers["Allow"] = error.headers["Allow"]
             return response
 
-    async def say_who(_request: web.Request, response: web.StreamResponse) -> None:
+    async def add_service_header(_request: web.Request, response: web.StreamResponse) -> None:
         response.headers["X-Shoal"] = service
 
     app = web.Application(middlewares=[errors_as_json])
-    app.on_response_prepare.append(say_who)
+    app.on_response_prepare.append(add_service_header)
     return app
 
 
 def cors_headers(embed_origins: Collection[str], origin: str | None) -> dict[str, str]:
     """Return the CORS headers of an uncached response to a page of `origin`.
 
-    `embed_origins` is the setting of that name: the sites whose pages may embed the player.
+    `embed_origins` is the setting of the same name: sites that may embed the player.
     """
     if ANY_ORIGIN in embed_origins:
         return {"Access-Control-Allow-Origin": ANY_ORIGIN}
@@ -96,8 +96,8 @@ def cors_headers(embed_origins: Collection[str], origin: str | None) -> dict[str
 def shared_cors_headers(embed_origins: Collection[str]) -> dict[str, str]:
     """Return the CORS headers of a response that shared caches serve to everybody.
 
-    Caches do not tell pages apart by `Origin`, so that a response for one site would reach others:
-    with several sites, every site may read it. Signaling decides who may join.
+    Caches ignore `Origin`, so a response for one site would reach the others: if several sites may
+    embed the player, any site may read it. Signaling decides who may join.
     """
     if not embed_origins:
         return {}
@@ -106,7 +106,7 @@ def shared_cors_headers(embed_origins: Collection[str]) -> dict[str, str]:
 
 
 def json_body(body: bytes, status: int = 200) -> web.Response:
-    """Return encoded JSON that no cache keeps."""
+    """Return a response with encoded JSON that must not be cached."""
     return web.Response(
         body=body,
         status=status,
@@ -116,29 +116,29 @@ def json_body(body: bytes, status: int = 200) -> web.Response:
 
 
 async def metrics(_request: web.Request) -> web.Response:
-    """Answer `/metrics` in Prometheus' text format."""
+    """Respond to `/metrics` in Prometheus' text format."""
     return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 def _count_bodies(app: web.Application, service: str) -> None:
-    """Count every body of `app` as it is written, so that one that is broken off counts too."""
+    """Count every response body as it is written, so that an aborted one counts too."""
 
-    async def watch(request: web.Request, response: web.StreamResponse) -> None:
+    async def count(request: web.Request, response: web.StreamResponse) -> None:
         def written(size: int, _with_headers: int) -> None:
             count_response(service, request.path, response.status, response.content_type, size)
 
         REQUESTS.labels(service).inc()
         request.writer.on_body_write = written
         if isinstance(response, web.FileResponse):
-            # the kernel's sendfile would pass the writer by; asked for now, when the headers are
-            # made, this "compression" changes nothing else
+            # sendfile would bypass the writer; enabled here, once the headers are ready, this
+            # "compression" has no other effect
             response.enable_compression(web.ContentCoding.identity)
 
-    app.on_response_prepare.append(watch)
+    app.on_response_prepare.append(count)
 
 
 async def start(app: web.Application, service: str, url: str) -> web.AppRunner:
-    """Listen on the host and port of `url`; a port that is taken becomes an OperatorError."""
+    """Listen on the host and port of `url`. Raises OperatorError if that is not possible."""
     address = URL(url)
     runner = await prepare(app, service)
     try:
@@ -151,7 +151,7 @@ async def start(app: web.Application, service: str, url: str) -> web.AppRunner:
 
 
 async def prepare(app: web.Application, service: str) -> web.AppRunner:
-    """Return a runner for an application, which does not listen yet."""
+    """Return a runner for an application; it does not listen yet."""
     logging.getLogger("aiohttp.server").addFilter(_is_our_fault)
     _count_bodies(app, service)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
@@ -160,22 +160,23 @@ async def prepare(app: web.Application, service: str) -> web.AppRunner:
 
 
 def _is_our_fault(record: logging.LogRecord) -> bool:
-    """Leave out what is no HTTP: it is answered with 400, and anybody can send any number."""
+    """Filter out malformed requests: they get a 400, and anyone can send any number of them."""
     return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
 
 
 def cannot_listen(service: str, url: str, error: OSError) -> OperatorError:
-    """Return what the operator is told about a port that cannot be had."""
+    """Return the error for a port that cannot be opened."""
     if error.errno != errno.EADDRINUSE:
         return OperatorError(f"{service}: cannot listen on {url}: {error.strerror}")
     return OperatorError(
-        f"{service}: port {URL(url).port} is taken: stop what uses it, or choose another port"
+        f"{service}: port {URL(url).port} is in use: stop the program that uses it, or choose"
+        " another port"
     )
 
 
 def started(service: str, url: str) -> None:
-    """Note, for the log and for systemd, that a service listens."""
-    # what was made up to here stays for good: a full collection over it is a pause of 100 ms
+    """Log, and tell systemd, that a service is listening."""
+    # the objects made so far stay for good: a full collection over them would pause for 100 ms
     gc.collect()
     gc.freeze()
     log.info("%s listens on %s", service, url)
@@ -183,16 +184,16 @@ def started(service: str, url: str) -> None:
 
 
 def stop_event() -> asyncio.Event:
-    """Return an event that SIGTERM and SIGINT set; systemd hears of it at once."""
+    """Return an event that SIGTERM and SIGINT set; systemd is told at once."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
-    def set_it() -> None:
+    def on_signal() -> None:
         stop.set()
         systemd.stopping()
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, set_it)
+        loop.add_signal_handler(number, on_signal)
     return stop
 
 

@@ -55,7 +55,7 @@ BAD = [
     ("cloudflareAccountId", "op@example.org", "is no account id"),
     ("accessEmails", ["example.org"], "neither an e-mail address nor a domain"),
     ("accessTeam", "my team", "is no team name"),
-    ("embedOrigins", ["example.com"], "neither * nor an origin"),
+    ("embedOrigins", ["example.com"], "must be * or an origin"),
     ("rtmpAllowedCidrs", None, "is missing"),
     ("rtmpAllowedCidrs", [], "is missing"),
     ("rtmpAllowedCidrs", "198.51.100.4/32", "is no list: pulumi config set --path"),

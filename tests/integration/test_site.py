@@ -219,5 +219,5 @@ async def test_a_taken_port_is_the_operator_s_to_mend(running: Site) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         running.url = f"http://127.0.0.1:{taken.getsockname()[1]}"
-        with pytest.raises(OperatorError, match="is taken"):
+        with pytest.raises(OperatorError, match="is in use"):
             await running.start()

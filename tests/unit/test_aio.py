@@ -3,7 +3,7 @@ import asyncio
 from shoal.aio import coalesced
 
 
-async def test_the_first_change_passes_at_once_and_the_next_ones_together() -> None:
+async def test_the_first_change_yields_at_once_and_later_ones_together() -> None:
     changed = asyncio.Event()
     passed: list[float] = []
     clock = asyncio.get_running_loop().time

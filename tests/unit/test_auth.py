@@ -20,11 +20,11 @@ secrets = st.text(min_size=1, max_size=50).filter(lambda text: text.isprintable(
 
 
 @given(secrets, hosts, times, st.floats(0, JOIN_TOKEN_LIFETIME_S))
-def test_a_token_is_good_for_its_lifetime(
+def test_a_token_is_valid_for_its_lifetime(
     secret: str, host: str, now_s: float, later_s: float
 ) -> None:
     token = issue_join_token(secret, host, now_s)
-    assert set(token) <= {*string.ascii_letters, *string.digits, *"._-"}  # as it is in a URL
+    assert set(token) <= {*string.ascii_letters, *string.digits, *"._-"}  # safe in a URL
     assert check_join_token(secret, token, host, now_s + later_s) == "ok"
     assert (
         check_join_token(secret, token, host, now_s - later_s) == "ok"
@@ -32,7 +32,7 @@ def test_a_token_is_good_for_its_lifetime(
 
 
 @given(times, st.floats(1, 1e5), st.floats(2, 1e6))
-def test_an_old_token_is_expired_and_nothing_else(
+def test_an_old_token_is_expired_not_invalid(
     now_s: float, lifetime_s: float, later_s: float
 ) -> None:
     token = issue_join_token("secret", HOST, now_s, lifetime_s)
@@ -43,7 +43,7 @@ def test_an_old_token_is_expired_and_nothing_else(
 
 
 @given(st.data(), times)
-def test_every_changed_character_is_refused(data: st.DataObject, now_s: float) -> None:
+def test_a_token_with_a_changed_character_is_invalid(data: st.DataObject, now_s: float) -> None:
     token = issue_join_token("secret", HOST, now_s)
     at = data.draw(st.integers(0, len(token) - 1))
     other = data.draw(st.characters())
@@ -55,7 +55,7 @@ def test_every_changed_character_is_refused(data: st.DataObject, now_s: float) -
     assert check_join_token("secret", token[:at] + other + token[at:], HOST, now_s) == "invalid"
 
 
-def test_of_the_texts_that_mean_the_same_bytes_one_is_good() -> None:
+def test_other_base64_of_the_same_bytes_is_invalid() -> None:
     token = issue_join_token("secret", HOST, 0)
     alphabet = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
     good = [
@@ -65,7 +65,7 @@ def test_of_the_texts_that_mean_the_same_bytes_one_is_good() -> None:
 
 
 @given(hosts, hosts, secrets, secrets)
-def test_another_station_s_token_is_refused(
+def test_a_token_of_another_station_is_invalid(
     host: str, other: str, secret: str, another: str
 ) -> None:
     token = issue_join_token(secret, host, 0)
@@ -81,7 +81,7 @@ def test_arbitrary_text_is_invalid_and_never_raises(token: str, host: str) -> No
     assert check_join_token("secret", token, host, 0) == "invalid"
 
 
-def test_a_host_of_surrogates_has_tokens_too() -> None:
+def test_a_host_name_with_surrogates_works() -> None:
     assert check_join_token("secret", issue_join_token("secret", "\udcff", 0), "\udcff", 0) == "ok"
 
 
@@ -95,11 +95,11 @@ def test_a_host_of_surrogates_has_tokens_too() -> None:
         ("", ""),
     ],
 )
-def test_the_host_name_is_without_port_in_lower_case(header: str, name: str) -> None:
+def test_host_name_is_lower_case_without_port(header: str, name: str) -> None:
     assert host_name(header) == name
 
 
-def test_the_seed_token_is_static_and_tells_whose_it_is() -> None:
+def test_the_seed_token_is_stable_and_specific_to_its_secret() -> None:
     assert seed_token("a") == seed_token("a") != seed_token("b")
     assert "broadcaster" not in seed_token("broadcaster")
     assert seed_token("a").isascii()

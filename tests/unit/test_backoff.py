@@ -1,8 +1,8 @@
-from shoal.backoff import LEAST_JITTER, Backoff
+from shoal.backoff import MIN_JITTER, Backoff
 
 
 def within(pause_s: float, delay_s: float) -> bool:
-    return LEAST_JITTER * delay_s <= pause_s <= delay_s
+    return MIN_JITTER * delay_s <= pause_s <= delay_s
 
 
 def test_pauses_double_up_to_the_maximum() -> None:

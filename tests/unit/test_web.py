@@ -20,7 +20,7 @@ A, B = "https://a.example", "https://b.example"
         ([A], None, {"Vary": "Origin"}),
     ],
 )
-def test_a_reader_is_told_whether_it_is_one_of_them(
+def test_a_page_may_read_responses_only_if_its_site_may_embed(
     origins: list[str], origin: str | None, headers: dict[str, str]
 ) -> None:
     assert cors_headers(origins, origin) == headers
@@ -29,5 +29,5 @@ def test_a_reader_is_told_whether_it_is_one_of_them(
 @pytest.mark.parametrize(
     ("origins", "allowed"), [([], None), ([A], A), ([A, B], "*"), (["*"], "*"), ([A, "*"], "*")]
 )
-def test_what_caches_share_names_at_most_one_site(origins: list[str], allowed: str | None) -> None:
+def test_shared_responses_name_one_site_or_any(origins: list[str], allowed: str | None) -> None:
     assert shared_cors_headers(origins).get("Access-Control-Allow-Origin") == allowed

@@ -8,7 +8,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from yarl import URL
 
-from shoal.config.sources import ENV_PREFIX, Environment, SecretFiles, variable_of
+from shoal.config.sources import ENV_PREFIX, Environment, SecretFiles, env_variable
 from shoal.config.types import (
     Address,
     HttpUrl,
@@ -21,24 +21,26 @@ from shoal.config.types import (
 from shoal.errors import OperatorError
 
 StandbyPolicy = Literal["standby", "assist", "off"]
-"""when viewers use the torrent seeder: while the store fails, first, or never"""
+"""when viewers use the torrent seed: while the store fails, first, or never"""
 
 Consent = Literal["notice", "ask"]
-"""whether viewers share before they were asked"""
+"""whether viewers share without being asked first"""
 
 
 class StationSettings(BaseSettings):
-    """Where the station's services are. Each service binds the address in its own URL."""
+    """Addresses of the station's services. Each service listens on the address in its own URL."""
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="ignore")
 
-    broadcaster_url: HttpUrl = Field(default="http://localhost:3000", description="the broadcaster")
-    signaling_url: HttpUrl = Field(default="http://localhost:8081", description="signaling")
-    site_url: HttpUrl = Field(default="http://localhost:8000", description="the site")
-    owncast_url: HttpUrl = Field(default="http://localhost:8080", description="Owncast's HTTP port")
+    broadcaster_url: HttpUrl = Field(
+        default="http://localhost:3000", description="URL of the broadcaster"
+    )
+    signaling_url: HttpUrl = Field(default="http://localhost:8081", description="URL of signaling")
+    site_url: HttpUrl = Field(default="http://localhost:8000", description="URL of the site")
+    owncast_url: HttpUrl = Field(default="http://localhost:8080", description="URL of Owncast")
     embed_origins: list[Origin] = Field(
         default=[],
-        description="other sites that may embed the player, a JSON list of origins, or of *",
+        description="other sites that may embed the player: a JSON list of origins; * allows any",
     )
 
     @classmethod
@@ -50,143 +52,150 @@ class StationSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read arguments first, then the environment, then secret files."""
+        """Give arguments precedence over the environment, and that over secret files."""
         return init_settings, Environment(settings_cls), SecretFiles(settings_cls)
 
 
 class SeedSettings(StationSettings):
-    """What those who offer the torrent seed, and those who tell viewers of it, need to know."""
+    """Settings of the torrent seed, for the broadcaster and the site."""
 
     standby: StandbyPolicy = Field(
         default="standby",
-        description="viewers use the torrent seeder while the store fails, or first, or never",
+        description="when viewers use the torrent seed; standby: while the store fails, assist:"
+        " before the store, off: never",
     )
 
 
 class ReplaySettings(StationSettings):
-    """What those who keep replays, and those who show them, need to know."""
+    """Settings of replays, for the broadcaster and the site."""
 
-    replay: bool = Field(
-        default=False, description="keep each stream as a replay once it has ended"
-    )
+    replay: bool = Field(default=False, description="keep each stream as a replay after it ends")
 
 
 class AlarmSettings(StationSettings):
-    """What those who raise alarms need to know."""
+    """Settings of alarms."""
 
     alarm_webhook: SecretHttpUrl | None = Field(
-        default=None, description="URL that alarms are posted to as JSON; unset: nowhere"
+        default=None, description="URL to post alarms to, as JSON; unset: alarms are not posted"
     )
     alarm_station: str = Field(
         default_factory=socket.gethostname,
-        description="what alarms call this station; unset: the name of this host",
+        description="name of this station in alarms; unset: the host name",
     )
 
 
 class BroadcasterSettings(SeedSettings, ReplaySettings, AlarmSettings):
-    """What the broadcaster needs to know."""
+    """Settings of the broadcaster."""
 
     hls_dir: Path = Field(
-        default=Path("/run/hls"), description="Owncast's HLS folder (its data/hls); read only"
+        default=Path("/run/hls"), description="Owncast's HLS folder (its data/hls), only read"
     )
     state_dir: Path = Field(
         default=Path("/var/lib/shoal/broadcaster"),
-        description="the broadcaster's own state; read, write",
+        description="folder for the broadcaster's own state",
     )
     end_grace_s: float = Field(
         default=300,
         ge=0,
-        description="seconds that playlists stay open after a stream's end, for it to come back",
+        description="seconds that a stream may be interrupted before its playlists end",
     )
     replay_max_age_days: float = Field(
-        default=30, gt=0, description="days after its stream's end that a replay is deleted"
+        default=30, gt=0, description="delete a replay this many days after its stream ended"
     )
     replay_max_gb: float = Field(
-        default=100, gt=0, description="GB that replays may take; above, the oldest are deleted"
+        default=100,
+        gt=0,
+        description="GB that replays may use in total; beyond that the oldest are deleted",
     )
     s3_endpoint: HttpUrl = Field(description="S3 endpoint of the object store")
     bucket: str = Field(default="shoal", min_length=3, description="bucket that holds the segments")
-    media_url: HttpUrl = Field(description="public URL of the bucket's root, for viewers")
+    media_url: HttpUrl = Field(
+        description="public URL of the bucket's root, which viewers fetch from"
+    )
     r2_access_key_id: SecretStr = Field(description="S3 access key id")
     r2_secret_access_key: SecretStr = Field(description="S3 secret access key")
-    broadcaster_token: SecretStr = Field(description="proves to signaling who is the broadcaster")
+    broadcaster_token: SecretStr = Field(description="authenticates the broadcaster to signaling")
     tracker_url: WebSocketUrl | None = Field(
         default=None,
-        description="public URL of the tracker, named in magnets; unset: signaling's own /ws",
+        description="public URL of the tracker, for magnet links; unset: signaling's own /ws",
     )
     torrent_upload_mbps: float = Field(
-        default=20.0, gt=0, description="upload budget of the torrent seeder, Mbit/s"
+        default=20.0, gt=0, description="upload limit of the torrent seed, Mbit/s"
     )
     torrent_stun_server: Address | Literal[""] = Field(
         default="stun.cloudflare.com:3478",
-        description="STUN server of the torrent seeder, host:port; empty: none, for no NAT",
+        description="STUN server of the torrent seed, host:port; empty: none, if there is no NAT",
     )
     torrent_address: Address | None = Field(
         default=None,
-        description="public host:port of the torrent seeder for TCP and uTP; unset: WebRTC only",
+        description="public host:port of the torrent seed for TCP and uTP; unset: WebRTC only",
     )
 
 
 class SignalingSettings(AlarmSettings):
-    """What signaling needs to know."""
+    """Settings of signaling."""
 
-    broadcaster_token: SecretStr = Field(description="what the broadcaster must present")
-    join_secret: SecretStr = Field(description="checks the join tokens that the site hands out")
+    broadcaster_token: SecretStr = Field(description="authenticates the broadcaster")
+    join_secret: SecretStr = Field(description="verifies the join tokens that the site issues")
     trusted_proxies: list[Network] = Field(
         default=["127.0.0.0/8", "::1/128"],
-        description="who may say a client's real address (CF-Connecting-IP), a JSON list of CIDRs",
+        description="proxies whose CF-Connecting-IP header is trusted: a JSON list of CIDRs",
     )
     max_sockets_per_address: int = Field(
-        default=200, ge=1, description="sockets at a time from one address"
+        default=200, ge=1, description="maximum number of WebSockets open from one address"
     )
     max_messages_per_s: float = Field(
-        default=50.0, gt=0, description="messages a second that one socket may send"
+        default=50.0, gt=0, description="maximum number of messages per second from one WebSocket"
     )
     state_dir: Path | None = Field(
-        default=None, description="remembers which alarms were posted; unset: nothing does"
+        default=None,
+        description="folder that remembers which alarms were posted; unset: not remembered",
     )
     alarm_share: float = Field(
         default=0.5,
         ge=0,
         le=1,
-        description="alarm when peers carry less than this part of what they could; 0: never",
+        description="alarm if peers carry less than this fraction of what they could; 0: never",
     )
     cluster_url: RedisUrl | None = Field(
         default=None,
-        description="redis:// or rediss:// URL of the Valkey or Redis that several signaling"
-        " processes share; unset: this is the only one",
+        description="redis:// or rediss:// URL of the Valkey or Redis shared by several signaling"
+        " processes; unset: this is the only process",
     )
     process_url: HttpUrl | None = Field(
         default=None,
-        description="where this process alone answers HTTP, for its /metrics, when several share"
-        " SHOAL_SIGNALING_URL; unset: nowhere",
+        description="HTTP URL of this process alone, for its /metrics, if several processes share"
+        " SHOAL_SIGNALING_URL; unset: none",
     )
     cluster_password: SecretStr | None = Field(
-        default=None, description="password of that Valkey or Redis, if its URL has none"
+        default=None, description="password for that Valkey or Redis, if not in its URL"
     )
 
     @property
     def cluster(self) -> RedisUrl | None:
-        """The cluster's URL with its password; None: there is no cluster."""
+        """The cluster's URL, including its password; None if there is no cluster."""
         if self.cluster_url is None or self.cluster_password is None:
             return self.cluster_url
         return str(URL(self.cluster_url).with_password(self.cluster_password.get_secret_value()))
 
 
 class SiteSettings(SeedSettings, ReplaySettings):
-    """What the site needs to know."""
+    """Settings of the site."""
 
-    station_title: str = Field(default="Shoal", description="shown on the watch page")
+    station_title: str = Field(
+        default="Shoal", description="name of the station, shown on the watch page"
+    )
     station_description: str = Field(
-        default="", description="a sentence on the station, for search engines and previews"
+        default="",
+        description="one sentence about the station, for search engines and link previews",
     )
     station_poster: Path | None = Field(
         default=None,
-        description="a picture for previews, and for while there is none; unset: Owncast's own",
+        description="image for link previews and until video plays; unset: Owncast's thumbnail",
     )
     consent: Consent = Field(
         default="notice",
-        description="notice: viewers share at once and are told of it; ask: only who agreed shares",
+        description="notice: viewers share at once and see a notice; ask: only if they agree",
     )
     media_url: HttpUrl | None = Field(
         default=None,
@@ -194,23 +203,23 @@ class SiteSettings(SeedSettings, ReplaySettings):
     )
     ice_servers: list[str] = Field(
         default=["stun:stun.cloudflare.com:3478"],
-        description="STUN servers for viewers, a JSON list of URLs; may be empty",
+        description="STUN servers for viewers: a JSON list of URLs, which may be empty",
     )
     gateway_metrics_url: HttpUrl | None = Field(
-        default=None, description="metrics of the local gateway (`shoal up` sets it)"
+        default=None, description="metrics URL of the local gateway; `shoal up` sets it"
     )
     store_metrics_url: HttpUrl | None = Field(
-        default=None, description="metrics of the local object store (`shoal up` sets it)"
+        default=None, description="metrics URL of the local object store; `shoal up` sets it"
     )
-    operator_token: SecretStr = Field(description="opens /api/station's details")
+    operator_token: SecretStr = Field(description="gives access to the details of /api/station")
     join_secret: SecretStr = Field(description="signs the join tokens in /config.json")
 
 
-S = TypeVar("S", bound=StationSettings)
+SettingsT = TypeVar("SettingsT", bound=StationSettings)
 
 
-def load(kind: type[S]) -> S:
-    """Read the settings of one service; bad or missing ones become one clear OperatorError."""
+def load(kind: type[SettingsT]) -> SettingsT:
+    """Return the settings of a service. Raises OperatorError that names all bad or missing ones."""
     try:
         return kind()
     except ValidationError as error:
@@ -225,14 +234,14 @@ def _explain(kind: type[StationSettings], name: str, problem: str) -> str:
     field = kind.model_fields.get(name)
     if field is None:
         return f"{ENV_PREFIX}{name.upper()}: {problem}"
-    return f"{variable_of(name, field)} ({field.description}): {problem}"
+    return f"{env_variable(name, field)} ({field.description}): {problem}"
 
 
 def describe(kind: type[StationSettings]) -> str:
-    """Return one line a setting, for `shoal SERVICE --help`."""
+    """Return the help text of the settings, one line each, for `shoal SERVICE --help`."""
     lines: list[str] = []
     for name, field in kind.model_fields.items():
         value = field.get_default(call_default_factory=True)
         default = "required" if field.is_required() else f"default {value}"
-        lines.append(f"  {variable_of(name, field):<34} {field.description} [{default}]")
+        lines.append(f"  {env_variable(name, field):<34} {field.description} [{default}]")
     return "\n".join(lines)

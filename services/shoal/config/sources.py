@@ -1,8 +1,8 @@
-"""Where settings come from: `SHOAL_*` environment variables, and secrets from files.
+"""Sources of settings: `SHOAL_*` environment variables, and files for secrets.
 
 A secret named `r2_secret_access_key` is read from the file that `SHOAL_R2_SECRET_ACCESS_KEY_FILE`
 names, or from `$CREDENTIALS_DIRECTORY/r2_secret_access_key` (systemd's LoadCredential), never from
-an environment variable: an environment is inherited and printed too easily.
+an environment variable: an environment is too easily inherited and printed.
 """
 
 import os
@@ -18,12 +18,12 @@ ENV_PREFIX = "SHOAL_"
 
 
 def is_secret(field: FieldInfo) -> bool:
-    """Say whether a setting comes from a file, and is shown to nobody."""
+    """Return whether a setting is a secret: it comes from a file and is never shown."""
     return "SecretStr" in str(field.annotation)
 
 
-def variable_of(name: str, field: FieldInfo) -> str:
-    """Return the environment variable that sets a field, or names its file."""
+def env_variable(name: str, field: FieldInfo) -> str:
+    """Return the environment variable that sets a field, or that names a secret's file."""
     return f"{ENV_PREFIX}{name.upper()}" + ("_FILE" if is_secret(field) else "")
 
 
@@ -31,12 +31,12 @@ class SecretFiles(PydanticBaseSettingsSource):
     """Reads every field of type SecretStr from its file."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """Return the secret's text, or None where no file is named."""
+        """Return the secret's text, or None if there is no file for it."""
         if not is_secret(field):
             return None, field_name, False
-        variable = variable_of(field_name, field)
-        if named := os.environ.get(variable):
-            return _read_secret(Path(named), f"{variable}={named}"), field_name, False
+        variable = env_variable(field_name, field)
+        if file_name := os.environ.get(variable):
+            return _read_secret(Path(file_name), f"{variable}={file_name}"), field_name, False
         if directory := os.environ.get("CREDENTIALS_DIRECTORY"):
             path = Path(directory) / field_name
             if path.exists():
@@ -44,7 +44,7 @@ class SecretFiles(PydanticBaseSettingsSource):
         return None, field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        """Return the secrets that were found, by field name."""
+        """Return the secrets found, by field name."""
         values = {
             name: self.get_field_value(field, name)[0]
             for name, field in self.settings_cls.model_fields.items()
@@ -62,18 +62,18 @@ class Environment(EnvSettingsSource):
         return super().get_field_value(field, field_name)
 
     def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
-        """Return the list that JSON text stands for; what is no JSON is named with the rest."""
+        """Return decoded JSON; other text stays as it is, to be reported with all other errors."""
         try:
             return super().decode_complex_value(field_name, field, value)
         except ValueError:
             return value
 
 
-def _read_secret(path: Path, what: str) -> str:
+def _read_secret(path: Path, label: str) -> str:
     try:
         text = path.read_text().strip()
     except OSError as error:
-        raise OperatorError(f"cannot read the secret {what}: {error.strerror}") from error
+        raise OperatorError(f"cannot read the secret file {label}: {error.strerror}") from error
     if not text:
-        raise OperatorError(f"the secret file {what} is empty: write the secret into it")
+        raise OperatorError(f"the secret file {label} is empty: write the secret into it")
     return text

@@ -1,4 +1,4 @@
-"""Types of settings' values: each refuses text that does not fit, and says what would."""
+"""Types of setting values. Each rejects bad text with an error that says what is expected."""
 
 import ipaddress
 import re
@@ -47,7 +47,7 @@ Address = Annotated[str, AfterValidator(_address)]
 def _origin(value: str) -> str:
     if value == "*":
         return value
-    problem = f"{value!r} is neither * nor an origin like https://example.org"
+    problem = f"{value!r} must be * or an origin such as https://example.org"
     try:
         url = URL(value)
         origin = url.origin()
@@ -57,7 +57,7 @@ def _origin(value: str) -> str:
         raise ValueError(problem)
     if not re.fullmatch(r"[a-z0-9._-]+|[0-9a-f:.]+", origin.raw_host or ""):
         raise ValueError(problem)
-    return str(origin)  # as browsers write it: lower-case, no port that goes without saying
+    return str(origin)  # as browsers write it: lower-case, without the default port
 
 
 Origin = Annotated[str, AfterValidator(_origin)]
@@ -67,7 +67,7 @@ def _network(value: str) -> str:
     try:
         return str(ipaddress.ip_network(value))
     except ValueError as error:
-        raise ValueError(f"must be CIDRs like 10.0.0.0/8: {error}") from error
+        raise ValueError(f"must be CIDRs such as 10.0.0.0/8: {error}") from error
 
 
 Network = Annotated[str, AfterValidator(_network)]

@@ -9,7 +9,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from shoal.api_types import Counters, HistoryColumns, OperatorStation, PublicStation
+from shoal.api_types import CounterHistory, HistoryColumns, OperatorStation, PublicStation
 from shoal.errors import OperatorError
 from shoal.ops.figures import Evidence, ZoneCount
 from shoal.ops.windows import windows
@@ -62,7 +62,7 @@ async def gather(target: Target, zone: ZoneAccess | None = None) -> Evidence:
     try:
         # without signaling there is no history; that it does not answer is among the remarks
         history = _decoded(past, HistoryColumns)
-        counters = _decoded(counted, Counters)
+        counters = _decoded(counted, CounterHistory)
         kind = OperatorStation if target.token else PublicStation
         station = msgspec.json.decode(body, type=kind)
     except msgspec.DecodeError as error:

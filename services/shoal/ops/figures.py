@@ -6,9 +6,9 @@ from datetime import datetime
 import msgspec
 
 from shoal.api_types import (
-    TELLING_BYTES,
+    MIN_SHARE_BYTES,
     BytesBySource,
-    Counters,
+    CounterHistory,
     CountingSince,
     HistoryColumns,
     OperatorStation,
@@ -135,7 +135,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """ISO 8601, UTC"""
     station: OperatorStation | PublicStation
     history: HistoryColumns | None = None
-    counters: Counters | None = None
+    counters: CounterHistory | None = None
     segments: Sequence[Descriptor] = ()
     """of the first rendition, as far as they are published"""
     zone: ZoneCount | str | None = None
@@ -227,7 +227,7 @@ def _unknown(evidence: Evidence, station: OperatorStation) -> list[str]:
 
 
 def _recent_share(recent: BytesBySource | None) -> float | None:
-    if recent is None or recent.total < TELLING_BYTES:
+    if recent is None or recent.total < MIN_SHARE_BYTES:
         return None
     return share(recent, BytesBySource())
 
@@ -253,7 +253,7 @@ def _zone(zone: ZoneCount, day: Window | None) -> ZoneCount:
     return msgspec.structs.replace(zone, viewers_say=say, agree=agree)
 
 
-def _host(counters: Counters | None, day: Window | None) -> HostCount | None:
+def _host(counters: CounterHistory | None, day: Window | None) -> HostCount | None:
     rows = counters.rows if counters else []
     sent = grown(rows, lambda row: row.interfaces_sent)
     if sent is None:

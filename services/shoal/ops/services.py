@@ -6,7 +6,7 @@ from functools import partial
 
 import msgspec
 
-from shoal.api_types import Counters, Counts
+from shoal.api_types import CounterHistory, CounterSample
 from shoal.ops.windows import SPANS_S, grown, since
 
 
@@ -31,7 +31,7 @@ class ServiceStatus(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def service_statuses(
-    healths: Mapping[str, msgspec.Raw], counters: Counters | None, at: str
+    healths: Mapping[str, msgspec.Raw], counters: CounterHistory | None, at: str
 ) -> dict[str, ServiceStatus]:
     """Return what the services say, and the site's own counters; `at` is now, ISO 8601."""
     said = {
@@ -58,12 +58,12 @@ def _uptime_s(started: str | None, at: str) -> float | None:
     return max(0.0, up.total_seconds())
 
 
-def _rate(counters: Counters, service: str, span_s: int) -> float | None:
+def _rate(counters: CounterHistory, service: str, span_s: int) -> float | None:
     rows = since(counters.rows, counters.rows[-1].at - span_s)
     seconds = rows[-1].at - rows[0].at
     count = grown(rows, partial(_requests, service=service))
     return None if count is None or seconds <= 0 else count / seconds
 
 
-def _requests(row: Counts, service: str) -> int | None:
+def _requests(row: CounterSample, service: str) -> int | None:
     return row.requests.get(service)

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import msgspec
 
-from shoal.api_types import BytesBySource, Counters, Counts, HistoryColumns, share
+from shoal.api_types import BytesBySource, CounterHistory, CounterSample, HistoryColumns, share
 
 SPANS_S = {"now": 300, "hour": 3600, "day": 24 * 3600}
 """of the windows of a report"""
@@ -62,13 +62,13 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     """what viewers of replays received, who are in none of the other figures"""
 
 
-def windows(history: HistoryColumns, counters: Counters | None) -> dict[str, Window]:
+def windows(history: HistoryColumns, counters: CounterHistory | None) -> dict[str, Window]:
     """Return a window for each of SPANS_S; none while there is no history."""
     rows = counters.rows if counters else []
     return {name: _window(history, rows, span_s) for name, span_s in SPANS_S.items() if history.at}
 
 
-def _window(history: HistoryColumns, counts: Sequence[Counts], span_s: int) -> Window:
+def _window(history: HistoryColumns, counts: Sequence[CounterSample], span_s: int) -> Window:
     newest = history.at[-1]
     n = sum(at > newest - span_s for at in history.at)
     viewers = [count or 0 for count in history.viewers[-n:]]
@@ -102,13 +102,13 @@ def _window(history: HistoryColumns, counts: Sequence[Counts], span_s: int) -> W
     )
 
 
-def since(counts: Sequence[Counts], begin: int) -> list[Counts]:
+def since(counts: Sequence[CounterSample], begin: int) -> list[CounterSample]:
     """Return the rows from the last one before `begin` on, Unix time."""
     first = max((i for i, row in enumerate(counts) if row.at <= begin), default=0)
     return list(counts[first:])
 
 
-def grown_most(counts: Sequence[Counts]) -> int | None:
+def grown_most(counts: Sequence[CounterSample]) -> int | None:
     """Return the video through EC2 that was counted: of its two counts the larger one."""
     grew = (
         grown(counts, lambda row: row.services_video),
@@ -117,7 +117,7 @@ def grown_most(counts: Sequence[Counts]) -> int | None:
     return max((size for size in grew if size is not None), default=None)
 
 
-def grown(counts: Sequence[Counts], of: Callable[[Counts], int | None]) -> int | None:
+def grown(counts: Sequence[CounterSample], of: Callable[[CounterSample], int | None]) -> int | None:
     """Return by how much a counter grew; one that shrank began anew. None if it is not known."""
     values = [value for value in map(of, counts) if value is not None]
     if not values:

@@ -11,7 +11,7 @@ from collections import Counter, deque
 from dataclasses import dataclass
 from typing import Literal
 
-from shoal.api_types import BytesBySource, ViewerFigures
+from shoal.api_types import BytesBySource, ViewerSummary
 from shoal.signaling.bounds import Announced, Stay
 from shoal.signaling.rooms.messages import MemberId, Stats
 from shoal.signaling.totals import Totals
@@ -192,13 +192,13 @@ class Figures:
             timed=len(self._latencies),
         )
 
-    def viewers(self, now: float, unix_now: float) -> list[ViewerFigures]:
+    def viewers(self, now: float, unix_now: float) -> list[ViewerSummary]:
         """Return what each present viewer reported last, in the order of joining.
 
         `unix_now` is the same moment as `now`, Unix time.
         """
         return [
-            ViewerFigures(
+            ViewerSummary(
                 id=member,
                 since=round(unix_now - (now - account.joined_at)),
                 variant=account.stay.variant,

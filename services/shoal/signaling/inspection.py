@@ -6,7 +6,7 @@ Times are seconds of a clock that does not go back.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from shoal.api_types import TELLING_BYTES, BytesBySource, share, share_limit
+from shoal.api_types import MIN_SHARE_BYTES, BytesBySource, share, share_limit
 from shoal.problems import Problems
 from shoal.signaling.totals import Totals
 
@@ -84,7 +84,7 @@ def _share_low(totals: Totals, least: float) -> str | None:
         limit is None
         or carried is None
         or totals.viewers - totals.not_sharing < ENOUGH_VIEWERS
-        or totals.recent.total < TELLING_BYTES
+        or totals.recent.total < MIN_SHARE_BYTES
         or carried >= least * limit
     ):
         return None

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from shoal.api_types import Push, RoomMember, RoomPicture, RoomSize, RoomsView, ViewerFigures
+from shoal.api_types import Push, RoomMember, RoomSize, RoomsView, RoomTopology, ViewerSummary
 from shoal.segments import Descriptor
 from shoal.signaling.programme import Programme
 from shoal.signaling.rooms.plan import Planned, is_cut, piece_count, plan, relay, shared_pieces
@@ -12,7 +12,7 @@ from shoal.signaling.rooms.roster import Roster
 
 
 def rooms_view(
-    rooms: Rooms, programme: Programme, figures: Mapping[str, ViewerFigures], room: str | None
+    rooms: Rooms, programme: Programme, figures: Mapping[str, ViewerSummary], room: str | None
 ) -> RoomsView:
     """Return all rooms in short, and `room`, or else the largest, as a picture.
 
@@ -36,8 +36,8 @@ def rooms_view(
 
 
 def room_picture(
-    roster: Roster, programme: Programme, figures: Mapping[str, ViewerFigures]
-) -> RoomPicture:
+    roster: Roster, programme: Programme, figures: Mapping[str, ViewerSummary]
+) -> RoomTopology:
     """Return one room, and the plan for the newest segment of each rendition that it plays."""
     seats = {member: roster.seat(member) for member in roster.members}
     places = {str(member): place for place, member in enumerate(seats)}
@@ -52,7 +52,7 @@ def room_picture(
         for newest in programme.recent(variant)[-1:]:
             pieces[variant] = piece_count(newest.size, newest.piece_size)
             shared_out.add(newest, playing, *roster.planned(variant))
-    return RoomPicture(
+    return RoomTopology(
         room=roster.room,
         members=[
             RoomMember(

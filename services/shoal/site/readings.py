@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
-from shoal.api_types import Counts
+from shoal.api_types import CounterSample
 from shoal.site.metrics_reader import (
     SEED_BYTES,
     STORED_BYTES,
@@ -34,11 +34,11 @@ class Answers:
     own_metrics: bytes
 
 
-def counts(answers: Answers, at: int, interfaces_sent: int | None) -> Counts:
+def counts(answers: Answers, at: int, interfaces_sent: int | None) -> CounterSample:
     """Return what the counters said at `at`, Unix time."""
     metrics = by_service(answers)
     broadcaster = answers.broadcaster_metrics
-    return Counts(
+    return CounterSample(
         at=at,
         services_video=total(*(video(text, name) for name, text in metrics.items())),
         gateway_video=video(answers.gateway_metrics, None),

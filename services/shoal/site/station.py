@@ -12,8 +12,8 @@ import msgspec
 from prometheus_client import generate_latest
 
 from shoal.api_types import (
+    CounterSample,
     CountingSince,
-    Counts,
     Ec2Video,
     OperatorStation,
     PublicStation,
@@ -107,7 +107,7 @@ class Station:
         """Return the station's figures, at most a second old."""
         return (await self._look())[1]
 
-    async def counts(self) -> Counts:
+    async def counts(self) -> CounterSample:
         """Return what the counters say, at most a second old."""
         answers, _ = await self._look()
         return counts(answers, round(time.time()), sent_bytes())

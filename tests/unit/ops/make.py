@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from shoal.api_types import Counts, HistoryColumns
+from shoal.api_types import CounterSample, HistoryColumns
 
 Column = Sequence[int | None]
 
@@ -45,11 +45,11 @@ def columns(
     )
 
 
-def counts(at: int, **said: int | None) -> Counts:
+def counts(at: int, **said: int | None) -> CounterSample:
     """Return a row of counters; what is not said is 0, as are all requests."""
     names = (
         *("services_video", "gateway_video", "responses", "stored", "seeded"),
         *("store_sent", "interfaces_sent"),
     )
     requests = {"broadcaster": 0, "signaling": 0, "site": said.pop("site_requests", 0)}
-    return Counts(at=at, requests=requests, **{**dict.fromkeys(names, 0), **said})
+    return CounterSample(at=at, requests=requests, **{**dict.fromkeys(names, 0), **said})

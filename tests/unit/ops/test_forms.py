@@ -2,7 +2,7 @@ from html.parser import HTMLParser
 
 import msgspec
 
-from shoal.api_types import Counters, RunningCost
+from shoal.api_types import CounterHistory, RunningCost
 from shoal.ops.document import document
 from shoal.ops.figures import Evidence, Report, report_of
 from shoal.ops.page import page
@@ -29,7 +29,7 @@ HEALTHS = {"broadcaster": msgspec.Raw(b'{"status":"degraded","problems":[{"code"
 
 def report() -> Report:
     station = changed(cost=COST, services=HEALTHS)
-    counters = Counters({"broadcaster": "2029-12-31T23:00:00+00:00"}, ROWS)
+    counters = CounterHistory({"broadcaster": "2029-12-31T23:00:00+00:00"}, ROWS)
     return report_of(Evidence(url=URL, at=AT, station=station, history=HISTORY, counters=counters))
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoal.api_types import BytesBySource, ViewerFigures, share
+from shoal.api_types import BytesBySource, ViewerSummary, share
 from shoal.signaling.bounds import WINDOW_SEGMENTS
 from shoal.signaling.figures import MAX_BYTES_PER_S, SETTLE_S, STORE_FACTOR, Figures
 from shoal.signaling.rooms.messages import MemberId, Stats
@@ -64,7 +64,7 @@ def test_each_viewer_s_last_report_is_kept() -> None:
     assert figures.report(ANN, last, 1020) is None
     assert figures.report(ANN, stats(9, 20, 30), 1020) == "decreasing"
     assert figures.viewers(1030, 1_900_000_030.2) == [
-        ViewerFigures(
+        ViewerSummary(
             id="ann",
             since=1_900_000_000,
             variant=2,
@@ -76,7 +76,7 @@ def test_each_viewer_s_last_report_is_kept() -> None:
             stalls=1,
             latency_s=8.0,
         ),
-        ViewerFigures(
+        ViewerSummary(
             id="ben",
             since=1_900_000_020,
             variant=1,

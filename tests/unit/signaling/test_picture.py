@@ -1,7 +1,7 @@
 """Rooms as the operator sees them."""
 
 from shoal.announcements import Stream
-from shoal.api_types import BytesBySource, RoomPicture, RoomSize, ViewerFigures
+from shoal.api_types import BytesBySource, RoomSize, RoomTopology, ViewerSummary
 from shoal.signaling.picture import rooms_view
 from shoal.signaling.programme import Programme
 from shoal.signaling.rooms.messages import MemberId
@@ -28,13 +28,13 @@ def programme(*variants: int, pieces: int = 12) -> Programme:
     return said
 
 
-def picture(rooms: Rooms, said: Programme) -> RoomPicture:
+def picture(rooms: Rooms, said: Programme) -> RoomTopology:
     shown = rooms_view(rooms, said, {}, None).picture
     assert shown is not None
     return shown
 
 
-def pushed(shown: RoomPicture) -> dict[tuple[str, str], int]:
+def pushed(shown: RoomTopology) -> dict[tuple[str, str], int]:
     ids = [member.id for member in shown.members]
     return {(ids[push.sender], ids[push.receiver]): push.pieces for push in shown.pushes}
 
@@ -94,7 +94,7 @@ def test_the_rooms_in_short_the_largest_first_and_the_picture_of_the_one_that_wa
     rooms.take_in(moved, dict.fromkeys(moved, "there"), programme(), 0)
     apart = Seat(0, sharing=False)
     rooms.join(DAN, apart, "at dan", on_air=ON_AIR, recent=(), now=0)
-    said = ViewerFigures(
+    said = ViewerSummary(
         id="ann",
         since=1,
         variant=0,
