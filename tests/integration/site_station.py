@@ -1,4 +1,4 @@
-"""A site over real HTTP, with what stands around it."""
+"""A site over real HTTP, with the services around it."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -23,7 +23,7 @@ SCRIPT = "console.log(1)"
 
 
 class Site:
-    """A site, a signaling service and a broadcaster's loopback side, each on its port."""
+    """A site, signaling, and a fake broadcaster, store and Owncast, on loopback ports."""
 
     def __init__(self, session: aiohttp.ClientSession, static: Path) -> None:
         self.session = session
@@ -88,7 +88,7 @@ class Site:
 
 @asynccontextmanager
 async def running_site(folder: Path) -> AsyncGenerator[Site]:
-    """Start a site on a small build in a folder; what is around it starts when it is told to."""
+    """Start a site on a small build in a folder; `start_services` starts the rest."""
     static = folder / "static"
     (static / "assets").mkdir(parents=True)
     (static / "index.html").write_text(PAGE)

@@ -25,7 +25,7 @@ async def running(tmp_path: Path) -> AsyncGenerator[Site]:
 
 
 async def raw_status(url: str, target: str) -> int:
-    """Return the status for a request line that no client would send as it is."""
+    """Return the status for a request target that HTTP clients would normalize."""
     host, port = url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(f"GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
@@ -35,7 +35,7 @@ async def raw_status(url: str, target: str) -> int:
     return int(head.split()[1])
 
 
-async def test_pages_are_asked_for_again_and_assets_are_kept(running: Site) -> None:
+async def test_pages_are_revalidated_and_assets_cached(running: Site) -> None:
     for path, text in (("/p2pml", P2PML), ("/", PAGE)):
         async with running.session.get(running.url + path) as page:
             assert await page.text() == text
@@ -93,10 +93,10 @@ async def test_errors_are_json(running: Site) -> None:
         assert wrong.status == 405
 
 
-async def test_assets_are_compressed_for_who_takes_it(running: Site) -> None:
+async def test_assets_are_compressed_if_the_client_accepts_it(running: Site) -> None:
     url = f"{running.url}/assets/big-1.js"
-    for takes, encoding in (("br", "br"), ("identity", None)):
-        async with running.session.get(url, headers={"Accept-Encoding": takes}) as asset:
+    for accepted, encoding in (("br", "br"), ("identity", None)):
+        async with running.session.get(url, headers={"Accept-Encoding": accepted}) as asset:
             assert asset.headers.get("Content-Encoding") == encoding
             assert asset.headers["Vary"] == "Accept-Encoding"
             assert "javascript" in asset.content_type
@@ -108,15 +108,15 @@ async def test_assets_are_compressed_for_who_takes_it(running: Site) -> None:
         assert await raw_status(running.url, hidden) == 404
 
 
-async def test_only_the_embed_may_be_framed_and_the_module_read_elsewhere(running: Site) -> None:
+async def test_other_sites_may_frame_the_embed_page_and_load_the_module(running: Site) -> None:
     ancestors = {
         **dict.fromkeys(("/", "/p2pml", "/replay"), "'none'"),
         "/embed": "'self' https://embed.example",
     }
-    for path, who in ancestors.items():
+    for path, sources in ancestors.items():
         async with running.session.get(running.url + path) as page:
             policy = page.headers["Content-Security-Policy"]
-            assert policy.endswith(f"frame-ancestors {who}")
+            assert policy.endswith(f"frame-ancestors {sources}")
             assert "https://media.example" in policy
             assert "'sha256-abc='" in policy
             assert "unsafe" not in policy
@@ -128,7 +128,7 @@ async def test_only_the_embed_may_be_framed_and_the_module_read_elsewhere(runnin
         assert module.headers["Cache-Control"] == "no-cache"
 
 
-async def test_title_and_picture_come_from_owncast(running: Site) -> None:
+async def test_title_and_poster_come_from_owncast(running: Site) -> None:
     await running.start_services()
     async with running.session.get(f"{running.url}/embed") as page:
         html = await page.text()
@@ -140,7 +140,7 @@ async def test_title_and_picture_come_from_owncast(running: Site) -> None:
         assert (await config.json())["poster"] == "/poster"
 
 
-async def test_without_owncast_the_pages_are_there(running: Site) -> None:
+async def test_pages_are_served_without_owncast(running: Site) -> None:
     async with running.session.get(f"{running.url}/embed") as page:
         assert "<title>Shoal</title>" in await page.text()
     async with running.session.get(f"{running.url}/poster") as poster:
@@ -170,7 +170,7 @@ async def test_configuration_and_health(running: Site) -> None:
         assert await health.json() == {"status": "ok"}
 
 
-async def test_a_join_token_is_for_the_host_that_was_asked_and_new_each_time(
+async def test_join_tokens_are_for_the_requested_host_and_always_new(
     running: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now_s = time.time()
@@ -192,7 +192,7 @@ async def test_a_join_token_is_for_the_host_that_was_asked_and_new_each_time(
     )
 
 
-async def test_pages_that_embed_the_player_may_read_configuration_and_figures(
+async def test_embedding_pages_may_read_configuration_and_statistics(
     running: Site,
 ) -> None:
     await running.start_services()
@@ -214,7 +214,7 @@ def test_without_a_build_the_site_does_not_start(tmp_path: Path) -> None:
         site(settings, tmp_path)
 
 
-async def test_a_taken_port_is_the_operator_s_to_mend(running: Site) -> None:
+async def test_a_port_in_use_is_reported(running: Site) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -1,4 +1,4 @@
-"""What the site says of the station, and to whom."""
+"""The site's statistics of the station, and who may read them."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ async def running(tmp_path: Path) -> AsyncGenerator[Site]:
         yield started
 
 
-async def test_the_station_s_figures_need_the_operator_s_token(running: Site) -> None:
+async def test_detailed_statistics_require_the_operator_token(running: Site) -> None:
     await running.start_services()
     url = f"{running.url}/api/station"
     async with running.session.get(url) as public:
@@ -54,9 +54,7 @@ async def test_the_station_s_figures_need_the_operator_s_token(running: Site) ->
 
 
 @pytest.mark.parametrize("path", ["/api/history", "/api/viewers"])
-async def test_what_signaling_keeps_of_viewers_is_the_operator_s_only(
-    running: Site, path: str
-) -> None:
+async def test_history_and_viewers_require_the_operator_token(running: Site, path: str) -> None:
     url = running.url + path
     for headers in ({}, {"Authorization": "Bearer wrong"}):
         async with running.session.get(url, headers=headers) as refused:
@@ -93,7 +91,7 @@ class Stream:
                     return json.loads(data.removeprefix("data: "))
 
 
-async def test_the_operator_s_figures_come_as_events(running: Site) -> None:
+async def test_statistics_are_streamed_as_events(running: Site) -> None:
     url, bearer = f"{running.url}/api/events", {"Authorization": f"Bearer {OPERATOR}"}
     for headers in ({}, {"Authorization": "Bearer wrong"}):
         async with running.session.get(url, headers=headers) as refused:
@@ -101,8 +99,8 @@ async def test_the_operator_s_figures_come_as_events(running: Site) -> None:
     for after in ("soon", "nan", "1e999"):
         async with running.session.get(url, headers=bearer, params={"after": after}) as refused:
             assert (refused.status, refused.headers["Cache-Control"]) == (400, "no-store")
-    begun = time.time()
-    params = {"after": f"{begun}", "room": "none"}
+    started_at = time.time()
+    params = {"after": f"{started_at}", "room": "none"}
     async with running.session.get(url, headers=bearer, params=params) as response:
         assert response.content_type == "text/event-stream"
         assert response.headers["Cache-Control"] == "no-store, no-transform"
@@ -115,34 +113,34 @@ async def test_the_operator_s_figures_come_as_events(running: Site) -> None:
         assert (await events.next("station"))["viewers"] == 0
         rows = await events.next("history")
         assert rows["viewers"] == [0]
-        assert rows["at"][0] > begun
-        # it ends with the site, and does not hold it up
+        assert rows["at"][0] > started_at
+        # the stream ends when the site stops, and does not delay that
         stopping = time.monotonic()
         await running.runners.pop(0).cleanup()
         assert time.monotonic() - stopping < 3
-        await response.content.read()  # raises where the stream was broken off
+        await response.content.read()  # raises if the stream was cut off
 
 
-async def test_counters_are_written_down_for_the_operator_only(running: Site) -> None:
+async def test_counters_are_sampled_for_the_operator_only(running: Site) -> None:
     url = f"{running.url}/api/counters"
     async with running.session.get(url) as refused:
         assert refused.status == 401
     await running.start_services()
     headers = {"Authorization": f"Bearer {OPERATOR}"}
-    said: dict[str, Any] = {"rows": []}
+    history: dict[str, Any] = {"rows": []}
     async with asyncio.timeout(FIRST_AFTER_S + 5):
-        while len(said["rows"]) < 2:  # one that was written down, and that of now
+        while len(history["rows"]) < 2:  # a sample, and the current values
             await asyncio.sleep(0.2)
             async with running.session.get(url, headers=headers) as answer:
-                said = await answer.json()
-    rows = said["rows"]
+                history = await answer.json()
+    rows = history["rows"]
     assert rows[0]["at"] <= rows[1]["at"]
     assert rows[1]["requests"]["site"] > 1
     assert rows[1]["store_sent"] == 1234
-    assert datetime.fromisoformat(said["started"]["site"]) < datetime.now(UTC)
+    assert datetime.fromisoformat(history["started"]["site"]) < datetime.now(UTC)
 
 
-async def test_what_somebody_else_says_is_not_passed_on(running: Site) -> None:
+async def test_responses_of_other_software_are_not_proxied(running: Site) -> None:
     stranger = application("stranger")
     stranger.router.add_get("/viewers", metrics)
     running.runners.append(await start(stranger, "stranger", running.signaling_url))

@@ -1,1 +1,1 @@
-"""Serves the player's build, its configuration and the station's figures."""
+"""The site: serves the built player, its configuration, and statistics of the station."""

@@ -1,13 +1,13 @@
-"""`/config.json`: what the player must know of this station."""
+"""`/config.json`: the player's configuration for this station."""
 
 import msgspec
 
 from shoal.auth import JOIN_TOKEN_LIFETIME_S
 from shoal.config.settings import Consent, SiteSettings, StandbyPolicy
 from shoal.p2p_media_loader import SWARM_ID
-from shoal.site.html_meta import About
+from shoal.site.html_meta import StationMetadata
 
-REPLAYS = "/live/replays.json"
+REPLAYS_PATH = "/live/replays.json"
 
 
 class IceServer(msgspec.Struct, frozen=True):
@@ -21,32 +21,34 @@ class PlayerConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     title: str
     poster: str | None
-    """a picture of what is on, for while there is none"""
+    """path of the image to show before video"""
     consent: Consent
     playlist: str = "/live/playlist.m3u8"
     room: str = "/ws/room"
     segments: str = "/live/segments.json"
     replays: str | None
-    """the list of streams that can be watched again; null where none are kept"""
+    """path of the list of replays; null if the station keeps none"""
     tracker: str = "/ws"
     swarm: str = SWARM_ID
     """p2p-media-loader's `swarmId`"""
     ice_servers: tuple[IceServer, ...]
     standby: StandbyPolicy
-    """when viewers turn to the torrent seed"""
+    """when viewers use the torrent seed"""
     join_token: str
-    """what signaling wants to see of who joins: for this host, and not for long"""
+    """token that signaling requires to join: short-lived, for this host only"""
     join_token_lifetime_s: float = JOIN_TOKEN_LIFETIME_S
 
 
-def player_config(settings: SiteSettings, about: About, join_token: str) -> PlayerConfig:
-    """Return the configuration that the operator's settings make."""
+def player_config(
+    settings: SiteSettings, metadata: StationMetadata, join_token: str
+) -> PlayerConfig:
+    """Return the player's configuration for the operator's settings."""
     stun = tuple(settings.ice_servers)
     return PlayerConfig(
-        title=about.title,
-        poster=about.poster,
+        title=metadata.title,
+        poster=metadata.poster,
         consent=settings.consent,
-        replays=REPLAYS if settings.replay else None,
+        replays=REPLAYS_PATH if settings.replay else None,
         ice_servers=(IceServer(stun),) if stun else (),
         standby=settings.standby,
         join_token=join_token,

@@ -1,4 +1,4 @@
-"""What the counters said, once a minute for 24 hours: the past of figures that only add up."""
+"""`/api/counters`: the station's counters, sampled once a minute and kept for 24 hours."""
 
 import asyncio
 from collections import deque
@@ -13,37 +13,37 @@ from shoal.site.station import Station
 from shoal.web import error_response, json_body
 
 FIRST_AFTER_S = 5.0
-"""the other services start when this one does"""
+"""time for the other services to start, since all start together"""
 STEP_S = 60.0
 STEPS = 24 * 60 + 1
 
 
-def add_ledger(app: web.Application, station: web.AppKey[Station], token: str) -> None:
-    """Keep the ledger while the application runs; show it to the bearer of the token."""
+def add_counter_history(app: web.Application, station_key: web.AppKey[Station], token: str) -> None:
+    """Sample the counters while the application runs; serve them to the bearer of `token`."""
     rows: deque[CounterSample] = deque(maxlen=STEPS)
 
     async def get_counters(request: web.Request) -> web.Response:
         if not has_bearer_token(request.headers.get("Authorization"), token):
             return error_response(401, "unauthorized", "the operator's bearer token is required")
-        asked = request.app[station]
-        counters = CounterHistory(await asked.started(), [*rows, await asked.counts()])
-        return json_body(msgspec.json.encode(counters))
+        station = request.app[station_key]
+        history = CounterHistory(await station.start_times(), [*rows, await station.counters()])
+        return json_body(msgspec.json.encode(history))
 
-    async def keep(app: web.Application) -> AsyncIterator[None]:
-        keeping = asyncio.create_task(_keep(app[station], rows.append))
+    async def sample_while_running(app: web.Application) -> AsyncIterator[None]:
+        sampling = asyncio.create_task(_sample(app[station_key], rows.append))
         try:
             yield
         finally:
-            keeping.cancel()
-            await asyncio.wait({keeping})
+            sampling.cancel()
+            await asyncio.wait({sampling})
 
     app.router.add_get("/api/counters", get_counters)
-    app.cleanup_ctx.append(keep)
+    app.cleanup_ctx.append(sample_while_running)
 
 
-async def _keep(station: Station, write: Callable[[CounterSample], None]) -> None:
-    """Write a row a minute; runs until cancelled."""
+async def _sample(station: Station, append: Callable[[CounterSample], None]) -> None:
+    """Append a sample every minute, until cancelled."""
     await asyncio.sleep(FIRST_AFTER_S)
     while True:
-        write(await station.counts())
+        append(await station.counters())
         await asyncio.sleep(STEP_S)

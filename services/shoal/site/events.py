@@ -1,8 +1,8 @@
-"""`/api/events`: the operator's figures as they change, as server-sent events.
+"""`/api/events`: live statistics for the operator, as server-sent events.
 
-`station` is what `/api/station` answers, every 2 s; `history` are the rows after `?after=`, first
-those that there are and then each new one; `rooms` is signaling's `/rooms` with the picture of
-`?room=`, whenever it has changed, null while signaling does not answer.
+`station` is the body of `/api/station`, every 2 s. `history` has the rows after `?after=`: first
+the existing ones, then each new one. `rooms` is signaling's `/rooms`, with the topology of
+`?room=`, whenever it changes; null while signaling does not respond.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ NULL = b"null"
 
 HEADERS = {
     "Content-Type": "text/event-stream",
-    # what compresses or gathers it on the way would hold events back
+    # proxies must not compress or buffer the stream: that would delay events
     "Cache-Control": "no-store, no-transform",
     "X-Accel-Buffering": "no",
 }
@@ -30,28 +30,30 @@ HEADERS = {
 STOPPING = web.AppKey("stopping", asyncio.Event)
 
 
-def add_events(app: web.Application, station: web.AppKey[Station], token: str) -> None:
-    """Serve the stream to the bearer of the operator's `token`, until the application stops."""
+def add_events(app: web.Application, station_key: web.AppKey[Station], token: str) -> None:
+    """Serve the stream to the bearer of the operator's `token` until the application stops."""
 
     async def events(request: web.Request) -> web.StreamResponse:
         if not has_bearer_token(request.headers.get("Authorization"), token):
             return error_response(401, "unauthorized", "the operator's bearer token is required")
-        after = _time(request.query.get("after", "0"))
+        after = _parse_time(request.query.get("after", "0"))
         if after is None:
             return error_response(
-                400, "bad_after", "`after` must be a Unix time in seconds, as in ?after=1900000000"
+                400,
+                "bad_after",
+                "`after` must be a Unix time in seconds, such as ?after=1900000000",
             )
         stopping = request.app[STOPPING]
-        sent = _Sent(request.app[station], after, request.query.get("room"))
+        source = _EventSource(request.app[station_key], after, request.query.get("room"))
         response = web.StreamResponse(headers=HEADERS)
         try:
             await response.prepare(request)
             while not stopping.is_set():
-                async for name, data in sent.news():
+                async for name, data in source.due_events():
                     await response.write(b"event: %s\ndata: %s\n\n" % (name, data))
                 await _wait(stopping)
         except ConnectionError:
-            pass  # it has gone
+            pass  # the client disconnected
         return response
 
     async def stop(app: web.Application) -> None:
@@ -65,8 +67,8 @@ def add_events(app: web.Application, station: web.AppKey[Station], token: str) -
     app.router.add_get("/api/events", events)
 
 
-class _Sent:
-    """What one reader has been sent, so that it is told of what is new."""
+class _EventSource:
+    """Produces the events of one client, from what it has already been sent."""
 
     def __init__(self, station: Station, after: float, room: str | None) -> None:
         self._station = station
@@ -74,23 +76,23 @@ class _Sent:
         self._room = {} if room is None else {"room": room}
         self._rooms = b""
 
-    async def news(self) -> AsyncIterator[tuple[bytes, bytes]]:
-        """Yield the names and the data of the events that are due."""
-        yield b"station", msgspec.json.encode(await self._station.figures())
-        history = await self._station.ask_signaling("/history", {"after": f"{self._after}"})
+    async def due_events(self) -> AsyncIterator[tuple[bytes, bytes]]:
+        """Yield the name and data of each event that is due."""
+        yield b"station", msgspec.json.encode(await self._station.stats())
+        history = await self._station.get_from_signaling("/history", {"after": f"{self._after}"})
         if history is not None:
             rows = msgspec.json.decode(history.body, type=HistoryColumns)
             if rows.at:
                 self._after = rows.at[-1]
                 yield b"history", history.body
-        answer = await self._station.ask_signaling("/rooms", self._room)
-        rooms = NULL if answer is None else answer.body
+        response = await self._station.get_from_signaling("/rooms", self._room)
+        rooms = NULL if response is None else response.body
         if rooms != self._rooms:
             self._rooms = rooms
             yield b"rooms", rooms
 
 
-def _time(text: str) -> float | None:
+def _parse_time(text: str) -> float | None:
     try:
         value = float(text)
     except ValueError:

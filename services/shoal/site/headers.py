@@ -1,4 +1,4 @@
-"""Security headers of the pages: what a browser lets them load, and who may frame them.
+"""Security headers of pages: what they may load, and which sites may frame them.
 
 Plain functions: settings in, headers out.
 """
@@ -12,7 +12,7 @@ from yarl import URL
 from shoal.web import ANY_ORIGIN
 
 Framing = Literal["nobody", "embedders"]
-"""who may show a page in a frame"""
+"""who may show a page in a frame: nobody, or the sites in `embed_origins`"""
 
 ALL_PAGES = {
     "X-Content-Type-Options": "nosniff",
@@ -31,8 +31,8 @@ def page_headers(
 ) -> dict[str, str]:
     """Return the headers of a page.
 
-    `host` is the one that was asked for; `media_url` where segments are, None when that is not
-    known; `styles` are hashes of what is written into the page by its scripts.
+    `host` is the requested host; `media_url` the URL of the segments, or None if unknown; `styles`
+    the hashes of the styles that the page's scripts insert.
     """
     policy = content_security_policy(
         host, media_url, styles, frame_ancestors(framing, embed_origins)
@@ -46,8 +46,8 @@ def page_headers(
 def content_security_policy(
     host: str, media_url: str | None, styles: Sequence[str], ancestors: str
 ) -> str:
-    """Return the policy: nothing from elsewhere, but the store's segments."""
-    # what is no host name must not add to the policy
+    """Return the Content-Security-Policy: the station itself, and segments from the store."""
+    # a malformed host name must not alter the policy
     own = f" ws://{host} wss://{host}" if re.fullmatch(r"[\w.:\[\]-]+", host, re.ASCII) else ""
     store = "https:" if media_url is None else str(URL(media_url).origin())
     directives = {
@@ -65,7 +65,7 @@ def content_security_policy(
 
 
 def frame_ancestors(framing: Framing, embed_origins: Collection[str]) -> str:
-    """Return the sources of pages that may frame ours."""
+    """Return the value of `frame-ancestors`: origins that may frame a page."""
     if framing == "nobody":
         return "'none'"
     if ANY_ORIGIN in embed_origins:

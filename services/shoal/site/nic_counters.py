@@ -1,4 +1,4 @@
-"""What this host's network interfaces have sent: counted by the kernel, whoever sent it."""
+"""Bytes that this host's network interfaces have sent, as the kernel counts them."""
 
 from pathlib import Path
 
@@ -9,27 +9,27 @@ TRANSMITTED = 8
 
 
 def sent_bytes(network: Path = NETWORK) -> int | None:
-    """Return the bytes sent by the interfaces that lead to the internet; None without one.
+    """Return the bytes sent by the interfaces with a default route, or None if there are none.
 
-    That is all traffic since they came up, headers included. Raises nothing: a host that does not
-    tell is one without.
+    That is all their traffic since they came up, headers included, whoever sent it. Never raises:
+    if the files cannot be read, the result is None.
     """
     try:
-        outward = _outward((network / "route").read_text())
-        return _sent((network / "dev").read_text(), outward) if outward else None
+        interfaces = _internet_interfaces((network / "route").read_text())
+        return _sent((network / "dev").read_text(), interfaces) if interfaces else None
     except (OSError, ValueError, IndexError):
         return None
 
 
-def _outward(routes: str) -> set[str]:
+def _internet_interfaces(routes: str) -> set[str]:
     rows = (line.split() for line in routes.splitlines()[1:])
     return {row[0] for row in rows if len(row) > 1 and row[1] == DEFAULT_ROUTE}
 
 
-def _sent(devices: str, names: set[str]) -> int:
+def _sent(devices: str, interfaces: set[str]) -> int:
     total = 0
     for line in devices.splitlines()[2:]:
         name, _, counters = line.partition(":")
-        if name.strip() in names:
+        if name.strip() in interfaces:
             total += int(counters.split()[TRANSMITTED])
     return total

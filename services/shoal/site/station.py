@@ -1,4 +1,4 @@
-"""What `/api/…` answers: the other services are asked on their loopback ports, and summed."""
+"""Statistics for `/api/…`: reads the other services on their loopback ports and sums up."""
 
 import asyncio
 import logging
@@ -26,12 +26,18 @@ from shoal.site.metrics_reader import (
     SEED_BYTES,
     STORED_BYTES,
     STORED_SEGMENTS,
-    counted,
+    ServiceBodies,
+    counter_total,
+    metrics_by_service,
+    read,
+    read_counters,
+    read_video,
+    start_times,
     started_at,
     store_bytes,
+    sum_if_known,
 )
 from shoal.site.nic_counters import sent_bytes
-from shoal.site.readings import Answers, by_service, counts, read, started, total, video
 
 log = logging.getLogger("shoal.site")
 
@@ -43,27 +49,29 @@ OK = msgspec.Raw(b'{"status":"ok"}')
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a service said."""
+class ServiceResponse:
+    """A service's HTTP response."""
 
     status: int
-    who: str | None
-    """its X-Shoal"""
+    service: str | None
+    """its X-Shoal header"""
     body: bytes
 
 
-def operator_station(answers: Answers, *, has_gateway: bool) -> OperatorStation:
-    """Return the station's figures; what could not be asked for is None."""
-    stats = _stats(answers.signaling_stats)
+def operator_station(bodies: ServiceBodies, *, has_gateway: bool) -> OperatorStation:
+    """Return the station's statistics; what could not be read is None."""
+    stats = _stats(bodies.signaling_stats)
     services = {
-        "broadcaster": _health(answers.broadcaster_health),
-        "signaling": _health(answers.signaling_health),
+        "broadcaster": _health(bodies.broadcaster_health),
+        "signaling": _health(bodies.signaling_health),
     }
     if has_gateway:
-        services["gateway"] = UNREACHABLE if answers.gateway_metrics is None else OK
+        services["gateway"] = UNREACHABLE if bodies.gateway_metrics is None else OK
     ec2_video = Ec2Video(
-        services=total(*(video(text, name) for name, text in by_service(answers).items())),
-        gateway=video(answers.gateway_metrics, None),
+        services=sum_if_known(
+            *(read_video(text, name) for name, text in metrics_by_service(bodies).items())
+        ),
+        gateway=read_video(bodies.gateway_metrics, None),
     )
     return OperatorStation(
         live=stats and stats.live,
@@ -81,61 +89,62 @@ def operator_station(answers: Answers, *, has_gateway: bool) -> OperatorStation:
         rooms=stats and stats.rooms,
         replays=stats and stats.replays,
         ec2_video=ec2_video,
-        store_sent=read(answers.store_metrics, store_bytes),
-        cost=_cost(answers, stats, ec2_video),
-        since=_since(answers),
+        store_sent=read(bodies.store_metrics, store_bytes),
+        cost=_cost(bodies, stats, ec2_video),
+        since=_since(bodies),
         services=services,
     )
 
 
 def public_station(station: OperatorStation) -> PublicStation:
-    """Return the part of the figures that everybody may see."""
+    """Return the part of the statistics that is public."""
     return PublicStation(live=station.live, viewers=station.viewers, share=station.share)
 
 
 class Station:
-    """Asks the services, at most once a second however many ask us."""
+    """Reads the services, at most once a second however many requests come in."""
 
     def __init__(self, settings: SiteSettings, session: aiohttp.ClientSession) -> None:
         self._settings = settings
         self._session = session
-        self._asking = asyncio.Lock()
-        self._latest: tuple[Answers, OperatorStation] | None = None
-        self._asked_at = float("-inf")
+        self._refreshing = asyncio.Lock()
+        self._latest: tuple[ServiceBodies, OperatorStation] | None = None
+        self._refreshed_at = float("-inf")
 
-    async def figures(self) -> OperatorStation:
-        """Return the station's figures, at most a second old."""
-        return (await self._look())[1]
+    async def stats(self) -> OperatorStation:
+        """Return the station's statistics, at most a second old."""
+        return (await self._refreshed())[1]
 
-    async def counts(self) -> CounterSample:
-        """Return what the counters say, at most a second old."""
-        answers, _ = await self._look()
-        return counts(answers, round(time.time()), sent_bytes())
+    async def counters(self) -> CounterSample:
+        """Return the counters, at most a second old."""
+        bodies, _ = await self._refreshed()
+        return read_counters(bodies, round(time.time()), sent_bytes())
 
-    async def started(self) -> dict[str, str | None]:
-        """Return when each service started."""
-        answers, _ = await self._look()
-        return started(answers)
+    async def start_times(self) -> dict[str, str | None]:
+        """Return when each service started, ISO 8601."""
+        bodies, _ = await self._refreshed()
+        return start_times(bodies)
 
-    async def _look(self) -> tuple[Answers, OperatorStation]:
+    async def _refreshed(self) -> tuple[ServiceBodies, OperatorStation]:
         loop = asyncio.get_running_loop()
-        async with self._asking:
-            if self._latest is None or loop.time() - self._asked_at > CACHE_S:
-                answers = await self._ask()
+        async with self._refreshing:
+            if self._latest is None or loop.time() - self._refreshed_at > CACHE_S:
+                bodies = await self._get_bodies()
                 has_gateway = self._settings.gateway_metrics_url is not None
-                self._latest = answers, operator_station(answers, has_gateway=has_gateway)
-                self._asked_at = loop.time()
+                self._latest = bodies, operator_station(bodies, has_gateway=has_gateway)
+                self._refreshed_at = loop.time()
             return self._latest
 
-    async def ask_signaling(
+    async def get_from_signaling(
         self, path: str, query: Mapping[str, str] | None = None
-    ) -> Answer | None:
-        """Return signaling's answer, 200 or (to a wrong question) 400; None when it gives none."""
-        answer = await self._fetch(f"{self._settings.signaling_url}{path}", query)
-        ours = answer is not None and answer.who == "signaling" and answer.status in (200, 400)
-        return answer if ours else None
+    ) -> ServiceResponse | None:
+        """Return signaling's response, 200 or (to a bad query) 400; None if there is none."""
+        response = await self._fetch(f"{self._settings.signaling_url}{path}", query)
+        if response is None or response.service != "signaling":
+            return None
+        return response if response.status in (200, 400) else None
 
-    async def _ask(self) -> Answers:
+    async def _get_bodies(self) -> ServiceBodies:
         broadcaster, signaling = self._settings.broadcaster_url, self._settings.signaling_url
         bodies = await asyncio.gather(
             self._get(f"{broadcaster}/health"),
@@ -146,21 +155,23 @@ class Station:
             self._get(self._settings.gateway_metrics_url),
             self._get(self._settings.store_metrics_url),
         )
-        return Answers(*bodies, own_metrics=generate_latest())
+        return ServiceBodies(*bodies, own_metrics=generate_latest())
 
     async def _get(self, url: str | None) -> bytes | None:
-        """Return the body, whatever the status: a failing service's health answers 503."""
-        answer = None if url is None else await self._fetch(url)
-        return answer and answer.body
+        """Return the body, whatever the status: a failing service's /health returns 503."""
+        response = None if url is None else await self._fetch(url)
+        return response and response.body
 
-    async def _fetch(self, url: str, query: Mapping[str, str] | None = None) -> Answer | None:
+    async def _fetch(
+        self, url: str, query: Mapping[str, str] | None = None
+    ) -> ServiceResponse | None:
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
         try:
             async with self._session.get(url, params=query, timeout=timeout) as response:
-                who = response.headers.get("X-Shoal")
-                return Answer(response.status, who, await response.read())
+                service = response.headers.get("X-Shoal")
+                return ServiceResponse(response.status, service, await response.read())
         except (aiohttp.ClientError, TimeoutError) as error:
-            log.warning("%s does not answer: %s", url, error or type(error).__name__)
+            log.warning("%s does not respond: %s", url, error or type(error).__name__)
             return None
 
 
@@ -188,14 +199,14 @@ def _stats(body: bytes | None) -> SignalingStats | None:
 
 
 def _cost(
-    answers: Answers, stats: SignalingStats | None, ec2_video: Ec2Video
+    bodies: ServiceBodies, stats: SignalingStats | None, ec2_video: Ec2Video
 ) -> RunningCost | None:
-    """Return what the traffic has cost; None while something of it is not known."""
+    """Return the cost of the traffic so far; None if any part of it is unknown."""
 
     def count(metrics: bytes | None, name: str) -> int | None:
-        return read(metrics, lambda text: counted(text, name))
+        return read(metrics, lambda text: counter_total(text, name))
 
-    broadcaster = answers.broadcaster_metrics
+    broadcaster = bodies.broadcaster_metrics
     stored, segments = count(broadcaster, STORED_BYTES), count(broadcaster, STORED_SEGMENTS)
     seeded = count(broadcaster, SEED_BYTES)
     if (
@@ -218,19 +229,21 @@ def _cost(
     )
 
 
-def _since(answers: Answers) -> CountingSince:
-    def said(*metrics: bytes | None) -> str | None:
+def _since(bodies: ServiceBodies) -> CountingSince:
+    def latest_start(*metrics: bytes | None) -> str | None:
         times: list[datetime] = []
         for text in metrics:
-            began = read(text, started_at)
-            if began is None:
+            start = read(text, started_at)
+            if start is None:
                 return None
-            times.append(began)
+            times.append(start)
         return max(times).isoformat(timespec="seconds")
 
     return CountingSince(
-        viewers=said(answers.signaling_metrics),
-        services=said(answers.broadcaster_metrics, answers.signaling_metrics, answers.own_metrics),
-        gateway=said(answers.gateway_metrics),
-        store=said(answers.store_metrics),
+        viewers=latest_start(bodies.signaling_metrics),
+        services=latest_start(
+            bodies.broadcaster_metrics, bodies.signaling_metrics, bodies.own_metrics
+        ),
+        gateway=latest_start(bodies.gateway_metrics),
+        store=latest_start(bodies.store_metrics),
     )

@@ -1,15 +1,14 @@
-"""What the station says of itself: the operator's settings, else what Owncast knows."""
+"""Reads the station's title, description and poster: from the settings, or else from Owncast."""
 
 import asyncio
 import logging
 from pathlib import Path
-from typing import TypeVar
 
 import aiohttp
 import msgspec
 
 from shoal.config.settings import SiteSettings
-from shoal.site.html_meta import About
+from shoal.site.html_meta import StationMetadata
 
 log = logging.getLogger("shoal.site")
 
@@ -19,95 +18,93 @@ MAX_POSTER_BYTES = 5_000_000
 POSTER_PATH = "/poster"
 DEFAULT_DESCRIPTION = "Live television, shared by its viewers"
 
-T = TypeVar("T", bound=msgspec.Struct)
-
 
 class _Status(msgspec.Struct):
-    """The part of Owncast's `/api/status` that is shown."""
+    """The fields of Owncast's `/api/status` that pages show."""
 
     online: bool = False
     streamTitle: str = ""  # noqa: N815 - Owncast's name
 
 
-class Poster(msgspec.Struct, frozen=True):
-    """A picture."""
+class Content(msgspec.Struct, frozen=True):
+    """A response body or file, with its media type."""
 
     body: bytes
     content_type: str
 
 
-class Profile:
-    """Asks Owncast at most once in ten seconds, however many ask us."""
+class MetadataReader:
+    """Reads the metadata; asks Owncast at most once in ten seconds."""
 
     def __init__(self, settings: SiteSettings, session: aiohttp.ClientSession) -> None:
         self._settings = settings
         self._session = session
-        self._asking = asyncio.Lock()
-        self._about: About | None = None
-        self._poster: Poster | None = None
-        self._asked_at = float("-inf")
+        self._refreshing = asyncio.Lock()
+        self._metadata: StationMetadata | None = None
+        self._poster: Content | None = None
+        self._refreshed_at = float("-inf")
 
-    async def about(self) -> About:
-        """Return what the pages say."""
-        about, _ = await self._look()
-        return about
+    async def metadata(self) -> StationMetadata:
+        """Return the metadata that pages show."""
+        metadata, _ = await self._refreshed()
+        return metadata
 
-    async def poster(self) -> Poster | None:
-        """Return the picture that is shown before there is one; None when there is none."""
-        _, poster = await self._look()
+    async def poster(self) -> Content | None:
+        """Return the image that players show before video, or None if there is none."""
+        _, poster = await self._refreshed()
         return poster
 
-    async def _look(self) -> tuple[About, Poster | None]:
+    async def _refreshed(self) -> tuple[StationMetadata, Content | None]:
         loop = asyncio.get_running_loop()
-        async with self._asking:
-            if self._about is None or loop.time() - self._asked_at > CACHE_S:
-                status, self._poster = await asyncio.gather(self._status(), self._picture())
-                self._asked_at = loop.time()
-                self._about = About(
+        async with self._refreshing:
+            if self._metadata is None or loop.time() - self._refreshed_at > CACHE_S:
+                status, self._poster = await asyncio.gather(self._get_status(), self._get_poster())
+                self._refreshed_at = loop.time()
+                self._metadata = StationMetadata(
                     title=self._settings.station_title,
                     stream_title=status.streamTitle.strip() if status.online else "",
                     description=self._settings.station_description or DEFAULT_DESCRIPTION,
                     poster=None if self._poster is None else POSTER_PATH,
                 )
-            return self._about, self._poster
+            return self._metadata, self._poster
 
-    async def _status(self) -> _Status:
-        answer = await self._get("/api/status")
+    async def _get_status(self) -> _Status:
+        response = await self._get("/api/status")
         try:
-            return msgspec.json.decode(answer.body, type=_Status) if answer else _Status()
+            return msgspec.json.decode(response.body, type=_Status) if response else _Status()
         except msgspec.DecodeError as error:
-            log.warning("Owncast's /api/status is not understood: %s", error)
+            log.warning("cannot parse Owncast's /api/status: %s", error)
             return _Status()
 
-    async def _picture(self) -> Poster | None:
-        """Return the operator's picture, or the one that Owncast takes of the stream."""
+    async def _get_poster(self) -> Content | None:
+        """Return the operator's image, or else Owncast's thumbnail of the stream."""
         path = self._settings.station_poster
         if path is not None:
-            return await asyncio.to_thread(_read, path)
-        answer = await self._get("/thumbnail.jpg")
-        return answer if answer and answer.content_type.startswith("image/") else None
+            return await asyncio.to_thread(_read_image, path)
+        response = await self._get("/thumbnail.jpg")
+        return response if response and response.content_type.startswith("image/") else None
 
-    async def _get(self, path: str) -> Poster | None:
+    async def _get(self, path: str) -> Content | None:
         url = f"{self._settings.owncast_url}{path}"
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
         try:
             async with self._session.get(url, timeout=timeout) as response:
                 if response.status != 200 or (response.content_length or 0) > MAX_POSTER_BYTES:
                     return None
-                return Poster(await response.read(), response.content_type)
+                return Content(await response.read(), response.content_type)
         except (aiohttp.ClientError, TimeoutError):
-            return None  # an Owncast that is down is not the pages' affair
+            return None  # pages work without Owncast
 
 
-def _read(path: Path) -> Poster | None:
-    kinds = {
+def _read_image(path: Path) -> Content | None:
+    content_types = {
         ".jpg": "image/jpeg",
         ".jpeg": "image/jpeg",
         ".png": "image/png",
         ".webp": "image/webp",
     }
     try:
-        return Poster(path.read_bytes(), kinds.get(path.suffix.lower(), "image/jpeg"))
+        return Content(path.read_bytes(), content_types.get(path.suffix.lower(), "image/jpeg"))
     except OSError as error:
-        log.warning("the poster %s cannot be read: %s", path, error.strerror)
+        log.warning("cannot read the poster %s: %s", path, error.strerror)
         return None

@@ -5,7 +5,7 @@ from pydantic import SecretStr
 
 from shoal.config.settings import SiteSettings
 from shoal.site.configuration import player_config
-from shoal.site.html_meta import About
+from shoal.site.html_meta import StationMetadata
 
 STUN = ["stun:a.example:3478", "stun:b.example:3478"]
 
@@ -15,9 +15,9 @@ def settings(**changes: object) -> SiteSettings:
     return SiteSettings.model_validate({**secrets, **changes})
 
 
-def test_the_player_s_configuration() -> None:
-    about = About("Station", "Evening news", "", "/poster")
-    config = player_config(settings(ice_servers=STUN, standby="assist"), about, "token")
+def test_the_player_configuration_follows_the_settings() -> None:
+    metadata = StationMetadata("Station", "Evening news", "", "/poster")
+    config = player_config(settings(ice_servers=STUN, standby="assist"), metadata, "token")
     assert json.loads(msgspec.json.encode(config)) == {
         "title": "Station",
         "poster": "/poster",
@@ -35,12 +35,12 @@ def test_the_player_s_configuration() -> None:
     }
 
 
-def test_replays_are_where_they_are_kept() -> None:
-    about = About("Station", "", "", None)
-    assert player_config(settings(replay=True), about, "token").replays == "/live/replays.json"
+def test_the_replay_list_is_named_if_replays_are_kept() -> None:
+    metadata = StationMetadata("Station", "", "", None)
+    assert player_config(settings(replay=True), metadata, "token").replays == "/live/replays.json"
 
 
-def test_without_servers_and_with_questions() -> None:
-    about = About("Station", "", "", None)
-    config = player_config(settings(ice_servers=[], consent="ask"), about, "token")
+def test_without_stun_servers_and_with_consent_required() -> None:
+    metadata = StationMetadata("Station", "", "", None)
+    config = player_config(settings(ice_servers=[], consent="ask"), metadata, "token")
     assert (config.ice_servers, config.consent, config.poster) == ((), "ask", None)

@@ -18,7 +18,7 @@ def policy(**changes: object) -> dict[str, str]:
     return dict(part.split(" ", 1) for part in text.split("; "))
 
 
-def test_nothing_inline_and_nothing_from_elsewhere_but_the_store() -> None:
+def test_only_the_station_and_the_store_are_allowed() -> None:
     found = policy()
     assert "unsafe" not in str(found)
     assert found["default-src"] == "'none'"
@@ -29,7 +29,7 @@ def test_nothing_inline_and_nothing_from_elsewhere_but_the_store() -> None:
     assert found["media-src"] == "'self' blob: https://media.example"
 
 
-def test_where_the_store_is_not_known_any_host_with_https_may_be_it() -> None:
+def test_an_unknown_store_may_be_any_https_host() -> None:
     assert policy(media_url=None)["connect-src"].endswith(" https:")
 
 
@@ -42,17 +42,17 @@ def test_where_the_store_is_not_known_any_host_with_https_may_be_it() -> None:
         ("embedders", ["*"], "*"),
     ],
 )
-def test_who_may_frame(framing: str, origins: list[str], ancestors: str | None) -> None:
+def test_frame_ancestors(framing: str, origins: list[str], ancestors: str | None) -> None:
     expected = ancestors or "'self' https://a.example https://b.example"
     assert policy(framing=framing, embed_origins=origins)["frame-ancestors"] == expected
 
 
 @pytest.mark.parametrize("host", ["tv.example; script-src *", "a b", "", "tv,example"])
-def test_a_host_that_is_none_adds_nothing(host: str) -> None:
+def test_a_malformed_host_does_not_alter_the_policy(host: str) -> None:
     assert policy(host=host)["connect-src"] == "'self' https://media.example"
 
 
-def test_pages_that_nobody_frames_tell_old_browsers_too() -> None:
+def test_unframed_pages_have_the_header_for_old_browsers() -> None:
     headers = page_headers("tv.example", None, [], "nobody", [])
     assert headers["X-Frame-Options"] == "DENY"
     assert headers["X-Content-Type-Options"] == "nosniff"

@@ -14,13 +14,13 @@ docker0: 5 1 0 0 0 0 0 0 55 5 0 0 0 0 0 0
 """
 
 
-def test_only_what_leads_to_the_internet_counts(tmp_path: Path) -> None:
+def test_only_interfaces_with_a_default_route_count(tmp_path: Path) -> None:
     (tmp_path / "route").write_text(ROUTES)
     (tmp_path / "dev").write_text(DEVICES)
     assert sent_bytes(tmp_path) == 7777
 
 
-def test_a_host_that_does_not_tell_is_one_without(tmp_path: Path) -> None:
+def test_missing_or_malformed_files_give_none(tmp_path: Path) -> None:
     assert sent_bytes(tmp_path) is None
     (tmp_path / "route").write_text(ROUTES.splitlines()[0])
     (tmp_path / "dev").write_text(DEVICES)

@@ -6,7 +6,7 @@ import pytest
 
 from shoal.api_types import BytesBySource, Ec2Video, PublicStation, ReplayTotals, SignalingStats
 from shoal.ops.prices import AS_OF
-from shoal.site.readings import Answers
+from shoal.site.metrics_reader import ServiceBodies
 from shoal.site.station import operator_station, public_station
 
 STATS = SignalingStats(
@@ -38,7 +38,7 @@ def counter(service: str, size: int, started_at: int = 1_900_000_000) -> bytes:
     ).encode()
 
 
-ANSWERS = Answers(
+BODIES = ServiceBodies(
     broadcaster_health=b'{"status":"failing","problems":[{"code":"store"}]}',
     broadcaster_metrics=counter("broadcaster", 5)
     + b"""# TYPE shoal_stored_bytes_total counter
@@ -59,8 +59,8 @@ shoal_torrent_uploaded_bytes_total 0
 )
 
 
-def test_everything_answers() -> None:
-    station = operator_station(ANSWERS, has_gateway=True)
+def test_statistics_when_every_service_responds() -> None:
+    station = operator_station(BODIES, has_gateway=True)
     assert json.loads(msgspec.json.encode(station)) == {
         "live": True,
         "viewers": 3,
@@ -105,23 +105,23 @@ def test_everything_answers() -> None:
     assert public_station(station) == PublicStation(live=True, viewers=3, share=2 / 3)
 
 
-def test_what_nobody_answers_is_unknown_not_zero() -> None:
-    nothing = Answers(*[None] * 7, own_metrics=b"")
-    station = operator_station(nothing, has_gateway=True)
+def test_statistics_are_unknown_not_zero_when_no_service_responds() -> None:
+    no_bodies = ServiceBodies(*[None] * 7, own_metrics=b"")
+    station = operator_station(no_bodies, has_gateway=True)
     assert station.ec2_video == Ec2Video(services=None, gateway=None)
     assert (station.live, station.viewers, station.bytes) == (None, None, None)
     assert {bytes(health) for health in station.services.values()} == {b'{"status":"unreachable"}'}
 
 
-def test_one_service_that_is_not_counted_makes_the_sum_unknown() -> None:
-    station = operator_station(replace(ANSWERS, signaling_metrics=None), has_gateway=False)
+def test_a_sum_with_one_unknown_service_is_unknown() -> None:
+    station = operator_station(replace(BODIES, signaling_metrics=None), has_gateway=False)
     assert (station.ec2_video.services, station.cost) == (None, None)
     assert set(station.services) == {"broadcaster", "signaling"}
 
 
-def test_an_answer_of_somebody_else_counts_as_none() -> None:
-    strange = Answers(b"<html>", b"<{", b"[]", b"\xff", b"{}", None, b"<{", own_metrics=b"")
-    station = operator_station(strange, has_gateway=False)
+def test_responses_of_other_software_are_ignored() -> None:
+    foreign = ServiceBodies(b"<html>", b"<{", b"[]", b"\xff", b"{}", None, b"<{", own_metrics=b"")
+    station = operator_station(foreign, has_gateway=False)
     assert station.viewers is None
     assert station.store_sent is None
     assert station.ec2_video.services is None
