@@ -1,4 +1,4 @@
-"""A gateway, and behind it upstreams that answer with their names."""
+"""A gateway, with upstreams that respond with their names."""
 
 import asyncio
 import gzip
@@ -19,7 +19,7 @@ NAMES = ("signaling", "broadcaster", "owncast", "site")
 
 @dataclass
 class Upstream:
-    """One upstream service: answers with its name, remembers what it was asked."""
+    """An upstream service that responds with its name and records requests."""
 
     name: str
     url: str = ""
@@ -111,14 +111,14 @@ class Station:
         return f"http://127.0.0.1:{self.port}"
 
     async def raw(self, target: str, method: str = "GET", **headers: str) -> tuple[str, bytes]:
-        """Send a request target as it is; return the response's head and body."""
+        """Send a request target unchanged; return the response's head and body."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         head = "".join(f"{name.replace('_', '-')}: {text}\r\n" for name, text in headers.items())
         head = f"Host: tv.example\r\nConnection: close\r\n{head}"
         writer.write(f"{method} {target} HTTP/1.1\r\n{head}\r\n".encode())
-        answer = await reader.read()
+        response = await reader.read()
         writer.close()
-        head_bytes, _, body = answer.partition(b"\r\n\r\n")
+        head_bytes, _, body = response.partition(b"\r\n\r\n")
         return head_bytes.decode(), body
 
     async def answered_by(self, target: str) -> str:
@@ -140,7 +140,7 @@ class Station:
 
 @asynccontextmanager
 async def running_gateway() -> AsyncIterator[Station]:
-    """Run a gateway before four upstreams."""
+    """Run a gateway in front of four upstreams."""
     chosen = ports.free_ports([*NAMES, "gateway", "metrics"], {})
     upstreams: dict[str, Upstream] = {}
     runners: list[web.AppRunner] = []

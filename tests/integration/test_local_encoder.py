@@ -1,4 +1,4 @@
-"""The stand-in for Owncast, driven by real RTMP pushes, judged by its folder."""
+"""The Owncast stand-in, driven by real RTMP pushes and checked by its output folder."""
 
 import json
 import re
@@ -42,7 +42,7 @@ class Owncast:
     def playlist(self, variant: int = 0) -> m3u8.M3U8:
         try:
             return m3u8.loads((self.hls / str(variant) / "stream.m3u8").read_text())
-        except (FileNotFoundError, ValueError):  # emptied, or half written
+        except (FileNotFoundError, ValueError):  # emptied, or partly written
             return m3u8.M3U8("")
 
     def segments(self, variant: int = 0) -> list[str]:
@@ -95,7 +95,7 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_a_push_that_is_killed_and_comes_back(tmp_path: Path) -> None:
+def test_a_push_that_is_killed_and_resumes(tmp_path: Path) -> None:
     options = ("--source", "rtmp", "--segment-seconds", "1", "--renditions", "2")
     quick = ("--bitrate", "600", "--empty-after", "2")
     with owncast(tmp_path / "oc", *options, *quick) as running:
@@ -161,7 +161,7 @@ def test_a_push_takes_over_from_the_test_picture_which_resumes(tmp_path: Path) -
             refused.value.close()
 
 
-def test_segments_have_the_size_that_the_bitrate_says(tmp_path: Path) -> None:
+def test_segment_sizes_match_the_bitrate(tmp_path: Path) -> None:
     with owncast(tmp_path / "oc", "--segment-seconds", "2") as running:
         wait_for("four segments", lambda: len(running.segments()) >= 4)
         sizes = [(running.hls / "0" / name).stat().st_size for name in running.segments()[1:4]]
@@ -169,7 +169,7 @@ def test_segments_have_the_size_that_the_bitrate_says(tmp_path: Path) -> None:
     assert mean == pytest.approx(1920 * 1000 / 8 * 2, rel=0.05)
 
 
-def test_a_file_without_sound_plays_in_a_loop(tmp_path: Path) -> None:
+def test_a_file_without_audio_plays_in_a_loop(tmp_path: Path) -> None:
     film = tmp_path / "it's, a [film]:1.mp4"
     make = ["-f", "lavfi", "-i", "testsrc=size=100x200:rate=10:duration=1", "-c:v", "libx264"]
     subprocess.run([FFMPEG, "-v", "error", *make, f"file:{film}"], check=True)
@@ -179,12 +179,12 @@ def test_a_file_without_sound_plays_in_a_loop(tmp_path: Path) -> None:
         assert len(running.stream_ids()) == 1
 
 
-def test_what_speaks_no_rtmp_is_closed_and_disturbs_nothing(tmp_path: Path) -> None:
+def test_a_connection_without_rtmp_is_closed_and_changes_nothing(tmp_path: Path) -> None:
     options = ("--segment-seconds", "1", "--bitrate", "300")
     with owncast(tmp_path / "oc", *options) as running:
         wait_for("the test picture", running.stream_ids)
         before = running.stream_ids()
-        with socket.create_connection(("127.0.0.1", running.rtmp_port), 5) as visitor:
-            visitor.sendall(b"GET / HTTP/1.1\r\n\r\n")
-            assert visitor.recv(1) == b""
+        with socket.create_connection(("127.0.0.1", running.rtmp_port), 5) as client:
+            client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+            assert client.recv(1) == b""
         assert running.stream_ids() == before

@@ -1,4 +1,4 @@
-"""The gateway before real upstreams, in raw bytes where a client library would tidy up."""
+"""The gateway with real upstreams; raw bytes where a client library would normalize requests."""
 
 import asyncio
 import gzip
@@ -40,7 +40,7 @@ async def station() -> AsyncIterator[Station]:
         ("/metrics", "site"),
     ],
 )
-async def test_routes_are_the_tunnels_and_paths_pass_unchanged(
+async def test_routes_match_the_tunnel_and_paths_are_unchanged(
     station: Station, target: str, service: str
 ) -> None:
     assert await station.answered_by(target) == service
@@ -48,7 +48,7 @@ async def test_routes_are_the_tunnels_and_paths_pass_unchanged(
 
 
 @pytest.mark.parametrize("target", ["/hls/stream.m3u8", "/admin", "/%68ls/0/x.ts"])
-async def test_owncast_is_closed(station: Station, target: str) -> None:
+async def test_owncast_is_not_reachable(station: Station, target: str) -> None:
     head, body = await station.raw(target)
     assert head.startswith("HTTP/1.1 403")
     assert "Cache-Control: no-store" in head
@@ -56,7 +56,7 @@ async def test_owncast_is_closed(station: Station, target: str) -> None:
     assert station.upstreams["owncast"].requests == []
 
 
-async def test_the_client_is_named_by_the_edge_alone(station: Station) -> None:
+async def test_only_the_edge_sets_the_client_address(station: Station) -> None:
     forged = {"X_Forwarded_For": "6.6.6.6", "CF_Connecting_IP": "6.6.6.6"}
     await station.raw("/", **forged, Origin="https://embed.example", TE="trailers")
     headers = station.upstreams["site"].requests[0].headers
@@ -70,14 +70,14 @@ async def test_the_client_is_named_by_the_edge_alone(station: Station) -> None:
     assert "User-Agent" not in headers
 
 
-async def test_a_websocket_s_client_is_named_likewise(station: Station) -> None:
-    said = {
+async def test_only_the_edge_sets_a_websocket_client_address(station: Station) -> None:
+    sent = {
         "Host": "tv.example:8888",
         "Origin": "https://embed.example",
         "CF-Connecting-IP": "6.6.6.6",
         "CF-IPCountry": "XX",
     }
-    async with station.session.ws_connect(f"{station.url}/ws/room", headers=said) as socket:
+    async with station.session.ws_connect(f"{station.url}/ws/room", headers=sent) as socket:
         await socket.close()
     headers = station.upstreams["signaling"].requests[0].headers
     assert headers.getall("CF-Connecting-IP") == ["127.0.0.1"]
@@ -86,7 +86,7 @@ async def test_a_websocket_s_client_is_named_likewise(station: Station) -> None:
     assert headers.getall("Origin") == ["https://embed.example"]
 
 
-async def test_ranges_heads_and_conditions(station: Station) -> None:
+async def test_ranges_head_and_conditional_requests(station: Station) -> None:
     url = f"{station.url}/live/0/segment.ts"
     async with station.session.get(url) as whole:
         assert await whole.read() == BODY
@@ -106,7 +106,7 @@ async def test_ranges_heads_and_conditions(station: Station) -> None:
     assert body == b""
 
 
-async def test_redirects_and_encodings_are_the_clients(station: Station) -> None:
+async def test_redirects_and_encodings_are_left_to_the_client(station: Station) -> None:
     head, _ = await station.raw("/live/redirect")
     assert head.startswith("HTTP/1.1 302")
     assert "Location: http://store.example/x.ts" in head
@@ -114,7 +114,7 @@ async def test_redirects_and_encodings_are_the_clients(station: Station) -> None
     assert gzip.decompress(body) == b"text"
 
 
-async def test_bodies_pass_through_as_they_come(station: Station) -> None:
+async def test_bodies_are_streamed(station: Station) -> None:
     async with station.session.get(f"{station.url}/slow") as response:
         assert await response.content.read(5) == b"first"
         station.upstreams["site"].release.set()
@@ -131,7 +131,7 @@ async def test_bodies_pass_through_as_they_come(station: Station) -> None:
         assert station.upstreams["site"].requests[-1].headers["Content-Length"] == "3"
 
 
-async def test_half_a_body_does_not_look_whole(station: Station) -> None:
+async def test_a_partial_body_does_not_look_complete(station: Station) -> None:
     with pytest.raises(aiohttp.ClientPayloadError):
         async with station.session.get(f"{station.url}/cut") as response:
             await response.read()
@@ -156,7 +156,7 @@ async def test_an_upstream_that_is_down_is_a_502(station: Station) -> None:
         await gateway.close()
 
 
-async def test_websockets_pass_both_ways_and_close_as_they_were_closed(station: Station) -> None:
+async def test_websockets_forward_messages_and_close_frames(station: Station) -> None:
     signaling = station.upstreams["signaling"]
     async with station.session.ws_connect(
         f"{station.url}/ws/room?t=1", protocols=["other", "shoal.1"], autoping=False
@@ -176,7 +176,7 @@ async def test_websockets_pass_both_ways_and_close_as_they_were_closed(station: 
     assert signaling.requests[0].headers["CF-Connecting-IP"] == "127.0.0.1"
 
 
-async def test_the_upstream_may_close_vanish_or_refuse(station: Station) -> None:
+async def test_the_upstream_closes_disconnects_or_refuses(station: Station) -> None:
     async with station.session.ws_connect(f"{station.url}/ws/kicked") as socket:
         message = await socket.receive(5)
         assert (message.type, message.data, message.extra) == (
@@ -193,7 +193,7 @@ async def test_the_upstream_may_close_vanish_or_refuse(station: Station) -> None
     assert refused.value.headers["WWW-Authenticate"] == "Bearer"
 
 
-async def test_a_client_that_vanishes_leaves_no_socket_behind(station: Station) -> None:
+async def test_a_client_that_disconnects_leaves_no_socket_open(station: Station) -> None:
     async with aiohttp.ClientSession() as session:
         socket = await session.ws_connect(f"{station.url}/ws")
         await socket.send_str("x")
@@ -215,12 +215,12 @@ async def test_bytes_are_counted_by_upstream_and_kind(station: Station) -> None:
     await station.raw("/")
     after = {name: await station.counted(name) for name in ("broadcaster", "site")}
 
-    def more(service: str, kind: str) -> float:
+    def added(service: str, kind: str) -> float:
         return after[service].get(kind, 0) - before[service].get(kind, 0)
 
-    assert more("broadcaster", "video") == len(BODY) + 100
-    assert more("broadcaster", "other") == len("broadcaster")
-    assert more("site", "other") == len("site")
-    assert more("site", "video") == 0
+    assert added("broadcaster", "video") == len(BODY) + 100
+    assert added("broadcaster", "other") == len("broadcaster")
+    assert added("site", "other") == len("site")
+    assert added("site", "video") == 0
     head, _ = await station.raw("/metrics")
     assert "X-Shoal: site" in head

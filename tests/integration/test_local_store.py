@@ -1,4 +1,4 @@
-"""SeaweedFS as the stack runs it: what R2 would allow, and nothing more."""
+"""SeaweedFS as the stack runs it: it allows what R2 would, and no more."""
 
 import urllib.error
 import urllib.request
@@ -17,7 +17,7 @@ OBJECT = bytes(range(256)) * 4096  # 1 MiB
 KEY = "live/0/stream-a-0.ts"
 
 
-class Answer:
+class Response:
     def __init__(self, url: str, method: str = "GET", headers: dict[str, str] | None = None):
         request = urllib.request.Request(url, method=method, headers=headers or {})
         try:
@@ -57,7 +57,7 @@ def program(store: Store) -> Program:
     return Program("store", store.command(), {}, stop_grace_s=0.2)
 
 
-async def test_the_store_is_as_open_as_r2_and_counts_what_it_sends(
+async def test_the_store_allows_what_r2_does_and_counts_sent_bytes(
     store: Store, tmp_path: Path
 ) -> None:
     supervisor = Supervisor(tmp_path / "logs", lambda _text: None, lambda: None)
@@ -72,7 +72,7 @@ async def test_the_store_is_as_open_as_r2_and_counts_what_it_sends(
         before = await bytes_sent(store.metrics_url)
         url, origin = f"{store.media_url}/{KEY}", {"Origin": "http://127.0.0.1:8888"}
 
-        whole = Answer(url, headers=origin)
+        whole = Response(url, headers=origin)
         assert (whole.status, whole.body) == (200, OBJECT)
         assert whole.headers["Cache-Control"] == cached
         assert whole.headers["Content-Type"] == "video/mp2t"
@@ -80,32 +80,32 @@ async def test_the_store_is_as_open_as_r2_and_counts_what_it_sends(
         exposed = whole.headers["Access-Control-Expose-Headers"]
         assert {"Content-Range", "Content-Length", "ETag"} <= set(exposed.split(", "))
 
-        part = Answer(url, headers={**origin, "Range": "bytes=1000-1999"})
+        part = Response(url, headers={**origin, "Range": "bytes=1000-1999"})
         assert (part.status, part.body) == (206, OBJECT[1000:2000])
         assert part.headers["Content-Range"] == f"bytes 1000-1999/{len(OBJECT)}"
-        assert Answer(url, "HEAD").headers["Content-Length"] == str(len(OBJECT))
+        assert Response(url, "HEAD").headers["Content-Length"] == str(len(OBJECT))
 
         asked = {**origin, "Access-Control-Request-Method": "GET"}
-        preflight = Answer(url, "OPTIONS", {**asked, "Access-Control-Request-Headers": "range"})
+        preflight = Response(url, "OPTIONS", {**asked, "Access-Control-Request-Headers": "range"})
         assert preflight.status == 200
         assert preflight.headers["Access-Control-Allow-Headers"] in ("*", "range")
 
         assert await bytes_sent(store.metrics_url) - before == len(OBJECT) + 1000
 
         for listing in (f"{store.media_url}/", f"{store.media_url}?list-type=2", store.endpoint):
-            assert Answer(listing).status == 403
-        assert Answer(url, "PUT").status == 403
-        assert Answer(url, "DELETE").status == 403
-        assert Answer(f"{store.media_url}/live/0/none.ts").status == 404
+            assert Response(listing).status == 403
+        assert Response(url, "PUT").status == 403
+        assert Response(url, "DELETE").status == 403
+        assert Response(f"{store.media_url}/live/0/none.ts").status == 404
     finally:
         await supervisor.stop()
 
-    # objects outlive the store's process, even one that was killed
+    # objects survive the store's process, even if it is killed
     again = Supervisor(tmp_path / "logs", lambda _text: None, lambda: None)
     again.start(program(store))
     try:
         await store.make_ready()
-        assert Answer(f"{store.media_url}/{KEY}").body == OBJECT
+        assert Response(f"{store.media_url}/{KEY}").body == OBJECT
         listed = client(store).list_objects_v2(Bucket=BUCKET).get("Contents", [])
         assert [item.get("Key") for item in listed] == [KEY]
     finally:

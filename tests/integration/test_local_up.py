@@ -1,4 +1,4 @@
-"""`shoal up` as a person meets it: mistakes are one line, and nothing ever stays behind."""
+"""`shoal up` as people use it: errors are one line, and no process is left behind."""
 
 import json
 import os
@@ -33,20 +33,20 @@ def up(data: Path, *options: str, env: dict[str, str] | None = None) -> subproce
     )
 
 
-def test_a_busy_port_is_named_with_its_owner_and_nothing_is_made(tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_with_its_owner_before_anything_is_made(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         process = up(tmp_path / "data", "--port", str(port))
         output, _ = process.communicate(timeout=30)
     assert process.returncode == 1
     assert len(output.splitlines()) == 1
-    assert f"port {port} is taken by" in output
+    assert f"port {port} is in use by" in output
     assert f"(pid {os.getpid()})" in output
     assert "--port" in output
     assert not (tmp_path / "data").exists()
 
 
-def test_a_killed_service_comes_back_and_a_killed_up_leaves_nothing(tmp_path: Path) -> None:
+def test_a_killed_service_restarts_and_a_killed_up_leaves_no_process(tmp_path: Path) -> None:
     data = tmp_path / "data"
     environment = new_mark()
     process = up(data, "--segment-seconds", "1", "--bitrate", "300", env=environment)
@@ -71,7 +71,7 @@ def test_a_killed_service_comes_back_and_a_killed_up_leaves_nothing(tmp_path: Pa
 
         os.kill(pids["encoder"], signal.SIGKILL)
         encoder = wait_for(
-            "the encoder is back",
+            "the encoder has restarted",
             lambda: (
                 json.loads(local.read_text())["pids"].get("encoder", pids["encoder"])
                 != pids["encoder"]
@@ -86,13 +86,13 @@ def test_a_killed_service_comes_back_and_a_killed_up_leaves_nothing(tmp_path: Pa
         printed = process.stdout.read()
         process.stdout.close()
         for port in json.loads((data / "ports.json").read_text()).values():
-            for path in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # the next run would
+            for path in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # as the next run would
                 path.unlink()
     none_left(environment)
     assert "encoder ended (killed by SIGKILL), restarting in 2 s" in printed
 
 
-def test_ctrl_c_during_the_start_stops_everything(tmp_path: Path) -> None:
+def test_ctrl_c_during_startup_stops_everything(tmp_path: Path) -> None:
     environment = new_mark()
     process = up(tmp_path / "data", env=environment)
     wait_for("children", lambda: len(marked(environment)) >= 6)
@@ -103,9 +103,7 @@ def test_ctrl_c_during_the_start_stops_everything(tmp_path: Path) -> None:
     assert not (tmp_path / "data/local.json").exists()
 
 
-async def test_without_a_picture_it_is_not_up(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_startup_fails_without_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken = tmp_path / "ffmpeg"
     broken.write_text(
         "#!/bin/sh\n"
@@ -118,7 +116,7 @@ async def test_without_a_picture_it_is_not_up(
     environment = new_mark()
     monkeypatch.setenv(MARK, environment[MARK])
     options = Options("test", 0, 0, 1, 1, 300, tmp_path / "data", reset=False)
-    with pytest.raises(OperatorError, match=r"no picture: .*Unknown encoder libx264") as error:
+    with pytest.raises(OperatorError, match=r"no video: .*Unknown encoder libx264") as error:
         await local_up.run(options)
     assert "\n" not in str(error.value)
     none_left(environment)

@@ -1,4 +1,4 @@
-"""`make` as a person meets it: `make up` until Ctrl-C, and machines that are not as ours."""
+"""`make` as people use it: `make up` until Ctrl-C, and on machines unlike ours."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from tests.support.station import ANY_PORTS, fetch, marked, new_mark, none_left,
 ROOT = Path(__file__).parents[2]
 
 
-def test_ctrl_c_in_the_terminal_ends_make_and_all_that_it_started(tmp_path: Path) -> None:
+def test_ctrl_c_in_the_terminal_ends_make_and_all_its_processes(tmp_path: Path) -> None:
     data, output = tmp_path / "data", tmp_path / "output"
     arguments = [*ANY_PORTS, "--data", str(data), "--bitrate", "300", "--segment-seconds", "1"]
     environment = new_mark()
@@ -31,7 +31,7 @@ def test_ctrl_c_in_the_terminal_ends_make_and_all_that_it_started(tmp_path: Path
         assert process.poll() is None, output.read_text()
         assert b".ts" in fetch(json.loads(local.read_text())["playlist"])
         assert len(marked(environment)) >= 7
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: everybody in the foreground
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the whole foreground group
         process.wait(20)
     finally:
         none_left(environment)
@@ -43,7 +43,7 @@ def test_ctrl_c_in_the_terminal_ends_make_and_all_that_it_started(tmp_path: Path
     assert not local.exists()
 
 
-def test_an_old_python_is_one_line_and_makes_nothing(tmp_path: Path) -> None:
+def test_an_old_python_is_reported_before_anything_is_made(tmp_path: Path) -> None:
     old = tmp_path / "python3.8"
     old.write_text("#!/bin/sh\nexit 1\n")
     old.chmod(0o755)
@@ -61,7 +61,7 @@ def test_an_old_python_is_one_line_and_makes_nothing(tmp_path: Path) -> None:
     assert not venv.exists()
 
 
-def test_the_checkout_may_lie_in_a_folder_with_a_space(tmp_path: Path) -> None:
+def test_the_checkout_path_may_contain_a_space(tmp_path: Path) -> None:
     checkout = tmp_path / "a checkout"
     for folder in ("tools", "player/node_modules", "player/tests", "player/src"):
         (checkout / folder).mkdir(parents=True)

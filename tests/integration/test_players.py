@@ -1,4 +1,4 @@
-"""Real video through the real broadcaster, read back by players that know nothing of Shoal."""
+"""Real video through the real broadcaster, played by players that know nothing of Shoal."""
 
 import re
 import shutil
@@ -52,7 +52,7 @@ def gstreamer_frames(playlist_url: str) -> int:
     """Let GStreamer play a playlist to its end; every error of an element fails."""
     demux = ["souphttpsrc", f"location={playlist_url}", "!", "hlsdemux", "!", "tsdemux", "!"]
     decode = ["h264parse", "!", "openh264dec", "!"]
-    # it says each buffer that comes
+    # prints each buffer
     sink = ["fakesink", "sync=false", "silent=false"]
     done = subprocess.run(
         ["gst-launch-1.0", "--verbose", *demux, *decode, *sink],
@@ -65,7 +65,7 @@ def gstreamer_frames(playlist_url: str) -> int:
     return len(re.findall(r"last-message = chain ", done.stdout))
 
 
-def publish_with_a_hole(station: Broadcaster, folder: Path) -> None:
+def publish_with_a_gap(station: Broadcaster, folder: Path) -> None:
     """Publish two streams, the first without its third segment, to the end of the playlist."""
     published = folder / "hls" / "0"
     published.mkdir()
@@ -79,13 +79,13 @@ def publish_with_a_hole(station: Broadcaster, folder: Path) -> None:
 
 
 def end(station: Broadcaster, published: Path) -> None:
-    """End the playlist: players stop by themselves there."""
+    """End the playlist, so that players stop."""
     with (published / "stream.m3u8").open("a") as playlist:
         playlist.write("#EXT-X-ENDLIST\n")
     wait_for("closed", lambda: station.playlist().is_endlist, 15)
 
 
-def test_gstreamer_plays_what_was_published(tmp_path: Path, store: Store) -> None:
+def test_gstreamer_plays_the_published_stream(tmp_path: Path, store: Store) -> None:
     hls = tmp_path / "hls"
     hls.mkdir()
     with broadcaster(tmp_path, store, {"SHOAL_END_GRACE_S": "2"}) as station:
@@ -98,7 +98,7 @@ def test_gstreamer_plays_what_was_published(tmp_path: Path, store: Store) -> Non
 def test_gstreamer_plays_over_a_gap_and_a_discontinuity(tmp_path: Path, store: Store) -> None:
     (tmp_path / "hls").mkdir()
     with broadcaster(tmp_path, store, {"SHOAL_END_GRACE_S": "2"}) as station:
-        publish_with_a_hole(station, tmp_path)
+        publish_with_a_gap(station, tmp_path)
         text = playlist_text(station.url)
         [gap] = re.findall(r"one-1\.ts\n#EXT-X-GAP\n#EXTINF:2\.0+,\n(gap-\d+\.ts)\n", text)
         assert re.search(r"one-3\.ts\n#EXT-X-DISCONTINUITY\n.+\n.+\n.+/stream-two-0\.ts\n", text)
@@ -113,7 +113,7 @@ def test_gstreamer_plays_over_a_gap_and_a_discontinuity(tmp_path: Path, store: S
 
 
 @pytest.mark.parametrize("kind", ["mpegts", "fmp4"])
-def test_ffmpeg_plays_what_was_published(tmp_path: Path, store: Store, kind: str) -> None:
+def test_ffmpeg_plays_the_published_stream(tmp_path: Path, store: Store, kind: str) -> None:
     suffix = {"mpegts": "ts", "fmp4": "m4s"}[kind]
     hls = tmp_path / "hls"
     hls.mkdir()
@@ -127,7 +127,7 @@ def test_ffmpeg_plays_what_was_published(tmp_path: Path, store: Store, kind: str
         first = get(station.playlist().segments[0].uri or "")
         assert first.headers["Content-Type"] == {"ts": "video/mp2t", "m4s": "video/mp4"}[suffix]
         assert get(f"{station.url}/live/0/stream-{kind}-0.{suffix}").status == 302
-        # the same name of an initialization section, other bytes: another URL
+        # an init section with the same name but other bytes gets another URL
         if kind == "fmp4":
             encode(hls / "0", "again", kind, size="640x360")
             station.wait_named("stream-again-3.m4s")

@@ -1,4 +1,4 @@
-"""What systemd is told, by real services at a real notification socket."""
+"""What real services tell systemd, at a real notification socket."""
 
 import asyncio
 import os
@@ -18,7 +18,7 @@ from tests.support.broadcaster import broadcaster
 from tests.support.signaling import signaling
 from tests.support.station import SHOAL, free_port
 
-PATIENCE_S = 20
+TIMEOUT_S = 20
 WATCHDOG_S = 0.2
 PING_S = WATCHDOG_S / 2
 
@@ -33,11 +33,11 @@ class Supervisor:
 
     def next(self) -> list[str]:
         """Wait for one notification; return its assignments."""
-        self.socket.settimeout(PATIENCE_S)
+        self.socket.settimeout(TIMEOUT_S)
         return self.socket.recv(4096).decode().split("\n")
 
-    def heard(self) -> list[str]:
-        """Return the assignments that have come and were not looked at."""
+    def received(self) -> list[str]:
+        """Return the assignments received and not yet read."""
         self.socket.setblocking(False)
         lines: list[str] = []
         try:
@@ -79,9 +79,7 @@ def site_process(folder: Path) -> Iterator[subprocess.Popen[bytes]]:
         process.wait()
 
 
-def test_a_service_says_when_it_is_ready_lives_and_stops(
-    tmp_path: Path, supervisor: Supervisor
-) -> None:
+def test_the_site_reports_ready_alive_and_stopping(tmp_path: Path, supervisor: Supervisor) -> None:
     with site_process(tmp_path) as process:
         first = supervisor.next()
         assert first[0] == "READY=1"
@@ -89,17 +87,17 @@ def test_a_service_says_when_it_is_ready_lives_and_stops(
         assert [supervisor.next() for _ in range(3)] == [["WATCHDOG=1"]] * 3
         process.terminate()
         supervisor.until("STOPPING=1")
-        assert process.wait(PATIENCE_S) == 0
+        assert process.wait(TIMEOUT_S) == 0
 
 
-def test_signaling_says_so_too(tmp_path: Path, supervisor: Supervisor) -> None:
+def test_signaling_does_so_too(tmp_path: Path, supervisor: Supervisor) -> None:
     with signaling(tmp_path):
         assert supervisor.next()[0] == "READY=1"
         assert supervisor.next() == ["WATCHDOG=1"]
-    assert "STOPPING=1" in supervisor.heard()
+    assert "STOPPING=1" in supervisor.received()
 
 
-def test_the_broadcaster_says_so_too(
+def test_the_broadcaster_does_so_too(
     tmp_path: Path, store: Store, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WATCHDOG_PID", "1")
@@ -107,10 +105,10 @@ def test_the_broadcaster_says_so_too(
     with broadcaster(tmp_path, store) as station:
         assert supervisor.next()[0] == "READY=1"
         time.sleep(3 * PING_S)
-        assert supervisor.heard() == []  # the watchdog is another process's
+        assert supervisor.received() == []  # the watchdog is for another process
         station.process.terminate()
         assert supervisor.next()[0] == "STOPPING=1"
-        assert station.process.wait(PATIENCE_S) == 0
+        assert station.process.wait(TIMEOUT_S) == 0
 
 
 def test_a_service_that_cannot_listen_is_never_ready(
@@ -121,45 +119,45 @@ def test_a_service_that_cannot_listen_is_never_ready(
         taken.listen()
         monkeypatch.setattr(f"{__name__}.free_port", lambda: taken.getsockname()[1])
         with site_process(tmp_path) as process:
-            assert process.wait(PATIENCE_S) == 1
-    assert supervisor.heard() == []
+            assert process.wait(TIMEOUT_S) == 1
+    assert supervisor.received() == []
 
 
-async def test_a_blocked_loop_falls_silent(
+async def test_a_blocked_event_loop_sends_no_pings(
     supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WATCHDOG_PID", str(os.getpid()))
     systemd.ready("lives")
-    assert supervisor.heard() == ["READY=1", "STATUS=lives", "WATCHDOG=1"]
+    assert supervisor.received() == ["READY=1", "STATUS=lives", "WATCHDOG=1"]
     await asyncio.sleep(6 * PING_S)
-    assert supervisor.heard().count("WATCHDOG=1") >= 3
+    assert supervisor.received().count("WATCHDOG=1") >= 3
     time.sleep(6 * PING_S)  # noqa: ASYNC251 - this is the fault
-    assert supervisor.heard() == []
+    assert supervisor.received() == []
     await asyncio.sleep(2 * PING_S)
-    assert "WATCHDOG=1" in supervisor.heard()
+    assert "WATCHDOG=1" in supervisor.received()
 
 
 @pytest.mark.parametrize(
-    "unheard", [{}, {"NOTIFY_SOCKET": "/none/notify"}, {"NOTIFY_SOCKET": "/" + "x" * 200}]
+    "environment", [{}, {"NOTIFY_SOCKET": "/none/notify"}, {"NOTIFY_SOCKET": "/" + "x" * 200}]
 )
-async def test_nobody_listening_is_no_fault(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, unheard: dict[str, str]
+async def test_a_missing_socket_is_not_an_error(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, environment: dict[str, str]
 ) -> None:
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
-    for name, value in unheard.items():
+    for name, value in environment.items():
         monkeypatch.setenv(name, value)
     systemd.ready("alone")
     systemd.stopping()
-    assert ("cannot tell systemd STOPPING=1" in caplog.text) == bool(unheard)
+    assert ("cannot tell systemd STOPPING=1" in caplog.text) == bool(environment)
 
 
 @pytest.mark.parametrize(
     ("microseconds", "pings"), [("", 0), ("soon", 0), ("0", 0), ("1000000", 1)]
 )
-async def test_it_pings_only_where_a_watchdog_waits(
+async def test_pings_are_sent_only_if_there_is_a_watchdog(
     supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch, microseconds: str, pings: int
 ) -> None:
     monkeypatch.setenv("WATCHDOG_USEC", microseconds)
     systemd.ready("")
     await asyncio.sleep(0.05)
-    assert supervisor.heard().count("WATCHDOG=1") == pings
+    assert supervisor.received().count("WATCHDOG=1") == pings

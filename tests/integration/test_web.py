@@ -1,6 +1,6 @@
-"""What the services count as sent: every byte of a body, however it is sent and ends.
+"""Services count every byte of a response body, however it is sent and however it ends.
 
-These are the positive controls of all tests that find no video byte in the host's counters.
+These are the positive controls for all tests that find no video bytes in the host's counters.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ CHUNKS_BEFORE_THE_CUT = 16
 
 
 class Service:
-    """A service that sends video in each way there is, and a gateway in front of it."""
+    """A service that sends video in every possible way, and a gateway in front of it."""
 
     def __init__(self, session: aiohttp.ClientSession, folder: Path) -> None:
         self.session = session

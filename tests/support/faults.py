@@ -10,7 +10,7 @@ import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict
 
-from shoal.local.gateway import end_to_end
+from shoal.local.gateway import end_to_end_headers
 
 TEXT = ("json", "mpegurl", "html")
 Change = Callable[[str], str | None]
@@ -78,14 +78,14 @@ class Proxy:
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         base = (self.fault.lead and self.fault.lead(request.path)) or self.upstream
-        headers = end_to_end(request.headers)
+        headers = end_to_end_headers(request.headers)
         if request.headers.get("Upgrade", "").lower() == "websocket" and not self.fault.no_sockets:
             return await self._socket(request, base, headers)
         async with self._session.request(
             request.method, f"{base}{request.raw_path}", headers=headers, allow_redirects=False
         ) as upstream:
             body = await upstream.read()
-            reply = Reply(upstream.status, end_to_end(upstream.headers), body)
+            reply = Reply(upstream.status, end_to_end_headers(upstream.headers), body)
         for name in HOP:
             reply.headers.popall(name, None)
         self._swap(reply)

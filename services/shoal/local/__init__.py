@@ -1,1 +1,1 @@
-"""The station on one machine: encoder, object store, gateway, supervision."""
+"""`shoal up`: a complete station on one machine, for development and demonstrations."""

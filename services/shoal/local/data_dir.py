@@ -1,4 +1,4 @@
-"""The folder that `shoal up` keeps everything in (`--data`)."""
+"""The data folder of `shoal up` (`--data`)."""
 
 import fcntl
 import json
@@ -15,11 +15,11 @@ SECRETS = (
     *("broadcaster_token", "operator_token", "join_secret"),
 )
 MIN_FREE_BYTES = 1_000_000_000
-MARK = "shoal-up"  # a file by which a folder is known as ours
+MARKER = "shoal-up"  # a file that marks a folder made by `shoal up`
 
 
 class DataDir:
-    """A data folder that this process has for itself, from `open` until it ends."""
+    """A data folder that this process locks, from `open` until `close` or its end."""
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
@@ -30,29 +30,29 @@ class DataDir:
         self.logs = self.root / "logs"
         self.local_json = self.root / "local.json"
         self._ports = self.root / "ports.json"
-        self._mark = self.root / MARK
+        self._marker = self.root / MARKER
         self._lock: int | None = None
 
     def open(self, *, reset: bool) -> None:
-        """Take the folder, make what is missing in it; with `reset`, begin with none of it.
+        """Lock the folder and create its content; with `reset`, delete the old content first.
 
-        Raises OperatorError when it cannot be written, is in use, is not ours to wipe, or when
-        the disk is nearly full.
+        Raises OperatorError if the folder cannot be written, is in use, or must not be deleted,
+        or if the disk is nearly full.
         """
         try:
-            ours = self._mark.exists() or not self.root.exists() or not any(self.root.iterdir())
+            ours = self._marker.exists() or not self.root.exists() or not any(self.root.iterdir())
             if reset and not ours:
                 raise OperatorError(
-                    f"--reset: {self.root} was not made by `shoal up`, so it stays as it is: "
-                    "name another folder with --data, or empty it yourself"
+                    f"--reset: {self.root} was not made by `shoal up`, so it is left alone: "
+                    "choose another folder with --data, or empty it yourself"
                 )
             self.root.mkdir(parents=True, exist_ok=True)
-            self._take()
+            self._lock_folder()
             if reset:
                 self._wipe()
             for folder in (self.owncast, self.store, self.broadcaster, self.logs):
                 folder.mkdir(exist_ok=True)
-            self.local_json.unlink(missing_ok=True)  # left by one that was killed
+            self.local_json.unlink(missing_ok=True)  # left by a run that was killed
             self._make_secrets()
         except OSError as error:
             raise OperatorError(
@@ -62,35 +62,35 @@ class DataDir:
         free = shutil.disk_usage(self.root).free
         if free < MIN_FREE_BYTES:
             raise OperatorError(
-                f"{self.root}: only {free / 1e6:.0f} MB are free on its disk and the station needs "
-                f"{MIN_FREE_BYTES / 1e9:.0f} GB: make room, or choose another folder with --data"
+                f"{self.root}: its disk has only {free / 1e6:.0f} MB free, and the station needs "
+                f"{MIN_FREE_BYTES / 1e9:.0f} GB: free up space or choose another folder with --data"
             )
 
     def close(self) -> None:
-        """Let go of the folder."""
+        """Unlock the folder."""
         self.local_json.unlink(missing_ok=True)
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
     def secret(self, name: str) -> str:
-        """Return one of SECRETS."""
+        """Return the value of one of SECRETS."""
         return (self.secrets / name).read_text()
 
     def remembered_ports(self) -> dict[str, int]:
-        """Return the ports of the last run, none if there was none."""
+        """Return the ports of the last run by name; empty if there was none."""
         try:
             return {str(name): int(port) for name, port in json.loads(_text(self._ports)).items()}
         except (OSError, ValueError, AttributeError):
             return {}
 
     def remember_ports(self, ports: dict[str, int]) -> None:
-        """Keep the ports for the next run."""
+        """Save the ports for the next run."""
         write_json(self._ports, ports)
 
-    def _take(self) -> None:
-        # the kernel lets go of the lock when this process ends, however it does
-        lock = os.open(self._mark, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    def _lock_folder(self) -> None:
+        # the kernel releases the lock when this process ends, however it ends
+        lock = os.open(self._marker, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -106,7 +106,7 @@ class DataDir:
 
     def _wipe(self) -> None:
         for entry in self.root.iterdir():
-            if entry == self._mark:
+            if entry == self._marker:
                 continue
             if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry)
@@ -123,7 +123,7 @@ class DataDir:
 
 
 def write_json(path: Path, value: dict[str, Any]) -> None:
-    """Write a JSON file so that a reader sees the old one or the new one, never half of one."""
+    """Write a JSON file atomically."""
     temporary = path.with_name(f".{path.name}.tmp")
     temporary.write_text(json.dumps(value, indent=2) + "\n")
     temporary.replace(path)

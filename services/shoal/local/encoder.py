@@ -1,4 +1,4 @@
-"""One stream after another, as Owncast has it: starts, takes over, ends, goes idle."""
+"""Encodes one stream after another, as Owncast does: start, takeover, end, idle."""
 
 import asyncio
 import contextlib
@@ -10,64 +10,69 @@ from datetime import UTC, datetime
 
 from shoal.errors import OperatorError
 from shoal.local import ffmpeg, ports, process
-from shoal.local.owncast_output import OFFLINE_CLIP, PLAYLIST_SEGMENTS, HlsFolder
+from shoal.local.owncast_output import OFFLINE_CLIP, PLAYLIST_SEGMENTS, OwncastOutput
 from shoal.local.receiver import Receiver
 from shoal.local.rtmp import Push
-from shoal.local.variants import Rendition
+from shoal.local.variants import Variant
 
 CLEANUP_EVERY_S = 60.0  # Owncast deletes old segments each minute of a stream
-FLUSH_TIMEOUT_S = 5.0  # for ffmpeg to write its last segment once the push is over
+FLUSH_TIMEOUT_S = 5.0  # for ffmpeg to write its last segment after a push ends
 
 log = logging.getLogger("shoal.local.encoder")
 
 
 @dataclass(frozen=True)
-class Plan:
-    """What to encode. `own` is the picture without a push: None means to be offline then."""
+class EncoderSettings:
+    """What to encode."""
 
-    own: ffmpeg.Input | None
-    renditions: Sequence[Rendition]
+    fallback: ffmpeg.Input | None
+    """plays while there is no push; None: be offline then"""
+    variants: Sequence[Variant]
     segment_s: int
     resume_after_s: float
-    """seconds without a push until the own picture resumes"""
+    """seconds without a push until the fallback resumes"""
     empty_after_s: float
-    """seconds after a stream until the folder is emptied, where there is no own picture"""
+    """seconds after a stream until the folder is emptied, if there is no fallback"""
 
 
 class Encoder:
-    """Runs at most one ffmpeg and keeps the folder as Owncast would."""
+    """Runs at most one ffmpeg, and manages the folder as Owncast would."""
 
-    def __init__(self, plan: Plan, folder: HlsFolder, receiver: Receiver) -> None:
-        self._plan = plan
-        self._folder = folder
+    def __init__(
+        self, settings: EncoderSettings, output: OwncastOutput, receiver: Receiver
+    ) -> None:
+        self._settings = settings
+        self._output = output
         self._receiver = receiver
-        self._clip = folder.root.parent.parent / OFFLINE_CLIP
+        self._clip = output.root.parent.parent / OFFLINE_CLIP
         self._waiting: Push | None = None
         self._pushed = asyncio.Event()
         self.connected_at: datetime | None = None
         self.disconnected_at: datetime | None = None
         self.online = False
 
-    def take(self, push: Push) -> None:
-        """Let a push go on air next."""
+    def accept(self, push: Push) -> None:
+        """Play a push next."""
         self._waiting = push
         self._pushed.set()
 
     async def run(self) -> None:
         """Play one stream after another until cancelled."""
         await self._make_offline_clip()
-        own = self._plan.own
+        fallback = self._settings.fallback
         wait_s: float | None = 0.0
         while True:
             push = await self._next_push(wait_s)
-            if push is None and own is None:
+            if push is None and fallback is None:
                 await self._show_idle()
                 wait_s = None
                 continue
             taken_over = await self._stream(push)
             if taken_over:
                 continue
-            wait_s = self._plan.empty_after_s if own is None else self._plan.resume_after_s
+            wait_s = (
+                self._settings.empty_after_s if fallback is None else self._settings.resume_after_s
+            )
 
     async def _next_push(self, timeout_s: float | None) -> Push | None:
         with contextlib.suppress(TimeoutError):
@@ -77,25 +82,27 @@ class Encoder:
         return push
 
     async def _stream(self, push: Push | None) -> bool:
-        """Play one stream, of a push or of the own picture; say whether a push took over."""
+        """Play a push, or else the fallback; return whether another push took over."""
         stream_id = ffmpeg.new_stream_id()
-        name = "the own picture" if push is None else f"a push from {push.address}"
+        name = "the fallback" if push is None else f"a push from {push.address}"
         log.info("stream %s starts: %s", stream_id, name)
-        self._begin()
+        self._go_online()
         files_before = self._receiver.files
         cleanup = asyncio.create_task(self._clean_up_each_minute())
         try:
             taken_over = await self._encode(stream_id, push)
         finally:
             cleanup.cancel()
-            self._end()
+            self._go_offline()
             if push is not None:
                 push.close()
         if self._receiver.files == files_before and not taken_over:
-            log.warning("stream %s ended without a segment: does it have picture and sound?", name)
-        await self._receiver.settled()
+            log.warning(
+                "stream %s ended without a segment: check that it has video and audio", name
+            )
+        await self._receiver.wait_idle()
         if not taken_over:
-            self._folder.append_offline_clip(self._clip)
+            self._output.append_offline_clip(self._clip)
         log.info("stream %s ended%s", stream_id, ": a push takes over" if taken_over else "")
         return taken_over
 
@@ -104,10 +111,10 @@ class Encoder:
             port = ports.free_port()
             source = ffmpeg.push_input(port)
         else:
-            assert self._plan.own is not None  # or else run() would be idle
-            port, source = 0, self._plan.own
+            assert self._settings.fallback is not None  # otherwise run() shows the idle stream
+            port, source = 0, self._settings.fallback
         command = ffmpeg.stream_command(
-            source, self._plan.renditions, self._plan.segment_s, stream_id, self._receiver.url
+            source, self._settings.variants, self._settings.segment_s, stream_id, self._receiver.url
         )
         running = await process.spawn(command)
         ended = asyncio.create_task(running.wait())
@@ -125,17 +132,17 @@ class Encoder:
     async def _wait_for_push(self) -> None:
         await self._pushed.wait()
 
-    def _begin(self) -> None:
-        self._folder.reset()
+    def _go_online(self) -> None:
+        self._output.reset()
         self.connected_at, self.online = datetime.now(UTC), True
 
-    def _end(self) -> None:
+    def _go_offline(self) -> None:
         self.disconnected_at, self.online = datetime.now(UTC), False
 
     async def _clean_up_each_minute(self) -> None:
         while True:
             await asyncio.sleep(CLEANUP_EVERY_S)
-            self._folder.delete_old_segments(PLAYLIST_SEGMENTS[self._plan.segment_s])
+            self._output.delete_old_segments(PLAYLIST_SEGMENTS[self._settings.segment_s])
 
     async def _make_offline_clip(self) -> None:
         if not self._clip.exists():
@@ -146,9 +153,11 @@ class Encoder:
 
     async def _show_idle(self) -> None:
         log.info("idle: waiting for a push")
-        self._folder.reset()
-        await _run(ffmpeg.idle_command(self._clip, len(self._plan.renditions), self._receiver.url))
-        await self._receiver.settled()
+        self._output.reset()
+        await _run(
+            ffmpeg.idle_command(self._clip, len(self._settings.variants), self._receiver.url)
+        )
+        await self._receiver.wait_idle()
 
 
 async def _run(command: Sequence[str]) -> None:
@@ -158,4 +167,4 @@ async def _run(command: Sequence[str]) -> None:
     finally:
         await process.stop(running, 0)
     if status:
-        raise OperatorError(f"ffmpeg failed with status {status}: its words are in the log")
+        raise OperatorError(f"ffmpeg failed with status {status}: see its output in the log")

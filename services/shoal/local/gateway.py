@@ -1,7 +1,8 @@
-"""One public port, routed by `shoal.routes`: what cloudflared and Cloudflare's edge are outside.
+"""The local gateway: one public port, in place of cloudflared and Cloudflare's edge.
 
-The route is chosen by the decoded path; the upstream receives the path as it was sent. Bodies pass
-through as they come, in both directions; redirects and encodings are left to the client.
+It follows the route table of `shoal.routes`. The route is chosen by the decoded path; the upstream
+receives the original path. Bodies are streamed in both directions; redirects and encodings are left
+to the client.
 """
 
 import asyncio
@@ -20,34 +21,34 @@ from shoal import routes
 from shoal import web as shoal_web
 from shoal.errors import OperatorError
 from shoal.local import ports
-from shoal.local.websocket_proxy import carry
+from shoal.local.websocket_proxy import proxy_messages
 
 CONNECT_TIMEOUT_S = 10.0
 SHUTDOWN_TIMEOUT_S = 1.0
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 
-HOP_BY_HOP = frozenset(  # RFC 9110 7.6.1, and what RFC 2616 13.5.1 named
+HOP_BY_HOP_HEADERS = frozenset(  # RFC 9110 7.6.1 and RFC 2616 13.5.1
     {
         *("connection", "keep-alive", "proxy-authenticate", "proxy-authorization"),
         *("proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"),
     }
 )
-# made anew for each hop of a WebSocket, RFC 6455 4.1
-WEBSOCKET_HOP = frozenset(
+# each hop of a WebSocket has its own, RFC 6455 4.1
+WEBSOCKET_HOP_HEADERS = frozenset(
     {
         *("sec-websocket-key", "sec-websocket-version", "sec-websocket-extensions"),
         *("sec-websocket-accept", "sec-websocket-protocol"),
     }
 )
-SET_BY_THE_EDGE = frozenset(
+EDGE_HEADERS = frozenset(
     {"x-forwarded-for", "x-forwarded-proto", "cf-connecting-ip", "cf-ipcountry"}
 )
-CLIENTS_OWN = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
+CLIENT_HEADERS = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 
 
-def end_to_end(headers: "CIMultiDictProxy[str] | CIMultiDict[str]") -> CIMultiDict[str]:
-    """Return the headers that go beyond this hop."""
-    named = {
+def end_to_end_headers(headers: "CIMultiDictProxy[str] | CIMultiDict[str]") -> CIMultiDict[str]:
+    """Return the headers that are not only for this hop."""
+    listed = {
         name.strip().lower()
         for value in headers.getall("Connection", [])
         for name in value.split(",")
@@ -55,29 +56,29 @@ def end_to_end(headers: "CIMultiDictProxy[str] | CIMultiDict[str]") -> CIMultiDi
     return CIMultiDict(
         (name, value)
         for name, value in headers.items()
-        if name.lower() not in HOP_BY_HOP and name.lower() not in named
+        if name.lower() not in HOP_BY_HOP_HEADERS and name.lower() not in listed
     )
 
 
 def upstream_headers(
     headers: "CIMultiDictProxy[str] | CIMultiDict[str]", client: str
 ) -> CIMultiDict[str]:
-    """Return a request's headers as the edge passes them on for a client's address.
+    """Return a request's headers as the edge forwards them, for a client's address.
 
-    The client's own `Host` and `Origin` go on: by them the services know the station's name, and
-    whose page asks.
+    `Host` and `Origin` are the client's own: they tell services the station's name and the site of
+    the requesting page.
     """
-    passed = end_to_end(headers)
-    for name in (*SET_BY_THE_EDGE, "Expect"):
-        passed.popall(name, None)
-    passed["X-Forwarded-For"] = client
-    passed["X-Forwarded-Proto"] = "http"
-    passed["CF-Connecting-IP"] = client
-    return passed
+    forwarded = end_to_end_headers(headers)
+    for name in (*EDGE_HEADERS, "Expect"):
+        forwarded.popall(name, None)
+    forwarded["X-Forwarded-For"] = client
+    forwarded["X-Forwarded-Proto"] = "http"
+    forwarded["CF-Connecting-IP"] = client
+    return forwarded
 
 
 def decoded_path(target: str) -> str:
-    """Return the path of a request target as routes see it: decoded, without query."""
+    """Return the path of a request target as routes match it: decoded, without query."""
     path = target.partition("?")[0]
     if not path.startswith("/"):  # absolute form, RFC 9112 3.2.2
         path = URL(path, encoded=True).raw_path
@@ -88,7 +89,7 @@ class Gateway:
     """The public port, and a second one on loopback for its own `/metrics`."""
 
     def __init__(self, upstreams: Mapping[str, str], port: int, metrics_port: int) -> None:
-        """`upstreams` maps the services of the route table to http URLs."""
+        """`upstreams` maps services of the route table to http URLs."""
         self._upstreams = upstreams
         self._port = port
         self._metrics_port = metrics_port
@@ -97,13 +98,13 @@ class Gateway:
         self._runners: list[web.AppRunner] = []
 
     async def start(self) -> None:
-        """Listen on loopback. Raises OperatorError when a port is taken."""
+        """Listen on loopback. Raises OperatorError if a port cannot be opened."""
         self._session = aiohttp.ClientSession(
             auto_decompress=False,
             cookie_jar=aiohttp.DummyCookieJar(),
             connector=aiohttp.TCPConnector(limit=0),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
-            skip_auto_headers=CLIENTS_OWN,
+            skip_auto_headers=CLIENT_HEADERS,
         )
         public = web.Application()
         public.router.add_route("*", "/{path:.*}", self._handle)
@@ -126,11 +127,12 @@ class Gateway:
                 await web.TCPSite(runner, host, port).start()
             except OSError as error:
                 raise OperatorError(
-                    f"cannot listen on port {port}: {error.strerror}; choose another with --port"
+                    f"cannot listen on port {port}: {error.strerror}; "
+                    "choose another one with --port"
                 ) from error
 
     async def close(self) -> None:
-        """Stop listening, end what is under way."""
+        """Stop listening and end open requests."""
         for runner in self._runners:
             await runner.cleanup()
         if self._session is not None:
@@ -142,7 +144,7 @@ class Gateway:
         if service.startswith("http_status:"):
             status = HTTPStatus(int(service.removeprefix("http_status:")))
             response = shoal_web.error_response(
-                status, "no_route", f"{request.path}: the tunnel has no way there"
+                status, "no_route", f"{request.path}: not reachable through the tunnel"
             )
             return self._counted(request, service, response)
         url = URL(self._upstreams[service].rstrip("/") + target, encoded=True)
@@ -152,7 +154,7 @@ class Gateway:
             return await self._http(request, service, url)
         except (aiohttp.ClientError, OSError) as error:
             response = shoal_web.error_response(
-                HTTPStatus.BAD_GATEWAY, "bad_gateway", f"{service} does not answer: {error}"
+                HTTPStatus.BAD_GATEWAY, "bad_gateway", f"{service} does not respond: {error}"
             )
             return self._counted(request, service, response)
 
@@ -168,7 +170,7 @@ class Gateway:
             response = web.StreamResponse(
                 status=upstream.status,
                 reason=upstream.reason,
-                headers=end_to_end(upstream.headers),
+                headers=end_to_end_headers(upstream.headers),
             )
             sent = 0
             try:
@@ -178,7 +180,7 @@ class Gateway:
                     sent += len(chunk)
                 await response.write_eof()
             except (aiohttp.ClientError, OSError):
-                _hang_up(request)  # half a body must not look whole
+                _abort(request)  # a partial body must not look complete
             finally:
                 self._count(request, service, response.status, upstream.content_type, sent)
             return response
@@ -191,7 +193,7 @@ class Gateway:
             for value in request.headers.getall("Sec-WebSocket-Protocol", [])
             for name in value.split(",")
         ]
-        for name in WEBSOCKET_HOP:
+        for name in WEBSOCKET_HOP_HEADERS:
             headers.popall(name, None)
         try:
             upstream = await self._session.ws_connect(
@@ -203,15 +205,22 @@ class Gateway:
                 max_msg_size=MAX_MESSAGE_BYTES,
             )
         except aiohttp.WSServerHandshakeError as error:
-            # its body is lost, which no browser shows to a page anyway
-            passed = end_to_end(CIMultiDict(error.headers or {}))
-            for name in ("Content-Length", "Content-Type", "Content-Encoding", *WEBSOCKET_HOP):
-                passed.popall(name, None)
+            # the body is lost, but browsers do not show it to pages anyway
+            forwarded = end_to_end_headers(CIMultiDict(error.headers or {}))
+            for name in (
+                "Content-Length",
+                "Content-Type",
+                "Content-Encoding",
+                *WEBSOCKET_HOP_HEADERS,
+            ):
+                forwarded.popall(name, None)
             status = error.status if error.status >= 300 else HTTPStatus.BAD_GATEWAY
             response = shoal_web.error_response(
-                status, "no_websocket", f"{service} answered {error.status} to a WebSocket"
+                status,
+                "no_websocket",
+                f"{service} refused the WebSocket with status {error.status}",
             )
-            response.headers.update(passed)
+            response.headers.update(forwarded)
             return self._counted(request, service, response)
         response = web.WebSocketResponse(
             protocols=[upstream.protocol] if upstream.protocol else [],
@@ -223,7 +232,7 @@ class Gateway:
         sent = 0
         try:
             await response.prepare(request)
-            sent = await carry(response, upstream, lambda: _hang_up(request))
+            sent = await proxy_messages(response, upstream, lambda: _abort(request))
         finally:
             with contextlib.suppress(OSError, asyncio.CancelledError):
                 await upstream.close()
@@ -242,6 +251,6 @@ class Gateway:
         shoal_web.count_response(f"gateway:{service}", request.path, status, content_type, size)
 
 
-def _hang_up(request: web.Request) -> None:
+def _abort(request: web.Request) -> None:
     if request.transport is not None:
         request.transport.abort()

@@ -1,6 +1,6 @@
-"""The options of `shoal up`, and those of the encoder that it hands on.
+"""Command-line options of `shoal up`, some of which it passes on to the encoder.
 
-Kept apart from what they start, so that `shoal --help` imports none of it.
+Separate from the code that they configure, so that `shoal --help` does not import it.
 """
 
 import argparse
@@ -10,7 +10,7 @@ from pathlib import Path
 from shoal.local.owncast_output import PLAYLIST_SEGMENTS
 from shoal.local.variants import (
     DEFAULT_KBPS,
-    MAX_RENDITIONS,
+    MAX_VARIANTS,
     Picture,
     parse_bitrate,
     parse_picture,
@@ -23,78 +23,81 @@ MAX_PORT = 65535
 
 @dataclass(frozen=True)
 class Options:
-    """What `shoal up` was asked for."""
+    """The options of one `shoal up`."""
 
     source: str
     port: int
     rtmp_port: int
-    renditions: int
+    variants: int
     segment_seconds: int
     bitrate_kbps: int
     data: Path
     reset: bool
     picture: Picture | None = None
-    """None: as fits the bitrate"""
+    """None: chosen by bitrate"""
 
 
-def bitrate_argument(text: str) -> int:
-    """Return kbit/s, for argparse."""
+def parse_bitrate_argument(text: str) -> int:
+    """Return kbit/s; an argparse type."""
     try:
         return parse_bitrate(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def picture_argument(text: str) -> Picture:
-    """Return a picture, for argparse."""
+def parse_picture_argument(text: str) -> Picture:
+    """Return a picture format; an argparse type."""
     try:
         return parse_picture(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def port_argument(text: str) -> int:
-    """Return a TCP port, for argparse; 0 stands for any."""
+def parse_port_argument(text: str) -> int:
+    """Return a TCP port, 0 for any; an argparse type."""
     if not text.isdecimal() or int(text) > MAX_PORT:
-        raise argparse.ArgumentTypeError(f"{text!r} is no port: write a number up to {MAX_PORT}")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a port: use a number from 0 to {MAX_PORT}"
+        )
     return int(text)
 
 
 def add_stream_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options about picture and sound, which `shoal up` shares."""
+    """Add the options for video and audio, which `shoal up` and the encoder share."""
     parser.add_argument(
         "--source",
         default="test",
         metavar="test|rtmp|PATH",
-        help="what plays without a push: the test picture, nothing, or a media file in a loop "
-        "[%(default)s]",
+        help="what to play while nobody publishes by RTMP: a test picture, nothing, or a media file"
+        " in a loop [%(default)s]",
     )
     parser.add_argument(
         "--renditions",
+        dest="variants",
         type=int,
-        choices=range(1, MAX_RENDITIONS + 1),
+        choices=range(1, MAX_VARIANTS + 1),
         default=1,
-        help="how many [%(default)s]",
+        help="number of variants (qualities) of the stream [%(default)s]",
     )
     parser.add_argument(
         "--segment-seconds",
         type=int,
         choices=sorted(PLAYLIST_SEGMENTS),
         default=4,
-        help="length of a segment [%(default)s]",
+        help="duration of a segment, in seconds [%(default)s]",
     )
     parser.add_argument(
         "--bitrate",
-        type=bitrate_argument,
+        type=parse_bitrate_argument,
         default=DEFAULT_KBPS,
         metavar="KBPS",
-        help="kbit/s of the best rendition, sound included: 1920, 1920k or 1.92M [%(default)s]",
+        help="kbit/s of the best variant, audio included: 1920, 1920k or 1.92M [%(default)s]",
     )
     parser.add_argument(
         "--picture",
-        type=picture_argument,
+        type=parse_picture_argument,
         metavar="WxH@FPS",
-        help="size and frames a second of every rendition, as in 320x180@15 [fits the bitrate]",
+        help="size and frame rate of every variant, such as 320x180@15 [chosen by bitrate]",
     )
 
 
@@ -102,31 +105,36 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `shoal up`."""
     add_stream_options(parser)
     parser.add_argument(
-        "--port", type=port_argument, default=GATEWAY_PORT, help="gateway's; 0: any [%(default)s]"
+        "--port",
+        type=parse_port_argument,
+        default=GATEWAY_PORT,
+        help="port of the gateway; 0: any free port [%(default)s]",
     )
     parser.add_argument(
         "--rtmp-port",
-        type=port_argument,
+        type=parse_port_argument,
         default=RTMP_PORT,
-        help="encoder's; 0: any [%(default)s]",
+        help="port for RTMP; 0: any free port [%(default)s]",
     )
     parser.add_argument(
         "--data",
         type=Path,
         default=Path(".shoal"),
         metavar="DIR",
-        help="holds all state [%(default)s]",
+        help="folder for all data [%(default)s]",
     )
-    parser.add_argument("--reset", action="store_true", help="wipe the data folder first")
+    parser.add_argument(
+        "--reset", action="store_true", help="delete the data folder's content first"
+    )
 
 
 def options_of(arguments: argparse.Namespace) -> Options:
-    """Return the typed options."""
+    """Return the parsed arguments as Options."""
     return Options(
         source=arguments.source,
         port=arguments.port,
         rtmp_port=arguments.rtmp_port,
-        renditions=arguments.renditions,
+        variants=arguments.variants,
         segment_seconds=arguments.segment_seconds,
         bitrate_kbps=arguments.bitrate,
         data=arguments.data,

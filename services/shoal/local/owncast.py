@@ -1,7 +1,7 @@
-"""The stand-in for Owncast: takes RTMP, leaves the same files, answers on the same HTTP paths.
+"""A stand-in for Owncast: accepts RTMP, writes the same files, serves the same HTTP paths.
 
-It imitates Owncast ≥ 0.2.0 from outside: the folder `data/hls` with its modes and habits, one new
-id for each stream, `/hls/…` and `/api/status`. It has no chat, no admin pages and checks no key.
+It imitates the outside of Owncast ≥ 0.2.0: the folder `data/hls` with its modes and changes, a new
+id for each stream, `/hls/…` and `/api/status`. It has no chat or admin pages, and accepts any key.
 """
 
 import argparse
@@ -20,14 +20,14 @@ from aiohttp import web
 from shoal import web as shoal_web
 from shoal.errors import OperatorError
 from shoal.local import ffmpeg
-from shoal.local.encoder import Encoder, Plan
+from shoal.local.encoder import Encoder, EncoderSettings
 from shoal.local.options import add_stream_options
-from shoal.local.owncast_output import HLS_FOLDER, PLAYLIST_SEGMENTS, HlsFolder
+from shoal.local.owncast_output import HLS_FOLDER, PLAYLIST_SEGMENTS, OwncastOutput
 from shoal.local.receiver import Receiver
 from shoal.local.rtmp import RtmpPort
-from shoal.local.variants import Rendition, ladder
+from shoal.local.variants import Variant, make_variants
 
-VERSION = "0.2.5"  # the Owncast that is imitated
+VERSION = "0.2.5"  # the imitated version of Owncast
 RESUME_AFTER_S = 5.0
 EMPTY_AFTER_S = 300.0  # Owncast's StartOfflineCleanupTimer
 VIEWER_GONE_S = 15.0  # Owncast's _activeViewerPurgeTimeout
@@ -36,10 +36,10 @@ OWNCAST_UMASK = 0o022
 log = logging.getLogger("shoal.local.owncast")
 
 
-async def source_input(source: str, best: Rendition) -> ffmpeg.Input | None:
-    """Return what plays without a push for `--source`, None for "rtmp".
+async def source_input(source: str, best: Variant) -> ffmpeg.Input | None:
+    """Return the input that plays while nobody publishes, for `--source`; None for "rtmp".
 
-    Raises OperatorError when it names a file that cannot be read or holds no video.
+    Raises OperatorError if the source is a file that cannot be read or contains no video.
     """
     if source == "rtmp":
         return None
@@ -47,32 +47,32 @@ async def source_input(source: str, best: Rendition) -> ffmpeg.Input | None:
         return ffmpeg.test_input(best)
     path = Path(source).resolve()  # noqa: ASYNC240 - once, at the start
     if not path.is_file():
-        raise OperatorError(f'--source {source}: no such file: name one, or "test" or "rtmp"')
+        raise OperatorError(f'--source {source}: no such file: use a media file, "test" or "rtmp"')
     if not os.access(path, os.R_OK):
-        raise OperatorError(f"--source {source}: may not be read: give yourself the permission")
-    return ffmpeg.file_input(path, has_sound=await ffmpeg.has_sound(path))
+        raise OperatorError(f"--source {source}: permission denied: make the file readable")
+    return ffmpeg.file_input(path, has_audio=await ffmpeg.has_audio(path))
 
 
 class Audience:
-    """Who loads the playlists, as Owncast counts them: by address and browser."""
+    """Counts viewers as Owncast does: by the addresses and browsers that load playlists."""
 
     def __init__(self) -> None:
         self._seen_at: dict[tuple[str, str], float] = {}
 
     def seen(self, viewer: tuple[str, str], now_s: float) -> None:
-        """Take note of a request."""
+        """Record a request by a viewer."""
         self._seen_at[viewer] = now_s
 
     def count(self, now_s: float) -> int:
-        """Return how many there are now."""
-        for viewer, at in list(self._seen_at.items()):
-            if now_s - at > VIEWER_GONE_S:
+        """Return the number of current viewers."""
+        for viewer, seen_at in list(self._seen_at.items()):
+            if now_s - seen_at > VIEWER_GONE_S:
                 del self._seen_at[viewer]
         return len(self._seen_at)
 
 
-def http_api(encoder: Encoder, folder: HlsFolder, segment_s: int) -> web.Application:
-    """Return the paths of Owncast's HTTP port that the station knows."""
+def http_api(encoder: Encoder, output: OwncastOutput, segment_s: int) -> web.Application:
+    """Return an application with the paths of Owncast's HTTP port that the station uses."""
 
     audience = Audience()
 
@@ -92,7 +92,7 @@ def http_api(encoder: Encoder, folder: HlsFolder, segment_s: int) -> web.Applica
         )
 
     async def hls(request: web.Request) -> web.StreamResponse:
-        path = folder.path_of("/" + request.match_info["path"])
+        path = output.path_of("/" + request.match_info["path"])
         if path is None or not path.is_file():
             raise web.HTTPNotFound
         kind: Literal["m3u8", "ts"] = "m3u8" if path.suffix == ".m3u8" else "ts"
@@ -128,23 +128,23 @@ def _rfc3339(when: datetime | None) -> str | None:
 
 
 async def run(arguments: argparse.Namespace) -> None:
-    """Run until SIGTERM or SIGINT. Raises OperatorError for what the operator can mend."""
+    """Run until SIGTERM or SIGINT. Raises OperatorError for a problem the operator can fix."""
     stop = asyncio.create_task(shoal_web.stop_event().wait())
-    renditions = ladder(arguments.bitrate, arguments.renditions, arguments.picture)
-    own = await source_input(arguments.source, renditions[0])
-    folder = HlsFolder(arguments.directory / HLS_FOLDER, len(renditions))
-    receiver = Receiver(folder)
-    plan = Plan(
-        own, renditions, arguments.segment_seconds, arguments.resume_after, arguments.empty_after
+    variants = make_variants(arguments.bitrate, arguments.variants, arguments.picture)
+    fallback = await source_input(arguments.source, variants[0])
+    output = OwncastOutput(arguments.directory / HLS_FOLDER, len(variants))
+    receiver = Receiver(output)
+    settings = EncoderSettings(
+        fallback, variants, arguments.segment_seconds, arguments.resume_after, arguments.empty_after
     )
-    encoder = Encoder(plan, folder, receiver)
-    rtmp = RtmpPort(arguments.rtmp_port, encoder.take)
+    encoder = Encoder(settings, output, receiver)
+    rtmp = RtmpPort(arguments.rtmp_port, encoder.accept)
     try:
-        folder.reset()
+        output.reset()
     except OSError as error:
-        raise OperatorError(f"cannot write {folder.root}: {error.strerror}") from error
+        raise OperatorError(f"cannot write {output.root}: {error.strerror}") from error
     await receiver.start()
-    api = http_api(encoder, folder, arguments.segment_seconds)
+    api = http_api(encoder, output, arguments.segment_seconds)
     runner = await shoal_web.start(api, "owncast", f"http://127.0.0.1:{arguments.http_port}")
     encoding = asyncio.create_task(encoder.run())
     try:
@@ -162,7 +162,7 @@ async def run(arguments: argparse.Namespace) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the stand-in; return the exit status."""
+    """Run the stand-in and return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m shoal.local.owncast", description=__doc__)
     add_stream_options(parser)
     parser.add_argument(
@@ -175,14 +175,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         type=float,
         default=RESUME_AFTER_S,
         metavar="SECONDS",
-        help="without a push, until the source resumes [%(default)s]",
+        help="how long after a publisher leaves the source resumes [%(default)s]",
     )
     parser.add_argument(
         "--empty-after",
         type=float,
         default=EMPTY_AFTER_S,
         metavar="SECONDS",
-        help="with --source rtmp: after a stream, until the folder is emptied [%(default)s]",
+        help="with --source rtmp, how long after a stream the folder is emptied [%(default)s]",
     )
     arguments = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")

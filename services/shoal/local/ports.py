@@ -1,4 +1,4 @@
-"""TCP ports on loopback: find free ones, say who holds a busy one."""
+"""TCP ports on loopback: find free ones, and the owner of one that is in use."""
 
 import contextlib
 import errno
@@ -10,13 +10,13 @@ from pathlib import Path
 
 LISTEN_STATE = "0A"  # linux, include/net/tcp_states.h: TCP_LISTEN
 
-_claims: dict[int, socket.socket] = {}
+_reservations: dict[int, socket.socket] = {}
 
 
 def loopback_hosts() -> list[str]:
     """Return the loopback addresses of this machine: IPv4, and IPv6 where it exists.
 
-    "localhost" may mean either, so what a person types must be answered on both.
+    "localhost" may resolve to either, so servers must listen on both.
     """
     hosts = ["127.0.0.1"]
     if socket.has_ipv6:
@@ -27,7 +27,7 @@ def loopback_hosts() -> list[str]:
 
 
 def is_free(port: int) -> bool:
-    """Say whether a server may listen on `port` on every loopback address."""
+    """Return whether `port` is free on every loopback address."""
     for host in loopback_hosts():
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         with socket.socket(family) as probe:
@@ -42,50 +42,52 @@ def is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """Return a port that is free now, for who listens there at once."""
+    """Return a port that is free now, for a caller that listens on it at once."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
 
 
 def free_ports(names: Sequence[str], remembered: Mapping[str, int]) -> dict[str, int]:
-    """Return a free port for each name: the one of last time where it still is free.
+    """Return a free port for each name; its `remembered` port if that is still free.
 
-    A port that stays keeps the addresses of a station's objects over a restart. Until this process
-    ends no other gets them from here: seconds pass before a station's services listen.
+    Stable ports keep object URLs valid over a restart. The ports are reserved until this process
+    ends, because a station's services take seconds until they listen.
     """
     chosen: dict[str, int] = {}
     for name in names:
         port = remembered.get(name, 0)
-        if port and port not in chosen.values() and is_free(port) and _claim(port):
+        if port and port not in chosen.values() and is_free(port) and _reserve(port):
             chosen[name] = port
-    with contextlib.ExitStack() as held:  # hold all of them, so that no two are the same
+    with contextlib.ExitStack() as held:  # keep all of them open, so that no two are the same
         for name in names:
             while name not in chosen:
                 probe = held.enter_context(socket.socket())
                 probe.bind(("127.0.0.1", 0))
                 port: int = probe.getsockname()[1]
-                if port not in chosen.values() and _claim(port):
+                if port not in chosen.values() and _reserve(port):
                     chosen[name] = port
     return chosen
 
 
-def _claim(port: int) -> bool:
-    """Say whether a port is this process's, as far as others ask here too."""
-    if port in _claims or sys.platform != "linux":
+def _reserve(port: int) -> bool:
+    """Reserve a port among processes that use this module; return whether that succeeded."""
+    if port in _reservations or sys.platform != "linux":
         return True
-    claim = socket.socket(socket.AF_UNIX)
+    reservation = socket.socket(socket.AF_UNIX)
     try:
-        claim.bind(f"\0shoal-port-{port}")  # an abstract name: gone with the process
+        reservation.bind(
+            f"\0shoal-port-{port}"
+        )  # an abstract name, which goes away with the process
     except OSError:
-        claim.close()
+        reservation.close()
         return False
-    _claims[port] = claim
+    _reservations[port] = reservation
     return True
 
 
 def owner(port: int) -> str | None:
-    """Return "name (pid N)" of the process that listens on `port`, where /proc tells it."""
+    """Return "name (pid N)" of the process that listens on `port`, or None if unknown."""
     inodes = _listening_inodes(port)
     if not inodes:
         return None
@@ -95,7 +97,7 @@ def owner(port: int) -> str | None:
             if (found := re.fullmatch(r"socket:\[(\d+)\]", target)) and found[1] in inodes:
                 process = descriptor.parent.parent
                 return f"{(process / 'comm').read_text().strip()} (pid {process.name})"
-        except OSError:  # it ended meanwhile, or belongs to another user
+        except OSError:  # it has ended, or belongs to another user
             continue
     return None
 

@@ -1,4 +1,4 @@
-"""Start a child process that cannot outlive this one, and stop it."""
+"""Starts child processes that cannot outlive this one, and stops them."""
 
 import asyncio
 import contextlib
@@ -14,14 +14,14 @@ _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 def _die_with(parent: int) -> Callable[[], None] | None:
-    """Return what a child calls between fork and exec: the kernel kills it when `parent` ends."""
+    """Return a function for a child to call before exec: it dies when `parent` does."""
     if _libc is None:
         return None
     prctl = _libc.prctl
 
     def before_exec() -> None:
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it ended before the line above
+        if os.getppid() != parent:  # the parent ended before the line above
             os._exit(1)
 
     return before_exec
@@ -35,9 +35,9 @@ async def spawn(
     stdout: int | None = None,
     stderr: int | None = None,
 ) -> asyncio.subprocess.Process:
-    """Start `command` in a session of its own, so that Ctrl-C in the terminal passes it by.
+    """Start `command` in its own session, so that Ctrl-C in the terminal does not reach it.
 
-    On Linux it dies with this process, however this one ends.
+    On Linux it dies with this process, however this process ends.
     """
     return await asyncio.create_subprocess_exec(
         *command,
@@ -51,14 +51,14 @@ async def spawn(
 
 
 def signal_process(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
-    """Send a signal to a child, if it still runs."""
+    """Send a signal to a child that is still running."""
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(number)
 
 
 async def stop(process: asyncio.subprocess.Process, grace_s: float) -> None:
-    """End a child: SIGTERM, and SIGKILL when it still runs after `grace_s` seconds."""
+    """Stop a child: SIGTERM, then SIGKILL if it is still running after `grace_s`."""
     signal_process(process, signal.SIGTERM)
     try:
         await asyncio.wait_for(process.wait(), grace_s)

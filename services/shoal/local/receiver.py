@@ -1,7 +1,7 @@
-"""Where ffmpeg PUTs its files: written in place as they arrive, as Owncast's own receiver does.
+"""Receives the files that ffmpeg PUTs and writes them in place, as Owncast's receiver does.
 
-Nothing is atomic here on purpose: a reader of the folder may see a segment or a playlist half
-written, just as beside a real Owncast.
+Deliberately not atomic: as with a real Owncast, readers of the folder may see a segment or playlist
+that is only partly written.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import os
 
 from aiohttp import web
 
-from shoal.local.owncast_output import HlsFolder
+from shoal.local.owncast_output import OwncastOutput
 
 FILE_MODE = 0o644
 MAX_SEGMENT_BYTES = 256 * 1024 * 1024
@@ -19,10 +19,10 @@ log = logging.getLogger("shoal.local.receiver")
 
 
 class Receiver:
-    """An HTTP server on a random loopback port; `url` is where ffmpeg PUTs."""
+    """An HTTP server on a random loopback port; ffmpeg PUTs files to `url`."""
 
-    def __init__(self, folder: HlsFolder) -> None:
-        self._folder = folder
+    def __init__(self, output: OwncastOutput) -> None:
+        self._output = output
         self._runner: web.AppRunner | None = None
         self._writing = 0
         self._idle = asyncio.Event()
@@ -32,7 +32,7 @@ class Receiver:
         """files received since the start"""
 
     async def start(self) -> None:
-        """Listen, on a port that the kernel chooses."""
+        """Listen on a port that the kernel chooses."""
         app = web.Application(client_max_size=MAX_SEGMENT_BYTES)
         app.router.add_put("/{path:.*}", self._put)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
@@ -45,19 +45,19 @@ class Receiver:
         if self._runner is not None:
             await self._runner.cleanup()
 
-    async def settled(self) -> None:
+    async def wait_idle(self) -> None:
         """Wait until no file is being written."""
         await self._idle.wait()
 
     async def _put(self, request: web.Request) -> web.Response:
-        path = self._folder.path_of(request.path)
+        path = self._output.path_of(request.path)
         if path is None:
             log.warning("refused a PUT of %s", request.path)
             return web.Response(status=404)
         self._writing += 1
         self._idle.clear()
         try:
-            # blocking writes on purpose: small, local, and their order is what is imitated
+            # deliberately blocking: writes are small and local, and their order must be Owncast's
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
             with open(os.open(path, flags, FILE_MODE), "wb", buffering=0) as file:  # noqa: ASYNC230, PTH123
                 async for chunk in request.content.iter_any():

@@ -1,4 +1,4 @@
-"""The RTMP port: takes one push at a time and splices it to an ffmpeg that listens for it."""
+"""The RTMP port: accepts one push at a time and forwards it to an ffmpeg."""
 
 import asyncio
 import contextlib
@@ -11,7 +11,7 @@ from shoal.local import ports
 RTMP_VERSION = b"\x03"  # Adobe RTMP specification 1.0, 5.2.2: C0
 HANDSHAKE_BYTES = 1 + 1536  # C0 and C1
 HANDSHAKE_TIMEOUT_S = 5.0
-IDLE_TIMEOUT_S = 10.0  # a pusher that says nothing for so long is gone
+IDLE_TIMEOUT_S = 10.0  # without data for this long, the publisher is gone
 CONNECT_TIMEOUT_S = 10.0
 CONNECT_RETRY_S = 0.05
 CHUNK_BYTES = 64 * 1024
@@ -20,7 +20,7 @@ log = logging.getLogger("shoal.local.rtmp")
 
 
 class Push:
-    """A publisher that has begun an RTMP handshake."""
+    """The connection of an RTMP publisher that has begun its handshake."""
 
     def __init__(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, handshake: bytes
@@ -28,13 +28,13 @@ class Push:
         self._reader = reader
         self._writer = writer
         self._handshake = handshake
-        self.over = asyncio.Event()
+        self.closed = asyncio.Event()
         self.address = str(writer.get_extra_info("peername")[0])
 
     async def splice(self, port: int) -> None:
-        """Carry the push to the ffmpeg that (soon) listens on `port`, until either side ends.
+        """Forward the push to the ffmpeg that will listen on `port`, until either side ends.
 
-        Raises ConnectionError when nobody listens there within 10 s.
+        Raises ConnectionError if nothing listens there within 10 s.
         """
         reader, writer = await _connect(port)
         writer.write(self._handshake)
@@ -53,13 +53,13 @@ class Push:
             writer.close()
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._writer.close()
-        self.over.set()
+        self.closed.set()
 
 
 class RtmpPort:
-    """Listens for pushes; `on_push` takes each publisher and calls its `close` at the end."""
+    """Listens for pushes; `on_push` gets each one, and must `close` it in the end."""
 
     def __init__(self, port: int, on_push: Callable[[Push], None]) -> None:
         self._port = port
@@ -68,7 +68,7 @@ class RtmpPort:
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
-        """Listen on loopback. Raises OperatorError when the port is taken."""
+        """Listen on loopback. Raises OperatorError if the port cannot be opened."""
         try:
             self._server = await asyncio.start_server(
                 self._serve, ports.loopback_hosts(), self._port
@@ -76,11 +76,11 @@ class RtmpPort:
         except OSError as error:
             raise OperatorError(
                 f"cannot listen for RTMP on port {self._port}: {error.strerror}; "
-                "choose another one with --rtmp-port"
+                "choose another port with --rtmp-port"
             ) from error
 
     async def close(self) -> None:
-        """Stop listening and hang up on the publisher."""
+        """Stop listening and disconnect the publisher."""
         if self._server is not None:
             self._server.close()
         if self._publisher is not None:
@@ -95,18 +95,18 @@ class RtmpPort:
         except (TimeoutError, OSError, asyncio.IncompleteReadError):
             handshake = b""
         if len(handshake) != HANDSHAKE_BYTES:
-            log.warning("closed a connection to the RTMP port that spoke no RTMP")
+            log.warning("closed a connection to the RTMP port: not RTMP")
             writer.close()
             return
         push = Push(reader, writer, handshake)
         if self._publisher is not None:
-            log.warning("closed a push from %s: another one is on air", push.address)
+            log.warning("closed a push from %s: another one is playing", push.address)
             push.close()
             return
         self._publisher = push
         try:
             self._on_push(push)
-            await push.over.wait()
+            await push.closed.wait()
         finally:
             self._publisher = None
             writer.close()

@@ -1,4 +1,4 @@
-"""What the local stack consists of: programs, their environment, addresses and health."""
+"""The local stack: its programs, their environment, addresses and health."""
 
 import os
 import sys
@@ -17,7 +17,7 @@ from shoal.local.supervisor import Program
 
 SERVICES = ("broadcaster", "signaling", "site")
 FREE_PORTS = (*SERVICES, "owncast", "gateway_metrics", *PORT_NAMES)
-STORE_STOP_GRACE_S = 1.0  # SeaweedFS takes 15 s to end; its files bear being killed
+STORE_STOP_GRACE_S = 1.0  # SeaweedFS takes 15 s to exit; its files survive a kill
 HEALTH_TIMEOUT_S = 2.0
 
 
@@ -25,7 +25,7 @@ class Stack:
     """The programs and addresses of one run."""
 
     def __init__(self, options: Options, data: DataDir, ports: Mapping[str, int]) -> None:
-        """`ports`: those of FREE_PORTS, "gateway" and "rtmp"."""
+        """`ports` has those of FREE_PORTS, "gateway" and "rtmp"."""
         self._options = options
         self._data = data
         self._ports = ports
@@ -37,12 +37,12 @@ class Stack:
         )
 
     def url(self, name: str) -> str:
-        """Return the address of a service, by the name of its port."""
+        """Return the URL of a service, by the name of its port."""
         return f"http://127.0.0.1:{self._ports[name]}"
 
     @property
     def upstreams(self) -> dict[str, str]:
-        """What the gateway routes to, by the names of the route table."""
+        """URLs that the gateway routes to, by the services' names in the route table."""
         return {name: self.url(name) for name in (*SERVICES, "owncast")}
 
     @property
@@ -51,17 +51,17 @@ class Stack:
         return self._data.owncast / HLS_FOLDER
 
     def store_program(self) -> Program:
-        """Return SeaweedFS."""
+        """Return the program of the object store, SeaweedFS."""
         return Program("store", self.store.command(), _base_env(), STORE_STOP_GRACE_S)
 
     def encoder_program(self) -> Program:
-        """Return the stand-in for Owncast."""
+        """Return the program of the Owncast stand-in."""
         options = self._options
         command = [
             *(sys.executable, "-m", "shoal.local.owncast"),
             *("--directory", str(self._data.owncast), "--source", options.source),
             *("--http-port", str(self._ports["owncast"]), "--rtmp-port", str(self._ports["rtmp"])),
-            *("--renditions", str(options.renditions), "--bitrate", str(options.bitrate_kbps)),
+            *("--renditions", str(options.variants), "--bitrate", str(options.bitrate_kbps)),
             *("--segment-seconds", str(options.segment_seconds)),
         ]
         if options.picture is not None:
@@ -69,7 +69,7 @@ class Stack:
         return Program("encoder", command, _base_env())
 
     def service_program(self, name: str) -> Program:
-        """Return one of SERVICES."""
+        """Return the program of one of SERVICES."""
         return Program(name, [sys.executable, "-m", "shoal.cli", name], self._service_env())
 
     def _service_env(self) -> dict[str, str]:
@@ -92,11 +92,11 @@ class Stack:
 
     @property
     def metrics_url(self) -> str:
-        """The gateway's metrics."""
+        """URL of the gateway's metrics."""
         return f"{self.url('gateway_metrics')}/metrics"
 
     def health_urls(self) -> dict[str, str]:
-        """Return what answers 200 when a part is well, by name."""
+        """Return the URLs that respond with 200 if a part is healthy, by name."""
         return {
             **{name: f"{self.url(name)}/health" for name in SERVICES},
             "encoder": f"{self.url('owncast')}/api/status",
@@ -104,7 +104,7 @@ class Stack:
         }
 
     def description(self, pids: Mapping[str, int]) -> dict[str, object]:
-        """Return what local.json says."""
+        """Return the content of local.json."""
         gateway = self.url("gateway")
         return {
             "gateway": gateway,
@@ -122,7 +122,7 @@ class Stack:
 
 
 def _base_env() -> dict[str, str]:
-    """Return this process's environment without what would lead a child elsewhere."""
+    """Return this process's environment without variables that would redirect a child."""
     env = {
         name: value
         for name, value in os.environ.items()
@@ -133,35 +133,35 @@ def _base_env() -> dict[str, str]:
 
 
 async def health(session: aiohttp.ClientSession, url: str) -> str:
-    """Return "ok", what a part says of itself ("degraded"), or what is wrong."""
+    """Return "ok", the status that a part reports ("degraded"), or an error."""
     timeout = aiohttp.ClientTimeout(total=HEALTH_TIMEOUT_S)
     try:
         async with session.get(url, timeout=timeout) as response:
             if response.content_type != "application/json":
                 return "ok" if response.ok else f"status {response.status}"
-            said = await response.json()
+            body = await response.json()
             fallback = "ok" if response.ok else f"status {response.status}"
-            return str(said.get("status", fallback))
+            return str(body.get("status", fallback))
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-        return str(error) or "no answer"
+        return str(error) or "no response"
 
 
 @dataclass(frozen=True)
-class Publishing:
-    """How far the broadcaster is."""
+class BroadcasterStatus:
+    """The broadcaster's progress and problems."""
 
     segments: int
-    """published since the station began"""
+    """published since the station started"""
     problems: tuple[str, ...]
 
 
-async def publishing(session: aiohttp.ClientSession, stack: Stack) -> Publishing:
-    """Return how far the broadcaster is; one that does not answer has published nothing."""
+async def broadcaster_status(session: aiohttp.ClientSession, stack: Stack) -> BroadcasterStatus:
+    """Return the broadcaster's status; without a response, no segments and one problem."""
     timeout = aiohttp.ClientTimeout(total=HEALTH_TIMEOUT_S)
     try:
         async with session.get(f"{stack.url('broadcaster')}/health", timeout=timeout) as response:
-            said = await response.json()
-            problems = tuple(str(problem["message"]) for problem in said["problems"])
-            return Publishing(int(said["chunks"]), problems)
+            body = await response.json()
+            problems = tuple(str(problem["message"]) for problem in body["problems"])
+            return BroadcasterStatus(int(body["chunks"]), problems)
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError, KeyError) as error:
-        return Publishing(0, (f"the broadcaster does not answer: {error}",))
+        return BroadcasterStatus(0, (f"the broadcaster does not respond: {error}",))

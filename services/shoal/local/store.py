@@ -1,4 +1,4 @@
-"""The object store of the local stack: SeaweedFS, which stands for Cloudflare R2."""
+"""The object store of the local stack: SeaweedFS, in place of Cloudflare R2."""
 
 import asyncio
 import contextlib
@@ -24,46 +24,46 @@ PORT_NAMES = (
 )
 READY_TIMEOUT_S = 30.0
 RETRY_S = 0.1
-ELECTION_TIMEOUT = "1s"  # a restarted master waits so long for others, of which there are none
+ELECTION_TIMEOUT = "1s"  # a restarted master waits this long for other masters
 VOLUME_MB = 1024
 MAX_VOLUMES = 64
 PROBE_KEY = ".shoal-up"
 
 
 class _NotReadyError(Exception):
-    """The store refused or did not answer; the message says how."""
+    """The store refused a request or did not respond; the message has the details."""
 
 
 @dataclass(frozen=True)
 class Store:
-    """One SeaweedFS: where its files are, which ports it takes, who may write."""
+    """A SeaweedFS instance: its folder, ports and credentials."""
 
     folder: Path
     ports: dict[str, int]
-    """by the names of PORT_NAMES"""
+    """by names in PORT_NAMES"""
     access_key_id: str
     secret_access_key: str
 
     @property
     def endpoint(self) -> str:
-        """S3 endpoint."""
+        """URL of the S3 endpoint."""
         return f"http://127.0.0.1:{self.ports['s3']}"
 
     @property
     def media_url(self) -> str:
-        """URL of the bucket's root, where anybody may read an object."""
+        """URL of the bucket's root, where objects are publicly readable."""
         return f"{self.endpoint}/{BUCKET}"
 
     @property
     def metrics_url(self) -> str:
-        """Prometheus metrics."""
+        """URL of the Prometheus metrics."""
         return f"http://127.0.0.1:{self.ports['store_metrics']}/metrics"
 
     def prepare(self) -> None:
-        """Write the configuration. Raises OperatorError when the folder cannot be written."""
+        """Write the configuration. Raises OperatorError if the folder cannot be written."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            for stale in self.folder.glob("m[0-9]*"):  # the master's memory of other ports
+            for stale in self.folder.glob("m[0-9]*"):  # the master's state for other ports
                 if stale.name != f"m{self.ports['master']}":
                     shutil.rmtree(stale)
             config = self._config_path
@@ -72,11 +72,11 @@ class Store:
         except OSError as error:
             raise OperatorError(
                 f"cannot write {error.filename or self.folder}: {error.strerror}; "
-                "choose another folder with --data, or make room"
+                "choose another folder with --data, or free up space"
             ) from error
 
     def command(self) -> list[str]:
-        """Return the command that runs the store; it listens on loopback only."""
+        """Return the command that runs the store, on loopback only."""
         ports = self.ports
         return [
             *(_weed(), "-logtostderr=true", "server", f"-dir={self.folder}"),
@@ -101,9 +101,9 @@ class Store:
                     Path(f"/tmp/seaweedfs-{name}-{port}.sock").unlink(missing_ok=True)
 
     async def make_ready(self) -> None:
-        """Wait until the store takes objects, and make the bucket with its CORS rules.
+        """Wait until the store accepts objects; create the bucket with its CORS rules.
 
-        Raises OperatorError when it takes none within 30 s.
+        Raises OperatorError if it accepts none within 30 s.
         """
         problem: Exception = TimeoutError()
         try:
@@ -117,12 +117,12 @@ class Store:
                     await asyncio.sleep(RETRY_S)
         except TimeoutError:
             raise OperatorError(
-                f"the object store takes no objects after {READY_TIMEOUT_S:.0f} s ({problem}): "
-                f"is the disk of {self.folder} full?"
+                f"the object store accepted no object within {READY_TIMEOUT_S:.0f} s ({problem}): "
+                f"check whether the disk of {self.folder} is full"
             ) from None
 
     def _set_up(self) -> None:
-        # boto3 takes most of a second to import: here that passes while the store starts
+        # importing boto3 takes most of a second; here that happens while the store starts
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
@@ -187,7 +187,7 @@ class Store:
 async def bytes_sent(metrics_url: str) -> int:
     """Return the bytes of objects that a store has sent since it started.
 
-    Raises aiohttp.ClientError when the store does not answer.
+    Raises aiohttp.ClientError if the store does not respond.
     """
     async with (
         aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session,

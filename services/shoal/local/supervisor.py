@@ -1,4 +1,4 @@
-"""Keeps the stack's processes running: starts, logs, restarts, stops them."""
+"""Keeps the stack's processes running: starts, logs, restarts and stops them."""
 
 import asyncio
 import contextlib
@@ -14,16 +14,16 @@ from shoal.local import process
 
 RESTART_AFTER_S = 2.0
 START_ATTEMPTS = 3
-LIVED_S = 10.0  # a process that ran so long did not die at once
+MIN_UPTIME_S = 10.0  # a process that ran this long had started successfully
 STOP_GRACE_S = 5.0
 LOG_MAX_BYTES = 5 * 1024 * 1024
 READ_BYTES = 64 * 1024
-CANNOT_RUN_STATUS = 127  # as a shell says it
+CANNOT_RUN_STATUS = 127  # the status that a shell returns
 
 
 @dataclass(frozen=True)
 class Program:
-    """A process of the stack. `stop_grace_s` is how long it may take to end after SIGTERM."""
+    """A process of the stack. It may take `stop_grace_s` to exit after SIGTERM."""
 
     name: str
     command: Sequence[str]
@@ -32,7 +32,7 @@ class Program:
 
 
 class BoundedLog:
-    """`<name>.log`, and `<name>.log.1` with what came before; each at most 5 MiB."""
+    """`<name>.log`, and `<name>.log.1` with the output before it; each at most 5 MiB."""
 
     def __init__(self, path: Path, max_bytes: int = LOG_MAX_BYTES) -> None:
         self._path = path
@@ -41,14 +41,14 @@ class BoundedLog:
         self.last_lines: deque[str] = deque(maxlen=20)
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():
-            self._keep_old()
+            self._rotate()
         self._file = path.open("wb", buffering=0)
 
     def write(self, data: bytes) -> None:
         """Append output."""
         if self._size + len(data) > self._max_bytes:
             self._file.close()
-            self._keep_old()
+            self._rotate()
             self._file = self._path.open("wb", buffering=0)
             self._size = 0
         with contextlib.suppress(OSError):  # a full disk must not stop the station
@@ -61,7 +61,7 @@ class BoundedLog:
         """Close the file."""
         self._file.close()
 
-    def _keep_old(self) -> None:
+    def _rotate(self) -> None:
         self._path.replace(self._path.with_name(self._path.name + ".1"))
 
 
@@ -78,48 +78,51 @@ class _Child:
 
 
 class Supervisor:
-    """Runs programs until told to stop; `on_change` is called after each (re)start."""
+    """Runs programs until stopped.
+
+    `print_line` shows a message to the operator; `on_change` is called after each (re)start.
+    """
 
     def __init__(
-        self, logs: Path, say: Callable[[str], None], on_change: Callable[[], None]
+        self, logs: Path, print_line: Callable[[str], None], on_change: Callable[[], None]
     ) -> None:
         self._logs = logs
-        self._say = say
+        self._print_line = print_line
         self._on_change = on_change
         self._children: dict[str, _Child] = {}
         self.started = False
-        """set it once everything is healthy: from then on nothing that dies is fatal"""
+        """set this once everything is healthy: from then on a crash is not fatal"""
 
     @property
     def pids(self) -> dict[str, int]:
-        """Process ids by name, of what runs now."""
+        """Process ids of the running programs, by name."""
         return {
             name: child.process.pid
             for name, child in self._children.items()
             if child.process is not None and child.process.returncode is None
         }
 
-    def last_words(self, name: str) -> str:
-        """Return the end of a program's log: its last line, better one that is no mere news."""
+    def last_output(self, name: str) -> str:
+        """Return the end of a program's log: the last two lines above INFO, or the last line."""
         lines = self._children[name].log.last_lines
-        telling = [line for line in lines if " INFO " not in line]
-        return " / ".join(telling[-2:] or list(lines)[-1:]) or "nothing"
+        important = [line for line in lines if " INFO " not in line]
+        return " / ".join(important[-2:] or list(lines)[-1:]) or "nothing"
 
     def start(self, program: Program) -> None:
         """Start a program and keep it running."""
         child = _Child(program, BoundedLog(self._logs / f"{program.name}.log"))
         self._children[program.name] = child
-        child.task = asyncio.create_task(self._keep(child), name=program.name)
+        child.task = asyncio.create_task(self._keep_running(child), name=program.name)
 
-    async def failure(self) -> None:
-        """Wait until a program fails for good; raises its OperatorError."""
+    async def wait_for_failure(self) -> None:
+        """Wait until a program fails to start; raise its OperatorError."""
         waiting = {child.failed for child in self._children.values()}
         done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         for future in done:
             future.result()
 
     async def stop(self) -> None:
-        """Stop all programs, the last that was started first asked, all at once."""
+        """Stop all programs at the same time."""
         for child in self._children.values():
             if child.task is not None:
                 child.task.cancel()
@@ -135,22 +138,26 @@ class Supervisor:
             if child.process is not None:
                 process.signal_process(child.process, signal.SIGKILL)
 
-    async def _keep(self, child: _Child) -> None:
+    async def _keep_running(self, child: _Child) -> None:
         while True:
-            began = time.monotonic()
+            started_at = time.monotonic()
             status = await self._run_once(child)
             name, log = child.program.name, self._logs / f"{child.program.name}.log"
-            child.failures = 1 if time.monotonic() - began > LIVED_S else child.failures + 1
+            child.failures = (
+                1 if time.monotonic() - started_at > MIN_UPTIME_S else child.failures + 1
+            )
             if not self.started and child.failures >= START_ATTEMPTS:
-                last = child.log.last_lines[-1] if child.log.last_lines else _ending(status)
+                last = child.log.last_lines[-1] if child.log.last_lines else _exit_reason(status)
                 child.failed.set_exception(
-                    OperatorError(f"{name} does not start: {last} (more in {log})")
+                    OperatorError(f"{name} does not start: {last} (see {log})")
                 )
                 return
-            how = f"{name} ended ({_ending(status)})"
-            self._say(f"{how}, restarting in {RESTART_AFTER_S:.0f} s; see {log}")
+            self._print_line(
+                f"{name} ended ({_exit_reason(status)}), restarting in {RESTART_AFTER_S:.0f} s;"
+                f" see {log}"
+            )
             await asyncio.sleep(RESTART_AFTER_S)
-            self._say(f"{name} restarted")
+            self._print_line(f"{name} restarted")
 
     async def _run_once(self, child: _Child) -> int:
         try:
@@ -170,7 +177,7 @@ class Supervisor:
             return await running.wait()
         finally:
             await process.stop(running, child.program.stop_grace_s)
-            with contextlib.suppress(TimeoutError):  # a grandchild may hold the pipe open
+            with contextlib.suppress(TimeoutError):  # a grandchild may keep the pipe open
                 await asyncio.wait_for(pump, 0.5)
 
 
@@ -180,7 +187,7 @@ async def _pump(running: asyncio.subprocess.Process, log: BoundedLog) -> None:
         log.write(data)
 
 
-def _ending(status: int) -> str:
+def _exit_reason(status: int) -> str:
     if status < 0:
         return f"killed by {signal.Signals(-status).name}"
     return f"status {status}"

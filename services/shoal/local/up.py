@@ -1,4 +1,4 @@
-"""`shoal up`: a whole station on this machine, until Ctrl-C."""
+"""`shoal up`: runs a complete station on this machine until Ctrl-C."""
 
 import asyncio
 import contextlib
@@ -13,56 +13,64 @@ from rich.table import Table
 
 from shoal.aio import until_first_ends
 from shoal.errors import OperatorError
-from shoal.local import owncast, ports, variants
+from shoal.local import owncast, ports
 from shoal.local.data_dir import DataDir, write_json
 from shoal.local.gateway import Gateway
 from shoal.local.options import Options
-from shoal.local.stack import FREE_PORTS, SERVICES, Publishing, Stack, health, publishing
+from shoal.local.stack import (
+    FREE_PORTS,
+    SERVICES,
+    BroadcasterStatus,
+    Stack,
+    broadcaster_status,
+    health,
+)
 from shoal.local.supervisor import Supervisor
+from shoal.local.variants import make_variants
 
 HEALTHY_TIMEOUT_S = 60.0
 HEALTH_EVERY_S = 0.2
 PICTURE_TIMEOUT_S = 30.0
-"""for a first segment, its own length apart"""
+"""until the first segment is published, not counting its own duration"""
 PLAYER = Path(__file__).parent.parent / "site" / "static" / "index.html"
 KILLED_STATUS = 130
-WELL = ("ok", "degraded")
+HEALTHY = ("ok", "degraded")
 
 console = Console(highlight=False, soft_wrap=True)
 
 
 async def run(options: Options) -> None:
-    """Run the stack until SIGINT, SIGTERM or SIGHUP; a second signal kills it at once.
+    """Run the station until SIGINT, SIGTERM or SIGHUP; a second signal kills it at once.
 
-    Raises OperatorError when something that the operator can mend is in the way.
+    Raises OperatorError for a problem that the operator can fix.
     """
-    up = _Up(options)
+    station = _LocalStation(options)
     loop = asyncio.get_running_loop()
-    working = asyncio.create_task(up.run())
+    running = asyncio.create_task(station.run())
 
     def stop() -> None:
-        if working.cancelling():
-            up.kill()
+        if running.cancelling():
+            station.kill()
             os._exit(KILLED_STATUS)
-        working.cancel()
+        running.cancel()
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stop)
     with contextlib.suppress(asyncio.CancelledError):
-        await working
+        await running
 
 
-class _Up:
-    """One run of the stack."""
+class _LocalStation:
+    """One run of the station."""
 
     def __init__(self, options: Options) -> None:
         self._options = options
         self._data = DataDir(options.data)
         self._stack: Stack | None = None
-        self._supervisor = Supervisor(self._data.logs, self._say, self._describe)
+        self._supervisor = Supervisor(self._data.logs, self._print, self._write_local_json)
 
     async def run(self) -> None:
-        """Check, start, wait; whatever happens, stop."""
+        """Check, start and wait; stop everything in any case."""
         await _check(self._options)
         self._data.open(reset=self._options.reset)
         try:
@@ -70,7 +78,7 @@ class _Up:
         finally:
             self._data.local_json.unlink(missing_ok=True)
             if self._stack is not None:
-                self._say("stopping")
+                self._print("stopping")
                 await self._supervisor.stop()
                 self._stack.store.remove_sockets()
             self._data.close()
@@ -83,108 +91,109 @@ class _Up:
     async def _run(self) -> None:
         chosen = self._choose_ports()
         stack = self._stack = Stack(self._options, self._data, chosen)
-        stack.store.remove_sockets()  # left by one that was killed
+        stack.store.remove_sockets()  # left by a run that was killed
         stack.store.prepare()
         gateway = Gateway(stack.upstreams, chosen["gateway"], chosen["gateway_metrics"])
         await gateway.start()
         try:
             await self._start(stack)
             self._supervisor.started = True
-            healths = await _healths(stack)
-            self._print(stack, healths)
-            self._describe()
+            healths = await _all_health(stack)
+            self._print_table(stack, healths)
+            self._write_local_json()
             await asyncio.Event().wait()
         finally:
             await gateway.close()
 
     async def _start(self, stack: Stack) -> None:
-        self._say("starting the station…")
+        self._print("starting the station…")
         self._supervisor.start(stack.store_program())
         self._supervisor.start(stack.encoder_program())
         for name in SERVICES:
             self._supervisor.start(stack.service_program(name))
-        await self._unless_failing(stack.store.make_ready())
-        await self._unless_failing(_until_healthy(stack))
+        await self._unless_a_program_fails(stack.store.make_ready())
+        await self._unless_a_program_fails(_until_healthy(stack))
         if self._options.source != "rtmp":
-            await self._unless_failing(self._until_published(stack))
+            await self._unless_a_program_fails(self._until_published(stack))
 
-    async def _unless_failing(self, waiting: Coroutine[None, None, None]) -> None:
-        """Wait for something; raises the OperatorError of a program that fails meanwhile."""
-        await until_first_ends(waiting, self._supervisor.failure())
+    async def _unless_a_program_fails(self, waiting: Coroutine[None, None, None]) -> None:
+        """Wait for `waiting`. Raises OperatorError if a program fails meanwhile."""
+        await until_first_ends(waiting, self._supervisor.wait_for_failure())
 
     async def _until_published(self, stack: Stack) -> None:
         timeout_s = PICTURE_TIMEOUT_S + 2 * self._options.segment_seconds
-        said = Publishing(0, ())
+        now = BroadcasterStatus(0, ())
         try:
             async with asyncio.timeout(timeout_s), aiohttp.ClientSession() as session:
-                before = await publishing(session, stack)
+                before = await broadcaster_status(session, stack)
                 while True:
-                    said = await publishing(session, stack)
-                    if said.segments > before.segments:
+                    now = await broadcaster_status(session, stack)
+                    if now.segments > before.segments:
                         return
                     await asyncio.sleep(HEALTH_EVERY_S)
         except TimeoutError:
-            why = "; ".join((*said.problems, f"encoder: {self._supervisor.last_words('encoder')}"))
+            output = self._supervisor.last_output("encoder")
+            causes = "; ".join((*now.problems, f"encoder: {output}"))
             raise OperatorError(
-                f"no picture: no segment was published within {timeout_s:.0f} s ({why}; more in"
-                f" {self._data.logs})"
+                f"no video: the station published no segment within {timeout_s:.0f} s ({causes});"
+                f" see the logs in {self._data.logs}"
             ) from None
 
     def _choose_ports(self) -> dict[str, int]:
         remembered = self._data.remembered_ports()
-        named = {"gateway": self._options.port, "rtmp": self._options.rtmp_port}
-        fixed = {name: port for name, port in named.items() if port}
-        others = [name for name in (*named, *FREE_PORTS) if name not in fixed]
+        from_options = {"gateway": self._options.port, "rtmp": self._options.rtmp_port}
+        fixed = {name: port for name, port in from_options.items() if port}
+        unfixed = [name for name in (*from_options, *FREE_PORTS) if name not in fixed]
         taken = set(fixed.values())
         usable = {name: port for name, port in remembered.items() if port not in taken}
-        chosen = {**ports.free_ports(others, usable), **fixed}
+        chosen = {**ports.free_ports(unfixed, usable), **fixed}
         self._data.remember_ports(chosen)
         return chosen
 
-    def _print(self, stack: Stack, healths: dict[str, str]) -> None:
+    def _print_table(self, stack: Stack, healths: dict[str, str]) -> None:
         table = Table(box=None, pad_edge=False)
-        for column in ("part", "URL", "health"):
+        for column in ("service", "URL", "health"):
             table.add_column(column, no_wrap=True)
         local = stack.description({})
         for name in ("watch", "playlist"):
             table.add_row(name, str(local[name]), "")
-        key = "any key" if self._options.source == "rtmp" else "any key; takes over"
+        key = "any key" if self._options.source == "rtmp" else "any key; replaces the source"
         table.add_row("rtmp", f"{local['rtmp']}/<key>", key)
         for name in (*SERVICES, "store", "encoder"):
             url = local["owncast" if name == "encoder" else name]
             table.add_row(name, str(url), healths[name])
         with contextlib.suppress(OSError):
             console.print(table)
-        self._say(f"\nOpen {local['watch']} in two browser windows. Ctrl-C stops the station.")
+        self._print(f"\nOpen {local['watch']} in two browser windows. Ctrl-C stops the station.")
 
-    def _say(self, text: str) -> None:
-        with contextlib.suppress(OSError):  # the terminal may be gone
+    def _print(self, text: str) -> None:
+        with contextlib.suppress(OSError):  # the terminal may be closed
             console.print(text, markup=False)
 
-    def _describe(self) -> None:
+    def _write_local_json(self) -> None:
         if self._supervisor.started and self._stack is not None:
             try:
                 write_json(self._data.local_json, self._stack.description(self._supervisor.pids))
             except OSError as error:
-                self._say(f"cannot write {self._data.local_json}: {error.strerror}")
+                self._print(f"cannot write {self._data.local_json}: {error.strerror}")
 
 
 async def _check(options: Options) -> None:
-    """Raise OperatorError for what can be known to fail before anything starts."""
+    """Raise OperatorError for problems that can be found before anything starts."""
     if not PLAYER.exists():
-        raise OperatorError("the player is not built: run `make up`, which builds it first")
+        raise OperatorError("the player is not built: run `make up`, which builds it")
     try:
-        renditions = variants.ladder(options.bitrate_kbps, options.renditions, options.picture)
+        variants = make_variants(options.bitrate_kbps, options.variants, options.picture)
     except ValueError as error:
         raise OperatorError(str(error)) from None
     for flag, port in (("--port", options.port), ("--rtmp-port", options.rtmp_port)):
         if port and not ports.is_free(port):
-            who = ports.owner(port)
-            by = f"taken by {who}: stop it" if who else "taken: stop what uses it"
-            raise OperatorError(f"port {port} is {by}, or choose another one with {flag}")
+            owner = ports.owner(port)
+            use = f"in use by {owner}: stop it" if owner else "in use: free it"
+            raise OperatorError(f"port {port} is {use}, or choose another port with {flag}")
     if options.port and options.port == options.rtmp_port:
-        raise OperatorError(f"--port and --rtmp-port are both {options.port}: change one of them")
-    await owncast.source_input(options.source, renditions[0])
+        raise OperatorError(f"--port and --rtmp-port are both {options.port}: change one")
+    await owncast.source_input(options.source, variants[0])
 
 
 async def _until_healthy(stack: Stack) -> None:
@@ -192,19 +201,21 @@ async def _until_healthy(stack: Stack) -> None:
     try:
         async with asyncio.timeout(HEALTHY_TIMEOUT_S):
             while True:
-                healths = await _healths(stack)
-                if all(said in WELL for said in healths.values()):
+                healths = await _all_health(stack)
+                if all(status in HEALTHY for status in healths.values()):
                     return
                 await asyncio.sleep(HEALTH_EVERY_S)
     except TimeoutError:
-        ill = ", ".join(f"{name}: {said}" for name, said in healths.items() if said not in WELL)
+        unhealthy = ", ".join(
+            f"{name}: {status}" for name, status in healths.items() if status not in HEALTHY
+        )
         raise OperatorError(
-            f"not healthy after {HEALTHY_TIMEOUT_S:.0f} s: {ill}; see the logs"
+            f"not healthy after {HEALTHY_TIMEOUT_S:.0f} s: {unhealthy}; see the logs"
         ) from None
 
 
-async def _healths(stack: Stack) -> dict[str, str]:
+async def _all_health(stack: Stack) -> dict[str, str]:
     urls = stack.health_urls()
     async with aiohttp.ClientSession() as session:
-        said = await asyncio.gather(*(health(session, url) for url in urls.values()))
-    return dict(zip(urls, said, strict=True))
+        statuses = await asyncio.gather(*(health(session, url) for url in urls.values()))
+    return dict(zip(urls, statuses, strict=True))

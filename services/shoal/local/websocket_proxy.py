@@ -1,4 +1,4 @@
-"""Two WebSockets as one: messages, pings and the way they end pass from each to the other."""
+"""Connects two WebSockets: forwards messages, pings and the close of each to the other."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,23 +9,23 @@ from aiohttp import ClientWebSocketResponse, WSCloseCode, WSMsgType, web
 
 
 @dataclass(frozen=True)
-class Closing:
+class CloseFrame:
     """A close frame."""
 
     code: int
     reason: str
 
 
-Side = web.WebSocketResponse | ClientWebSocketResponse
+AnyWebSocket = web.WebSocketResponse | ClientWebSocketResponse
 
 
-async def carry(
-    client: web.WebSocketResponse, upstream: ClientWebSocketResponse, hang_up: Callable[[], None]
+async def proxy_messages(
+    client: web.WebSocketResponse, upstream: ClientWebSocketResponse, abort: Callable[[], None]
 ) -> int:
-    """Carry messages until one side ends; return the bytes of payload sent to the client.
+    """Forward messages until one side ends; return the payload bytes sent to the client.
 
-    A close frame is passed on with its code and reason. When the upstream is lost without one,
-    `hang_up` ends the client's connection likewise.
+    A close frame is forwarded with its code and reason. If the upstream disconnects without one,
+    `abort` disconnects the client, too.
     """
     sent = 0
 
@@ -41,21 +41,23 @@ async def carry(
         for task in (down, up):
             task.cancel()
         ends = await asyncio.gather(down, up, return_exceptions=True)
-    closing = next((end for end in ends if isinstance(end, Closing)), None)
+    closing = next((end for end in ends if isinstance(end, CloseFrame)), None)
     if closing is not None:
         code, reason = closing.code, closing.reason.encode()
         await asyncio.gather(
             client.close(code=code, message=reason), upstream.close(code=code, message=reason)
         )
-    elif not isinstance(ends[0], BaseException):  # the upstream vanished
-        hang_up()
+    elif not isinstance(ends[0], BaseException):  # the upstream disconnected
+        abort()
     else:
-        upstream._response.close()  # pyright: ignore[reportPrivateUsage] - ends without a frame
+        upstream._response.close()  # pyright: ignore[reportPrivateUsage] - disconnects without a frame
     return sent
 
 
-async def _copy(source: Side, target: Side, count: Callable[[int], None]) -> Closing | None:
-    """Copy until `source` ends; return how it closed, None when it vanished."""
+async def _copy(
+    source: AnyWebSocket, target: AnyWebSocket, count: Callable[[int], None]
+) -> CloseFrame | None:
+    """Copy until `source` ends; return its close frame, or None if it disconnected."""
     try:
         while True:
             message = await source.receive()
@@ -71,7 +73,7 @@ async def _copy(source: Side, target: Side, count: Callable[[int], None]) -> Clo
                 await target.pong(message.data)
             elif message.type is WSMsgType.CLOSE:
                 # 0: a frame without a code, RFC 6455 7.1.5
-                return Closing(int(message.data or 0) or WSCloseCode.OK, message.extra or "")
+                return CloseFrame(int(message.data or 0) or WSCloseCode.OK, message.extra or "")
             else:
                 return None
     except (aiohttp.ClientError, OSError):

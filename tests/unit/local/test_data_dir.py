@@ -19,7 +19,7 @@ def data(tmp_path: Path) -> Iterator[DataDir]:
     data.close()
 
 
-def test_secrets_are_private_and_outlive_a_run(data: DataDir) -> None:
+def test_secrets_are_private_and_survive_a_run(data: DataDir) -> None:
     before = {name: data.secret(name) for name in SECRETS}
     assert len(set(before.values())) == len(SECRETS)
     modes = {stat.S_IMODE((data.secrets / name).stat().st_mode) for name in SECRETS}
@@ -34,7 +34,7 @@ def test_a_second_station_on_the_same_folder_is_refused(data: DataDir) -> None:
         DataDir(data.root).open(reset=False)
 
 
-def test_reset_wipes_only_what_is_ours(data: DataDir, tmp_path: Path) -> None:
+def test_reset_deletes_only_folders_made_by_shoal_up(data: DataDir, tmp_path: Path) -> None:
     secret = data.secret("operator_token")
     data.close()
     data.open(reset=True)
@@ -48,22 +48,22 @@ def test_reset_wipes_only_what_is_ours(data: DataDir, tmp_path: Path) -> None:
     assert [path.name for path in foreign.iterdir()] == ["thesis.txt"]
 
 
-def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OperatorError, match="choose another folder with --data"):
         DataDir(tmp_path / "file" / "data").open(reset=False)
 
 
-def test_a_full_disk_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage(10**10, 10**10, 5 * 10**6))
     data = DataDir(tmp_path / "data")
-    with pytest.raises(OperatorError, match="only 5 MB are free"):
+    with pytest.raises(OperatorError, match="only 5 MB free"):
         data.open(reset=False)
     data.close()
 
 
-def test_ports_are_remembered_and_a_broken_note_is_forgotten(data: DataDir) -> None:
+def test_ports_are_remembered_and_a_broken_file_is_ignored(data: DataDir) -> None:
     data.remember_ports({"s3": 4711})
     assert data.remembered_ports() == {"s3": 4711}
     (data.root / "ports.json").write_text("[1")

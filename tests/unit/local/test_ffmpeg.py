@@ -5,7 +5,7 @@ import pytest
 
 from shoal.errors import OperatorError
 from shoal.local import ffmpeg
-from shoal.local.variants import ladder
+from shoal.local.variants import make_variants
 
 RECEIVER = "http://127.0.0.1:1234"
 
@@ -15,7 +15,9 @@ def after(command: list[str], option: str) -> str:
 
 
 def test_a_stream_has_the_hls_options_of_owncast() -> None:
-    command = ffmpeg.stream_command(ffmpeg.push_input(5555), ladder(1920, 2), 4, "a_B-c", RECEIVER)
+    command = ffmpeg.stream_command(
+        ffmpeg.push_input(5555), make_variants(1920, 2), 4, "a_B-c", RECEIVER
+    )
     assert after(command, "-listen") == "1"
     assert after(command, "-hls_time") == "4"
     assert after(command, "-hls_list_size") == "8"
@@ -29,32 +31,32 @@ def test_a_stream_has_the_hls_options_of_owncast() -> None:
 
 
 @pytest.mark.parametrize("segment_s", [1, 2, 3, 4, 5])
-def test_a_group_of_pictures_is_a_segment(segment_s: int) -> None:
-    renditions = ladder(600, 2)  # 30 and 15 frames a second
+def test_a_segment_is_one_group_of_pictures(segment_s: int) -> None:
+    variants = make_variants(600, 2)  # 30 and 15 frames per second
     command = ffmpeg.stream_command(
-        ffmpeg.test_input(renditions[0]), renditions, segment_s, "x", RECEIVER
+        ffmpeg.test_input(variants[0]), variants, segment_s, "x", RECEIVER
     )
     assert after(command, "-g:v:0") == after(command, "-keyint_min:v:0") == str(30 * segment_s)
     assert after(command, "-g:v:1") == after(command, "-keyint_min:v:1") == str(15 * segment_s)
 
 
-def test_a_file_without_sound_makes_a_stream_without_sound() -> None:
-    source = ffmpeg.file_input(Path("/tmp/it's.mp4"), has_sound=False)
-    command = ffmpeg.stream_command(source, ladder(1920, 2), 2, "x", RECEIVER)
+def test_a_file_without_audio_makes_a_stream_without_audio() -> None:
+    source = ffmpeg.file_input(Path("/tmp/it's.mp4"), has_audio=False)
+    command = ffmpeg.stream_command(source, make_variants(1920, 2), 2, "x", RECEIVER)
     assert after(command, "-i") == "file:/tmp/it's.mp4"
     assert after(command, "-stream_loop") == "-1"
     assert after(command, "-var_stream_map") == "v:0 v:1"
     assert not [word for word in command if "aac" in word]
 
 
-def test_stream_ids_are_owncasts() -> None:
+def test_stream_ids_look_like_owncasts() -> None:
     ids = {ffmpeg.new_stream_id() for _ in range(200)}
     assert len(ids) == 200
     assert all(re.fullmatch(r"[0-9A-Za-z_-]{9}", text) for text in ids)
 
 
-async def test_a_file_that_is_no_media_is_refused(tmp_path: Path) -> None:
+async def test_a_file_that_is_not_media_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("not a film\n" * 100)
     with pytest.raises(OperatorError, match=r"notes\.txt: ffmpeg finds no video"):
-        await ffmpeg.has_sound(path)
+        await ffmpeg.has_audio(path)

@@ -1,10 +1,10 @@
 import pytest
 from multidict import CIMultiDict
 
-from shoal.local.gateway import decoded_path, end_to_end, upstream_headers
+from shoal.local.gateway import decoded_path, end_to_end_headers, upstream_headers
 
 
-def test_headers_of_this_hop_stay_behind() -> None:
+def test_hop_by_hop_headers_are_not_forwarded() -> None:
     headers = CIMultiDict[str](
         [
             ("Connection", "keep-alive, X-Secret"),
@@ -19,14 +19,14 @@ def test_headers_of_this_hop_stay_behind() -> None:
             ("Set-Cookie", "b=2"),
         ]
     )
-    assert list(end_to_end(headers).items()) == [
+    assert list(end_to_end_headers(headers).items()) == [
         ("Range", "bytes=0-1"),
         ("Set-Cookie", "a=1"),
         ("Set-Cookie", "b=2"),
     ]
 
 
-def test_the_edge_says_who_the_client_is_whatever_the_client_says() -> None:
+def test_the_client_address_is_set_by_the_edge_not_the_client() -> None:
     headers = CIMultiDict[str](
         [
             ("Host", "tv.example"),
@@ -38,13 +38,13 @@ def test_the_edge_says_who_the_client_is_whatever_the_client_says() -> None:
             ("Origin", "https://embed.example"),
         ]
     )
-    passed = upstream_headers(headers, "127.0.0.1")
-    assert passed["Host"] == "tv.example"
-    assert passed["Origin"] == "https://embed.example"
-    assert "CF-IPCountry" not in passed
-    assert passed.getall("X-Forwarded-For") == ["127.0.0.1"]
-    assert passed.getall("X-Forwarded-Proto") == ["http"]
-    assert passed.getall("CF-Connecting-IP") == ["127.0.0.1"]
+    forwarded = upstream_headers(headers, "127.0.0.1")
+    assert forwarded["Host"] == "tv.example"
+    assert forwarded["Origin"] == "https://embed.example"
+    assert "CF-IPCountry" not in forwarded
+    assert forwarded.getall("X-Forwarded-For") == ["127.0.0.1"]
+    assert forwarded.getall("X-Forwarded-Proto") == ["http"]
+    assert forwarded.getall("CF-Connecting-IP") == ["127.0.0.1"]
 
 
 @pytest.mark.parametrize(
@@ -60,5 +60,5 @@ def test_the_edge_says_who_the_client_is_whatever_the_client_says() -> None:
         ("/", "/"),
     ],
 )
-def test_a_route_sees_the_decoded_path(target: str, path: str) -> None:
+def test_routes_match_the_decoded_path(target: str, path: str) -> None:
     assert decoded_path(target) == path

@@ -5,7 +5,7 @@ from pathlib import Path
 import m3u8
 import pytest
 
-from shoal.local.owncast_output import HlsFolder, with_offline_clip
+from shoal.local.owncast_output import OwncastOutput, with_offline_clip
 
 PLAYLIST = """\
 #EXTM3U
@@ -19,13 +19,13 @@ stream-a-3.ts
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> HlsFolder:
-    folder = HlsFolder(tmp_path / "data/hls", 2)
+def folder(tmp_path: Path) -> OwncastOutput:
+    folder = OwncastOutput(tmp_path / "data/hls", 2)
     folder.reset()
     return folder
 
 
-def test_the_folder_is_emptied_and_itself_stays(folder: HlsFolder) -> None:
+def test_reset_empties_the_folder_without_replacing_it(folder: OwncastOutput) -> None:
     inode = folder.root.stat().st_ino
     (folder.root / "stream.m3u8").write_text("x")
     (folder.root / "0/stream-a-0.ts").write_text("x")
@@ -45,7 +45,7 @@ def test_the_folder_is_emptied_and_itself_stays(folder: HlsFolder) -> None:
         "/0/offline-v2.ts",
     ],
 )
-def test_owncasts_files_have_a_place(folder: HlsFolder, path: str) -> None:
+def test_paths_of_owncasts_files(folder: OwncastOutput, path: str) -> None:
     assert folder.path_of(path) == folder.root / path[1:]
 
 
@@ -69,11 +69,11 @@ def test_owncasts_files_have_a_place(folder: HlsFolder, path: str) -> None:
         "/0/a\0.ts",
     ],
 )
-def test_no_other_path_leads_anywhere(folder: HlsFolder, path: str) -> None:
+def test_other_paths_have_no_file(folder: OwncastOutput, path: str) -> None:
     assert folder.path_of(path) is None
 
 
-def test_old_segments_are_deleted_by_time_each_variant_for_itself(folder: HlsFolder) -> None:
+def test_old_segments_are_deleted_by_time_in_each_variant(folder: OwncastOutput) -> None:
     for k in range(25):
         path = folder.root / "0" / f"stream-a-{k}.ts"
         path.write_text("x")
@@ -97,14 +97,16 @@ def test_the_offline_clip_ends_the_playlist() -> None:
     assert parsed.media_sequence == 3
 
 
-def test_a_cut_playlist_and_a_longer_target_are_left_valid() -> None:
+def test_a_cut_playlist_and_a_longer_target_stay_valid() -> None:
     cut = PLAYLIST.rstrip("\n").replace("TARGETDURATION:4", "TARGETDURATION:12")
     ended = with_offline_clip(cut)
     assert "stream-a-3.ts\n#EXT-X-DISCONTINUITY\n" in ended
     assert m3u8.loads(ended).target_duration == 12
 
 
-def test_a_clip_goes_only_where_a_stream_was(folder: HlsFolder, tmp_path: Path) -> None:
+def test_the_clip_is_appended_only_where_there_is_a_playlist(
+    folder: OwncastOutput, tmp_path: Path
+) -> None:
     clip = tmp_path / "offline-v2.ts"
     clip.write_bytes(b"clip")
     (folder.root / "0/stream.m3u8").write_text(PLAYLIST)

@@ -6,7 +6,7 @@ import sys
 from shoal.local import ports
 
 
-def test_a_busy_port_is_known_and_its_owner_named() -> None:
+def test_a_port_in_use_is_detected_with_its_owner() -> None:
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen()
@@ -19,13 +19,13 @@ def test_a_busy_port_is_known_and_its_owner_named() -> None:
     assert ports.owner(port) is None
 
 
-def test_a_port_that_is_free_again_is_kept() -> None:
+def test_a_port_that_is_free_again_is_reused() -> None:
     first = ports.free_ports(["a", "b"], {})
     assert len(set(first.values())) == 2
     assert ports.free_ports(["a", "b"], first) == first
 
 
-def test_a_port_that_was_taken_meanwhile_is_replaced() -> None:
+def test_a_remembered_port_in_use_is_replaced() -> None:
     with socket.socket() as server:
         server.bind(("127.0.0.1", 0))
         server.listen()
@@ -43,9 +43,9 @@ def test_two_names_never_share_a_port() -> None:
 
 def test_two_stations_that_start_together_never_share_a_port() -> None:
     mine = ports.free_ports(["a"], {})
-    asking = f"from shoal.local.ports import free_ports; print(free_ports(['a'], {mine})['a'])"
+    code = f"from shoal.local.ports import free_ports; print(free_ports(['a'], {mine})['a'])"
     other = subprocess.run(
-        [sys.executable, "-c", asking], capture_output=True, text=True, check=True, timeout=30
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30
     )
     # nobody listens there yet
     assert ports.is_free(mine["a"])

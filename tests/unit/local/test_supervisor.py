@@ -23,10 +23,10 @@ def program(name: str, *command: str) -> Program:
     return Program(name, command, dict(os.environ))
 
 
-async def test_what_dies_is_restarted_and_said(tmp_path: Path) -> None:
-    said: list[str] = []
+async def test_a_killed_program_is_restarted_and_reported(tmp_path: Path) -> None:
+    printed: list[str] = []
     changed = asyncio.Event()
-    running = Supervisor(tmp_path, said.append, changed.set)
+    running = Supervisor(tmp_path, printed.append, changed.set)
     running.start(program("sleeper", *SLEEP))
     await asyncio.wait_for(changed.wait(), 10)
     first = running.pids["sleeper"]
@@ -34,43 +34,43 @@ async def test_what_dies_is_restarted_and_said(tmp_path: Path) -> None:
     os.kill(first, signal.SIGKILL)
     await asyncio.wait_for(changed.wait(), 10)
     assert running.pids["sleeper"] != first
-    assert any("sleeper ended (killed by SIGKILL), restarting" in line for line in said)
+    assert any("sleeper ended (killed by SIGKILL), restarting" in line for line in printed)
     await running.stop()
     assert running.pids == {}
 
 
-async def test_what_cannot_start_fails_with_its_last_words(tmp_path: Path) -> None:
+async def test_a_program_that_cannot_start_fails_with_its_last_output(tmp_path: Path) -> None:
     running = Supervisor(tmp_path, lambda _text: None, lambda: None)
-    words = "import sys; print('starting'); sys.exit('no such bucket')"
-    running.start(program("broken", sys.executable, "-c", words))
+    code = "import sys; print('starting'); sys.exit('no such bucket')"
+    running.start(program("broken", sys.executable, "-c", code))
     with pytest.raises(OperatorError, match="broken does not start: no such bucket"):
-        await asyncio.wait_for(running.failure(), 20)
+        await asyncio.wait_for(running.wait_for_failure(), 20)
     await running.stop()
 
 
-async def test_what_cannot_even_be_run_is_an_exit_like_others(tmp_path: Path) -> None:
+async def test_a_missing_program_fails_like_one_that_exits(tmp_path: Path) -> None:
     missing = str(tmp_path / "no such program")
     running = Supervisor(tmp_path, lambda _text: None, lambda: None)
     running.start(program("missing", missing))
-    said = f"missing does not start: cannot run {missing}: No such file"
-    with pytest.raises(OperatorError, match=said):
-        await asyncio.wait_for(running.failure(), 20)
+    message = f"missing does not start: cannot run {missing}: No such file"
+    with pytest.raises(OperatorError, match=message):
+        await asyncio.wait_for(running.wait_for_failure(), 20)
     await running.stop()
 
 
-async def test_what_vanishes_later_is_tried_again(tmp_path: Path) -> None:
-    said: asyncio.Queue[str] = asyncio.Queue()
+async def test_a_program_that_is_missing_later_is_retried(tmp_path: Path) -> None:
+    printed: asyncio.Queue[str] = asyncio.Queue()
     sleeper = tmp_path / "sleeper"
     sleeper.symlink_to(sys.executable)
     changed = asyncio.Event()
-    running = Supervisor(tmp_path, said.put_nowait, changed.set)
+    running = Supervisor(tmp_path, printed.put_nowait, changed.set)
     running.start(program("sleeper", str(sleeper), *SLEEP[1:]))
     await asyncio.wait_for(changed.wait(), 10)
     running.started = True
     sleeper.unlink()
     os.kill(running.pids["sleeper"], signal.SIGKILL)
     async with asyncio.timeout(10):
-        while "sleeper ended (status 127)" not in await said.get():
+        while "sleeper ended (status 127)" not in await printed.get():
             pass
         changed.clear()
         sleeper.symlink_to(sys.executable)
@@ -79,20 +79,20 @@ async def test_what_vanishes_later_is_tried_again(tmp_path: Path) -> None:
     await running.stop()
 
 
-async def test_last_words_are_those_that_tell_something(tmp_path: Path) -> None:
+async def test_last_output_leaves_out_info_lines(tmp_path: Path) -> None:
     running = Supervisor(tmp_path, lambda _text: None, lambda: None)
-    words = "import time; print('t INFO starts\\nno such codec\\nt INFO ended'); time.sleep(60)"
-    running.start(program("talker", sys.executable, "-u", "-c", words))
-    assert running.last_words("talker") == "nothing"
+    code = "import time; print('t INFO starts\\nno such codec\\nt INFO ended'); time.sleep(60)"
+    running.start(program("talker", sys.executable, "-u", "-c", code))
+    assert running.last_output("talker") == "nothing"
     log = tmp_path / "talker.log"
     await asyncio.to_thread(
         wait_for, "it spoke", lambda: log.exists() and "ended" in log.read_text()
     )
-    assert running.last_words("talker") == "no such codec"
+    assert running.last_output("talker") == "no such codec"
     await running.stop()
 
 
-async def test_what_ignores_sigterm_is_killed(tmp_path: Path) -> None:
+async def test_a_program_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     deaf = (
         "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
         "print('deaf', flush=True); time.sleep(60)"
@@ -105,7 +105,7 @@ async def test_what_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     assert running.pids == {}
 
 
-def test_a_log_is_bounded_and_keeps_the_last_run(tmp_path: Path) -> None:
+def test_a_log_is_bounded_and_keeps_the_previous_run(tmp_path: Path) -> None:
     path = tmp_path / "x.log"
     path.write_text("before")
     log = BoundedLog(path, max_bytes=100)
