@@ -16,7 +16,7 @@ from tests.bench.record import load
 from tests.bench.swarm_cases import ENGINES, OURS, Case, Engine
 from tests.bench.swarm_figures import Counts, Window, counts, figures
 from tests.bench.swarm_seats import BrowserSeat, Seat
-from tests.support.corrupt_peer import false_segments
+from tests.support.corrupt_peer import unpublished_segments
 from tests.support.station import Station
 
 READY_TIMEOUT_S = 120.0
@@ -174,7 +174,7 @@ class Run:
             return {}
         assert all(stats["fed"] for stats in last), "a player's input was not seen"
         fed = [digest for stats in last for digest in stats["fed"]]
-        false = false_segments(fed, self._running.descriptors())
+        false = unpublished_segments(fed, self._running.descriptors())
         assert not false, f"players were fed with what nobody published: {false}"
         return {"fed": len(fed)}
 

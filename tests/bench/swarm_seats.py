@@ -15,7 +15,7 @@ from tests.bench.headless import HeadlessSeat
 from tests.bench.network import Network
 from tests.bench.swarm_cases import Case, Engine
 from tests.support import chromium
-from tests.support.corrupt_peer import FEEDING, POISONING
+from tests.support.corrupt_peer import CORRUPT_PIECES, RECORD_SEGMENTS
 from tests.support.viewers import CHROMIUM_ARGUMENTS, Viewer
 
 
@@ -106,7 +106,7 @@ class BrowserSeat:
         """The page's figures, none until it has begun."""
         hook = f"window.{self.viewer.hook}"
         return self.viewer.page.evaluate(
-            f"() => {hook} ? {{...{hook}.stats(), fed: window.fed ?? []}} : {{}}"
+            f"() => {hook} ? {{...{hook}.stats(), fed: window.demuxed ?? []}} : {{}}"
         )
 
     def pause(self, seconds: float) -> None:
@@ -115,7 +115,7 @@ class BrowserSeat:
 
     def poison(self) -> None:
         """Send false bytes from now on."""
-        self.viewer.page.evaluate("() => { window.poison = true; }")
+        self.viewer.page.evaluate("() => { window.corrupt = true; }")
 
     def close(self) -> None:
         """End the browser."""
@@ -157,4 +157,4 @@ def script(case: Case, number: int) -> str:
     """Return what runs in a viewer's page before its own scripts."""
     if not case.poisoned:
         return ""
-    return POISONING if number == 0 else FEEDING
+    return CORRUPT_PIECES if number == 0 else RECORD_SEGMENTS

@@ -16,7 +16,12 @@ import pytest
 
 from tests.bench import network, swarm
 from tests.bench.swarm_figures import FIGURES
-from tests.support.station import marked, new_mark, none_left, wait_for
+from tests.support.station import (
+    assert_none_running,
+    marked_environment,
+    marked_processes,
+    wait_for,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -92,9 +97,14 @@ def swarm_environment() -> Iterator[dict[str, str]]:
     # a short path: browsers put sockets there
     with tempfile.TemporaryDirectory() as temporary:
         chosen = {"CASES": "short_8", "ENGINES": "rooms,plain", "RUNS": "1"}
-        environment = {**new_mark(), **chosen, "PYTHONPATH": str(ROOT), "TMPDIR": temporary}
+        environment = {
+            **marked_environment(),
+            **chosen,
+            "PYTHONPATH": str(ROOT),
+            "TMPDIR": temporary,
+        }
         yield environment
-        none_left(environment)
+        assert_none_running(environment)
         assert not list(Path(temporary).iterdir())
 
 
@@ -152,7 +162,7 @@ def without(tool: str) -> str:
 
 def has_browser(environment: dict[str, str]) -> bool:
     """Say whether a browser of this environment runs."""
-    commands = [Path(f"/proc/{pid}/cmdline") for pid in marked(environment)]
+    commands = [Path(f"/proc/{pid}/cmdline") for pid in marked_processes(environment)]
     with suppress(OSError):
         return any(b"--remote-debugging-pipe" in command.read_bytes() for command in commands)
     return False

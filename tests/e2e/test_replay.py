@@ -9,9 +9,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Browser
 
-from tests.support.corrupt_peer import POISONING
+from tests.support.corrupt_peer import CORRUPT_PIECES
 from tests.support.pages import COUNT_CONNECTIONS, VIOLATIONS
-from tests.support.screenshots import picture, serious
+from tests.support.screenshots import screenshot, serious_violations
 from tests.support.station import Station, fetch, rtmp_push, station, wait_for
 from tests.support.viewers import Viewer, chromium
 
@@ -80,11 +80,11 @@ def test_two_viewers_of_a_replay_share_it(running: Station, browser: Browser) ->
 
     watch = Viewer(browser, gateway, width=1366, height=768)
     watch.page.get_by_text("The station is offline.").wait_for(timeout=20_000)
-    picture(watch.page, "replay-offline")
+    screenshot(watch.page, "replay-offline")
     watch.page.get_by_role("link", name="Replays").click()
     watch.page.get_by_text("Streams to be watched again").wait_for()
-    picture(watch.page, "replay-list")
-    assert serious(watch.page) == []
+    screenshot(watch.page, "replay-list")
+    assert serious_violations(watch.page) == []
     watch.page.locator("#list a").click()
     first = watch
     first.hook = "replay"
@@ -104,9 +104,9 @@ def test_two_viewers_of_a_replay_share_it(running: Station, browser: Browser) ->
     second.page.mouse.move(400, 300)
     for control in ("play-button", "time-range", "time-display", "fullscreen-button"):
         second.page.locator(f"media-{control}").wait_for()
-    picture(second.page, "replay")
+    screenshot(second.page, "replay")
     assert "from 1 viewer" in second.page.locator("#state").inner_text()
-    assert serious(second.page) == []
+    assert serious_violations(second.page) == []
 
     magnet = second.page.locator("#magnet").get_attribute("href") or ""
     assert magnet == replay["magnet"]
@@ -155,9 +155,9 @@ def reported(running: Station) -> dict[str, Any]:
 def test_what_a_peer_has_changed_is_refused(running: Station, browser: Browser) -> None:
     [replay] = listed(running)
     url = f"{running.local['gateway']}/replay?id={replay['id']}"
-    poisoner = Viewer(browser, url, hook="replay", script=POISONING)
+    poisoner = Viewer(browser, url, hook="replay", script=CORRUPT_PIECES)
     poisoner.wait("s.playing && s.bytes.store > 200_000")
-    poisoner.page.evaluate("() => { window.poison = true; }")
+    poisoner.page.evaluate("() => { window.corrupt = true; }")
     viewer = Viewer(browser, url, hook="replay")
     viewer.wait("s.segments.bad_pieces > 0 && s.peers === 0", 60)
     viewer.wait("s.playing")
@@ -189,13 +189,13 @@ def test_who_does_not_share_makes_no_connection(running: Station, browser: Brows
     assert alone.stats()["peers"] == other.stats()["peers"] == 0
     gone = Viewer(browser, f"{gateway}/replay?id=another-1", width=390, height=844)
     gone.page.get_by_text("This replay is no longer there.").wait_for()
-    picture(gone.page, "replay-phone-gone")
+    screenshot(gone.page, "replay-phone-gone")
     phone = Viewer(
         browser, f"{gateway}/replay?id={replay['id']}", hook="replay", width=390, height=844
     )
     phone.wait("s.playing")
     phone.page.wait_for_timeout(1200)
-    picture(phone.page, "replay-phone")
+    screenshot(phone.page, "replay-phone")
 
 
 def test_the_offline_clip_is_no_part_of_it(running: Station) -> None:

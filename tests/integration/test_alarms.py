@@ -77,7 +77,7 @@ def test_a_bypass_and_a_standby_that_fails_are_told_everywhere(
         metrics = fetch(f"{running.local['broadcaster']}/metrics").decode()
         assert 'shoal_problem{code="bypass"} 1.0' in metrics
         wait_for("that it cannot be posted, too", lambda: "alarms" in codes(running), 20)
-        assert receiver.heard == []
+        assert receiver.received == []
         receiver.status = 200
         wait_for(
             "they are posted",
@@ -85,7 +85,7 @@ def test_a_bypass_and_a_standby_that_fails_are_told_everywhere(
             40,
         )
         wait_for("posting works again", lambda: "alarms" not in codes(running))
-    [alarm] = [alarm for alarm in receiver.heard if alarm["code"] == "bypass"]
+    [alarm] = [alarm for alarm in receiver.received if alarm["code"] == "bypass"]
     assert alarm["service"] == "broadcaster"
     assert alarm["station"] == os.uname().nodename
     assert "1 viewer loads Owncast's own playlist" in alarm["text"]
@@ -121,7 +121,7 @@ def test_online_but_no_segment_because_the_folder_is_another(
         assert str(tmp_path / "hls") in said
         assert lost.health()["status"] == "failing"
         wait_for("it is posted", lambda: receiver.states("no_segments"), 20)
-    [alarm] = [alarm for alarm in receiver.heard if alarm["code"] == "no_segments"]
+    [alarm] = [alarm for alarm in receiver.received if alarm["code"] == "no_segments"]
     assert (alarm["station"], alarm["severity"]) == ("tv.example.org", "failing")
 
 
@@ -147,7 +147,7 @@ async def test_the_last_state_is_told_however_long_the_receiver_is_away(
         assert receiver.states("example") == []
         receiver.status = 200
         await until(lambda: receiver.states("example") == ["raised"])
-        assert receiver.heard[-1]["message"] == "at last"
+        assert receiver.received[-1]["message"] == "at last"
         problems.clear("example")
         await until(lambda: receiver.states("example") == ["raised", "over"])
         assert problems.status == "ok"

@@ -18,11 +18,11 @@ import pytest
 
 from tests.support.station import (
     FFMPEG,
+    assert_none_running,
     fetch,
     free_port,
-    marked,
-    new_mark,
-    none_left,
+    marked_environment,
+    marked_processes,
     wait_for,
 )
 
@@ -77,7 +77,7 @@ def owncast(directory: Path, *options: str) -> Iterator[Owncast]:
     command = [sys.executable, "-m", "shoal.local.owncast", "--directory", str(directory), *ports]
     directory.mkdir(exist_ok=True)
     log = directory / "log"
-    environment = new_mark()
+    environment = marked_environment()
     with log.open("wb") as output:
         process = subprocess.Popen([*command, *options], stderr=output, env=environment)
     url = f"http://127.0.0.1:{http}"
@@ -88,7 +88,7 @@ def owncast(directory: Path, *options: str) -> Iterator[Owncast]:
         try:
             assert process.wait(10) == 0, log.read_text()
         finally:
-            none_left(environment)
+            assert_none_running(environment)
 
 
 def mode(path: Path) -> int:
@@ -148,7 +148,7 @@ def test_a_push_takes_over_from_the_test_picture_which_resumes(tmp_path: Path) -
             wait_for("the push", lambda: running.stream_ids() - picture)
             pushed = running.stream_ids()
             assert len(pushed) == 1
-            assert len(marked(running.environment)) == 2  # itself, and one ffmpeg
+            assert len(marked_processes(running.environment)) == 2  # itself, and one ffmpeg
         wait_for("the picture again", lambda: running.stream_ids() - picture - pushed)
 
         playlist = fetch(f"{running.http}/hls/0/stream.m3u8").decode()

@@ -17,10 +17,10 @@ from tests.support.station import (
     FFMPEG,
     MARK,
     SHOAL,
+    assert_none_running,
     fetch,
-    marked,
-    new_mark,
-    none_left,
+    marked_environment,
+    marked_processes,
     wait_for,
 )
 
@@ -48,7 +48,7 @@ def test_a_port_in_use_is_reported_with_its_owner_before_anything_is_made(tmp_pa
 
 def test_a_killed_service_restarts_and_a_killed_up_leaves_no_process(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    environment = new_mark()
+    environment = marked_environment()
     process = up(data, "--segment-seconds", "1", "--bitrate", "300", env=environment)
     try:
         local = data / "local.json"
@@ -78,7 +78,7 @@ def test_a_killed_service_restarts_and_a_killed_up_leaves_no_process(tmp_path: P
             ),
         )
         assert encoder
-        assert len(marked(environment)) >= 6
+        assert len(marked_processes(environment)) >= 6
     finally:
         process.kill()
         process.wait()
@@ -88,18 +88,18 @@ def test_a_killed_service_restarts_and_a_killed_up_leaves_no_process(tmp_path: P
         for port in json.loads((data / "ports.json").read_text()).values():
             for path in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # as the next run would
                 path.unlink()
-    none_left(environment)
+    assert_none_running(environment)
     assert "encoder ended (killed by SIGKILL), restarting in 2 s" in printed
 
 
 def test_ctrl_c_during_startup_stops_everything(tmp_path: Path) -> None:
-    environment = new_mark()
+    environment = marked_environment()
     process = up(tmp_path / "data", env=environment)
-    wait_for("children", lambda: len(marked(environment)) >= 6)
+    wait_for("children", lambda: len(marked_processes(environment)) >= 6)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=15)
     assert process.returncode == 0, output
-    none_left(environment)
+    assert_none_running(environment)
     assert not (tmp_path / "data/local.json").exists()
 
 
@@ -113,11 +113,11 @@ async def test_startup_fails_without_video(tmp_path: Path, monkeypatch: pytest.M
     broken.chmod(0o755)
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(broken))
     monkeypatch.setattr(local_up, "PICTURE_TIMEOUT_S", 3.0)
-    environment = new_mark()
+    environment = marked_environment()
     monkeypatch.setenv(MARK, environment[MARK])
     options = Options("test", 0, 0, 1, 1, 300, tmp_path / "data", reset=False)
     with pytest.raises(OperatorError, match=r"no video: .*Unknown encoder libx264") as error:
         await local_up.run(options)
     assert "\n" not in str(error.value)
-    none_left(environment)
+    assert_none_running(environment)
     assert not (tmp_path / "data/local.json").exists()

@@ -7,7 +7,14 @@ import signal
 import subprocess
 from pathlib import Path
 
-from tests.support.station import ANY_PORTS, fetch, marked, new_mark, none_left, wait_for
+from tests.support.station import (
+    ANY_PORTS,
+    assert_none_running,
+    fetch,
+    marked_environment,
+    marked_processes,
+    wait_for,
+)
 
 ROOT = Path(__file__).parents[2]
 
@@ -15,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 def test_ctrl_c_in_the_terminal_ends_make_and_all_its_processes(tmp_path: Path) -> None:
     data, output = tmp_path / "data", tmp_path / "output"
     arguments = [*ANY_PORTS, "--data", str(data), "--bitrate", "300", "--segment-seconds", "1"]
-    environment = new_mark()
+    environment = marked_environment()
     with output.open("wb") as file:
         process = subprocess.Popen(
             ["make", "up", f"ARGS={' '.join(arguments)}"],
@@ -30,11 +37,11 @@ def test_ctrl_c_in_the_terminal_ends_make_and_all_its_processes(tmp_path: Path) 
         wait_for("up, or ended", lambda: local.exists() or process.poll() is not None, 150)
         assert process.poll() is None, output.read_text()
         assert b".ts" in fetch(json.loads(local.read_text())["playlist"])
-        assert len(marked(environment)) >= 7
+        assert len(marked_processes(environment)) >= 7
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the whole foreground group
         process.wait(20)
     finally:
-        none_left(environment)
+        assert_none_running(environment)
         process.wait()
     printed = output.read_text()
     assert "Traceback" not in printed

@@ -44,7 +44,7 @@ async def test_viewers_without_a_link_are_an_alarm(monkeypatch: pytest.MonkeyPat
             await standing(service, ["broadcaster"])
             await until(lambda: receiver.states("no_links") == ["raised", "over"])
             await until(lambda: receiver.states("broadcaster")[-1:] == ["raised"])
-            assert {alarm["service"] for alarm in receiver.heard} == {"signaling"}
+            assert {alarm["service"] for alarm in receiver.received} == {"signaling"}
 
 
 async def standing(service: Signaling, wanted: list[str]) -> None:

@@ -1,8 +1,7 @@
-"""What happens to the browser around a page: stand-ins for a laptop's lid, its clock, its decoder.
+"""Faults of the browser around a page: a closed lid, a changed clock, a failing decoder.
 
-Scripts run in the page before its own. What they stand in for cannot be had here: a clock that
-somebody sets, a tab that is hidden for long, a decoder that breaks, an assets folder that a
-deployment has replaced.
+The scripts run before the page's own. They simulate what a test cannot have: somebody who sets the
+clock, a tab that is hidden for long, a decoder that fails, a page older than the deployed station.
 """
 
 import os
@@ -23,7 +22,7 @@ const real = Date.now.bind(Date);
 window.clockSetBy = 0;
 Date.now = () => real() + window.clockSetBy;
 """
-"""`window.clockSetBy` milliseconds are added to the wall clock"""
+"""adds `window.clockSetBy` milliseconds to the wall clock"""
 
 SOCKETS = """
 window.sockets = [];
@@ -31,14 +30,14 @@ window.WebSocket = class extends WebSocket {
   constructor(...given) { super(...given); window.sockets.push(this); }
 };
 """
-"""`window.sockets` are all WebSockets of the page"""
+"""`window.sockets` has all WebSockets of the page"""
 
 TIMERS = """
 const later = window.setTimeout.bind(window), every = window.setInterval.bind(window);
-const whole = (ms) => window.tabHidden ? Math.ceil(((ms || 0) + performance.now()) / 1000) * 1000
+const rounded = (ms) => window.tabHidden ? Math.ceil(((ms || 0) + performance.now()) / 1000) * 1000
   - performance.now() : ms;
 window.tabHidden = false;
-window.setTimeout = (run, ms, ...rest) => later(run, whole(ms), ...rest);
+window.setTimeout = (run, ms, ...rest) => later(run, rounded(ms), ...rest);
 window.setInterval = (run, ms, ...rest) => {
   let due = performance.now();
   return every((...given) => {
@@ -48,7 +47,7 @@ window.setInterval = (run, ms, ...rest) => {
   }, ms, ...rest);
 };
 """
-"""while `window.tabHidden`, timers fire once a second, as those of a hidden tab do"""
+"""while `window.tabHidden`, timers fire once a second, as in a hidden tab"""
 
 DECODER = """
 const append = SourceBuffer.prototype.appendBuffer;
@@ -68,8 +67,8 @@ for (const name of ["MediaSource", "ManagedMediaSource"]) {
   };
 }
 """
-"""the next `window.badAppends` fragments are rubbish to the decoder; `window.sources` are the times
-at which the player took another, ms"""
+"""the decoder gets garbage for the next `window.badAppends` fragments; `window.sources` has the
+times at which the player created a media source, ms"""
 
 OLD_PLAN = """
 const send = WebSocket.prototype.send;
@@ -78,12 +77,12 @@ WebSocket.prototype.send = function (data) {
     ? data.replace('"plan_version":2', '"plan_version":1') : data);
 };
 """
-"""this page is older than the station: it computes another plan"""
+"""the page is older than the station and computes another plan version"""
 
 
 @contextmanager
-def another(browser: Browser, *, autoplay: bool = True) -> Iterator[tuple[Browser, int]]:
-    """Start a second Chromium, maybe with a viewer's autoplay policy; yields its process too."""
+def second_browser(browser: Browser, *, autoplay: bool = True) -> Iterator[tuple[Browser, int]]:
+    """Run a second Chromium, optionally with the default autoplay policy; yield it and its pid."""
     arguments = [one for one in CHROMIUM_ARGUMENTS if autoplay or not one.startswith(AUTOPLAY)]
     before = set(descendants(os.getpid()))
     started = browser.browser_type.launch(
@@ -102,7 +101,7 @@ def another(browser: Browser, *, autoplay: bool = True) -> Iterator[tuple[Browse
 
 
 def descendants(pid: int) -> list[int]:
-    """Return the processes below `pid`."""
+    """Return the pids of all descendants of `pid`."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
@@ -116,8 +115,8 @@ def descendants(pid: int) -> list[int]:
 
 
 @contextmanager
-def asleep(process: int) -> Iterator[None]:
-    """Stop a process and all below it, as a closed lid does; the network goes on without them."""
+def suspended(process: int) -> Iterator[None]:
+    """Stop a process and its descendants, as a closed lid does; the network keeps running."""
     processes = [process, *descendants(process)]
     for pid in processes:
         os.kill(pid, signal.SIGSTOP)

@@ -1,6 +1,6 @@
-"""Which browser the tests drive: one of this machine, else Playwright's own.
+"""Finds the Chromium for the tests: one on PATH, or else Playwright's own.
 
-Run as a program it prints the path, and fails where there is none.
+As a program, prints its path; fails if there is none.
 """
 
 import shutil
@@ -13,12 +13,12 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
 def executable(playwright: Playwright) -> str | None:
-    """Path of the browser, None where there is none."""
+    """Return the browser's path, or None if there is none."""
     return executable_of(playwright.chromium)
 
 
 def executable_of(browser: BrowserType) -> str | None:
-    """Path of the browser, as one that runs already can tell it."""
+    """Return the browser's path, or None, for a browser type."""
     on_path = (shutil.which(name) for name in NAMES)
     own = browser.executable_path
     return next((path for path in on_path if path), own if Path(own).exists() else None)

@@ -1,6 +1,6 @@
-"""A stand-in for Cloudflare's GraphQL endpoint: it answers one query, as its documentation says.
+"""A stand-in for Cloudflare's GraphQL endpoint. It answers one query, as documented.
 
-Nothing here has ever talked to the real one.
+It has never been compared with the real endpoint.
 """
 
 import re
@@ -17,7 +17,7 @@ TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
 class CloudflareStandIn:
-    """One zone, and what its edge has sent by hostname."""
+    """One zone, with the bytes that its edge has sent by hostname."""
 
     def __init__(self, zone: str, token: str) -> None:
         self.url = free_url()
@@ -28,7 +28,7 @@ class CloudflareStandIn:
         self.asked: list[dict[str, Any]] = []
 
     async def answer(self, request: web.Request) -> web.Response:
-        """Answer a query for the bytes that were sent from one hostname."""
+        """Answer a query for the bytes sent from one hostname."""
         if request.headers.get("Authorization") != f"Bearer {self.token}":
             return web.json_response({"data": None, "errors": [{"message": "unknown"}]}, status=401)
         body = await request.json()
@@ -38,7 +38,7 @@ class CloudflareStandIn:
         if not all(word in body["query"] for word in wanted) or not (
             TIME.fullmatch(asked["since"]) and TIME.fullmatch(asked["until"])
         ):
-            error = {"message": "the query is not understood", "path": None}
+            error = {"message": "unknown query", "path": None}
             return web.json_response({"data": None, "errors": [error]})
         zones: list[dict[str, Any]] = []
         if asked["zone"] == self.zone:
@@ -57,7 +57,7 @@ class CloudflareStandIn:
 
 @asynccontextmanager
 async def cloudflare_stand_in(zone: str, token: str) -> AsyncGenerator[CloudflareStandIn]:
-    """Serve it on loopback."""
+    """Run the stand-in on loopback."""
     standing_in = CloudflareStandIn(zone, token)
     app = web.Application()
     app.router.add_post("/", standing_in.answer)

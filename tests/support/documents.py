@@ -1,4 +1,4 @@
-"""The documents of the repository as tests read them: commands, names, links, anchors."""
+"""Reads the repository's documents for tests: commands, names, links, anchors."""
 
 import re
 from collections.abc import Iterator
@@ -32,12 +32,12 @@ class Document:
 
     @cached_property
     def prose(self) -> str:
-        """The text without what stands in fences."""
+        """The text without fenced code."""
         return _FENCE.sub("", self.text)
 
     @property
     def commands(self) -> Iterator[str]:
-        """The lines of its `sh` fences, without comments."""
+        """The lines of its `sh` code blocks, without comments."""
         for language, body in _FENCE.findall(self.text):
             if language == "sh":
                 yield from (
@@ -46,14 +46,14 @@ class Document:
 
     @property
     def spans(self) -> Iterator[str]:
-        """What stands in backticks in its prose, on one line."""
+        """The inline code in its prose, each on one line."""
         yield from (
             " ".join(span.replace("\\|", "|").split()) for span in _SPAN.findall(self.prose)
         )
 
     @property
     def links(self) -> Iterator[tuple[Path, str]]:
-        """The file and the anchor that each relative link leads to; no anchor is empty."""
+        """The file and anchor of each relative link; the anchor is "" if there is none."""
         for target in _LINK.findall(self.prose):
             if "://" not in target:
                 path, _, anchor = target.partition("#")
@@ -61,7 +61,7 @@ class Document:
 
     @property
     def anchors(self) -> set[str]:
-        """The anchors of its headings, as GitHub and others make them."""
+        """The anchors of its headings, as GitHub makes them."""
         return {slug(heading) for heading in _HEADING.findall(self.prose)}
 
 
@@ -72,7 +72,7 @@ def slug(heading: str) -> str:
 
 
 def documents() -> list[Document]:
-    """Return all of them."""
+    """Return all documents."""
     return [
         Document(path) for path in (*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md")))
     ]

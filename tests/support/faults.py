@@ -1,4 +1,4 @@
-"""Proxies of the test's own before each door of a station: they pass all on, but for one fault."""
+"""Proxies in front of a station's services, which forward everything except for one fault."""
 
 import asyncio
 import threading
@@ -14,13 +14,13 @@ from shoal.local.gateway import end_to_end_headers
 
 TEXT = ("json", "mpegurl", "html")
 Change = Callable[[str], str | None]
-"""text frame → what arrives in its place; None: nothing does"""
+"""text frame → its replacement; None: the frame is dropped"""
 HOP = ("Content-Length", "Content-Encoding", "ETag")
 
 
 @dataclass
 class Reply:
-    """What the client is about to get."""
+    """The response that the client will get."""
 
     status: int
     headers: CIMultiDict[str]
@@ -33,29 +33,29 @@ class Reply:
 
 @dataclass(frozen=True)
 class Fault:
-    """What goes wrong; each part that is None is as it should be."""
+    """What goes wrong. A field that is None has no effect."""
 
     edit: Callable[[web.Request, Reply], None] | None = None
-    """changes an answer"""
-    lead: Callable[[str], str | None] | None = None
-    """path → the URL of another service that gets the request"""
-    heard: Change | None = None
-    """of what a WebSocket's server hears"""
-    told: Change | None = None
-    """of what its client is told"""
+    """changes a response"""
+    redirect: Callable[[str], str | None] | None = None
+    """path → the base URL of another service for this request"""
+    to_server: Change | None = None
+    """changes frames to a WebSocket's server"""
+    to_client: Change | None = None
+    """changes frames to a WebSocket's client"""
     no_sockets: bool = False
 
 
 @dataclass
 class Proxy:
-    """One of the proxies."""
+    """A proxy in front of one service."""
 
     upstream: str
     host: str = "127.0.0.1"
     url: str = ""
     fault: Fault = field(default_factory=Fault)
     swaps: Mapping[str, str] = field(default_factory=dict[str, str])
-    """texts that are always replaced, so that addresses lead to proxies"""
+    """replacements in all responses, so that URLs point to the proxies"""
     ssl: Any = None
 
     async def start(self) -> None:
@@ -72,12 +72,12 @@ class Proxy:
         self._runner = runner
 
     async def stop(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         await self._runner.cleanup()
         await self._session.close()
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        base = (self.fault.lead and self.fault.lead(request.path)) or self.upstream
+        base = (self.fault.redirect and self.fault.redirect(request.path)) or self.upstream
         headers = end_to_end_headers(request.headers)
         if request.headers.get("Upgrade", "").lower() == "websocket" and not self.fault.no_sockets:
             return await self._socket(request, base, headers)
@@ -113,14 +113,14 @@ class Proxy:
 
             async def copy(source: Any, target: Any, change: Change | None) -> None:
                 async for message in source:
-                    whole: str = message.data  # all that signaling and viewers say is text
-                    text = change(whole) if change else whole
+                    frame: str = message.data  # signaling and viewers send only text
+                    text = change(frame) if change else frame
                     if text is not None:
                         await target.send_str(text)
 
             both = (
-                asyncio.create_task(copy(client, server, self.fault.heard)),
-                asyncio.create_task(copy(server, client, self.fault.told)),
+                asyncio.create_task(copy(client, server, self.fault.to_server)),
+                asyncio.create_task(copy(server, client, self.fault.to_client)),
             )
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             for task in both:
@@ -130,7 +130,7 @@ class Proxy:
 
 
 class Proxies:
-    """Proxies in a thread of their own."""
+    """Runs proxies in a thread."""
 
     def __init__(self, **proxies: Proxy) -> None:
         self._loop = asyncio.new_event_loop()

@@ -18,9 +18,9 @@ START_TIMEOUT_S = 60
 ANSWER_TIMEOUT_S = 30
 
 PREFERENCES = {
-    # host candidates carry addresses instead of mDNS names, which nothing resolves here
+    # host candidates with addresses: nothing here resolves mDNS names
     "media.peerconnection.ice.obfuscate_host_addresses": False,
-    # the only network that is here for certain
+    # loopback is the only network that certainly exists
     "media.peerconnection.ice.loopback": True,
     "media.autoplay.default": 0,
     "app.update.enabled": False,
@@ -43,7 +43,7 @@ class Firefox:
         self._ids = 0
         self._context = ""
 
-    async def begin(self, url: str) -> None:
+    async def open(self, url: str) -> None:
         """Open a session and a page."""
         await self._ask("session.new", {"capabilities": {}})
         tree = await self._ask("browsingContext.getTree", {})
@@ -54,7 +54,7 @@ class Firefox:
         )
 
     async def evaluate(self, expression: str) -> Any:
-        """The value of an expression of JavaScript, by way of JSON."""
+        """Return the value of a JavaScript expression, via JSON."""
         answer = await self._ask(
             "script.evaluate",
             {
@@ -67,7 +67,7 @@ class Firefox:
         return json.loads(answer["result"]["value"])
 
     async def wait(self, condition: str, timeout_s: float = 60) -> dict[str, Any]:
-        """Wait until an expression over `s`, the page's figures, is true; return them."""
+        """Wait until an expression over `s`, the page's stats, is true; return the stats."""
         deadline = time.monotonic() + timeout_s
         while True:
             stats = await self.evaluate("window.shoal?.stats()")
@@ -76,8 +76,8 @@ class Firefox:
             assert time.monotonic() < deadline, (condition, stats)
             await asyncio.sleep(0.2)
 
-    async def picture(self) -> bytes:
-        """A screenshot, PNG."""
+    async def screenshot(self) -> bytes:
+        """Return a screenshot as PNG."""
         answer = await self._ask("browsingContext.captureScreenshot", {"context": self._context})
         return base64.b64decode(answer["data"])
 
@@ -94,7 +94,7 @@ class Firefox:
 
 @contextmanager
 def launched(profile: Path) -> Iterator[str]:
-    """A headless Firefox in a profile of its own; yields where it takes commands."""
+    """Run a headless Firefox with its own profile; yield the URL for WebDriver BiDi."""
     profile.mkdir()
     lines = [f"user_pref({json.dumps(k)}, {json.dumps(v)});" for k, v in PREFERENCES.items()]
     (profile / "user.js").write_text("\n".join(lines))
@@ -121,13 +121,13 @@ def launched(profile: Path) -> Iterator[str]:
 
 @asynccontextmanager
 async def tab_at(address: str, url: str) -> AsyncIterator[Firefox]:
-    """A tab with that page."""
+    """Yield a tab with that page."""
     async with (
         aiohttp.ClientSession() as session,
         session.ws_connect(f"{address}/session", max_msg_size=0) as socket,
     ):
         tab = Firefox(socket)
-        await tab.begin(url)
+        await tab.open(url)
         yield tab
 
 

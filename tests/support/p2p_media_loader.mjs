@@ -1,12 +1,13 @@
-// What the real hls.js and p2p-media-loader make of playlists: a JSON array of playlist texts on
-// stdin, on stdout for each the info_hashes of its streams. The swarm's id is the first argument.
+// Prints the info_hashes that the real hls.js and p2p-media-loader derive from playlists. Reads a
+// JSON array of playlist texts from stdin; prints a JSON array with the info_hashes of the streams of
+// each. The first argument is the swarm's id.
 //   node --conditions=p2pml:core-as-bundle tests/support/p2p_media_loader.mjs SWARM
 import { text } from "node:stream/consumers";
 import Hls from "../../player/node_modules/hls.js/dist/hls.mjs";
 import { getStreamHash } from "../../player/node_modules/p2p-media-loader-core/lib/utils/peer.js";
 import { getStreamSwarmId } from "../../player/node_modules/p2p-media-loader-core/lib/utils/stream.js";
 
-// they look for these of a browser, the first while they are loaded
+// browser globals that the libraries need, the first one while they load
 globalThis.self = globalThis;
 globalThis.location = new URL("http://station.test/p2pml");
 globalThis.XMLHttpRequest = class {};
@@ -31,7 +32,7 @@ function infoHashes(playlist) {
   return new Promise((resolve) => {
     const hls = new HlsWithP2P({ loader: Loader, enableWorker: false, p2p: { core: { swarmId } } });
     hls.on(Hls.Events.MANIFEST_LOADED, () => {
-      // the engine's own listener comes after this one
+      // the engine's own listener runs after this one
       queueMicrotask(() => {
         const streams = [...hls.p2pEngine.core.streams.values()];
         resolve(streams.map((stream) => getStreamHash(getStreamSwarmId(swarmId, stream))));

@@ -1,4 +1,4 @@
-"""Viewers on /p2pml, the page of a player that others wrote: p2p-media-loader."""
+"""Viewers on /p2pml, the page with another player: p2p-media-loader."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,31 +12,33 @@ from tests.support.viewers import Viewer
 
 
 def announced(viewer: Viewer) -> set[str]:
-    """The swarms that a page announced itself in."""
+    """Return the infohashes that a page has announced."""
     messages = [json.loads(frame) for frame in viewer.sent]
     return {message["info_hash"] for message in messages if message["action"] == "announce"}
 
 
 def total(all_stats: Sequence[Mapping[str, Any]], source: str) -> int:
-    """Bytes that all pages together have from a source."""
+    """Return the bytes that all pages together have from a source."""
     return sum(stats[source] for stats in all_stats)
 
 
-def came(viewers: Sequence[Viewer], source: str) -> int:
-    """The same, a moment later, in which the pages' events are handled."""
+def settled_total(viewers: Sequence[Viewer], source: str) -> int:
+    """Return the same after a moment in which the pages handle their events."""
     viewers[0].page.wait_for_timeout(200)
     return total([viewer.stats() for viewer in viewers], source)
 
 
-def shared(browser: Browser, running: Station, count: int, swarms: frozenset[str]) -> None:
-    """Assert that so many viewers share, in these swarms alone, and nothing else goes wrong."""
+def assert_shared(browser: Browser, running: Station, count: int, swarms: frozenset[str]) -> None:
+    """Assert that `count` viewers share, only in these swarms, without errors."""
     gateway = running.local["gateway"]
     viewers = [Viewer(browser, f"{gateway}/p2pml", hook="p2pml") for _ in range(count)]
     for viewer in viewers:
         viewer.wait(f"s.playing && s.peers >= {count - 1}")
     before = [viewer.stats() for viewer in viewers]
-    # who fetches first may go on doing so for everybody: chance, as the library does it
-    wait_for("segments from peers", lambda: came(viewers, "p2p") > total(before, "p2p"), 60)
+    # by chance the library may let one viewer go on fetching for all the others
+    wait_for(
+        "segments from peers", lambda: settled_total(viewers, "p2p") > total(before, "p2p"), 60
+    )
     after = [viewer.stats() for viewer in viewers]
     assert total(after, "http") > 0
 
@@ -49,7 +51,7 @@ def shared(browser: Browser, running: Station, count: int, swarms: frozenset[str
         assert {urlsplit(url).netloc for url in viewer.requests + viewer.sockets} == own
         assert [urlsplit(url).path for url in viewer.sockets] == ["/ws"]
         assert announced(viewer) <= swarms
-        # the watch page's code is not here
+        # the watch page's code is not loaded
         assert viewer.page.evaluate("() => window.shoal === undefined")
     assert set[str]().union(*map(announced, viewers))
     assert running.origin_video_bytes() == 0

@@ -1,4 +1,4 @@
-"""The pages of a station as people open them, and that nothing went wrong in them."""
+"""Opens the pages of a station as people do, and checks that nothing went wrong."""
 
 import re
 from urllib.parse import urlsplit
@@ -16,7 +16,7 @@ window.RTCPeerConnection = class extends Real {
   constructor(...args) { super(...args); window.made += 1; }
 };
 """
-"""`window.made` peer connections were made"""
+"""`window.made` counts RTCPeerConnections"""
 
 VIOLATIONS = """
 window.violations = [];
@@ -24,7 +24,7 @@ document.addEventListener("securitypolicyviolation", (event) => {
   window.violations.push(`${event.effectiveDirective} ${event.blockedURI}`);
 });
 """
-"""`window.violations`: what the page's policy refused since it was loaded"""
+"""`window.violations` lists what the page's policy has blocked"""
 
 REFUSED = re.compile(r"Content Security Policy|Refused to|violates", re.IGNORECASE)
 
@@ -38,16 +38,16 @@ def open_page(
     return Viewer(browser, url, width=width, height=height, script=VIOLATIONS + script)
 
 
-def clean(running: Station, viewer: Viewer) -> None:
-    """Nothing went wrong, nothing was refused by the policy, nobody else was asked for anything."""
+def assert_clean(running: Station, viewer: Viewer) -> None:
+    """Assert that there were no errors, policy violations, or requests to other hosts."""
     assert viewer.errors() == []
     assert viewer.page.evaluate("() => window.violations") == []
     assert [line for line in viewer.console if REFUSED.search(line)] == []
     own = {urlsplit(running.local[name]).netloc for name in ("gateway", "store")}
-    asked = {urlsplit(url).netloc for url in viewer.requests if not url.startswith("blob:")}
-    assert asked <= own
+    hosts = {urlsplit(url).netloc for url in viewer.requests if not url.startswith("blob:")}
+    assert hosts <= own
 
 
-def chip_of(viewer: Viewer) -> str:
-    """What the chip says."""
+def chip_text(viewer: Viewer) -> str:
+    """Return the text of the chip."""
     return viewer.page.inner_text(".chip")

@@ -1,4 +1,4 @@
-"""Pictures of pages, kept in .artifacts/ for people to look at, and what axe-core says of them."""
+"""Screenshots of pages, saved in .artifacts/ for people to look at, and axe-core's findings."""
 
 from pathlib import Path
 from typing import Any
@@ -12,20 +12,20 @@ AXE = ROOT / "player/node_modules/axe-core/axe.min.js"
 SIZES = {"phone": (390, 844), "laptop": (1366, 768), "tv": (1920, 1080)}
 
 
-def picture(page: Page, name: str) -> None:
-    """Keep a screenshot."""
-    keep(page.screenshot(), name)
+def screenshot(page: Page, name: str) -> None:
+    """Save a screenshot of a page."""
+    save_png(page.screenshot(), name)
 
 
-def keep(png: bytes, name: str) -> None:
-    """Keep a picture."""
+def save_png(png: bytes, name: str) -> None:
+    """Save a PNG."""
     ARTIFACTS.mkdir(exist_ok=True)
     (ARTIFACTS / f"{name}.png").write_bytes(png)
 
 
-def serious(page: Page) -> list[dict[str, Any]]:
-    """What axe-core finds that keeps people out, in all elements of the page."""
-    # evaluated from outside: a <script> would be refused by the page's policy
+def serious_violations(page: Page) -> list[dict[str, Any]]:
+    """Return axe-core's serious and critical findings on the page."""
+    # not a <script>, which the page's policy would block
     page.evaluate(AXE.read_text())
     found = page.evaluate("() => axe.run(document, {resultTypes: ['violations']})")
     return [

@@ -1,4 +1,4 @@
-"""A SOCKS proxy whose connections come from an address of its choice: viewers with addresses."""
+"""A SOCKS proxy that connects from a given address, so that viewers differ in address."""
 
 import asyncio
 import socket
@@ -15,7 +15,7 @@ READ_BYTES = 64 * 1024
 
 @contextmanager
 def leaving_from(address: str) -> Iterator[str]:
-    """Run a proxy in a thread; yields its URL. `address` is any of 127.0.0.0/8."""
+    """Run a proxy in a thread; yield its URL. `address` is any of 127.0.0.0/8."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
@@ -25,10 +25,10 @@ def leaving_from(address: str) -> Iterator[str]:
 
     async def end() -> None:
         server.close()
-        others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in others:
+        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     server = asyncio.run_coroutine_threadsafe(begin(), loop).result(10)
     try:
@@ -57,16 +57,16 @@ async def _serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, add
         port = int.from_bytes(await reader.readexactly(2))
         incoming, outgoing = await asyncio.open_connection(host, port, local_addr=(address, 0))
         writer.write(SUCCEEDED)
-        await asyncio.gather(_pass_on(reader, outgoing), _pass_on(incoming, writer))
+        await asyncio.gather(_forward(reader, outgoing), _forward(incoming, writer))
     except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-        pass  # whoever hung up, the other one is told; nobody waits for this task
+        pass  # one side closed: `finally` closes the other; nobody awaits this task
     finally:
         for end in (writer, outgoing):
             if end is not None:
                 end.close()
 
 
-async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     while data := await reader.read(READ_BYTES):
         writer.write(data)
         await writer.drain()

@@ -1,4 +1,4 @@
-"""Starts the real product for a test: `shoal up` on free ports, and leaves nothing behind."""
+"""Runs the real product for a test: `shoal up` on free ports. Leaves no process behind."""
 
 import json
 import os
@@ -27,16 +27,16 @@ ANY_PORTS = ("--port", "0", "--rtmp-port", "0")
 MARK = "SHOAL_TEST_MARK"
 START_TIMEOUT_S = 90
 STOP_TIMEOUT_S = 20
-LEFT_TIMEOUT_S = 3
+EXIT_TIMEOUT_S = 3
 LISTENING_PORTS = range(20_000, 32_000)
 
 T = TypeVar("T")
 
 
 def free_port() -> int:
-    """A TCP port of the loopback interface that nothing uses now.
+    """Return a TCP port that is free on loopback now.
 
-    It is none that the kernel gives to outgoing connections: who is to listen may take its time.
+    It is outside the range for outgoing connections, so it stays free until a server listens.
     """
     while True:
         port = LISTENING_PORTS[secrets.randbelow(len(LISTENING_PORTS))]
@@ -46,7 +46,7 @@ def free_port() -> int:
 
 
 def wait_for(what: str, probe: Callable[[], T | None], timeout_s: float = 30) -> T:
-    """Poll `probe` until it returns something true; AssertionError with `what` after the limit."""
+    """Poll `probe` until its result is true, and return that; AssertionError after `timeout_s`."""
     deadline = time.monotonic() + timeout_s
     while True:
         if value := probe():
@@ -57,7 +57,7 @@ def wait_for(what: str, probe: Callable[[], T | None], timeout_s: float = 30) ->
 
 
 def fetch(url: str, headers: dict[str, str] | None = None) -> bytes:
-    """GET a URL."""
+    """GET a URL and return the body."""
     with urllib.request.urlopen(urllib.request.Request(url, headers=headers or {})) as response:
         return response.read()
 
@@ -71,7 +71,7 @@ class Station:
     local: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def refresh(self) -> None:
-        """Read local.json again: pids change when a service is restarted."""
+        """Read local.json again: pids change when a service restarts."""
         self.local = json.loads((self.data / "local.json").read_text())
 
     def health(self) -> dict[str, Any]:
@@ -86,12 +86,12 @@ class Station:
         return m3u8.loads(fetch(self.local["playlist"]).decode())
 
     def descriptors(self, variant: int = 0) -> list[dict[str, Any]]:
-        """The published descriptors of one rendition."""
+        """The published descriptors of one variant."""
         body = json.loads(fetch(f"{self.local['gateway']}/live/segments.json"))
         return body["variants"].get(str(variant), {}).get("segments", [])
 
     def published(self) -> int:
-        """How many segments have been published since the station began."""
+        """How many segments have been published since the station started."""
         return self.health()["chunks"]
 
     def wait_published(self, count: int, timeout_s: float = 40) -> None:
@@ -99,7 +99,7 @@ class Station:
         wait_for(f"{count} segments published", lambda: self.published() >= count, timeout_s)
 
     def report(self) -> dict[str, Any]:
-        """What `shoal report --json` says."""
+        """The output of `shoal report --json`."""
         done = subprocess.run(
             [*SHOAL, "report", "--data", str(self.data), "--json"],
             capture_output=True,
@@ -111,7 +111,7 @@ class Station:
         return json.loads(done.stdout)
 
     def origin_video_bytes(self) -> float:
-        """Video bytes that the origin host's services and the gateway sent, by their counters."""
+        """Video bytes sent by the host's services and the gateway, according to their counters."""
         total = 0.0
         urls = [self.local[name] for name in ("metrics", "broadcaster", "signaling")]
         for url in urls:
@@ -127,29 +127,31 @@ class Station:
         return (self.data / "logs" / f"{name}.log").read_text()
 
 
-def new_mark() -> dict[str, str]:
-    """An environment by which a test finds every process that came of one that it started."""
+def marked_environment() -> dict[str, str]:
+    """Return an environment that marks a process and all its descendants."""
     return {**os.environ, MARK: uuid.uuid4().hex}
 
 
-def marked(environment: dict[str, str]) -> list[int]:
-    """The running processes of that environment, whoever their parent is now."""
-    wanted = f"{MARK}={environment[MARK]}".encode()
+def marked_processes(environment: dict[str, str]) -> list[int]:
+    """Return the pids of running processes with that environment, whatever their parent."""
+    mark = f"{MARK}={environment[MARK]}".encode()
     found: list[int] = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
             with suppress(OSError):
-                if wanted in (entry / "environ").read_bytes().split(b"\0"):
+                if mark in (entry / "environ").read_bytes().split(b"\0"):
                     found.append(int(entry.name))
     return [pid for pid in found if is_running(pid)]
 
 
-def none_left(environment: dict[str, str]) -> None:
-    """Assert that no such process runs; the kernel may take a moment. Kills what is left."""
+def assert_none_running(environment: dict[str, str]) -> None:
+    """Assert that no marked process runs, after a moment for the kernel; kill any that does."""
     try:
-        wait_for("nothing is left running", lambda: not marked(environment), LEFT_TIMEOUT_S)
+        wait_for(
+            "no marked process", lambda: not marked_processes(environment), EXIT_TIMEOUT_S
+        )
     except AssertionError:
-        left = marked(environment)
+        left = marked_processes(environment)
         commands = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in left]
         for pid in left:
             os.kill(pid, signal.SIGKILL)
@@ -157,7 +159,7 @@ def none_left(environment: dict[str, str]) -> None:
 
 
 def is_running(pid: int) -> bool:
-    """Whether a process exists and is no zombie."""
+    """Return whether a process exists and is not a zombie."""
     try:
         return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
     except OSError:
@@ -166,8 +168,8 @@ def is_running(pid: int) -> bool:
 
 @contextmanager
 def station(data: Path, *options: str) -> Iterator[Station]:
-    """Run `shoal up` on free ports; at the end Ctrl-C must stop it and all that it started."""
-    environment = new_mark()
+    """Run `shoal up` on free ports; in the end Ctrl-C must stop it and all its processes."""
+    environment = marked_environment()
     output = data.with_name(f"{data.name}-up.log")
     with output.open("wb") as file:
         process = subprocess.Popen(
@@ -199,7 +201,7 @@ def station(data: Path, *options: str) -> Iterator[Station]:
             process.wait()
             raise
         finally:
-            none_left(environment)
+            assert_none_running(environment)
     assert process.returncode == 0
     assert not (data / "local.json").exists()
 
@@ -208,7 +210,7 @@ def station(data: Path, *options: str) -> Iterator[Station]:
 def rtmp_push(url: str, *, seconds: int = 600, speed: int = 1) -> Iterator[subprocess.Popen[bytes]]:
     """Push a small moving picture with a tone to an RTMP URL, as OBS would.
 
-    With a `speed` it is as many times faster, `seconds` long all the same.
+    `speed` multiplies the rate; the stream's duration is `seconds` in any case.
     """
     pace = ["-readrate", str(speed)]
     source = [*pace, "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=15"]

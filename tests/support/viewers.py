@@ -17,7 +17,7 @@ CHROMIUM_ARGUMENTS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    # host candidates carry addresses instead of mDNS names, which nothing resolves here
+    # host candidates with addresses: nothing here resolves mDNS names
     "--disable-features=WebRtcHideLocalIpsWithMdns",
     "--autoplay-policy=no-user-gesture-required",
     "--disable-renderer-backgrounding",
@@ -30,7 +30,7 @@ QUIET_MS = 400
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """A headless Chromium."""
+    """Run a headless Chromium."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=browsers.executable(playwright), args=CHROMIUM_ARGUMENTS, headless=True
@@ -42,7 +42,7 @@ def chromium() -> Iterator[Browser]:
 
 
 class Viewer:
-    """One viewer: a page in a context of its own. `window.<hook>.stats()` are its figures."""
+    """A viewer: a page in its own browser context. `window.<hook>.stats()` returns its stats."""
 
     def __init__(
         self,
@@ -55,13 +55,13 @@ class Viewer:
         script: str = "",
         proxy: str = "",
     ) -> None:
-        """Open the page, through a proxy (a URL) if one is named; `script` runs before its own."""
+        """Open the page, through a `proxy` (URL) if given; `script` runs before the page's own."""
         self.hook = hook
         self.console: list[str] = []
         self.requests: list[str] = []
         self.sockets: list[str] = []
         self.sent: list[str | bytes] = []
-        """frames, over any socket"""
+        """frames sent on any WebSocket"""
         context = browser.new_context(
             viewport={"width": width, "height": height}, proxy={"server": proxy} if proxy else None
         )
@@ -69,23 +69,23 @@ class Viewer:
         self.page.on("console", lambda message: self.console.append(message.text))
         self.page.on("pageerror", lambda error: self.console.append(f"ERROR {error}"))
         self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.on("websocket", self._listen)
+        self.page.on("websocket", self._on_websocket)
         self.page.add_init_script(script)
         self.page.goto(url)
 
-    def _listen(self, socket: WebSocket) -> None:
+    def _on_websocket(self, socket: WebSocket) -> None:
         self.sockets.append(socket.url)
-        socket.on("framesent", self._sends)
+        socket.on("framesent", self._on_frame_sent)
 
-    def _sends(self, frame: str | bytes) -> None:
+    def _on_frame_sent(self, frame: str | bytes) -> None:
         self.sent.append(frame)
 
     def stats(self) -> dict[str, Any]:
-        """What the page says of itself."""
+        """Return the page's stats."""
         return self.page.evaluate(f"() => window.{self.hook}.stats()")
 
     def wait(self, condition: str, timeout_s: float = 30) -> None:
-        """Wait until a JavaScript expression over `s`, the page's figures, is true."""
+        """Wait until a JavaScript expression over `s`, the page's stats, is true."""
         try:
             self.page.wait_for_function(
                 f"() => {{ const s = window.{self.hook}?.stats(); return s && ({condition}); }}",
@@ -97,33 +97,35 @@ class Viewer:
             raise AssertionError(f"not within {timeout_s} s: {condition}; {stats}") from error
 
     def errors(self) -> list[str]:
-        """Uncaught errors of the page."""
+        """Return the page's uncaught errors."""
         return [line for line in self.console if line.startswith("ERROR")]
 
 
 def settled(viewers: Sequence[Viewer], timeout_s: float = 30) -> list[dict[str, Any]]:
-    """Every viewer's figures at a moment when no segment is half received by any of them.
+    """Return every viewer's stats at a moment when none has a partly received segment.
 
-    That is once all of them have completed one more, and then for a while receive nothing.
+    That is when all have completed another segment and then received nothing for a while.
     """
-    begun = [viewer.stats() for viewer in viewers]
+    at_start = [viewer.stats() for viewer in viewers]
     deadline = time.monotonic() + timeout_s
-    before = begun
+    before = at_start
     while time.monotonic() < deadline:
         viewers[0].page.wait_for_timeout(QUIET_MS)
         now = [viewer.stats() for viewer in viewers]
-        more = all(
+        all_progressed = all(
             stats["segments"]["complete"] > first["segments"]["complete"]
-            for stats, first in zip(now, begun, strict=True)
+            for stats, first in zip(now, at_start, strict=True)
         )
-        if more and [stats["bytes"] for stats in now] == [stats["bytes"] for stats in before]:
+        if all_progressed and [stats["bytes"] for stats in now] == [
+            stats["bytes"] for stats in before
+        ]:
             return now
         before = now
     raise AssertionError(f"the viewers did not settle within {timeout_s} s")
 
 
 def received(before: dict[str, Any], after: dict[str, Any]) -> dict[str, int]:
-    """Bytes by source between two figures of one viewer, start-up bytes apart."""
+    """Return a viewer's bytes by source between two stats, without start-up."""
 
     def steady(stats: dict[str, Any], source: str) -> int:
         return stats["bytes"][source] - stats["startup"][source]

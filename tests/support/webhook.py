@@ -1,4 +1,4 @@
-"""An operator's webhook receiver for a test: a real HTTP server, which may be told to fail."""
+"""An operator's webhook receiver for tests: a real HTTP server that can be set to fail."""
 
 import json
 import threading
@@ -9,22 +9,22 @@ from typing import Any, ClassVar
 
 
 class Receiver:
-    """What was posted to it, in order; refused posts apart."""
+    """Records accepted posts in order, and counts refused ones."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.status = 200
-        self.heard: list[dict[str, Any]] = []
+        self.received: list[dict[str, Any]] = []
         self.refused = 0
 
     def states(self, code: str) -> list[str]:
-        """What became of one problem."""
-        return [alarm["state"] for alarm in self.heard if alarm["code"] == code]
+        """Return the states posted for one problem, in order."""
+        return [alarm["state"] for alarm in self.received if alarm["code"] == code]
 
 
 @contextmanager
 def webhook_receiver() -> Iterator[Receiver]:
-    """Listen on loopback; the path of its URL is the secret."""
+    """Listen on loopback; the URL's path is the secret."""
 
     class Handler(BaseHTTPRequestHandler):
         receiver: ClassVar[Receiver]
@@ -32,7 +32,7 @@ def webhook_receiver() -> Iterator[Receiver]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             if self.receiver.status == 200:
-                self.receiver.heard.append(json.loads(body))
+                self.receiver.received.append(json.loads(body))
             else:
                 self.receiver.refused += 1
             self.send_response(self.receiver.status)

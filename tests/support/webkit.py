@@ -15,12 +15,12 @@ from typing import Any
 from tests.support.station import free_port, wait_for
 
 DRIVER = "WebKitWebDriver"
-"""it starts WebKitGTK's own small browser"""
+"""starts MiniBrowser, WebKitGTK's small browser"""
 START_TIMEOUT_S = 30
 ANSWER_TIMEOUT_S = 60
 
 ENVIRONMENT = {
-    # there is no graphics card, nor anybody's settings
+    # neither a graphics card nor user settings
     "LIBGL_ALWAYS_SOFTWARE": "1",
     "WEBKIT_DISABLE_DMABUF_RENDERER": "1",
     "GSETTINGS_BACKEND": "memory",
@@ -40,11 +40,11 @@ class WebKit:
         _ask(f"{self._session}/url", {"url": url})
 
     def evaluate(self, expression: str) -> Any:
-        """The value of an expression of JavaScript."""
+        """Return the value of a JavaScript expression."""
         return _ask(f"{self._session}/execute/sync", {"script": f"return {expression}", "args": []})
 
     def wait(self, condition: str, timeout_s: float = 60) -> dict[str, Any]:
-        """Wait until an expression over `s`, the page's figures, is true; return them."""
+        """Wait until an expression over `s`, the page's stats, is true; return the stats."""
         deadline = time.monotonic() + timeout_s
         while True:
             stats = self.evaluate("window.shoal?.stats() ?? null")
@@ -53,14 +53,14 @@ class WebKit:
             assert time.monotonic() < deadline, (condition, stats)
             time.sleep(0.2)
 
-    def picture(self) -> bytes:
-        """A screenshot, PNG."""
+    def screenshot(self) -> bytes:
+        """Return a screenshot as PNG."""
         return base64.b64decode(_ask(f"{self._session}/screenshot"))
 
 
 @contextmanager
 def launched(folder: Path) -> Iterator[WebKit]:
-    """Start a WebKitGTK on a screen of its own."""
+    """Run a WebKitGTK on its own virtual screen."""
     folder.mkdir()
     with (folder / "webkit.log").open("wb") as log, _screen(log) as display:
         port = free_port()
@@ -73,9 +73,9 @@ def launched(folder: Path) -> Iterator[WebKit]:
         )
         try:
             url = f"http://127.0.0.1:{port}"
-            wait_for("the driver", lambda: _answers(f"{url}/status"), START_TIMEOUT_S)
-            begun = _ask(f"{url}/session", {"capabilities": {}})
-            session = f"{url}/session/{begun['sessionId']}"
+            wait_for("the driver", lambda: _is_up(f"{url}/status"), START_TIMEOUT_S)
+            created = _ask(f"{url}/session", {"capabilities": {}})
+            session = f"{url}/session/{created['sessionId']}"
             try:
                 yield WebKit(session)
             finally:
@@ -87,7 +87,7 @@ def launched(folder: Path) -> Iterator[WebKit]:
 
 @contextmanager
 def _screen(log: Any) -> Iterator[str]:
-    """Yield the name of a display that nobody looks at."""
+    """Run a virtual X server; yield the name of its display."""
     reader, writer = os.pipe()
     server = subprocess.Popen(
         ["Xvfb", "-displayfd", str(writer), "-screen", "0", "1366x900x24", "-nolisten", "tcp"],
@@ -104,7 +104,7 @@ def _screen(log: Any) -> Iterator[str]:
         server.wait(10)
 
 
-def _answers(url: str) -> bool:
+def _is_up(url: str) -> bool:
     try:
         return bool(_ask(url))
     except urllib.error.URLError:

@@ -40,8 +40,10 @@ class DataDir:
         or if the disk is nearly full.
         """
         try:
-            ours = self._marker.exists() or not self.root.exists() or not any(self.root.iterdir())
-            if reset and not ours:
+            may_reset = (
+                self._marker.exists() or not self.root.exists() or not any(self.root.iterdir())
+            )
+            if reset and not may_reset:
                 raise OperatorError(
                     f"--reset: {self.root} was not made by `shoal up`, so it is left alone: "
                     "choose another folder with --data, or empty it yourself"

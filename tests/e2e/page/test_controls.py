@@ -2,8 +2,8 @@
 
 from playwright.sync_api import Browser, Page
 
-from tests.support.pages import clean, open_page
-from tests.support.screenshots import picture
+from tests.support.pages import assert_clean, open_page
+from tests.support.screenshots import screenshot
 from tests.support.station import Station, wait_for
 
 IN_THE_WINDOW_S = 12
@@ -52,14 +52,14 @@ def test_quality_is_chosen_and_left_to_the_player_again(browser: Browser, runnin
     page.mouse.move(600, 300)
     page.click("media-rendition-menu-button")
     page.wait_for_selector("media-rendition-menu media-chrome-menu-item >> nth=2")
-    picture(page, "watch-quality")
+    screenshot(page, "watch-quality")
     wait_for("a closed menu", lambda: closed_by_escape(page))
     choose_quality(page, "180p")
     page.wait_for_function("() => document.querySelector('video').videoHeight === 180")
     assert page.evaluate(chosen) >= 0
     choose_quality(page, "Auto")
     assert page.evaluate(chosen) == -1
-    clean(running, viewer)
+    assert_clean(running, viewer)
 
 
 def test_controls_work_with_mouse_and_keyboard(browser: Browser, running: Station) -> None:
@@ -100,7 +100,7 @@ def test_controls_work_with_mouse_and_keyboard(browser: Browser, running: Statio
     )
     wait_for_behind(page, r"−\d")
     page.mouse.move(600, 340)
-    picture(page, "watch-behind")
+    screenshot(page, "watch-behind")
     page.click("media-live-button")
     wait_for_behind(page, "^$")
     # and by keys; forwards there is nothing beyond live
@@ -114,7 +114,7 @@ def test_controls_work_with_mouse_and_keyboard(browser: Browser, running: Statio
     viewer.wait("s.playing", 30)
     page.wait_for_function("() => document.querySelector('video').volume === 0.4")
     assert page.evaluate("() => document.querySelector('video').muted")  # it starts without sound
-    clean(running, viewer)
+    assert_clean(running, viewer)
 
 
 def test_buttons_are_there_where_they_work(browser: Browser, running: Station) -> None:
@@ -140,4 +140,4 @@ def test_buttons_are_there_where_they_work(browser: Browser, running: Station) -
         )
         assert page.is_visible(f"media-{button}-button") == said
         assert there in (None, said)
-    clean(running, viewer)
+    assert_clean(running, viewer)

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, Page
 
-from tests.support.pages import REFUSED, clean, open_page
-from tests.support.screenshots import ROOT, picture, serious
+from tests.support.pages import REFUSED, assert_clean, open_page
+from tests.support.screenshots import ROOT, screenshot, serious_violations
 from tests.support.station import Station
 from tests.support.viewers import Viewer
 
@@ -67,7 +67,7 @@ def test_an_iframe_plays_and_takes_orders(browser: Browser, running: Station) ->
         answer = heard(page, "stats")
         assert answer["id"] == 7
         assert answer["stats"]["playing"]
-        picture(page, "embed-iframe")
+        screenshot(page, "embed-iframe")
         page.evaluate("() => say({shoal: 'pause'})")
         page.wait_for_function("() => heard.at(-1).state === 'paused'")
         page.evaluate("() => say({shoal: 'play'})")
@@ -78,17 +78,17 @@ def test_an_iframe_plays_and_takes_orders(browser: Browser, running: Station) ->
 def test_an_embed_waits_for_its_viewer(browser: Browser, running: Station) -> None:
     viewer = open_page(browser, running, "/embed", size="phone")
     viewer.page.wait_for_selector(".start")
-    assert serious(viewer.page) == []
+    assert serious_violations(viewer.page) == []
     assert not [url for url in viewer.requests if ".ts" in url]
-    picture(viewer.page, "embed-start")
+    screenshot(viewer.page, "embed-start")
     viewer.page.click(".start")
     viewer.page.wait_for_function("() => window.shoal.stats()?.playing", timeout=30_000)
     viewer.page.click(".note .yes")
     viewer.page.click(".chip")
     viewer.page.wait_for_selector(".panel .u-over", state="attached")
-    picture(viewer.page, "embed-panel")
-    assert serious(viewer.page) == []
-    clean(running, viewer)
+    screenshot(viewer.page, "embed-panel")
+    assert serious_violations(viewer.page) == []
+    assert_clean(running, viewer)
 
 
 COMPONENT = """<!doctype html><html lang="en"><title>other</title>
@@ -113,7 +113,7 @@ def test_the_web_component_plays_on_another_site(browser: Browser, running: Stat
         page.click(".note .yes")
         page.click(".chip")
         page.wait_for_selector(".panel .u-over", state="attached")
-        picture(page, "component")
+        screenshot(page, "component")
         page.evaluate(f"() => {player}.pause()")
         page.wait_for_function(f"() => !{player}.stats().playing")
         page.evaluate(f"() => {player}.remove()")

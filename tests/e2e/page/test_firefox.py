@@ -7,7 +7,7 @@ from pathlib import Path
 from playwright.sync_api import Browser
 
 from tests.support.firefox import launched, tab_at
-from tests.support.screenshots import keep
+from tests.support.screenshots import save_png
 from tests.support.station import Station
 from tests.support.viewers import Viewer
 
@@ -27,11 +27,11 @@ def test_firefox_and_chromium_share(browser: Browser, running: Station, tmp_path
                 )
                 assert stats["hindrance"] is None
                 assert stats["segments"]["bad_pieces"] == 0
-                return await tab.picture()
+                return await tab.screenshot()
 
         # Playwright has an event loop in this thread
         with ThreadPoolExecutor(1) as thread:
             png = thread.submit(lambda: asyncio.run(watch())).result()
-        keep(png, "watch-firefox")
+        save_png(png, "watch-firefox")
         assert viewer.stats()["bytes"]["p2p"] > 0
         assert viewer.errors() == []

@@ -2,8 +2,8 @@
 
 from playwright.sync_api import Browser
 
-from tests.support.pages import clean, open_page
-from tests.support.screenshots import SIZES, picture, serious
+from tests.support.pages import assert_clean, open_page
+from tests.support.screenshots import SIZES, screenshot, serious_violations
 from tests.support.station import Station
 
 
@@ -12,7 +12,7 @@ def test_it_looks_right_and_everybody_can_use_it(browser: Browser, running: Stat
     for size, viewer in viewers.items():
         viewer.wait("s.playing && s.peers >= 1", 45)
         viewer.page.wait_for_selector(".note")
-        picture(viewer.page, f"watch-{size}-note")
+        screenshot(viewer.page, f"watch-{size}-note")
         viewer.page.click(".note .yes")
         assert viewer.page.query_selector(".note") is None
         viewer.page.click("#sharing")
@@ -22,13 +22,13 @@ def test_it_looks_right_and_everybody_can_use_it(browser: Browser, running: Stat
         assert viewer.page.evaluate("() => document.body.scrollWidth <= innerWidth"), size
     for size, viewer in viewers.items():
         viewer.wait("s.bytes.p2p > 0")
-        picture(viewer.page, f"watch-{size}-panel")
-        assert serious(viewer.page) == [], size
-        clean(running, viewer)
+        screenshot(viewer.page, f"watch-{size}-panel")
+        assert serious_violations(viewer.page) == [], size
+        assert_clean(running, viewer)
     dark = viewers["laptop"].page
     dark.emulate_media(color_scheme="dark", reduced_motion="reduce")
-    picture(dark, "watch-laptop-dark")
-    assert serious(dark) == []
+    screenshot(dark, "watch-laptop-dark")
+    assert serious_violations(dark) == []
     dark.keyboard.press("Escape")
     assert not dark.is_visible(".panel")
     assert dark.evaluate("() => document.activeElement.id") == "sharing"

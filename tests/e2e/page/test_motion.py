@@ -5,7 +5,7 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Browser
 
-from tests.support.pages import clean, open_page
+from tests.support.pages import assert_clean, open_page
 from tests.support.station import Station
 
 COLLECT = """
@@ -44,7 +44,7 @@ def changed(
         "() => getComputedStyle(document.querySelector('media-rendition-menu')).opacity === '0'"
     )
     found = {*page.evaluate("() => [...changed]"), *page.evaluate(SPINNER)}
-    clean(running, viewer)
+    assert_clean(running, viewer)
     return found
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from tests.support.pages import COUNT_CONNECTIONS, chip_of, clean, open_page
-from tests.support.screenshots import picture, serious
+from tests.support.pages import COUNT_CONNECTIONS, assert_clean, chip_text, open_page
+from tests.support.screenshots import screenshot, serious_violations
 from tests.support.station import rtmp_push, station
 
 
@@ -19,8 +19,8 @@ def test_off_air_it_says_so_and_starts_by_itself(tmp_path: Path, browser: Browse
                 running.wait_published(3)
             viewer = open_page(browser, running, script=COUNT_CONNECTIONS)
             viewer.page.wait_for_selector("text=It was last on air today at", timeout=60_000)
-            picture(viewer.page, "watch-offline")
-            assert serious(viewer.page) == []
+            screenshot(viewer.page, "watch-offline")
+            assert serious_violations(viewer.page) == []
             with rtmp_push(f"{running.local['rtmp']}/key"):
                 viewer.wait("s.playing", 60)
                 assert not viewer.page.is_visible(".offline")
@@ -28,10 +28,10 @@ def test_off_air_it_says_so_and_starts_by_itself(tmp_path: Path, browser: Browse
                 other.wait("s.playing", 30)
                 # nobody has agreed
                 viewer.page.wait_for_selector(".note")
-                picture(viewer.page, "watch-ask")
-                assert chip_of(viewer) == "from the store: not shared yet"
+                screenshot(viewer.page, "watch-ask")
+                assert chip_text(viewer) == "from the store: not shared yet"
                 assert viewer.page.evaluate("() => made") == 0
                 for one in (viewer, other):
                     one.page.click(".note .yes")
                 viewer.wait("s.peers === 1", 30)
-                clean(running, viewer)
+                assert_clean(running, viewer)

@@ -6,7 +6,7 @@ import m3u8
 from playwright.sync_api import Browser
 
 from shoal.p2p_media_loader import SWARM_ID, info_hashes
-from tests.support.p2pml import shared
+from tests.support.p2pml import assert_shared
 from tests.support.station import Station, fetch, wait_for
 from tests.support.viewers import Viewer
 
@@ -60,4 +60,4 @@ def test_each_rendition_has_its_swarm_of_p2p_media_loader(
 ) -> None:
     playlist = fetch(running.local["playlist"]).decode()
     assert "#EXT-X-STREAM-INF" in playlist
-    shared(browser, running, 2, info_hashes(SWARM_ID, playlist) - info_hashes(SWARM_ID))
+    assert_shared(browser, running, 2, info_hashes(SWARM_ID, playlist) - info_hashes(SWARM_ID))

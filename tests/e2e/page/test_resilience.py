@@ -17,8 +17,8 @@ from tests.support.browser_faults import (
     OLD_PLAN,
     SOCKETS,
     TIMERS,
-    another,
-    asleep,
+    second_browser,
+    suspended,
 )
 from tests.support.station import Station, wait_for
 from tests.support.viewers import Viewer
@@ -55,7 +55,7 @@ class Room:
 @pytest.fixture(scope="module")
 def room(browser: Browser, running: Station) -> Iterator[Room]:
     # a browser of its own: the companion stays from test to test
-    with another(browser) as (own, _):
+    with second_browser(browser) as (own, _):
         companion = Viewer(own, running.local["watch"])
         companion.wait("s.ready && s.playing", 45)
         yield Room(running, own, companion)
@@ -104,11 +104,11 @@ def test_a_join_token_that_is_too_old_is_renewed(room: Room) -> None:
 
 @pytest.mark.long
 def test_a_laptop_that_slept_is_live_again_and_shares(room: Room) -> None:
-    with another(room.browser) as (browser, process):
+    with second_browser(room.browser) as (browser, process):
         viewer = room.newcomer(browser)
         room.passes(4)
         before = viewer.stats()
-        with asleep(process):
+        with suspended(process):
             room.passes(SLEEP_S)
         viewer.wait(f"{SHARES} && s.latency_s < {before['latency_s'] + LATE_S}", 45)
         played(viewer, 4)
@@ -148,7 +148,7 @@ def test_a_clock_that_is_set_changes_nothing(room: Room) -> None:
 
 
 def test_where_sound_is_refused_it_starts_muted_and_says_so(room: Room) -> None:
-    with another(room.browser, autoplay=False) as (browser, _):
+    with second_browser(room.browser, autoplay=False) as (browser, _):
         viewer = Viewer(browser, room.station.local["watch"])
         viewer.wait("s.playing && s.position_s > 0", 30)
         muted = "document.querySelector('video').muted"

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser
 
-from tests.support.pages import COUNT_CONNECTIONS, chip_of, clean, open_page
-from tests.support.screenshots import picture
+from tests.support.pages import COUNT_CONNECTIONS, assert_clean, chip_text, open_page
+from tests.support.screenshots import screenshot
 from tests.support.station import Station, fetch, wait_for
 from tests.support.viewers import Viewer, settled
 
@@ -24,8 +24,8 @@ def test_who_turns_sharing_off_makes_no_connection(browser: Browser, running: St
     viewer.wait("s.hindrance === 'off' && s.peers === 0 && s.playing")
     other.wait("s.peers === 0")
     made = viewer.page.evaluate("() => made")
-    assert chip_of(viewer) == "from the store: sharing is off"
-    picture(viewer.page, "watch-laptop-off")
+    assert chip_text(viewer) == "from the store: sharing is off"
+    screenshot(viewer.page, "watch-laptop-off")
     position = viewer.stats()["position_s"]
     viewer.wait(f"s.position_s > {position + 4}")
     after = viewer.stats()
@@ -40,7 +40,7 @@ def test_who_turns_sharing_off_makes_no_connection(browser: Browser, running: St
     viewer.page.click("#sharing")
     viewer.page.click("text=Share with other viewers")
     viewer.wait("s.peers === 1 && s.hindrance === null", 30)
-    clean(running, viewer)
+    assert_clean(running, viewer)
 
 
 def test_an_upload_limit_holds(browser: Browser, running: Station) -> None:
@@ -85,7 +85,7 @@ def test_the_chip_says_what_the_store_counted(browser: Browser, running: Station
             "() => parseInt(document.querySelector('.chip').textContent) ==="
             " Math.floor(shoal.stats().share * 100)"
         )
-        text = chip_of(viewer)
+        text = chip_text(viewer)
         match = re.fullmatch(r"(\d+) % from 2 viewers", text)
         assert match, text
         said.append(int(match[1]))

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.support.screenshots import keep
+from tests.support.screenshots import save_png
 from tests.support.station import Station
 from tests.support.webkit import launched
 
@@ -20,4 +20,4 @@ def test_webkit_plays_from_the_store_and_is_told_why(running: Station, tmp_path:
         assert stats["bytes"]["store"] > 0
         assert stats["bytes"]["p2p"] == stats["peers"] == 0
         assert tab.evaluate(CHIP) == "from the store: this browser has no WebRTC"
-        keep(tab.picture(), "watch-webkit")
+        save_png(tab.screenshot(), "watch-webkit")

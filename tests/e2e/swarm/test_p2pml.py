@@ -3,20 +3,20 @@
 from playwright.sync_api import Browser
 
 from shoal.p2p_media_loader import SWARM_ID, info_hashes
-from tests.support.corrupt_peer import POISONING_OTHERS
-from tests.support.p2pml import shared
+from tests.support.corrupt_peer import CORRUPT_P2PML_PIECES
+from tests.support.p2pml import assert_shared
 from tests.support.pages import COUNT_CONNECTIONS
 from tests.support.station import Station
 from tests.support.viewers import Viewer
 
 
 def test_three_viewers_share(browser: Browser, running: Station) -> None:
-    shared(browser, running, 3, info_hashes(SWARM_ID))
+    assert_shared(browser, running, 3, info_hashes(SWARM_ID))
 
 
 def test_false_segments_are_refused(browser: Browser, running: Station) -> None:
     url = f"{running.local['gateway']}/p2pml"
-    poisoner = Viewer(browser, url, hook="p2pml", script=POISONING_OTHERS)
+    poisoner = Viewer(browser, url, hook="p2pml", script=CORRUPT_P2PML_PIECES)
     poisoner.wait("s.playing")
     viewer = Viewer(browser, url, hook="p2pml")
     viewer.wait("s.playing && s.refused > 0")

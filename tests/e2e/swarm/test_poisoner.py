@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 from playwright.sync_api import Browser
 
-from tests.support.corrupt_peer import FEEDING, POISONING, false_segments
+from tests.support.corrupt_peer import CORRUPT_PIECES, RECORD_SEGMENTS, unpublished_segments
 from tests.support.socks import leaving_from
 from tests.support.station import Station
 from tests.support.viewers import Viewer, received
@@ -35,7 +35,7 @@ def poisoned(browser: Browser, running: Station, stack: ExitStack) -> None:
     # the complaints of two addresses count, and of neither is the poisoner
     addresses = ("", "127.0.0.2", "127.0.0.3")
     proxies = [stack.enter_context(leaving_from(one)) if one else "" for one in addresses]
-    scripts = (FEEDING, FEEDING, POISONING)
+    scripts = (RECORD_SEGMENTS, RECORD_SEGMENTS, CORRUPT_PIECES)
     viewers = [
         Viewer(browser, running.local["watch"], script=script, proxy=proxy)
         for script, proxy in zip(scripts, proxies, strict=True)
@@ -46,7 +46,7 @@ def poisoned(browser: Browser, running: Station, stack: ExitStack) -> None:
     culprit = poisoner.stats()["id"]
     assert all(viewer.stats()["segments"]["bad_pieces"] == 0 for viewer in honest)
 
-    poisoner.page.evaluate("() => { window.poison = true; }")
+    poisoner.page.evaluate("() => { window.corrupt = true; }")
     for viewer in honest:
         viewer.wait("s.segments.bad_pieces > 0", 30)
     # expelled: it is in the room no more, nobody is linked to it, and it does not come back
@@ -58,7 +58,7 @@ def poisoned(browser: Browser, running: Station, stack: ExitStack) -> None:
     assert poisoner.stats()["id"] == culprit
 
     published = running.descriptors()
-    assert poisoner.page.evaluate("() => window.poisoned") > 0
+    assert poisoner.page.evaluate("() => window.corrupted") > 0
     assert "expelled: others received bad pieces from it" in running.log("signaling")
     for viewer, first in zip(honest, before, strict=True):
         assert culprit in reports(viewer)
@@ -68,9 +68,9 @@ def poisoned(browser: Browser, running: Station, stack: ExitStack) -> None:
         assert last["position_s"] > first["position_s"] + (SEGMENTS_WATCHED - 2) * 2
         # the other honest one is still there, and sends
         assert received(first, last)["p2p"] > 0
-        fed = viewer.page.evaluate("() => window.fed")
+        fed = viewer.page.evaluate("() => window.demuxed")
         assert len(fed) > SEGMENTS_WATCHED
-        assert false_segments(fed, published) == []
+        assert unpublished_segments(fed, published) == []
         assert viewer.errors() == []
 
 

@@ -55,7 +55,7 @@ def lead(prefix: str, to: str) -> Harm:
 
     def make(patient: Patient) -> Fault:
         service = patient.station.local[to]
-        return Fault(lead=lambda path: service if path.startswith(prefix) else None)
+        return Fault(redirect=lambda path: service if path.startswith(prefix) else None)
 
     return at("front", make)
 

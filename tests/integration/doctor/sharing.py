@@ -51,7 +51,7 @@ def all_welcome(patient: Patient) -> Fault:
             said["token"] = config["join_token"]
         return json.dumps(said)
 
-    return Fault(heard=heard)
+    return Fault(to_server=heard)
 
 
 def no_candidates(text: str) -> str:
@@ -117,20 +117,23 @@ SHARING = (
         "signals get lost",
         "room",
         "did not reach the other within 5 s",
-        at("front", lambda _p: Fault(heard=lambda t: None if '"signal"' in t else t)),
+        at("front", lambda _p: Fault(to_server=lambda t: None if '"signal"' in t else t)),
     ),
     Case(
         "no way from one to the other",
         "exchange",
         "no channel opened",
-        at("front", lambda _p: Fault(heard=no_candidates)),
+        at("front", lambda _p: Fault(to_server=no_candidates)),
     ),
     Case("a silent STUN server", "stun", "no answer of 127.0.0.1", silent_stun),
     Case(
         "the tracker knows no seeder",
         "tracker",
         "no seeder",
-        at("front", lambda _p: Fault(told=lambda t: re.sub(r'"complete":\d+', '"complete":0', t))),
+        at(
+            "front",
+            lambda _p: Fault(to_client=lambda t: re.sub(r'"complete":\d+', '"complete":0', t)),
+        ),
     ),
     Case(
         "magnets of another station",
@@ -142,6 +145,6 @@ SHARING = (
         "nobody answers a magnet",
         "magnet",
         "not within",
-        at("front", lambda _p: Fault(told=unseeded)),
+        at("front", lambda _p: Fault(to_client=unseeded)),
     ),
 )
