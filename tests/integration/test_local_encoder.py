@@ -114,10 +114,13 @@ def test_a_push_that_is_killed_and_resumes(tmp_path: Path) -> None:
             assert not list(running.hls.glob("*/stream-offline-*"))
             assert [mode(running.hls / n) for n in ("0", "1")] == [0o750, 0o750]
             assert {mode(path) for path in running.hls.glob("*/*")} == {0o644}
-            master = m3u8.loads((running.hls / "stream.m3u8").read_text())
-            assert [item.uri for item in master.playlists] == ["0/stream.m3u8", "1/stream.m3u8"]
-            assert master.playlists[0].stream_info.resolution == (640, 360)
-            assert master.playlists[1].stream_info.resolution == (320, 180)
+            multivariant = m3u8.loads((running.hls / "stream.m3u8").read_text())
+            assert [item.uri for item in multivariant.playlists] == [
+                "0/stream.m3u8",
+                "1/stream.m3u8",
+            ]
+            assert multivariant.playlists[0].stream_info.resolution == (640, 360)
+            assert multivariant.playlists[1].stream_info.resolution == (320, 180)
 
             with running.push() as second:  # one publisher at a time
                 assert second.wait(10) != 0

@@ -147,9 +147,7 @@ def marked_processes(environment: dict[str, str]) -> list[int]:
 def assert_none_running(environment: dict[str, str]) -> None:
     """Assert that no marked process runs, after a moment for the kernel; kill any that does."""
     try:
-        wait_for(
-            "no marked process", lambda: not marked_processes(environment), EXIT_TIMEOUT_S
-        )
+        wait_for("no marked process", lambda: not marked_processes(environment), EXIT_TIMEOUT_S)
     except AssertionError:
         left = marked_processes(environment)
         commands = [Path(f"/proc/{pid}/cmdline").read_bytes() for pid in left]
