@@ -1,7 +1,7 @@
 /** What several tests need: descriptors of real bytes, a store, a clock. */
 
 import type { Network } from "../src/engine/engine";
-import type { Descriptor } from "../src/engine/protocol";
+import type { Descriptor } from "../src/protocol/messages";
 import { verifier } from "../src/engine/verify";
 
 export const verify = verifier(crypto.subtle);

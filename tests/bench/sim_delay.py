@@ -1,4 +1,4 @@
-"""How far behind live a viewer of `make sim` plays: player/src/pages/delay.ts in Python. No I/O."""
+"""How far behind live a viewer of `make sim` plays: player/src/hls/latency.ts in Python. No I/O."""
 
 from collections import deque
 

@@ -206,7 +206,7 @@ class Station:
             self._hear(self._rooms.ready(viewer.id, self.now))
 
     def _may_be_ready(self, viewer: Viewer) -> bool:
-        """Follow `mayBeReady` of player/src/engine/roster.ts."""
+        """Follow `mayBeReady` of player/src/room/roster.ts."""
         first = viewer.first & viewer.here
         reachable = first - viewer.cut
         if first and not reachable:

@@ -2,7 +2,7 @@
 
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import { percent, seconds } from "../panel/format";
+import { percent, seconds } from "../ui/format";
 import { clock, copies, count } from "./format";
 import type { Series } from "./history";
 

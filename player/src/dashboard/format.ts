@@ -1,6 +1,6 @@
 /** Figures for people. Pure. What is not known is a dash. */
 
-import { UNKNOWN } from "../panel/format";
+import { UNKNOWN } from "../ui/format";
 
 export function count(value: number | null | undefined): string {
   return value === null || value === undefined ? UNKNOWN : value.toLocaleString("en");

@@ -3,7 +3,7 @@
 import { charts } from "./charts";
 import { Connection } from "./connection";
 import { Costs } from "./costs";
-import { element, make } from "../player/dom";
+import { element, make } from "../ui/dom";
 import type { ServerEvent } from "./events";
 import { ago, clock } from "./format";
 import { History } from "./history";

@@ -1,8 +1,8 @@
 /** Rooms as a picture: who fetches from the store, and who pushes to whom. */
 
-import { element, make } from "../player/dom";
+import { element, make } from "../ui/dom";
 import { draw } from "./elements";
-import { UNKNOWN, bytes, percent, seconds } from "../panel/format";
+import { UNKNOWN, bytes, percent, seconds } from "../ui/format";
 import { count } from "./format";
 import { SIZE, STORE, edges, missing, position } from "./layout";
 import { shareOf } from "./tiles";

@@ -1,7 +1,7 @@
 /** The figures of this moment, as tiles. Pure. */
 
 import type { Hourly } from "./costs";
-import { bytes, percent, seconds } from "../panel/format";
+import { bytes, percent, seconds } from "../ui/format";
 import { copies, count, dollars } from "./format";
 import type { History } from "./history";
 import type { Bytes, Station } from "./types";

@@ -6,10 +6,10 @@
  */
 
 // part of this module: what is imported later would be another request
-import "../player/controls";
-import frameCss from "../player/frame.css?inline";
-import { adopt } from "../player/dom";
-import type { PlayerSnapshot } from "../player/player";
+import "../ui/controls";
+import frameCss from "../ui/frame.css?inline";
+import { adopt } from "../ui/dom";
+import type { PlayerSnapshot } from "../ui/live-view";
 import embedCss from "./embed.css?inline";
 import { Frame } from "./frame";
 import hostCss from "./host.css?inline";

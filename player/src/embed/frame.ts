@@ -1,11 +1,11 @@
 /** An embedded player, in an iframe's page or in a web component: picture, chip, panel. */
 
 import { showSharing } from "../panel/sharing-view";
-import { make } from "../player/dom";
-import type { Mounted } from "../player/mount";
-import { loadConfig, mount } from "../player/mount";
-import type { StationPlayer } from "../player/player";
-import { PreferenceStore } from "../player/preferences";
+import { make } from "../ui/dom";
+import type { Mounted } from "../ui/mount";
+import { loadConfig, mount } from "../ui/mount";
+import type { StationPlayer } from "../ui/live-view";
+import { PreferenceStore } from "../ui/preferences";
 
 export interface FrameOptions {
   /** where the player goes: nothing else is in there */

@@ -1,8 +1,8 @@
 /** Whether this viewer takes pieces from others; members are told, so that none are pushed in vain. */
 
-import type { Mesh } from "./connections";
-import type { MemberId, Sequence, Variant } from "./protocol";
-import { encodeAppetite } from "./wire";
+import type { Mesh } from "../webrtc/mesh";
+import type { MemberId, Sequence, Variant } from "../protocol/messages";
+import { encodeAppetite } from "../protocol/frames";
 
 /** Who pauses for a moment goes on where it was. */
 const MAX_PAUSE_S = 30;

@@ -2,7 +2,7 @@
 
 import type { Fetcher } from "./fetcher";
 import { schedule } from "./scheduler";
-import type { Segment, Waiter } from "./segments";
+import type { Segment, Waiter } from "./segment";
 import type { Startup } from "./startup";
 import type { Stats } from "./stats";
 import type { Store } from "./store";

@@ -1,7 +1,7 @@
 /** The descriptors known so far, by the segment's URL; asked for over HTTP when signaling is late. */
 
-import type { Descriptor, Sequence, Variant } from "./protocol";
-import { parseSegmentList } from "./protocol";
+import type { Descriptor, Sequence, Variant } from "../protocol/messages";
+import { parseSegmentList } from "../protocol/messages";
 
 /** More than the playlist's window of 60 segments, in each of two renditions. */
 const MAX_DESCRIPTORS = 128;

@@ -3,14 +3,14 @@
 import type { Missing } from "./demand";
 import { Descriptors, variantOf } from "./descriptors";
 import { Exchange } from "./exchange";
-import { Magnets } from "./magnets";
+import { Magnets } from "./torrent-seed";
 import type { EngineOptions } from "./options";
-import type { Descriptor, Sequence, Variant } from "./protocol";
-import { Room } from "./room";
+import type { Descriptor, Sequence, Variant } from "../protocol/messages";
+import { Room } from "../room/room";
 import { Stats } from "./stats";
 import type { ByteRange } from "./store";
 import { Store } from "./store";
-import { JoinTokens } from "./token";
+import { JoinTokens } from "../room/token";
 import { verifier } from "./verify";
 
 const REPORT_INTERVAL_MS = 10_000;

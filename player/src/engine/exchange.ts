@@ -1,22 +1,22 @@
 /** Where the pieces of segments come from and go to: peers, the store, the player. */
 
 import { Appetite } from "./appetite";
-import type { Mesh } from "./connections";
+import type { Mesh } from "../webrtc/mesh";
 import { Demand } from "./demand";
-import { Downlink } from "./downlink";
+import { Downlink } from "./downlink-estimator";
 import { Fetcher } from "./fetcher";
 import { Intake } from "./intake";
-import type { Magnets } from "./magnets";
+import type { Magnets } from "./torrent-seed";
 import { Neighbours } from "./neighbours";
-import type { Descriptor, MemberId, Sequence, Variant } from "./protocol";
-import type { PlannedSlice } from "./room";
-import type { Segment } from "./segments";
-import { SegmentCache } from "./segments";
+import type { Descriptor, MemberId, Sequence, Variant } from "../protocol/messages";
+import type { PlannedSlice } from "../room/room";
+import type { Segment } from "./segment";
+import { SegmentCache } from "./segment";
 import { Startup } from "./startup";
 import type { Stats } from "./stats";
 import type { Store } from "./store";
 import type { Verify } from "./verify";
-import { decodeFrame } from "./wire";
+import { decodeFrame } from "../protocol/frames";
 
 /** How often deadlines, and pieces that are late, are looked at. */
 const TICK_MS = 100;

@@ -3,11 +3,11 @@
  * this viewer's part.
  */
 
-import type { Downlink } from "./downlink";
-import type { Magnets } from "./magnets";
+import type { Downlink } from "./downlink-estimator";
+import type { Magnets } from "./torrent-seed";
 import { rangesOf } from "./pieces";
-import type { PieceRange } from "./plan";
-import type { Segment } from "./segments";
+import type { PieceRange } from "../protocol/plan";
+import type { Segment } from "./segment";
 import type { Source } from "./stats";
 import type { Store } from "./store";
 

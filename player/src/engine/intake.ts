@@ -1,10 +1,10 @@
 /** Frames that members send become verified pieces, or cost them the link. */
 
-import type { MemberId } from "./protocol";
-import { EarlyFrames, Reassembler } from "./reassembly";
-import type { Segment, SegmentCache } from "./segments";
+import type { MemberId } from "../protocol/messages";
+import { EarlyFrames, Reassembler } from "../protocol/reassembly";
+import type { Segment, SegmentCache } from "./segment";
 import type { Stats } from "./stats";
-import type { PieceFrame } from "./wire";
+import type { PieceFrame } from "../protocol/frames";
 
 export interface IntakeOptions {
   stats: Stats;

@@ -1,13 +1,13 @@
 /** The linked members: who is sent what, what they have, and what they are asked for. */
 
-import type { Mesh } from "./connections";
+import type { Mesh } from "../webrtc/mesh";
 import type { Fetcher } from "./fetcher";
 import { rangesOf } from "./pieces";
-import type { MemberId } from "./protocol";
+import type { MemberId } from "../protocol/messages";
 import { ExpectedTime, repair } from "./repair";
-import type { Segment } from "./segments";
+import type { Segment } from "./segment";
 import type { Stats } from "./stats";
-import { encodeHave, encodeRequest } from "./wire";
+import { encodeHave, encodeRequest } from "../protocol/frames";
 
 /** Members tell each other this often what they have of a segment that is late. */
 const HAVE_INTERVAL_MS = 500;

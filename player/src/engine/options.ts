@@ -1,9 +1,9 @@
 /** What the engine is given, and by whom. */
 
-import type { PeerConnectionConstructor } from "./connection";
-import type { SeedOptions } from "./magnets";
-import type { Sequence } from "./protocol";
-import type { JoinToken } from "./token";
+import type { PeerConnectionConstructor } from "../webrtc/connection";
+import type { SeedOptions } from "./torrent-seed";
+import type { Sequence } from "../protocol/messages";
+import type { JoinToken } from "../room/token";
 
 /** What the engine takes from its surroundings: a browser, or Node with stand-ins. */
 export interface Platform {

@@ -1,7 +1,7 @@
 /** The pieces of one segment: which are here, which are missing, and their bytes. No I/O. */
 
-import type { PieceRange } from "./plan";
-import type { Descriptor } from "./protocol";
+import type { PieceRange } from "../protocol/plan";
+import type { Descriptor } from "../protocol/messages";
 
 export class SegmentPieces {
   readonly count: number;

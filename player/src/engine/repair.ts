@@ -1,8 +1,8 @@
 /** What to do about pieces that have not come when they should have: docs/protocol.md. Pure. */
 
-import { rank } from "./plan";
-import type { MemberId } from "./protocol";
-import type { PlannedSlice } from "./room";
+import { rank } from "../protocol/plan";
+import type { MemberId } from "../protocol/messages";
+import type { PlannedSlice } from "../room/room";
 
 /** Requests under way to one member. */
 const MAX_REQUESTS = 4;

@@ -1,7 +1,7 @@
 /** When to stop waiting for peers: what to request from the store now. Pure. */
 
 import { rangesOf } from "./pieces";
-import type { PieceRange } from "./plan";
+import type { PieceRange } from "../protocol/plan";
 
 /** The player must have a segment this long before it runs dry, whatever the store takes; */
 const MAX_DEADLINE_S = 1.6;

@@ -1,6 +1,6 @@
 /** Which segments belong to a viewer's start-up: its figures leave them out. No I/O. */
 
-import type { Sequence } from "./protocol";
+import type { Sequence } from "../protocol/messages";
 
 /** Start-up is over after this time, ready or not: who never shares must not look idle. */
 const MAX_STARTUP_MS = 15_000;

@@ -1,6 +1,6 @@
 /** A viewer's figures, counted as docs/protocol.md says. No I/O. */
 
-import type { SourceBytes, StatsMessage } from "./protocol";
+import type { SourceBytes, StatsMessage } from "../protocol/messages";
 
 export type Source = keyof SourceBytes;
 

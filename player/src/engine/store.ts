@@ -1,8 +1,8 @@
 /** The object store over HTTP: ranges of segments, whole pieces as they arrive. */
 
-import { Health } from "./health";
-import type { PieceRange } from "./plan";
-import type { Descriptor } from "./protocol";
+import { Health } from "./source-health";
+import type { PieceRange } from "../protocol/plan";
+import type { Descriptor } from "../protocol/messages";
 
 const MAX_ATTEMPTS = 3;
 const FIRST_BACKOFF_MS = 250;

@@ -3,7 +3,7 @@
 import { Frame } from "../embed/frame";
 import type { Command } from "../embed/messages";
 import { commandOf, stateOf } from "../embed/messages";
-import { takeKeys } from "../player/mount";
+import { takeKeys } from "../ui/mount";
 import { outdated, watchParts } from "./deployment";
 
 const page = new URL(location.href);

@@ -3,22 +3,22 @@
 import "media-chrome/dist/media-time-display.js";
 
 import { chipText } from "../panel/chip-text";
-import { bytes, moment, percent } from "../panel/format";
+import { bytes, moment, percent } from "../ui/format";
 import { showNote } from "../panel/note";
 import panelCss from "../panel/panel.css?inline";
-import { NOTE } from "../panel/words";
+import { NOTE } from "../panel/explanations";
 import { share } from "../engine/stats";
-import { isChoice } from "../player/ability";
-import { addBar } from "../player/bar";
-import { adopt, element, make, say } from "../player/dom";
-import { loadConfig, pictured, takeKeys } from "../player/mount";
-import { PreferenceStore } from "../player/preferences";
-import type { Totals } from "../player/totals";
-import type { StationConfig } from "./config";
+import { isChoice } from "../ui/sharing-mode";
+import { addBar } from "../ui/bar";
+import { adopt, element, make, say } from "../ui/dom";
+import { loadConfig, pictured, takeKeys } from "../ui/mount";
+import { PreferenceStore } from "../ui/preferences";
+import type { Totals } from "../ui/totals";
+import type { StationConfig } from "../station/config";
 import { outdated, watchParts } from "./deployment";
-import type { Replay } from "./replay/list";
-import { fetchReplays, length } from "./replay/list";
-import { Playback } from "./replay/playback";
+import type { Replay } from "../station/replays";
+import { fetchReplays, length } from "../station/replays";
+import { Playback } from "../ui/replay-view";
 
 const REFRESH_MS = 1_000;
 const RETRY_MS = 5_000;

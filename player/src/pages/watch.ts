@@ -1,10 +1,10 @@
 /** The watch page: the live picture, its controls, and where the video comes from. */
 
 import { showSharing } from "../panel/sharing-view";
-import { element } from "../player/dom";
-import { loadConfig, mount, takeKeys } from "../player/mount";
-import type { PlayerSnapshot } from "../player/player";
-import { PreferenceStore } from "../player/preferences";
+import { element } from "../ui/dom";
+import { loadConfig, mount, takeKeys } from "../ui/mount";
+import type { PlayerSnapshot } from "../ui/live-view";
+import { PreferenceStore } from "../ui/preferences";
 import { outdated, watchParts } from "./deployment";
 
 declare global {

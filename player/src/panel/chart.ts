@@ -3,7 +3,7 @@
 import uPlot from "uplot";
 import uPlotCss from "uplot/dist/uPlot.min.css?inline";
 
-import { adopt } from "../player/dom";
+import { adopt } from "../ui/dom";
 import { WINDOW_S } from "./rates";
 
 const HEIGHT_PX = 150;

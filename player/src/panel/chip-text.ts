@@ -1,6 +1,6 @@
 /** The sharing chip: where the video comes from, in a few plain words. Pure. */
 
-import type { Hindrance } from "../player/ability";
+import type { Hindrance } from "../ui/sharing-mode";
 
 export interface SharingState {
   /** what keeps this viewer from sharing; null: nothing does */

@@ -1,10 +1,10 @@
 /** The note on the first visit: what sharing means, in one sentence, and a way out. */
 
-import type { Consent } from "../player/ability";
-import { adopt, make } from "../player/dom";
-import type { PreferenceStore } from "../player/preferences";
+import type { Consent } from "../ui/sharing-mode";
+import { adopt, make } from "../ui/dom";
+import type { PreferenceStore } from "../ui/preferences";
 import noteCss from "./note.css?inline";
-import { NOTE } from "./words";
+import { NOTE } from "./explanations";
 
 /** Show it until the viewer has answered, here or in another tab, or in the panel. */
 export function showNote(

@@ -1,15 +1,15 @@
 /** The panel behind the chip: what this browser gets and gives, and the switches for it. */
 
-import { adopt, make, say } from "../player/dom";
-import type { PlayerSnapshot } from "../player/player";
-import type { PreferenceStore } from "../player/preferences";
-import { isChoice } from "../player/ability";
+import { adopt, make, say } from "../ui/dom";
+import type { PlayerSnapshot } from "../ui/live-view";
+import type { PreferenceStore } from "../ui/preferences";
+import { isChoice } from "../ui/sharing-mode";
 import type { Chart } from "./chart";
-import { bytes, percent, seconds, speed } from "./format";
+import { bytes, percent, seconds, speed } from "../ui/format";
 import { localNetwork } from "./local-network";
 import panelCss from "./panel.css?inline";
 import type { Rates } from "./rates";
-import { NOTE, explain } from "./words";
+import { NOTE, explain } from "./explanations";
 
 /** Mbit/s */
 const LIMITS = [0.5, 1, 2, 5, 10];

@@ -1,6 +1,6 @@
 /** The last two minutes, second by second, out of counters that only rise. Pure. */
 
-import type { SourceBytes } from "../engine/protocol";
+import type { SourceBytes } from "../protocol/messages";
 
 /** Seconds that are kept. */
 export const WINDOW_S = 120;

@@ -1,10 +1,10 @@
 /** Chip, panel and note: kept up to date once a second. The latter two are loaded when needed. */
 
-import type { Consent } from "../player/ability";
-import { isChoice } from "../player/ability";
-import { say } from "../player/dom";
-import type { StationPlayer } from "../player/player";
-import type { PreferenceStore } from "../player/preferences";
+import type { Consent } from "../ui/sharing-mode";
+import { isChoice } from "../ui/sharing-mode";
+import { say } from "../ui/dom";
+import type { StationPlayer } from "../ui/live-view";
+import type { PreferenceStore } from "../ui/preferences";
 import { chipText } from "./chip-text";
 import type { Panel } from "./panel";
 import { Rates } from "./rates";

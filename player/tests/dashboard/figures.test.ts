@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { Costs } from "../../src/dashboard/costs";
-import { bytes, percent } from "../../src/panel/format";
+import { bytes, percent } from "../../src/ui/format";
 import { ago, dollars } from "../../src/dashboard/format";
 import { History } from "../../src/dashboard/history";
 import { facts, troubles } from "../../src/dashboard/problems";

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { encodeAppetite, encodeHave, encodeRequest } from "../../src/engine/wire";
+import { encodeAppetite, encodeHave, encodeRequest } from "../../src/protocol/frames";
 import { published } from "../support";
 import { SIZE, SLICES, begin, exchange, never, pass, t, until } from "./exchanging";
 

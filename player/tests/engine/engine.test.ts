@@ -1,11 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { PeerConnectionConstructor } from "../../src/engine/connection";
+import type { PeerConnectionConstructor } from "../../src/webrtc/connection";
 import { Engine } from "../../src/engine/engine";
-import type { Descriptor } from "../../src/engine/protocol";
+import type { Descriptor } from "../../src/protocol/messages";
 import type { StoreDouble } from "../support";
 import { PIECE_BYTES, published, storeOf } from "../support";
-import { FakePeerConnection } from "./rtc";
-import { FakeWebSocket } from "./websocket";
+import { FakePeerConnection } from "../webrtc/rtc";
+import { FakeWebSocket } from "../room/websocket";
 
 const SIZE = 4 * PIECE_BYTES;
 

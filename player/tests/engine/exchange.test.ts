@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { encodePiece } from "../../src/engine/wire";
+import { encodePiece } from "../../src/protocol/frames";
 import { PIECE_BYTES, published, storeOf } from "../support";
 import {
   OWN_RANGE,

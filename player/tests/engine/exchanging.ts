@@ -1,15 +1,15 @@
 /** An exchange with a mesh that only notes what it is told, and a clock that tests turn. */
 
 import { vi } from "vitest";
-import type { Mesh } from "../../src/engine/connections";
+import type { Mesh } from "../../src/webrtc/mesh";
 import { Exchange } from "../../src/engine/exchange";
-import type { Waiting } from "../../src/engine/link";
-import type { Magnets } from "../../src/engine/magnets";
-import type { Descriptor } from "../../src/engine/protocol";
-import type { PlannedSlice } from "../../src/engine/room";
+import type { Waiting } from "../../src/webrtc/link";
+import type { Magnets } from "../../src/engine/torrent-seed";
+import type { Descriptor } from "../../src/protocol/messages";
+import type { PlannedSlice } from "../../src/room/room";
 import { Stats } from "../../src/engine/stats";
 import { Store } from "../../src/engine/store";
-import { encodePiece } from "../../src/engine/wire";
+import { encodePiece } from "../../src/protocol/frames";
 import type { StoreDouble } from "../support";
 import { PIECE_BYTES, published, storeOf, verify } from "../support";
 

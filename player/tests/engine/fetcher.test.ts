@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Exchange } from "../../src/engine/exchange";
-import { Magnets } from "../../src/engine/magnets";
-import type { SeedPolicy } from "../../src/engine/magnets";
-import { decodeFrame, encodeHave } from "../../src/engine/wire";
+import { Magnets } from "../../src/engine/torrent-seed";
+import type { SeedPolicy } from "../../src/engine/torrent-seed";
+import { decodeFrame, encodeHave } from "../../src/protocol/frames";
 import type { StoreDouble } from "../support";
 import { PIECE_BYTES, published, storeOf } from "../support";
 import { OWN_RANGE, SIZE, SLICES, begin, exchange, fromPeer, never, t, until } from "./exchanging";

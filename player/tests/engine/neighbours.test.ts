@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Stats } from "../../src/engine/stats";
-import { decodeFrame, encodeHave, encodeRequest } from "../../src/engine/wire";
+import { decodeFrame, encodeHave, encodeRequest } from "../../src/protocol/frames";
 import { PIECE_BYTES } from "../support";
 import {
   OWN_RANGE,

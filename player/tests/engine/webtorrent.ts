@@ -1,6 +1,6 @@
 /** A webtorrent that tests hold in their hands: torrents are ready, bring pieces and fail when told. */
 
-import type { Wire, WebTorrentConstructor } from "../../src/engine/torrents";
+import type { Wire, WebTorrentConstructor } from "../../src/engine/webtorrent";
 
 interface Store {
   put: (index: number, bytes: Uint8Array<ArrayBuffer>, done: (error: unknown) => void) => void;

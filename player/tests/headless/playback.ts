@@ -1,8 +1,8 @@
 /** hls.js's part without a decoder: what to load next, and where the playhead is. No I/O. */
 
-import type { Sequence } from "../../src/engine/protocol";
-import { liveRate } from "../../src/pages/liverate";
-import { MIN_DELAY_CHANGE_S, liveDelayS } from "../../src/pages/delay";
+import type { Sequence } from "../../src/protocol/messages";
+import { liveRate } from "../../src/hls/live-rate";
+import { MIN_DELAY_CHANGE_S, liveDelayS } from "../../src/hls/latency";
 
 /** As the page configures hls.js (src/pages/hls.ts). */
 const SYNC_DURATIONS = 2;

@@ -3,9 +3,9 @@
 import { M3U8Parser, PlaylistLevelType } from "hls.js";
 import { Engine } from "../../src/engine/engine";
 import type { Platform } from "../../src/engine/options";
-import type { StationConfig } from "../../src/pages/config";
-import { fetchConfig } from "../../src/pages/config";
-import type { Snapshot } from "../../src/pages/snapshot";
+import type { StationConfig } from "../../src/station/config";
+import { fetchConfig } from "../../src/station/config";
+import type { Snapshot } from "../../src/ui/snapshot";
 import type { Listed, Playlist } from "./playback";
 import { Playback } from "./playback";
 

@@ -1,9 +1,9 @@
 /** Brings one segment of a replay: from members that hold it, or from the store. */
 
 import { rangesOf } from "../pieces";
-import type { MemberId } from "../protocol";
-import type { Reassembler } from "../reassembly";
-import { encodeAppetite, encodeRequest } from "../wire";
+import type { MemberId } from "../../protocol/messages";
+import type { Reassembler } from "../../protocol/reassembly";
+import { encodeAppetite, encodeRequest } from "../../protocol/frames";
 import type { ReplayExchangeOptions } from "./exchange";
 import type { Holders } from "./holders";
 import type { Bringing, ReplaySegment } from "./shelf";

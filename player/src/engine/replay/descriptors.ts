@@ -1,6 +1,6 @@
 /** The segments of a replay, as the list of their hashes describes them. */
 
-import type { Descriptor, Variant } from "../protocol";
+import type { Descriptor, Variant } from "../../protocol/messages";
 
 const LOOKUP_TIMEOUT_MS = 10_000;
 /** A list that could not be had is asked for again, but not for each segment. */

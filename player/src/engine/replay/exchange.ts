@@ -3,13 +3,13 @@
  * needs a segment asks one who says to hold it.
  */
 
-import type { Mesh } from "../connections";
-import type { MemberId } from "../protocol";
-import { Reassembler } from "../reassembly";
+import type { Mesh } from "../../webrtc/mesh";
+import type { MemberId } from "../../protocol/messages";
+import { Reassembler } from "../../protocol/reassembly";
 import type { Stats } from "../stats";
 import type { Store } from "../store";
 import type { Verify } from "../verify";
-import { decodeFrame } from "../wire";
+import { decodeFrame } from "../../protocol/frames";
 import { Bringer } from "./bringer";
 import type { ReplayDescriptor } from "./descriptors";
 import { Holders } from "./holders";

@@ -1,7 +1,7 @@
 /** What the other viewers of a replay say that they hold. No I/O. */
 
-import { rank } from "../plan";
-import type { MemberId, Sequence, Variant } from "../protocol";
+import { rank } from "../../protocol/plan";
+import type { MemberId, Sequence, Variant } from "../../protocol/messages";
 
 /** Honest members hold fewer segments than this: docs/protocol.md, "Replays". */
 const MAX_HOLDINGS = 256;

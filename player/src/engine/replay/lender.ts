@@ -1,8 +1,8 @@
 /** What this viewer of a replay gives to others: word of what it holds, and pieces on request. */
 
-import type { Mesh } from "../connections";
-import type { MemberId, Sequence, Variant } from "../protocol";
-import { encodeHave } from "../wire";
+import type { Mesh } from "../../webrtc/mesh";
+import type { MemberId, Sequence, Variant } from "../../protocol/messages";
+import { encodeHave } from "../../protocol/frames";
 import type { ReplaySegment } from "./shelf";
 
 /** A member may ask for every piece so often. */

@@ -1,8 +1,8 @@
 /** The segments of a replay in memory: a bounded set around the playhead. No I/O. */
 
 import { SegmentPieces } from "../pieces";
-import { TransferTime } from "../transfer";
-import type { MemberId, Sequence, Variant } from "../protocol";
+import { TransferTime } from "../transfer-time";
+import type { MemberId, Sequence, Variant } from "../../protocol/messages";
 import type { ReplayDescriptor } from "./descriptors";
 
 export const MAX_SHELF_SEGMENTS = 64;

@@ -3,8 +3,8 @@
 import type { FragmentLoaderConstructor, HlsConfig, PlaylistLoaderConstructor } from "hls.js";
 import type { CoreConfig } from "p2p-media-loader-core";
 
-import { hlsConfig } from "../hls";
-import type { StationConfig } from "../config";
+import { hlsConfig } from "../../hls/config";
+import type { StationConfig } from "../../station/config";
 import type { SegmentHashes } from "./validator";
 
 /**

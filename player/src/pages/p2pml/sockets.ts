@@ -1,7 +1,7 @@
 /** Join tokens for a tracker client that keeps its tracker's URL for ever. */
 
-import { fetchConfig } from "../config";
-import type { StationConfig } from "../config";
+import { fetchConfig } from "../../station/config";
+import type { StationConfig } from "../../station/config";
 
 /** Lets every new socket to our tracker carry a token that is valid then. */
 export function useTokens(config: StationConfig, page: URL): void {

@@ -1,7 +1,7 @@
 /** Checks segments against the SHA-256 that the broadcaster published of each. */
 
 import { variantOf } from "../../engine/descriptors";
-import type { Variant } from "../../engine/protocol";
+import type { Variant } from "../../protocol/messages";
 
 /** The edge keeps the list for a second: one that lacks the segment is asked for again. */
 const LOOKUPS = 3;

@@ -2,13 +2,13 @@
 
 import { vi } from "vitest";
 
-import type { Mesh } from "../../../src/engine/connections";
-import type { Waiting } from "../../../src/engine/link";
+import type { Mesh } from "../../../src/webrtc/mesh";
+import type { Waiting } from "../../../src/webrtc/link";
 import type { ReplayDescriptor } from "../../../src/engine/replay/descriptors";
 import { ReplayExchange } from "../../../src/engine/replay/exchange";
 import { Stats } from "../../../src/engine/stats";
 import { Store } from "../../../src/engine/store";
-import { encodePiece } from "../../../src/engine/wire";
+import { encodePiece } from "../../../src/protocol/frames";
 import { content, sha256, storeOf, verify } from "../../support";
 
 export const PIECE = 64 * 1024;

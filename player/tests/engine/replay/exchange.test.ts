@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import { URGENT_S } from "../../../src/engine/replay/bringer";
 import { MAX_SHELF_SEGMENTS } from "../../../src/engine/replay/shelf";
-import { encodeHave, encodePiece } from "../../../src/engine/wire";
+import { encodeHave, encodePiece } from "../../../src/protocol/frames";
 import { content, sha256, storeOf } from "../../support";
 import { Audience, PIECE, SIZE, never, pass, segment, settled } from "./audience";
 

@@ -1,0 +1,207 @@
+/** The page /p2pml: hls.js and p2p-media-loader, as others use them, on this station. */
+
+import { chipText } from "../../panel/chip-text";
+import type { Hindrance } from "../../ui/sharing-mode";
+import { hindrance, noUpload } from "../../ui/sharing-mode";
+import { browser } from "../../ui/browser";
+import { element } from "../../ui/dom";
+import { PreferenceStore } from "../../ui/preferences";
+import Hls, { ErrorTypes, Events } from "hls.js";
+import type { FragmentLoaderConstructor } from "hls.js";
+import type { HlsJsP2PEngine } from "p2p-media-loader-hlsjs";
+
+import type { StationConfig } from "../../station/config";
+import { fetchConfig } from "../../station/config";
+import type { P2pmlStats } from "./stats";
+import { Figures, rows } from "./stats";
+import { hlsConfig } from "../../hls/config";
+import type { Sharing } from "./settings";
+import { coreConfig, liveRoom, p2pmlHlsConfig, settingsOf } from "./settings";
+import { useTokens } from "./sockets";
+import { SegmentHashes } from "./validator";
+import { probe } from "../../hls/playlist-probe";
+import { watchStalls } from "../../hls/stalls";
+
+const RETRY_MS = 2_000;
+const REFRESH_MS = 1_000;
+/** Two media errors within this time: the decoder will not recover by itself. */
+const MEDIA_RECOVERY_MS = 5_000;
+/** Of a viewer that does not share. */
+const NOBODY = { members: 0, unreachable: 0, peers: 0, share: null, storeFailing: false };
+
+const page = new URL(location.href);
+const settings = settingsOf(page);
+const { now: preferences } = new PreferenceStore();
+const title = element("title", HTMLElement);
+const chip = element("state", HTMLElement);
+const video = element("video", HTMLVideoElement);
+const table = element("figures", HTMLTableSectionElement);
+
+const figures = new Figures();
+let hls: Hls | null = null;
+/** whether a stream is loaded that has not ended */
+let onAir = false;
+
+show();
+setInterval(show, REFRESH_MS);
+watchStalls(
+  video,
+  () => onAir,
+  () => {
+    figures.stalls += 1;
+  },
+);
+video.addEventListener("loadeddata", () => {
+  figures.firstPictureMs ??= Math.round(performance.now());
+});
+window.p2pml = { stats };
+void run();
+
+async function run(): Promise<void> {
+  const config = await firstConfig();
+  title.textContent = document.title = config.title;
+  if (!Hls.isSupported()) {
+    chip.textContent = "from the store: this browser plays the stream by itself";
+    video.src = config.playlist.href;
+    return;
+  }
+  const here = page.searchParams.get("p2p") !== "0";
+  const hindered = hindrance(browser(true), preferences, config.consent, here);
+  const newPlayer =
+    settings === "plain" || hindered !== null
+      ? () => plainPlayer(hindered)
+      : await sharingPlayer(settings, config);
+  for (;;) {
+    while ((await probe(config.playlist)) !== "live") {
+      chip.textContent = "the station is offline";
+      await pause(RETRY_MS);
+    }
+    await watch(config, newPlayer());
+    await pause(RETRY_MS);
+  }
+}
+
+/** hls.js by itself. */
+function plainPlayer(hindered: Hindrance | null): Hls {
+  const player = new Hls(
+    hlsConfig(Hls.DefaultConfig.loader as unknown as FragmentLoaderConstructor),
+  );
+  player.on(Events.FRAG_LOADED, (_, { frag }) => {
+    figures.http += frag.stats.loaded;
+  });
+  chip.textContent = hindered ? chipText({ hindrance: hindered, ...NOBODY }) : "from the store";
+  return player;
+}
+
+/** Returns what makes players that share. */
+async function sharingPlayer(settings: Sharing, config: StationConfig): Promise<() => Hls> {
+  useTokens(config, page);
+  // loaded only now: it takes the WebSocket class that it finds
+  const { HlsJsP2PEngine } = await import("p2p-media-loader-hlsjs");
+  const { segments } = config;
+  const { subtle } = crypto;
+  const hashes = new SegmentHashes({ segments, fetch: fetch.bind(globalThis), subtle });
+  const isP2PUploadDisabled = noUpload(navigator, preferences.uploadOnMobile) !== null;
+  return () => {
+    const core = { ...coreConfig(settings, config, hashes), isP2PUploadDisabled };
+    const engine = new HlsJsP2PEngine({ core });
+    figures.watch(engine);
+    const player = new Hls(p2pmlHlsConfig(settings, engine.getConfigForHlsJs()));
+    engine.bindHls(player);
+    if (settings === "best") keepRoom(player, engine);
+    chip.textContent = "on air";
+    return player;
+  };
+}
+
+/** Leaves peers as much time as the live delay allows. */
+function keepRoom(player: Hls, engine: HlsJsP2PEngine): void {
+  player.on(Events.LEVEL_UPDATED, (_, { details }) => {
+    const { bufferS, highDemandS } = liveRoom(details.targetduration, player.latency);
+    player.config.maxBufferLength = player.config.maxMaxBufferLength = bufferS;
+    engine.applyDynamicConfig({ core: { highDemandTimeWindow: highDemandS } });
+  });
+}
+
+/** Plays until the stream ends or breaks for good. */
+async function watch(config: StationConfig, player: Hls) {
+  hls = player;
+  onAir = true;
+  const over = new AbortController();
+  await new Promise<void>((resolve) => {
+    let mediaErrorAt = -Infinity;
+    player.on(Events.ERROR, (_, { fatal, type }) => {
+      if (!fatal) return;
+      const now = performance.now();
+      if (type === ErrorTypes.MEDIA_ERROR && now - mediaErrorAt > MEDIA_RECOVERY_MS) {
+        mediaErrorAt = now;
+        player.recoverMediaError();
+      } else resolve();
+    });
+    player.on(Events.LEVEL_UPDATED, (_, { details }) => {
+      onAir = details.live;
+    });
+    player.on(Events.MANIFEST_PARSED, () => {
+      // refused where the viewer must click first
+      video.play().catch(() => undefined);
+    });
+    video.addEventListener(
+      "ended",
+      () => {
+        resolve();
+      },
+      { signal: over.signal },
+    );
+    player.loadSource(config.playlist.href);
+    player.attachMedia(video);
+  });
+  over.abort();
+  onAir = false;
+  hls = null;
+  player.destroy();
+}
+
+function stats(): P2pmlStats {
+  const { p2p, http, uploaded, refused, peers, stalls } = figures;
+  const latency = hls?.latency ?? 0;
+  return {
+    p2p,
+    http,
+    uploaded,
+    refused,
+    peers,
+    stalls,
+    latency_s: latency > 0 ? latency : null,
+    first_picture_ms: figures.firstPictureMs,
+    playing: !video.paused && video.readyState > video.HAVE_CURRENT_DATA,
+  };
+}
+
+function show(): void {
+  const shown = rows(stats(), figures.share).map(([name, text]) => {
+    const row = document.createElement("tr");
+    const head = document.createElement("th");
+    head.scope = "row";
+    head.textContent = name;
+    row.append(head);
+    row.insertCell().textContent = text;
+    return row;
+  });
+  table.replaceChildren(...shown);
+}
+
+/** Reads /config.json, for as long as it takes. */
+async function firstConfig(): Promise<StationConfig> {
+  for (;;) {
+    try {
+      return await fetchConfig(page);
+    } catch (error) {
+      console.warn("/config.json cannot be read", error);
+    }
+    await pause(RETRY_MS);
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,0 +1,149 @@
+/** Frames on the data channel: docs/protocol.md, "Pieces on the wire". */
+
+import type { Sequence, Variant } from "./messages";
+
+const TYPE_PIECE = 1;
+const TYPE_HAVE = 2;
+const TYPE_REQUEST = 3;
+const TYPE_WANT = 4;
+const TYPE_PAUSE = 5;
+const HEADER_BYTES = 16;
+export const MAX_PAYLOAD_BYTES = 32 * 1024;
+
+/** A part of one piece of one segment. */
+export interface PieceFrame {
+  type: "piece";
+  variant: Variant;
+  sequence: Sequence;
+  /** index of the piece in its segment */
+  piece: number;
+  /** where the payload begins in the piece */
+  offset: number;
+  /** bytes of the whole piece */
+  total: number;
+  payload: Uint8Array<ArrayBuffer>;
+}
+/** The sender has these pieces. */
+export interface HaveFrame {
+  type: "have";
+  variant: Variant;
+  sequence: Sequence;
+  /** bit n: piece n */
+  pieces: number;
+}
+/** The sender asks for this piece. */
+export interface RequestFrame {
+  type: "request";
+  variant: Variant;
+  sequence: Sequence;
+  piece: number;
+}
+/** The sender takes pieces, of this segment and later ones. */
+export interface WantFrame {
+  type: "want";
+  variant: Variant;
+  sequence: Sequence;
+}
+/** The sender takes no pieces until it says `want`. */
+export interface PauseFrame {
+  type: "pause";
+  variant: Variant;
+  sequence: Sequence;
+}
+export type Frame = PieceFrame | HaveFrame | RequestFrame | WantFrame | PauseFrame;
+
+/** Cut a piece into frames, each made only when the caller asks for it. */
+export function* encodePiece(
+  variant: Variant,
+  sequence: Sequence,
+  piece: number,
+  bytes: Uint8Array,
+): Generator<Uint8Array<ArrayBuffer>> {
+  for (let offset = 0; offset < bytes.byteLength; offset += MAX_PAYLOAD_BYTES) {
+    const payload = bytes.subarray(offset, offset + MAX_PAYLOAD_BYTES);
+    const frame = header(TYPE_PIECE, variant, piece, sequence, payload.byteLength);
+    const view = new DataView(frame.buffer);
+    view.setUint32(8, offset);
+    view.setUint32(12, bytes.byteLength);
+    frame.set(payload, HEADER_BYTES);
+    yield frame;
+  }
+}
+
+/** @param pieces bit n: piece n is here */
+export function encodeHave(
+  variant: Variant,
+  sequence: Sequence,
+  pieces: number,
+): Uint8Array<ArrayBuffer> {
+  const frame = header(TYPE_HAVE, variant, 0, sequence, 0);
+  new DataView(frame.buffer).setUint32(8, pieces);
+  return frame;
+}
+
+export function encodeRequest(
+  variant: Variant,
+  sequence: Sequence,
+  piece: number,
+): Uint8Array<ArrayBuffer> {
+  return header(TYPE_REQUEST, variant, piece, sequence, 0);
+}
+
+/** @param sequence the first segment that is wanted, or not wanted any more */
+export function encodeAppetite(
+  type: "want" | "pause",
+  variant: Variant,
+  sequence: Sequence,
+): Uint8Array<ArrayBuffer> {
+  return header(type === "want" ? TYPE_WANT : TYPE_PAUSE, variant, 0, sequence, 0);
+}
+
+/**
+ * Read one frame. The payload is a view of `data`, not a copy.
+ *
+ * @returns null for what no honest member sends: the link should be closed
+ */
+export function decodeFrame(data: ArrayBuffer): Frame | null {
+  if (data.byteLength < HEADER_BYTES || data.byteLength > HEADER_BYTES + MAX_PAYLOAD_BYTES)
+    return null;
+  const view = new DataView(data);
+  const variant = view.getUint8(1);
+  const piece = view.getUint16(2);
+  const sequence = view.getUint32(4);
+  const payload = new Uint8Array(data, HEADER_BYTES);
+  switch (view.getUint8(0)) {
+    case TYPE_PIECE: {
+      const offset = view.getUint32(8);
+      const total = view.getUint32(12);
+      if (payload.byteLength === 0 || offset + payload.byteLength > total) return null;
+      return { type: "piece", variant, sequence, piece, offset, total, payload };
+    }
+    case TYPE_HAVE:
+      if (payload.byteLength > 0) return null;
+      return { type: "have", variant, sequence, pieces: view.getUint32(8) };
+    case TYPE_REQUEST:
+      return payload.byteLength > 0 ? null : { type: "request", variant, sequence, piece };
+    case TYPE_WANT:
+      return payload.byteLength > 0 ? null : { type: "want", variant, sequence };
+    case TYPE_PAUSE:
+      return payload.byteLength > 0 ? null : { type: "pause", variant, sequence };
+    default:
+      return null;
+  }
+}
+
+function header(
+  type: number,
+  variant: Variant,
+  piece: number,
+  sequence: Sequence,
+  payloadBytes: number,
+): Uint8Array<ArrayBuffer> {
+  const frame = new Uint8Array(HEADER_BYTES + payloadBytes);
+  const view = new DataView(frame.buffer);
+  view.setUint8(0, type);
+  view.setUint8(1, variant);
+  view.setUint16(2, piece);
+  view.setUint32(4, sequence);
+  return frame;
+}

@@ -1,0 +1,122 @@
+/** The WebSocket to signaling: joins, keeps trying, hands messages on in order. */
+
+import type { ClientMessage, ServerMessage, Variant } from "../protocol/messages";
+import { PLAN_VERSION, TOKEN_REFUSALS, parseServerMessage } from "../protocol/messages";
+import type { JoinTokens } from "./token";
+
+const FIRST_BACKOFF_MS = 1_000;
+const MAX_BACKOFF_MS = 30_000;
+/** When signaling restarts, all of its viewers come back: spread over this long. */
+export const CROWD_SPREAD_MS = 5_000;
+
+/** Signaling knows the newest replays only, and none just after it was restarted. */
+const UNKNOWN_REPLAY_MS = 120_000;
+
+export interface SignalingOptions {
+  url: URL;
+  /** id of the replay that is watched; undefined: the live stream */
+  replay?: string | undefined;
+  WebSocket: typeof WebSocket;
+  tokens: JoinTokens;
+  /** the rendition to join for */
+  variant: () => Variant;
+  /** false: only to be counted, in no roster */
+  sharing: boolean;
+  /** false: this viewer sends nothing to others */
+  upload: boolean;
+  onMessage: (message: ServerMessage) => void;
+  /** the connection is gone, and this viewer out of its room */
+  onAway: () => void;
+  /** 0 ≤ x < 1 */
+  random?: () => number;
+}
+
+export class Signaling {
+  #options: SignalingOptions;
+  #socket: WebSocket | null = null;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #failures = 0;
+  /** whether the last refusal will last */
+  #unknown = false;
+  #joined = false;
+  #closed = false;
+
+  constructor(options: SignalingOptions) {
+    this.#options = options;
+    void this.#connect();
+  }
+
+  /** Whether this viewer is in a room over a connection that is up. */
+  get joined(): boolean {
+    return this.#joined;
+  }
+
+  /**
+   * Send a message if the connection is up; without one it would come too late anyway.
+   *
+   * @returns whether it was sent
+   */
+  send(message: ClientMessage): boolean {
+    const socket = this.#socket;
+    if (!socket || socket.readyState !== socket.OPEN) return false;
+    socket.send(JSON.stringify(message));
+    return true;
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.#socket?.close();
+  }
+
+  async #connect(): Promise<void> {
+    const { tokens } = this.#options;
+    const token = tokens.fresh ?? (await tokens.renewed());
+    if (this.#closed) return;
+    const socket = new this.#options.WebSocket(this.#options.url);
+    this.#socket = socket;
+    socket.onopen = () => {
+      const { sharing, upload, replay } = this.#options;
+      const variant = this.#options.variant();
+      const wishes = { variant, sharing, upload, replay: replay ?? null };
+      this.send({ type: "join", plan_version: PLAN_VERSION, ...wishes, token });
+    };
+    socket.onmessage = ({ data }: MessageEvent<unknown>) => {
+      const message = typeof data === "string" ? parseServerMessage(data) : null;
+      if (!message) return;
+      if (message.type === "room") {
+        this.#joined = true;
+        // only a server that lets us in ends the backoff: one that accepts and refuses does not
+        this.#failures = 0;
+      }
+      this.#unknown = message.type === "error" && message.code === "unknown_replay";
+      if (message.type === "error" && TOKEN_REFUSALS.includes(message.code)) tokens.refused();
+      this.#options.onMessage(message);
+    };
+    // an error is always followed by close
+    socket.onclose = () => {
+      const wasJoined = this.#joined;
+      this.#joined = false;
+      if (this.#closed) return;
+      if (wasJoined) this.#options.onAway();
+      this.#timer = setTimeout(
+        () => {
+          void this.#connect();
+        },
+        wasJoined ? CROWD_SPREAD_MS * this.#random() : this.#backoffMs(),
+      );
+      this.#failures += 1;
+    };
+  }
+
+  /** Exponential, with jitter, so that a room does not come back in one instant. */
+  #backoffMs(): number {
+    const known = Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** this.#failures);
+    const limit = this.#unknown ? UNKNOWN_REPLAY_MS : known;
+    return limit * (0.5 + 0.5 * this.#random());
+  }
+
+  #random(): number {
+    return (this.#options.random ?? Math.random)();
+  }
+}

@@ -1,0 +1,158 @@
+/** Puts a station's player into a <media-controller>: picture, what it says itself, controls. */
+
+import { moment } from "./format";
+import type { StationConfig } from "../station/config";
+import { fetchConfig } from "../station/config";
+import { make } from "./dom";
+import { lastOnAir } from "../hls/last-on-air";
+import { StationPlayer } from "./live-view";
+import type { PreferenceStore } from "./preferences";
+
+/** Controls and links to others come after the first picture, or after this long without one. */
+const MAX_FIRST_PICTURE_MS = 2_500;
+const CONFIG_RETRY_MS = 2_000;
+
+const SPEAKER =
+  "M4 9v6h4l5 5V4L8 9H4zm12.6-1.2-1.4 1.4a4 4 0 0 1 0 5.600l1.400 1.400a6 6 0 0 0 0-8.400z";
+
+export interface MountOptions {
+  controller: HTMLElement;
+  video: HTMLVideoElement;
+  /** a page of the station */
+  page: URL;
+  config: StationConfig;
+  preferences: PreferenceStore;
+  /** false: this player does not share, whatever the viewer prefers elsewhere */
+  here: boolean;
+  /** the player is older than its station */
+  onOutdated: () => void;
+  signal: AbortSignal;
+}
+
+export interface Mounted {
+  player: StationPlayer;
+  /** there is a picture, or none is to be waited for */
+  begun: Promise<void>;
+}
+
+export function mount(options: MountOptions): Mounted {
+  const { controller, video, page, config, preferences, here, onOutdated, signal } = options;
+  // with the attribute media-chrome would not remember the volume
+  if (video.hasAttribute("muted")) {
+    video.removeAttribute("muted");
+    video.muted = true;
+  }
+  if (config.poster) video.poster = config.poster.href;
+  const last = make("span", { hidden: "" });
+  const offline = make(
+    "div",
+    { class: "offline", slot: "centered-chrome", role: "status", noautohide: "", hidden: "" },
+    make("strong", {}, "The station is offline."),
+    last,
+    make("span", {}, "It starts here by itself."),
+  );
+  const unmute = unmuteButton(video, signal);
+  controller.append(offline, unmute);
+  const begun = pictured(video);
+  const player = new StationPlayer({
+    ...{ video, page, config, preferences, here, begun, onOutdated },
+    onState: (state) => {
+      offline.hidden = state !== "offline";
+      controller.toggleAttribute("data-offline", state === "offline");
+      if (state !== "offline") return;
+      void lastOnAir(config.playlist).then((date) => {
+        last.hidden = date === null;
+        if (date) last.textContent = `It was last on air ${moment(date, new Date())}.`;
+      });
+    },
+  });
+  const close = (): void => {
+    player.close();
+  };
+  signal.addEventListener("abort", close);
+  // its host may be gone since it asked for the configuration
+  if (signal.aborted) close();
+  void begun.then(async () => {
+    const { addControls } = await import("./controls");
+    if (!signal.aborted) await addControls(controller, video, player, signal);
+  });
+  addEventListener(
+    "pagehide",
+    ({ persisted }) => {
+      // a page that may be shown again keeps its engine; others let their peers know at once
+      if (persisted) player.report();
+      else player.close();
+    },
+    { signal },
+  );
+  addEventListener(
+    "storage",
+    ({ key }) => {
+      preferences.storageChanged(key);
+    },
+    { signal },
+  );
+  return { player, begun };
+}
+
+/** Keys work wherever on a page of ours nothing else has the focus. */
+export function takeKeys(controller: HTMLElement): void {
+  addEventListener("keyup", (event) => {
+    const { target, ctrlKey, altKey, metaKey } = event;
+    if (target !== document.body || ctrlKey || altKey || metaKey) return;
+    const handler = (controller as { keyboardShortcutHandler?: (event: KeyboardEvent) => void })
+      .keyboardShortcutHandler;
+    handler?.call(controller, event);
+  });
+}
+
+/** Reads /config.json, for as long as it takes. */
+export async function loadConfig(page: URL): Promise<StationConfig> {
+  for (;;) {
+    try {
+      return await fetchConfig(page);
+    } catch (error) {
+      console.warn("/config.json cannot be read", error);
+    }
+    await new Promise((resolve) => setTimeout(resolve, CONFIG_RETRY_MS));
+  }
+}
+
+/** There is a picture, or none is to be waited for. */
+export function pictured(video: HTMLVideoElement): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      resolve();
+    };
+    // a decoded picture is not on the screen yet; not every browser tells, and none in a hidden tab
+    const decoded = (): void => {
+      if (document.hidden || !("requestVideoFrameCallback" in video)) done();
+    };
+    video.addEventListener("loadeddata", decoded, { once: true });
+    if ("requestVideoFrameCallback" in video) video.requestVideoFrameCallback(done);
+    setTimeout(done, MAX_FIRST_PICTURE_MS);
+  });
+}
+
+/** Shown while a picture runs without its sound. */
+function unmuteButton(video: HTMLVideoElement, signal: AbortSignal): HTMLElement {
+  const icon = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  icon.setAttribute("viewBox", "0 0 24 24");
+  icon.setAttribute("aria-hidden", "true");
+  const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  path.setAttribute("d", SPEAKER);
+  icon.append(path);
+  const attributes = { class: "unmute", slot: "top-chrome", type: "button", noautohide: "" };
+  const button = make("button", attributes, icon, "Turn the sound on");
+  const show = (): void => {
+    button.hidden = !video.muted || video.paused;
+  };
+  show();
+  video.addEventListener("volumechange", show, { signal });
+  video.addEventListener("playing", show, { signal });
+  button.addEventListener("click", () => {
+    video.muted = false;
+    void video.play();
+  });
+  return button;
+}

@@ -1,0 +1,68 @@
+import { describe, expect, it } from "vitest";
+import type { Segment } from "../../src/engine/segment";
+import { MAX_SEGMENTS, MAX_SEGMENT_MEMORY_BYTES, SegmentCache } from "../../src/engine/segment";
+import { descriptor } from "../support";
+
+const sequences = (cache: SegmentCache) =>
+  [...cache.all()].map((segment) => segment.descriptor.sequence).sort((a, b) => a - b);
+
+describe("segments in memory", () => {
+  it("are bounded in number, the farthest from the playhead go first", () => {
+    const evicted: Segment[] = [];
+    const cache = new SegmentCache((segment) => evicted.push(segment));
+    for (let sequence = 1; sequence <= 40; sequence += 1)
+      cache.ensure(descriptor(sequence), sequence);
+    expect(sequences(cache)).toHaveLength(MAX_SEGMENTS);
+    expect(sequences(cache)[0]).toBe(40 - MAX_SEGMENTS + 1);
+    expect(evicted).toHaveLength(40 - MAX_SEGMENTS);
+  });
+
+  it("are bounded in bytes", () => {
+    const cache = new SegmentCache(() => undefined);
+    const size = MAX_SEGMENT_MEMORY_BYTES / 4;
+    for (let sequence = 1; sequence <= 8; sequence += 1)
+      cache.ensure({ ...descriptor(sequence), size, pieceSize: 2 ** 20 }, sequence);
+    expect(sequences(cache)).toEqual([5, 6, 7, 8]);
+  });
+
+  it("are kept around a playhead in the past, and the newest too: others count on them", () => {
+    const cache = new SegmentCache(() => undefined);
+    for (let sequence = 1; sequence <= 60; sequence += 1)
+      cache.ensure(descriptor(sequence), Math.min(sequence, 10));
+    expect(sequences(cache)).toContain(10);
+    expect(sequences(cache).slice(-3)).toEqual([58, 59, 60]);
+  });
+
+  it("are never dropped while somebody waits", () => {
+    const cache = new SegmentCache(() => undefined);
+    const waited = cache.ensure(descriptor(1), 1);
+    waited.waiters.add({ since: 0, done: () => undefined, failed: () => undefined });
+    for (let sequence = 2; sequence <= 60; sequence += 1)
+      cache.ensure(descriptor(sequence), sequence);
+    expect(cache.get(0, 1)).toBe(waited);
+  });
+
+  it("are known by URL: a sequence with another URL is another segment", () => {
+    const cache = new SegmentCache(() => undefined);
+    const before = cache.ensure(descriptor(1), 1);
+    expect(cache.ensure(descriptor(1), 1)).toBe(before);
+    expect(cache.ensure({ ...descriptor(1), url: "https://media.test/live/0/b.ts" }, 1)).not.toBe(
+      before,
+    );
+  });
+
+  it("took peers longer where the store had to complete them", () => {
+    const segment = new SegmentCache(() => undefined).ensure(descriptor(1), 1);
+    expect(segment.tookMs(5_000)).toBeNull();
+    segment.announcedAt = 4_000;
+    expect(segment.tookMs(5_000)).toBe(1_000);
+    segment.late = true;
+    expect(segment.tookMs(5_000)).toBe(1_500);
+  });
+
+  it("count as transfer time only what the network needed", () => {
+    const segment = new SegmentCache(() => undefined).ensure(descriptor(1), 1);
+    for (const at of [1_000, 1_050, 1_100, 9_000]) segment.arrived(at);
+    expect(segment.transferMs).toBe(200 + 50 + 50 + 200);
+  });
+});

@@ -1,0 +1,201 @@
+/** A room in virtual time: real exchanges, with a network and a store that are only delays. */
+
+import { vi } from "vitest";
+import type { Mesh } from "../../src/webrtc/mesh";
+import { Exchange } from "../../src/engine/exchange";
+import type { Waiting } from "../../src/webrtc/link";
+import type { PieceRange, Planned } from "../../src/protocol/plan";
+import { plan } from "../../src/protocol/plan";
+import type { Descriptor, MemberId } from "../../src/protocol/messages";
+import { Stats } from "../../src/engine/stats";
+import type { Store, StoreRequest } from "../../src/engine/store";
+import { encodePiece } from "../../src/protocol/frames";
+import { descriptor } from "../support";
+
+export const SEGMENT_MS = 4_000;
+const STEP_MS = 50;
+const PIECES = 8;
+const STORE_PIECE_MS = 20;
+/** Behind live, when the first segment is announced. */
+const DELAY_MS = 7_000;
+
+/** What goes wrong for one member; all zero: nothing. */
+export interface Faults {
+  /** when it vanishes without a word, ms; 0: never */
+  goneAt: number;
+  /** how long others do not notice that, ms */
+  unnoticedMs: number;
+  /** what its pieces take longer, ms */
+  slowMs: number;
+  /** its clock's error, in thousandths */
+  skew: number;
+  /** how late it sees a playlist, ms */
+  pollMs: number;
+}
+
+/** One viewer: its engine, and a player that asks for one segment after the other. */
+class Seat {
+  readonly stats = new Stats();
+  readonly exchange: Exchange;
+  /** when the player would run dry, ms */
+  dryAt = DELAY_MS;
+  stalled = 0;
+  played = 0;
+  #asked = new Map<number, number>();
+
+  constructor(
+    readonly id: MemberId,
+    readonly faults: Faults,
+    private readonly room: SimulatedRoom,
+  ) {
+    const mesh = {
+      uploads: true,
+      get size() {
+        return room.linkedTo(id).length;
+      },
+      get linked() {
+        return room.linkedTo(id);
+      },
+      openedAt: (other: MemberId) => (room.linkedTo(id).includes(other) ? -1 : null),
+      playing: () => room.linkedTo(id),
+      sendPiece: (to: MemberId, piece: Waiting) => {
+        room.push(this, to, piece);
+      },
+      send: (to: MemberId, frame: Uint8Array<ArrayBuffer>) => {
+        room.deliver(this, to, frame, 5);
+      },
+      expel: () => undefined,
+    };
+    this.exchange = new Exchange({
+      store: room.store as unknown as Store,
+      magnets: null,
+      stats: this.stats,
+      verify: () => Promise.resolve(true),
+      mesh: mesh as unknown as Mesh,
+      now: () => room.now * (1 + faults.skew / 1_000),
+      you: () => id,
+      variant: () => 0,
+      onBadPiece: () => undefined,
+      bufferedS: () => Math.max(0, this.dryAt - room.now) / 1_000,
+      pausedS: () => 0,
+      sharing: () => true,
+    });
+  }
+
+  get alive(): boolean {
+    const { goneAt } = this.faults;
+    return goneAt === 0 || this.room.now < goneAt;
+  }
+
+  /** Time goes on: the player asks for what its playlist names. */
+  step(): void {
+    if (!this.alive) return;
+    for (const { segment, at } of this.room.published) {
+      const due = at + this.faults.pollMs;
+      if (this.room.now < due || this.#asked.has(segment.sequence)) continue;
+      this.#asked.set(segment.sequence, this.room.now);
+      void this.exchange.want(segment, new AbortController().signal).then(() => {
+        if (this.room.now > this.dryAt) this.stalled += 1;
+        this.dryAt = Math.max(this.dryAt, this.room.now) + SEGMENT_MS;
+        this.played += 1;
+      });
+    }
+  }
+}
+
+export class SimulatedRoom {
+  now = 0;
+  readonly seats: Seat[];
+  readonly published: { segment: Descriptor; at: number }[] = [];
+  /** pieces that left the store, by segment */
+  readonly fetched = new Map<number, number[]>();
+  readonly store = {
+    takesS: (bytes: number) => 0.1 + (STORE_PIECE_MS * bytes) / 16_384 / 1_000,
+    quietMs: 1_000,
+    readPieces: (
+      segment: Descriptor,
+      range: PieceRange,
+      onPiece: (index: number, bytes: Uint8Array<ArrayBuffer>) => void,
+      request: StoreRequest,
+    ) => this.#read(segment, range, onPiece, request),
+  };
+
+  constructor(faults: Faults[]) {
+    this.seats = faults.map((each, number) => new Seat(`m${number}`, each, this));
+  }
+
+  linkedTo(id: MemberId): MemberId[] {
+    return this.seats.filter((seat) => seat.id !== id && this.#known(seat)).map((seat) => seat.id);
+  }
+
+  /** Hand a frame over after a while, if both are still there then. */
+  deliver(from: Seat, to: MemberId, frame: Uint8Array<ArrayBuffer>, ms: number): void {
+    const data = frame.slice().buffer;
+    setTimeout(() => {
+      const receiver = this.seats.find(({ id }) => id === to);
+      if (receiver?.alive && from.alive) receiver.exchange.frame(from.id, data);
+    }, ms);
+  }
+
+  push(from: Seat, to: MemberId, { descriptor: segment, index, bytes, wanted }: Waiting): void {
+    setTimeout(() => {
+      if (!wanted()) return;
+      for (const frame of encodePiece(0, segment.sequence, index, bytes))
+        this.deliver(from, to, frame, 10);
+    }, from.faults.slowMs);
+  }
+
+  /** Publish so many segments, one every four seconds, and let everybody play them. */
+  async run(segments: number): Promise<void> {
+    const end = segments * SEGMENT_MS + DELAY_MS;
+    const noticed = new Set<MemberId>();
+    for (; this.now < end; this.now += STEP_MS) {
+      if (this.now % SEGMENT_MS === 0 && this.published.length < segments) this.#publish();
+      for (const seat of this.seats) {
+        if (!this.#known(seat) && !noticed.has(seat.id)) {
+          noticed.add(seat.id);
+          for (const other of this.seats) if (other.alive) other.exchange.peerLost(seat.id);
+        }
+        seat.step();
+      }
+      await vi.advanceTimersByTimeAsync(STEP_MS);
+    }
+    for (const { exchange } of this.seats) exchange.close();
+  }
+
+  /** Whether others take this member to be here. */
+  #known({ faults: { goneAt, unnoticedMs } }: Seat): boolean {
+    return goneAt === 0 || this.now < goneAt + unnoticedMs;
+  }
+
+  #publish(): void {
+    const segment = descriptor(this.published.length + 1, PIECES * 16_384);
+    this.published.push({ segment, at: this.now });
+    this.fetched.set(segment.sequence, Array<number>(PIECES).fill(0));
+    const ready = this.seats
+      .filter((seat) => this.#known(seat))
+      .map(({ id }): Planned => ({ id, weight: 4, cut: [] }));
+    const slices = plan(ready, segment.sequence, segment.size, segment.pieceSize).map((slice) => ({
+      ...slice,
+      pushedBy: slice.owner,
+      relayTo: [],
+    }));
+    for (const seat of this.seats) if (seat.alive) seat.exchange.announced(segment, slices, true);
+  }
+
+  async #read(
+    { sequence, size, pieceSize }: Descriptor,
+    { first, end }: PieceRange,
+    onPiece: (index: number, bytes: Uint8Array<ArrayBuffer>) => void,
+    { onBytes }: StoreRequest,
+  ): Promise<void> {
+    for (let index = first; index < end; index += 1) {
+      const counts = this.fetched.get(sequence);
+      if (counts) counts[index] = (counts[index] ?? 0) + 1;
+      await new Promise((resolve) => setTimeout(resolve, STORE_PIECE_MS));
+      const bytes = new Uint8Array(Math.min(pieceSize, size - index * pieceSize));
+      onBytes(bytes.byteLength);
+      onPiece(index, bytes);
+    }
+  }
+}

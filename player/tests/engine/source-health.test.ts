@@ -1,0 +1,53 @@
+import { expect, it } from "vitest";
+import { Health } from "../../src/engine/source-health";
+
+function health() {
+  const clock = { ms: 0 };
+  return {
+    clock,
+    health: new Health(
+      () => clock.ms,
+      () => 1,
+    ),
+  };
+}
+
+it("a source that works is asked at any time", () => {
+  const { health: it } = health();
+  expect([it.failing, it.try(), it.try()]).toEqual([false, true, true]);
+});
+
+it("one that failed is tried once after each pause, and the pauses grow to five seconds", () => {
+  const { clock, health: it } = health();
+  it.failed();
+  expect(it.failing).toBe(true);
+  for (const pauseMs of [1_000, 2_000, 4_000, 5_000, 5_000]) {
+    clock.ms += pauseMs - 1;
+    expect(it.try()).toBe(false);
+    clock.ms += 1;
+    expect([it.try(), it.try()]).toEqual([true, false]);
+    it.failed();
+  }
+});
+
+it("requests that fail together make one pause", () => {
+  const { clock, health: it } = health();
+  it.failed();
+  it.failed();
+  it.failed();
+  clock.ms = 1_000;
+  expect(it.try()).toBe(true);
+});
+
+it("an answer ends it, and the next pause is short again", () => {
+  const { clock, health: it } = health();
+  it.failed();
+  clock.ms = 1_000;
+  it.try();
+  it.failed();
+  it.worked();
+  expect([it.failing, it.try()]).toEqual([false, true]);
+  it.failed();
+  clock.ms += 1_000;
+  expect(it.try()).toBe(true);
+});

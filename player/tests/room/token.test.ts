@@ -1,0 +1,55 @@
+import { beforeEach, describe, expect, it, vi } from "vitest";
+import type { JoinToken } from "../../src/room/token";
+import { JoinTokens } from "../../src/room/token";
+
+const LIFETIME_MS = 600_000;
+const token = (text: string): JoinToken => ({ text, lifetimeMs: LIFETIME_MS });
+let nowMs: number;
+let renew: ReturnType<typeof vi.fn<(signal: AbortSignal) => Promise<JoinToken>>>;
+let tokens: JoinTokens;
+
+beforeEach(() => {
+  nowMs = 5_000;
+  renew = vi.fn(() => Promise.resolve(token("second")));
+  tokens = new JoinTokens({ first: token("first"), renew, now: () => nowMs });
+});
+
+describe("a join token", () => {
+  it("is fresh for half of its lifetime", async () => {
+    nowMs += LIFETIME_MS / 2;
+    expect(tokens.fresh).toBe("first");
+    nowMs += 1;
+    expect(tokens.fresh).toBeNull();
+    expect(await tokens.renewed()).toBe("second");
+    nowMs += LIFETIME_MS / 2;
+    expect(tokens.fresh).toBe("second");
+    nowMs += 1;
+    expect(tokens.fresh).toBeNull();
+  });
+
+  it("that was refused is not presented again before another was asked for", async () => {
+    tokens.refused();
+    expect(tokens.fresh).toBeNull();
+    expect(await tokens.renewed()).toBe("second");
+    expect(tokens.fresh).toBe("second");
+  });
+
+  it("that cannot be renewed is presented as it is, and renewed next time", async () => {
+    renew.mockRejectedValueOnce(new Error("no answer"));
+    nowMs += LIFETIME_MS;
+    expect(await tokens.renewed()).toBe("first");
+    expect(tokens.fresh).toBeNull();
+    expect(await tokens.renewed()).toBe("second");
+  });
+
+  it("is not waited for without end", async () => {
+    const timeout = vi.spyOn(AbortSignal, "timeout").mockReturnValue(AbortSignal.abort());
+    renew.mockImplementation((signal) => {
+      signal.throwIfAborted();
+      return Promise.resolve(token("late"));
+    });
+    expect(await tokens.renewed()).toBe("first");
+    expect(timeout).toHaveBeenCalledWith(5_000);
+    timeout.mockRestore();
+  });
+});
