@@ -1,6 +1,6 @@
 /** The note on the first visit: what sharing means, in one sentence, and a way out. */
 
-import type { Consent } from "../ui/sharing-mode";
+import type { Consent } from "../station/config";
 import { adopt, make } from "../ui/dom";
 import type { PreferenceStore } from "../ui/preferences";
 import noteCss from "./note.css?inline";

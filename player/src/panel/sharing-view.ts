@@ -1,6 +1,6 @@
 /** Chip, panel and note: kept up to date once a second. The latter two are loaded when needed. */
 
-import type { Consent } from "../ui/sharing-mode";
+import type { Consent } from "../station/config";
 import { isChoice } from "../ui/sharing-mode";
 import { say } from "../ui/dom";
 import type { StationPlayer } from "../ui/live-view";

@@ -2,7 +2,9 @@
 
 import type { SeedPolicy } from "../engine/torrent-seed";
 import type { JoinToken } from "../room/token";
-import type { Consent } from "../ui/sharing-mode";
+
+/** Whether sharing starts before the viewer has been asked: the operator decides. */
+export type Consent = "notice" | "ask";
 
 export interface StationConfig {
   title: string;

@@ -1,13 +1,11 @@
 /** Whether this browser can and shall share, and whether it may send. Pure. */
 
+import type { Consent } from "../station/config";
 import type { Preferences } from "./preferences";
 
 /** What keeps a viewer from sharing. */
 export type Hindrance =
   "no MSE" | "no WebSocket" | "no WebRTC" | "no WebCrypto" | "not here" | "off" | "undecided";
-
-/** Whether sharing begins before the viewer was asked; the operator's choice. */
-export type Consent = "notice" | "ask";
 
 /** What the browser has. */
 export interface Browser {

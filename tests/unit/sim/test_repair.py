@@ -9,7 +9,7 @@ from shoal.signaling.rooms.plan import Slice
 from tests.bench import sim, sim_delay, sim_exchange, sim_links, sim_repair, sim_station, sim_uplink
 from tests.bench.sim_repair import Damage, ExpectedTime, repair
 
-PLAYER = Path(__file__).parents[3] / "player" / "src" / "engine"
+PLAYER = Path(__file__).parents[3] / "player" / "src"
 PART = Slice(0, 2, "owner", ("one", "two"))
 
 
@@ -30,31 +30,31 @@ def damage(
 @pytest.mark.parametrize(
     ("module", "name", "value"),
     [
-        ("repair", "MAX_REQUESTS", sim_repair.MAX_REQUESTS),
-        ("repair", "INITIAL_EXPECTED_MS", sim_repair.INITIAL_S * 1_000),
-        ("repair", "MIN_EXPECTED_MS", sim_repair.MIN_S * 1_000),
-        ("repair", "MAX_EXPECTED_MS", sim_repair.MAX_S * 1_000),
-        ("neighbours", "HAVE_INTERVAL_MS", sim_exchange.HAVE_S * 1_000),
-        ("neighbours", "REQUEST_TIMEOUT_MS", sim_exchange.REQUEST_TIMEOUT_S * 1_000),
-        ("scheduler", "MAX_DEADLINE_S", sim_delay.MAX_DEADLINE_S),
-        ("scheduler", "DEADLINE_SEGMENTS", sim_delay.DEADLINE_SEGMENTS),
-        ("scheduler", "SHORT_PATIENCE", sim_delay.SHORT_PATIENCE),
-        ("stats", "MAX_COMPLETIONS", sim_delay.MAX_COMPLETIONS),
-        ("../pages/delay", "INITIAL_COMPLETION_S", sim_delay.INITIAL_COMPLETION_S),
-        ("../pages/delay", "MAX_SEGMENTS", sim_delay.MAX_SEGMENTS),
-        ("../pages/delay", "SPARE_SEGMENTS", sim_delay.SPARE_SEGMENTS),
-        ("../pages/delay", "MAX_SPARE_SEGMENTS", sim_delay.MAX_SPARE_SEGMENTS),
-        ("../pages/delay", "MIN_DELAY_CHANGE_S", sim_delay.MIN_CHANGE_S),
-        ("startup", "MAX_STARTUP_MS", sim.MAX_STARTUP_S * 1_000),
-        ("roster", "READY_SHARE", sim_station.READY_SHARE),
-        ("pacer", "PACE", sim_uplink.PACE),
-        ("pacer", "MAX_WAIT_MS", sim_uplink.MAX_WAIT_S * 1_000),
-        ("pacer", "PROBE_AFTER_MS", sim_uplink.PROBE_AFTER_S * 1_000),
-        ("gauge", "FORGET_AFTER_MS", sim_uplink.FORGET_AFTER_S * 1_000),
-        ("connections", "MAX_UNFINISHED_OFFERS", sim_links.MAX_UNFINISHED),
-        ("connections", "FIRST_RETRY_MS", sim_links.FIRST_RETRY_S * 1_000),
-        ("connections", "MAX_RETRY_MS", sim_links.MAX_RETRY_S * 1_000),
-        ("connection", "CONNECT_TIMEOUT_MS", sim_links.ATTEMPT_S * 1_000),
+        ("engine/repair", "MAX_REQUESTS", sim_repair.MAX_REQUESTS),
+        ("engine/repair", "INITIAL_EXPECTED_MS", sim_repair.INITIAL_S * 1_000),
+        ("engine/repair", "MIN_EXPECTED_MS", sim_repair.MIN_S * 1_000),
+        ("engine/repair", "MAX_EXPECTED_MS", sim_repair.MAX_S * 1_000),
+        ("engine/neighbours", "HAVE_INTERVAL_MS", sim_exchange.HAVE_S * 1_000),
+        ("engine/neighbours", "REQUEST_TIMEOUT_MS", sim_exchange.REQUEST_TIMEOUT_S * 1_000),
+        ("engine/scheduler", "MAX_DEADLINE_S", sim_delay.MAX_DEADLINE_S),
+        ("engine/scheduler", "DEADLINE_SEGMENTS", sim_delay.DEADLINE_SEGMENTS),
+        ("engine/scheduler", "SHORT_PATIENCE", sim_delay.SHORT_PATIENCE),
+        ("engine/stats", "MAX_COMPLETIONS", sim_delay.MAX_COMPLETIONS),
+        ("hls/latency", "INITIAL_COMPLETION_S", sim_delay.INITIAL_COMPLETION_S),
+        ("hls/latency", "MAX_SEGMENTS", sim_delay.MAX_SEGMENTS),
+        ("hls/latency", "SPARE_SEGMENTS", sim_delay.SPARE_SEGMENTS),
+        ("hls/latency", "MAX_SPARE_SEGMENTS", sim_delay.MAX_SPARE_SEGMENTS),
+        ("hls/latency", "MIN_DELAY_CHANGE_S", sim_delay.MIN_CHANGE_S),
+        ("engine/startup", "MAX_STARTUP_MS", sim.MAX_STARTUP_S * 1_000),
+        ("room/roster", "READY_SHARE", sim_station.READY_SHARE),
+        ("webrtc/pacing", "PACE", sim_uplink.PACE),
+        ("webrtc/pacing", "MAX_WAIT_MS", sim_uplink.MAX_WAIT_S * 1_000),
+        ("webrtc/pacing", "PROBE_AFTER_MS", sim_uplink.PROBE_AFTER_S * 1_000),
+        ("webrtc/uplink-estimator", "FORGET_AFTER_MS", sim_uplink.FORGET_AFTER_S * 1_000),
+        ("webrtc/mesh", "MAX_UNFINISHED_OFFERS", sim_links.MAX_UNFINISHED),
+        ("webrtc/mesh", "FIRST_RETRY_MS", sim_links.FIRST_RETRY_S * 1_000),
+        ("webrtc/mesh", "MAX_RETRY_MS", sim_links.MAX_RETRY_S * 1_000),
+        ("webrtc/connection", "CONNECT_TIMEOUT_MS", sim_links.ATTEMPT_S * 1_000),
     ],
 )
 def test_the_numbers_are_those_of_the_player(module: str, name: str, value: float) -> None:
