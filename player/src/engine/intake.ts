@@ -1,7 +1,7 @@
 /** Frames that members send become verified pieces, or cost them the link. */
 
 import type { MemberId } from "../protocol/messages";
-import { EarlyFrames, Reassembler } from "../protocol/reassembly";
+import { EarlyFrames, Reassembler } from "../protocol/frames";
 import type { Segment, SegmentCache } from "./segment";
 import type { Stats } from "./stats";
 import type { PieceFrame } from "../protocol/frames";

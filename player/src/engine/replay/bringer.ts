@@ -2,7 +2,7 @@
 
 import { rangesOf } from "../pieces";
 import type { MemberId } from "../../protocol/messages";
-import type { Reassembler } from "../../protocol/reassembly";
+import type { Reassembler } from "../../protocol/frames";
 import { encodeAppetite, encodeRequest } from "../../protocol/frames";
 import type { ReplayExchangeOptions } from "./exchange";
 import type { Holders } from "./holders";

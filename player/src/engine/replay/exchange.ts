@@ -5,11 +5,10 @@
 
 import type { Mesh } from "../../webrtc/mesh";
 import type { MemberId } from "../../protocol/messages";
-import { Reassembler } from "../../protocol/reassembly";
+import { Reassembler, decodeFrame } from "../../protocol/frames";
 import type { Stats } from "../stats";
 import type { Store } from "../store";
 import type { Verify } from "../verify";
-import { decodeFrame } from "../../protocol/frames";
 import { Bringer } from "./bringer";
 import type { ReplayDescriptor } from "./descriptors";
 import { Holders } from "./holders";
