@@ -2,10 +2,9 @@
 
 import type { PeerConnectionConstructor } from "./connection";
 import { Connection } from "./connection";
-import type { Waiting } from "./link";
-import { Link } from "./link";
+import type { Waiting } from "./uplink";
+import { Link, Uplink } from "./uplink";
 import type { MemberId, SignalData, Variant } from "../protocol/messages";
-import { Uplink } from "./uplink";
 
 const MAX_UNFINISHED_OFFERS = 6;
 /** A room has 32 members at the most. */

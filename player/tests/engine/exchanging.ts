@@ -3,7 +3,7 @@
 import { vi } from "vitest";
 import type { Mesh } from "../../src/webrtc/mesh";
 import { Exchange } from "../../src/engine/exchange";
-import type { Waiting } from "../../src/webrtc/link";
+import type { Waiting } from "../../src/webrtc/uplink";
 import type { Magnets } from "../../src/engine/torrent-seed";
 import type { Descriptor } from "../../src/protocol/messages";
 import type { PlannedSlice } from "../../src/room/room";

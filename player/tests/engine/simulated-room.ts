@@ -3,7 +3,7 @@
 import { vi } from "vitest";
 import type { Mesh } from "../../src/webrtc/mesh";
 import { Exchange } from "../../src/engine/exchange";
-import type { Waiting } from "../../src/webrtc/link";
+import type { Waiting } from "../../src/webrtc/uplink";
 import type { PieceRange, Planned } from "../../src/protocol/plan";
 import { plan } from "../../src/protocol/plan";
 import type { Descriptor, MemberId } from "../../src/protocol/messages";

@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { Link } from "../../src/webrtc/link";
-import { Uplink } from "../../src/webrtc/uplink";
+import { Link, Uplink } from "../../src/webrtc/uplink";
 import { content, descriptor } from "../support";
 import { FakeChannel } from "./rtc";
 

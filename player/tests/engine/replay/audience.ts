@@ -3,7 +3,7 @@
 import { vi } from "vitest";
 
 import type { Mesh } from "../../../src/webrtc/mesh";
-import type { Waiting } from "../../../src/webrtc/link";
+import type { Waiting } from "../../../src/webrtc/uplink";
 import type { ReplayDescriptor } from "../../../src/engine/replay/descriptors";
 import { ReplayExchange } from "../../../src/engine/replay/exchange";
 import { Stats } from "../../../src/engine/stats";
