@@ -10,7 +10,7 @@ import { Room } from "../room/room";
 import { Stats } from "./stats";
 import type { ByteRange } from "./store";
 import { Store } from "./store";
-import { JoinTokens } from "../room/token";
+import { JoinTokens } from "../room/signaling";
 import { verifier } from "./verify";
 
 const REPORT_INTERVAL_MS = 10_000;

@@ -3,7 +3,7 @@
 import type { PeerConnectionConstructor } from "../webrtc/connection";
 import type { SeedOptions } from "./torrent-seed";
 import type { Sequence } from "../protocol/messages";
-import type { JoinToken } from "../room/token";
+import type { JoinToken } from "../room/signaling";
 
 /** What the engine takes from its surroundings: a browser, or Node with stand-ins. */
 export interface Platform {

@@ -15,7 +15,7 @@ import type {
 } from "../protocol/messages";
 import { Roster, mayBeReady } from "./roster";
 import { Signaling } from "./signaling";
-import type { JoinTokens } from "./token";
+import type { JoinTokens } from "./signaling";
 
 export interface RoomOptions {
   /** `/ws/room` */

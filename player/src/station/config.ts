@@ -1,7 +1,7 @@
 /** `/config.json`: what the page must know of this station. */
 
 import type { SeedPolicy } from "../engine/torrent-seed";
-import type { JoinToken } from "../room/token";
+import type { JoinToken } from "../room/signaling";
 
 /** Whether sharing starts before the viewer has been asked: the operator decides. */
 export type Consent = "notice" | "ask";

@@ -1,7 +1,7 @@
 import { expect, it, vi } from "vitest";
 import type { PeerConnectionConstructor } from "../../src/webrtc/connection";
 import { Room } from "../../src/room/room";
-import { JoinTokens } from "../../src/room/token";
+import { JoinTokens } from "../../src/room/signaling";
 import { FakePeerConnection } from "../webrtc/rtc";
 import { FakeWebSocket } from "./websocket";
 

@@ -1,8 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { ServerMessage } from "../../src/protocol/messages";
-import { CROWD_SPREAD_MS, Signaling } from "../../src/room/signaling";
-import type { JoinToken } from "../../src/room/token";
-import { JoinTokens } from "../../src/room/token";
+import { CROWD_SPREAD_MS, JoinTokens, Signaling } from "../../src/room/signaling";
+import type { JoinToken } from "../../src/room/signaling";
 import { FakeWebSocket } from "./websocket";
 
 const ROOM = {

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it, vi } from "vitest";
-import type { JoinToken } from "../../src/room/token";
-import { JoinTokens } from "../../src/room/token";
+import type { JoinToken } from "../../src/room/signaling";
+import { JoinTokens } from "../../src/room/signaling";
 
 const LIFETIME_MS = 600_000;
 const token = (text: string): JoinToken => ({ text, lifetimeMs: LIFETIME_MS });
