@@ -3,8 +3,7 @@
 import type { Fetcher } from "./fetcher";
 import { schedule } from "./scheduler";
 import type { Segment, Waiter } from "./segment";
-import type { Startup } from "./startup";
-import type { Stats } from "./stats";
+import type { Startup, Stats } from "./stats";
 import type { Store } from "./store";
 
 /** A player that has run dry and waits for so long counts on members no more. */

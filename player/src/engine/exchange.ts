@@ -12,7 +12,7 @@ import type { Descriptor, MemberId, Sequence, Variant } from "../protocol/messag
 import type { PlannedSlice } from "../room/room";
 import type { Segment } from "./segment";
 import { SegmentCache } from "./segment";
-import { Startup } from "./startup";
+import { Startup } from "./stats";
 import type { Stats } from "./stats";
 import type { Store } from "./store";
 import type { Verify } from "./verify";

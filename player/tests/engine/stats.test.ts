@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Stats } from "../../src/engine/stats";
+import { Startup, Stats } from "../../src/engine/stats";
 
 describe("a viewer's figures", () => {
   it("count the share without start-up", () => {
@@ -63,4 +63,35 @@ describe("a viewer's figures", () => {
     for (let ms = 1; ms <= 20; ms += 1) stats.completed(ms);
     expect(stats.completionMs).toEqual({ median: 18, worst: 20 });
   });
+});
+
+let clock = 1_000;
+const begin = () => {
+  clock = 1_000;
+  return new Startup(() => clock);
+};
+
+it("ends with the first segment that the viewer could own a part of", () => {
+  const startup = begin();
+  startup.look(7);
+  expect(startup.includes(7)).toBe(true);
+  startup.look(8, true);
+  startup.look(9, true);
+  expect([7, 8, 9].map((sequence) => startup.includes(sequence))).toEqual([true, false, false]);
+});
+
+it("lasts 15 seconds for a viewer that never becomes ready", () => {
+  const startup = begin();
+  clock += 15_000;
+  startup.look(7);
+  expect(startup.includes(7)).toBe(true);
+  clock += 1;
+  startup.look(8);
+  expect([7, 8].map((sequence) => startup.includes(sequence))).toEqual([true, false]);
+});
+
+it("has what belongs to no segment", () => {
+  const startup = begin();
+  startup.look(8, true);
+  expect(startup.includes(null)).toBe(true);
 });

@@ -45,7 +45,7 @@ def damage(
         ("hls/latency", "SPARE_SEGMENTS", sim_delay.SPARE_SEGMENTS),
         ("hls/latency", "MAX_SPARE_SEGMENTS", sim_delay.MAX_SPARE_SEGMENTS),
         ("hls/latency", "MIN_DELAY_CHANGE_S", sim_delay.MIN_CHANGE_S),
-        ("engine/startup", "MAX_STARTUP_MS", sim.MAX_STARTUP_S * 1_000),
+        ("engine/stats", "MAX_STARTUP_MS", sim.MAX_STARTUP_S * 1_000),
         ("room/roster", "READY_SHARE", sim_station.READY_SHARE),
         ("webrtc/pacing", "PACE", sim_uplink.PACE),
         ("webrtc/pacing", "MAX_WAIT_MS", sim_uplink.MAX_WAIT_S * 1_000),
