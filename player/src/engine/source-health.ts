@@ -46,3 +46,35 @@ export class Health {
     this.#nextTryAt = this.#now() + pauseMs * (0.5 + this.#random() / 2);
   }
 }
+
+/** Until pieces have been seen to come. */
+const INITIAL_EXPECTED_MS = 1_000;
+const MIN_EXPECTED_MS = 400;
+const MAX_EXPECTED_MS = 4_000;
+/** Weights of the newest sample in mean and deviation, as TCP takes them. */
+const MEAN_WEIGHT = 1 / 8;
+const DEVIATION_WEIGHT = 1 / 4;
+
+/** When pieces come after their announcement, in this room: mean and four mean deviations. */
+export class ExpectedTime {
+  #meanMs: number | null = null;
+  #deviationMs = 0;
+
+  /** A piece came from its owner so long after its announcement. */
+  add(ms: number): void {
+    if (this.#meanMs === null) {
+      this.#meanMs = ms;
+      this.#deviationMs = ms / 2;
+      return;
+    }
+    const off = Math.abs(ms - this.#meanMs);
+    this.#deviationMs += DEVIATION_WEIGHT * (off - this.#deviationMs);
+    this.#meanMs += MEAN_WEIGHT * (ms - this.#meanMs);
+  }
+
+  get ms(): number {
+    if (this.#meanMs === null) return INITIAL_EXPECTED_MS;
+    const late = this.#meanMs + 4 * this.#deviationMs;
+    return Math.min(MAX_EXPECTED_MS, Math.max(MIN_EXPECTED_MS, late));
+  }
+}

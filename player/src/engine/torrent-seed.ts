@@ -1,8 +1,7 @@
 /** The station's torrent seed as a source of pieces: what viewers have while the store fails. */
 
-import { Health } from "./source-health";
+import { ExpectedTime, Health } from "./source-health";
 import type { Descriptor } from "../protocol/messages";
-import { ExpectedTime } from "./repair";
 import type { WebTorrentClient, WebTorrentConstructor } from "./webtorrent";
 import { SegmentTorrent, openClient } from "./webtorrent";
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Damage } from "../../src/engine/repair";
-import { ExpectedTime, repair } from "../../src/engine/repair";
+import { repair } from "../../src/engine/repair";
 
 const HOLDERS = ["a", "b", "c", "d", "e", "f"];
 const damage = (you: string, change: Partial<Damage> = {}): Damage => ({
@@ -40,13 +40,4 @@ describe("a late piece", () => {
   it("is not asked for where all who have it have enough to do", () => {
     expect(repair(damage("me", { busy: () => 4 })).requests).toEqual([]);
   });
-});
-
-it("the expected time follows what was seen, within bounds", () => {
-  const time = new ExpectedTime();
-  expect(time.ms).toBe(1_000);
-  for (let i = 0; i < 100; i += 1) time.add(300);
-  expect(time.ms).toBe(400);
-  for (let i = 0; i < 100; i += 1) time.add(i % 2 ? 1_000 : 6_000);
-  expect(time.ms).toBe(4_000);
 });

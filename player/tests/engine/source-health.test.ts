@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { Health } from "../../src/engine/source-health";
+import { ExpectedTime, Health } from "../../src/engine/source-health";
 
 function health() {
   const clock = { ms: 0 };
@@ -50,4 +50,13 @@ it("an answer ends it, and the next pause is short again", () => {
   it.failed();
   clock.ms += 1_000;
   expect(it.try()).toBe(true);
+});
+
+it("the expected time follows what was seen, within bounds", () => {
+  const time = new ExpectedTime();
+  expect(time.ms).toBe(1_000);
+  for (let i = 0; i < 100; i += 1) time.add(300);
+  expect(time.ms).toBe(400);
+  for (let i = 0; i < 100; i += 1) time.add(i % 2 ? 1_000 : 6_000);
+  expect(time.ms).toBe(4_000);
 });

@@ -31,9 +31,9 @@ def damage(
     ("module", "name", "value"),
     [
         ("engine/repair", "MAX_REQUESTS", sim_repair.MAX_REQUESTS),
-        ("engine/repair", "INITIAL_EXPECTED_MS", sim_repair.INITIAL_S * 1_000),
-        ("engine/repair", "MIN_EXPECTED_MS", sim_repair.MIN_S * 1_000),
-        ("engine/repair", "MAX_EXPECTED_MS", sim_repair.MAX_S * 1_000),
+        ("engine/source-health", "INITIAL_EXPECTED_MS", sim_repair.INITIAL_S * 1_000),
+        ("engine/source-health", "MIN_EXPECTED_MS", sim_repair.MIN_S * 1_000),
+        ("engine/source-health", "MAX_EXPECTED_MS", sim_repair.MAX_S * 1_000),
         ("engine/neighbours", "HAVE_INTERVAL_MS", sim_exchange.HAVE_S * 1_000),
         ("engine/neighbours", "REQUEST_TIMEOUT_MS", sim_exchange.REQUEST_TIMEOUT_S * 1_000),
         ("engine/scheduler", "MAX_DEADLINE_S", sim_delay.MAX_DEADLINE_S),
