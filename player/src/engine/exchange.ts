@@ -10,6 +10,7 @@ import type { Magnets } from "./torrent-seed";
 import { Neighbours } from "./neighbours";
 import type { Descriptor, MemberId, Sequence, Variant } from "../protocol/messages";
 import type { PlannedSlice } from "../room/room";
+import { isOverdue } from "./scheduler";
 import type { Segment } from "./segment";
 import { SegmentCache } from "./segment";
 import { Startup } from "./stats";
@@ -289,7 +290,7 @@ export class Exchange {
     const { announcedAt, descriptor } = segment;
     if (announcedAt === null) return this.#o.sharing() && this.#isNews(descriptor);
     if (segment.sliceOf(piece) === undefined) return false;
-    if (!this.#appetite?.hungry || segment.isOverdue(this.#o.now())) return false;
+    if (!this.#appetite?.hungry || isOverdue(segment, this.#o.now())) return false;
     return this.#isRecent(segment) && (this.#neighbours?.of(segment) ?? []).length > 0;
   }
 

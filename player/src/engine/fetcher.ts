@@ -5,7 +5,7 @@
 
 import type { Downlink } from "./downlink-estimator";
 import type { Magnets } from "./torrent-seed";
-import { rangesOf } from "./pieces";
+import { rangesOf } from "./segment";
 import type { PieceRange } from "../protocol/plan";
 import type { Segment } from "./segment";
 import type { Source } from "./stats";

@@ -2,10 +2,11 @@
 
 import type { Mesh } from "../webrtc/mesh";
 import type { Fetcher } from "./fetcher";
-import { rangesOf } from "./pieces";
+import { rangesOf } from "./segment";
 import type { MemberId } from "../protocol/messages";
 import { repair } from "./repair";
 import { ExpectedTime } from "./source-health";
+import { isOverdue } from "./scheduler";
 import type { Segment } from "./segment";
 import type { Stats } from "./stats";
 import { encodeHave, encodeRequest } from "../protocol/frames";
@@ -160,7 +161,7 @@ export class Neighbours {
   }
 
   #isWanted(segment: Segment, index: number, to: MemberId): boolean {
-    const tooLate = segment.isOverdue(this.#o.now() + UNDER_WAY_MS);
+    const tooLate = isOverdue(segment, this.#o.now() + UNDER_WAY_MS);
     return (
       !tooLate && !segment.isAt(to, index) && !this.#sated.has(to) && this.#o.isRecent(segment)
     );

@@ -1,7 +1,8 @@
 /** When to stop waiting for peers: what to request from the store now. Pure. */
 
-import { rangesOf } from "./pieces";
+import { rangesOf } from "./segment";
 import type { PieceRange } from "../protocol/plan";
+import type { Segment } from "./segment";
 
 /** The player must have a segment this long before it runs dry, whatever the store takes; */
 const MAX_DEADLINE_S = 1.6;
@@ -46,9 +47,15 @@ export function deadlineS(durationS: number): number {
   return Math.min(MAX_DEADLINE_S, DEADLINE_SEGMENTS * durationS);
 }
 
-/** Returns whether a room with short uplinks has had its time for a segment, announced `sinceMs` ago. */
-export function hadItsTime(sinceMs: number, durationS: number): boolean {
-  return sinceMs / 1000 >= SHORT_PATIENCE * durationS;
+/** Whether a room whose uplinks are too weak for a part of a segment has had its time for it. */
+export function isOverdue(
+  { slices, announcedAt, pieces, descriptor }: Segment,
+  now: number,
+): boolean {
+  const shared = slices.reduce((sum, { first, end }) => sum + end - first, 0);
+  const short = shared > 0 && shared < pieces.count;
+  const elapsedS = (now - (announcedAt ?? now)) / 1000;
+  return short && elapsedS >= SHORT_PATIENCE * descriptor.duration;
 }
 
 /**

@@ -1,6 +1,6 @@
 /** Brings one segment of a replay: from members that hold it, or from the store. */
 
-import { rangesOf } from "../pieces";
+import { rangesOf } from "../segment";
 import type { MemberId } from "../../protocol/messages";
 import type { Reassembler } from "../../protocol/frames";
 import { encodeAppetite, encodeRequest } from "../../protocol/frames";

@@ -1,6 +1,6 @@
 /** The segments of a replay in memory: a bounded set around the playhead. No I/O. */
 
-import { SegmentPieces } from "../pieces";
+import { SegmentPieces } from "../segment";
 import { TransferTime } from "../transfer-time";
 import type { MemberId, Sequence, Variant } from "../../protocol/messages";
 import type { ReplayDescriptor } from "./descriptors";
