@@ -1,6 +1,6 @@
 /** The engine: segments for the player, from the room and the store. */
 
-import type { Missing } from "./demand";
+import type { Missing } from "./player-requests";
 import { Descriptors, variantOf } from "./descriptors";
 import { Exchange } from "./exchange";
 import { Magnets } from "./torrent-seed";

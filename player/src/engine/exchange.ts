@@ -1,16 +1,16 @@
 /** Where the pieces of segments come from and go to: peers, the store, the player. */
 
-import { Appetite } from "./appetite";
+import { Appetite } from "./interest";
 import type { Mesh } from "../webrtc/mesh";
-import { Demand } from "./demand";
+import { Demand } from "./player-requests";
 import { Downlink } from "./downlink-estimator";
-import { Fetcher } from "./fetcher";
-import { Intake } from "./intake";
+import { Fetcher } from "./downloads";
+import { Intake } from "./piece-receiver";
 import type { Magnets } from "./torrent-seed";
-import { Neighbours } from "./neighbours";
+import { Neighbours } from "./piece-sharing";
 import type { Descriptor, MemberId, Sequence, Variant } from "../protocol/messages";
 import type { PlannedSlice } from "../room/room";
-import { isOverdue } from "./scheduler";
+import { isOverdue } from "./deadline";
 import type { Segment } from "./segment";
 import { SegmentCache } from "./segment";
 import { Startup } from "./stats";

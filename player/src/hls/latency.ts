@@ -1,7 +1,7 @@
 /** How far behind live to play. */
 
 import type Hls from "hls.js";
-import { deadlineS } from "../engine/scheduler";
+import { deadlineS } from "../engine/deadline";
 
 /** Until it was measured. */
 const INITIAL_COMPLETION_S = 1;

@@ -1,6 +1,6 @@
 /** Which rendition to play: one that the link carries with something to spare, and not often another. Pure. */
 
-import type { Missing } from "../engine/demand";
+import type { Missing } from "../engine/player-requests";
 
 /** What the link must carry of a rendition's rate to go up to it, to go down to it, to stay. */
 const UP = 1.5;

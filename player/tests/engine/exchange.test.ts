@@ -13,7 +13,7 @@ import {
   pass,
   t,
   until,
-} from "./exchanging";
+} from "./exchange-harness";
 
 beforeEach(begin);
 afterEach(() => {

@@ -12,7 +12,7 @@ import { Store } from "../store";
 import type { JoinToken } from "../../room/signaling";
 import { JoinTokens } from "../../room/signaling";
 import { verifier } from "../verify";
-import { URGENT_S } from "./bringer";
+import { URGENT_S } from "./policy";
 import { ReplayExchange } from "./exchange";
 
 const REPORT_INTERVAL_MS = 10_000;

@@ -3,38 +3,15 @@
  * needs a segment asks one who says to hold it.
  */
 
-import type { Mesh } from "../../webrtc/mesh";
 import type { MemberId } from "../../protocol/messages";
 import { Reassembler, decodeFrame } from "../../protocol/frames";
-import type { Stats } from "../stats";
-import type { Store } from "../store";
-import type { Verify } from "../verify";
-import { Bringer } from "./bringer";
+import { Bringer } from "./policy";
 import type { ReplayDescriptor } from "./descriptors";
-import { Holders } from "./holders";
-import { Lender } from "./lender";
-import type { Bringing, ReplaySegment } from "./shelf";
-import { Shelf } from "./shelf";
-
-export interface ReplayExchangeOptions {
-  store: Store;
-  stats: Stats;
-  /** null where the browser cannot hash: then nothing comes from members */
-  verify: Verify | null;
-  /** null where nothing can be shared */
-  mesh: Mesh | null;
-  now: () => number;
-  /** this viewer's id in its room */
-  you: () => MemberId | null;
-  /** links to others may be made */
-  begun: Promise<void>;
-  /** whether others are in the room to whom there is no link yet */
-  linking: () => boolean;
-  /** seconds of video ahead of the playhead; 0 when there is nothing to play */
-  bufferedS: () => number;
-  /** a member sent a segment with a wrong hash */
-  onBadPiece: (from: MemberId) => void;
-}
+import type { ReplayExchangeOptions } from "./options";
+import { Holders } from "./availability";
+import { Lender } from "./piece-server";
+import type { Bringing, ReplaySegment } from "./segment-cache";
+import { Shelf } from "./segment-cache";
 
 export class ReplayExchange {
   #o: ReplayExchangeOptions;

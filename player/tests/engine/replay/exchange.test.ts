@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
-import { URGENT_S } from "../../../src/engine/replay/bringer";
-import { MAX_SHELF_SEGMENTS } from "../../../src/engine/replay/shelf";
+import { URGENT_S } from "../../../src/engine/replay/policy";
+import { MAX_SHELF_SEGMENTS } from "../../../src/engine/replay/segment-cache";
 import { encodeHave, encodePiece } from "../../../src/protocol/frames";
 import { content, sha256, storeOf } from "../../support";
-import { Audience, PIECE, SIZE, never, pass, segment, settled } from "./audience";
+import { Audience, PIECE, SIZE, never, pass, segment, settled } from "./simulated-room";
 
 let audience: Audience;
 

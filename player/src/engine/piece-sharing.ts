@@ -1,12 +1,12 @@
 /** The linked members: who is sent what, what they have, and what they are asked for. */
 
 import type { Mesh } from "../webrtc/mesh";
-import type { Fetcher } from "./fetcher";
+import type { Fetcher } from "./downloads";
 import { rangesOf } from "./segment";
 import type { MemberId } from "../protocol/messages";
 import { repair } from "./repair";
 import { ExpectedTime } from "./source-health";
-import { isOverdue } from "./scheduler";
+import { isOverdue } from "./deadline";
 import type { Segment } from "./segment";
 import type { Stats } from "./stats";
 import { encodeHave, encodeRequest } from "../protocol/frames";

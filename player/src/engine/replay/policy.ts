@@ -4,9 +4,9 @@ import { rangesOf } from "../segment";
 import type { MemberId } from "../../protocol/messages";
 import type { Reassembler } from "../../protocol/frames";
 import { encodeAppetite, encodeRequest } from "../../protocol/frames";
-import type { ReplayExchangeOptions } from "./exchange";
-import type { Holders } from "./holders";
-import type { Bringing, ReplaySegment } from "./shelf";
+import type { ReplayExchangeOptions } from "./options";
+import type { Holders } from "./availability";
+import type { Bringing, ReplaySegment } from "./segment-cache";
 
 /** With less video ahead of the playhead nobody is waited for. */
 export const URGENT_S = 6;

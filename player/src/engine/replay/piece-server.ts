@@ -3,7 +3,7 @@
 import type { Mesh } from "../../webrtc/mesh";
 import type { MemberId, Sequence, Variant } from "../../protocol/messages";
 import { encodeHave } from "../../protocol/frames";
-import type { ReplaySegment } from "./shelf";
+import type { ReplaySegment } from "./segment-cache";
 
 /** A member may ask for every piece so often. */
 const MAX_SERVED = 2;

@@ -1,7 +1,7 @@
 /** The player's side of a segment: who waits for it, and when its pieces must come from the store. */
 
-import type { Fetcher } from "./fetcher";
-import { schedule } from "./scheduler";
+import type { Fetcher } from "./downloads";
+import { schedule } from "./deadline";
 import type { Segment, Waiter } from "./segment";
 import type { Startup, Stats } from "./stats";
 import type { Store } from "./store";

@@ -5,7 +5,17 @@ import type { SeedPolicy } from "../../src/engine/torrent-seed";
 import { decodeFrame, encodeHave } from "../../src/protocol/frames";
 import type { StoreDouble } from "../support";
 import { PIECE_BYTES, published, storeOf } from "../support";
-import { OWN_RANGE, SIZE, SLICES, begin, exchange, fromPeer, never, t, until } from "./exchanging";
+import {
+  OWN_RANGE,
+  SIZE,
+  SLICES,
+  begin,
+  exchange,
+  fromPeer,
+  never,
+  t,
+  until,
+} from "./exchange-harness";
 import { FakeWebTorrent, fakeWebTorrent } from "./webtorrent";
 
 const FIRST_PIECE = `bytes=0-${PIECE_BYTES - 1}`;

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Need } from "../../src/engine/scheduler";
-import { MAX_WAIT_S, deadlineS, schedule } from "../../src/engine/scheduler";
+import type { Need } from "../../src/engine/deadline";
+import { MAX_WAIT_S, deadlineS, schedule } from "../../src/engine/deadline";
 
 const DEADLINE_S = 1.6;
 const need = (change: Partial<Need>): Need => ({

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { encodeAppetite, encodeHave, encodeRequest } from "../../src/protocol/frames";
 import { published } from "../support";
-import { SIZE, SLICES, begin, exchange, never, pass, t, until } from "./exchanging";
+import { SIZE, SLICES, begin, exchange, never, pass, t, until } from "./exchange-harness";
 
 beforeEach(begin);
 afterEach(() => {
