@@ -13,29 +13,29 @@ export const MAX_WAIT_S = 10;
 
 /** A room whose uplinks are short is waited for so long, in lengths of the segment: it needs the rest
  * of the time for the next one, and a viewer who waits longer plays farther behind and is later yet. */
-const SHORT_PATIENCE = 0.95;
+const PEER_DEADLINE_SEGMENTS = 0.95;
 
 /** What is known of a segment that the player waits for. */
-export interface Need {
+export interface SegmentNeed {
   /** how long the segment plays, seconds */
   durationS: number;
   /** seconds until the player runs dry without it; 0 at start-up and after a seek */
-  neededInS: number;
+  bufferedS: number;
   /** seconds since the player asked for it */
   waitedS: number;
   /** pieces that are not here, ascending */
   missing: readonly number[];
   /** whether a request to the store is already bringing this piece */
-  inFlight: (piece: number) => boolean;
+  hasStoreAttempt: (piece: number) => boolean;
   /** whether a peer can still be expected to bring this piece */
-  expected: (piece: number) => boolean;
+  isExpected: (piece: number) => boolean;
   /** whether peers bring as much as this viewer's link carries */
-  linkFull: boolean;
+  downlinkFull: boolean;
   /** estimated seconds for the store to deliver that many pieces */
-  storeTakesS: (pieces: number) => number;
+  storeEstimateS: (pieces: number) => number;
 }
 
-export interface Decision {
+export interface FetchDecision {
   /** what to request from the store now */
   ranges: PieceRange[];
   /** whether pieces are among them that a peer should have brought by now */
@@ -48,14 +48,14 @@ export function deadlineS(durationS: number): number {
 }
 
 /** Whether a room whose uplinks are too weak for a part of a segment has had its time for it. */
-export function isOverdue(
+export function isPastPeerDeadline(
   { slices, announcedAt, pieces, descriptor }: Segment,
   now: number,
 ): boolean {
   const shared = slices.reduce((sum, { first, end }) => sum + end - first, 0);
-  const short = shared > 0 && shared < pieces.count;
+  const uplinksAreShort = shared > 0 && shared < pieces.count;
   const elapsedS = (now - (announcedAt ?? now)) / 1000;
-  return short && elapsedS >= SHORT_PATIENCE * descriptor.duration;
+  return uplinksAreShort && elapsedS >= PEER_DEADLINE_SEGMENTS * descriptor.duration;
 }
 
 /**
@@ -63,10 +63,11 @@ export function isOverdue(
  * deadline comes: so long, and what the store needs for them, before the player runs dry. Where the
  * link is what they wait for, they would only be on it twice.
  */
-export function schedule(need: Need): Decision {
-  const open = need.missing.filter((piece) => !need.inFlight(piece));
-  const needed = need.neededInS <= deadlineS(need.durationS) + need.storeTakesS(open.length);
-  const due = (needed && !need.linkFull) || need.waitedS >= MAX_WAIT_S;
-  const wanted = due ? open : open.filter((piece) => !need.expected(piece));
-  return { ranges: rangesOf(wanted), late: wanted.some(need.expected) };
+export function decideFetches(need: SegmentNeed): FetchDecision {
+  const unrequested = need.missing.filter((piece) => !need.hasStoreAttempt(piece));
+  const deadlineReached =
+    need.bufferedS <= deadlineS(need.durationS) + need.storeEstimateS(unrequested.length);
+  const due = (deadlineReached && !need.downlinkFull) || need.waitedS >= MAX_WAIT_S;
+  const toFetch = due ? unrequested : unrequested.filter((piece) => !need.isExpected(piece));
+  return { ranges: rangesOf(toFetch), late: toFetch.some(need.isExpected) };
 }

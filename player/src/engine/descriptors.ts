@@ -10,7 +10,7 @@ const LOOKUP_TIMEOUT_MS = 1_500;
 
 export class Descriptors {
   #byUrl = new Map<string, Descriptor>();
-  #lookups = new Map<string, Promise<Descriptor[]>>();
+  #requests = new Map<string, Promise<Descriptor[]>>();
 
   /**
    * @param segmentsUrl `/live/segments.json`; a rendition's own list is `/live/<variant>/segments.json`
@@ -37,18 +37,18 @@ export class Descriptors {
   async find(url: string, variant: Variant, sequence: Sequence): Promise<Descriptor | undefined> {
     const known = this.byUrl(url);
     if (known) return known;
-    await this.after(sequence - 1, variant);
+    await this.fetchAfter(sequence - 1, variant);
     return this.byUrl(url);
   }
 
   /** Ask over HTTP for the descriptors after a media sequence number; none if there is no answer. */
-  after(sequence: Sequence, variant: Variant): Promise<Descriptor[]> {
+  fetchAfter(sequence: Sequence, variant: Variant): Promise<Descriptor[]> {
     const list = new URL(`${variant}/segments.json?after=${sequence}`, this.segmentsUrl);
-    const running = this.#lookups.get(list.href);
+    const running = this.#requests.get(list.href);
     if (running) return running;
-    const lookup = this.#request(list).finally(() => this.#lookups.delete(list.href));
-    this.#lookups.set(list.href, lookup);
-    return lookup;
+    const request = this.#request(list).finally(() => this.#requests.delete(list.href));
+    this.#requests.set(list.href, request);
+    return request;
   }
 
   async #request(list: URL): Promise<Descriptor[]> {

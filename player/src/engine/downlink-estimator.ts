@@ -11,15 +11,15 @@ const SAMPLE_BYTES = 256 * 1024;
 const SAMPLE_MS = 400;
 const NEWEST_WEIGHT = 0.5;
 /** What peers send is counted for so long, or twice that. */
-const PEERS_MS = 500;
+const PEER_WINDOW_MS = 500;
 /** Peers that bring so much of what the link carries leave no room for others. */
-const FULL = 0.5;
+const FULL_FRACTION = 0.5;
 
-export class Downlink {
+export class DownlinkEstimator {
   /** averaged as time, so that a link that has become slow is believed at once */
   #msPerByte: number | null = null;
   /** requests that the store is answering */
-  #answers = 0;
+  #openResponses = 0;
   /** when the store's last chunk came, and until when bytes are counted, ms */
   #chunkAt = 0;
   #countedTo = 0;
@@ -27,7 +27,7 @@ export class Downlink {
   #bytes = 0;
   #ms = 0;
   /** what peers have sent since a moment, and in the time before */
-  #peers = { since: 0, bytes: 0, before: 0 };
+  #peerWindow = { since: 0, bytes: 0, before: 0 };
 
   /**
    * What the link carries, bit/s; null until the store has sent enough.
@@ -35,50 +35,51 @@ export class Downlink {
    * @param now ms, monotonic
    */
   bps(now: number): number | null {
-    if (now - this.#countedTo >= SAMPLE_MS) this.#count(now);
+    if (now - this.#countedTo >= SAMPLE_MS) this.#measure(now);
     return this.#msPerByte === null ? null : 8_000 / this.#msPerByte;
   }
 
   /** The store has begun to answer a request: nobody knows how long its first chunk was under way. */
-  answerBegins(now: number): void {
-    if (this.#answers === 0) [this.#chunkAt, this.#countedTo, this.#uncounted] = [now, now, 0];
-    this.#answers += 1;
+  responseStarted(now: number): void {
+    if (this.#openResponses === 0)
+      [this.#chunkAt, this.#countedTo, this.#uncounted] = [now, now, 0];
+    this.#openResponses += 1;
   }
 
-  answerEnds(): void {
-    this.#answers -= 1;
+  responseEnded(): void {
+    this.#openResponses -= 1;
   }
 
-  fromStore(bytes: number, now: number): void {
+  addStoreBytes(bytes: number, now: number): void {
     this.#uncounted += bytes;
-    this.#count(now);
+    this.#measure(now);
     this.#chunkAt = now;
   }
 
-  fromPeer(bytes: number, now: number): void {
+  addPeerBytes(bytes: number, now: number): void {
     this.#uncounted += bytes;
-    this.#turn(now);
-    this.#peers.bytes += bytes;
+    this.#rotatePeerWindow(now);
+    this.#peerWindow.bytes += bytes;
   }
 
   /** Whether it is this link that pieces wait for: nobody else would bring them sooner. */
   isFull(now: number): boolean {
     const bps = this.bps(now);
     if (bps === null) return false;
-    this.#turn(now);
-    const { since, bytes, before } = this.#peers;
-    return (bytes + before) * 8_000 >= FULL * bps * (now - since + PEERS_MS);
+    this.#rotatePeerWindow(now);
+    const { since, bytes, before } = this.#peerWindow;
+    return (bytes + before) * 8_000 >= FULL_FRACTION * bps * (now - since + PEER_WINDOW_MS);
   }
 
-  #turn(now: number): void {
-    const { since, bytes } = this.#peers;
+  #rotatePeerWindow(now: number): void {
+    const { since, bytes } = this.#peerWindow;
     const passed = now - since;
-    if (passed < PEERS_MS) return;
-    this.#peers = { since: now, bytes: 0, before: passed < 2 * PEERS_MS ? bytes : 0 };
+    if (passed < PEER_WINDOW_MS) return;
+    this.#peerWindow = { since: now, bytes: 0, before: passed < 2 * PEER_WINDOW_MS ? bytes : 0 };
   }
 
-  #count(now: number): void {
-    if (this.#answers > 0 && now - this.#chunkAt <= MAX_GAP_MS) {
+  #measure(now: number): void {
+    if (this.#openResponses > 0 && now - this.#chunkAt <= MAX_GAP_MS) {
       // silence counts when something has ended it
       if (this.#uncounted === 0) return;
       this.#bytes += this.#uncounted;
@@ -86,10 +87,10 @@ export class Downlink {
     }
     this.#countedTo = now;
     this.#uncounted = 0;
-    if (this.#bytes >= SAMPLE_BYTES || this.#ms >= SAMPLE_MS) this.#sample();
+    if (this.#bytes >= SAMPLE_BYTES || this.#ms >= SAMPLE_MS) this.#addSample();
   }
 
-  #sample(): void {
+  #addSample(): void {
     // chunks that were read in one go took some time nevertheless
     const msPerByte = Math.max(1, this.#ms) / this.#bytes;
     const known = this.#msPerByte ?? msPerByte;

@@ -3,20 +3,20 @@
 import type { Missing } from "./player-requests";
 import { Descriptors, variantOf } from "./descriptors";
 import { Exchange } from "./exchange";
-import { Magnets } from "./torrent-seed";
+import { TorrentSeedClient } from "./torrent-seed";
 import type { EngineOptions } from "./options";
 import type { Descriptor, Sequence, Variant } from "../protocol/messages";
 import { Room } from "../room/room";
 import { Stats } from "./stats";
 import type { ByteRange } from "./store";
-import { Store } from "./store";
+import { StoreClient } from "./store";
 import { JoinTokens } from "../room/signaling";
 import { verifier } from "./verify";
 
 const REPORT_INTERVAL_MS = 10_000;
 /** While signaling is away the list of segments is looked at about once a segment. */
-const MIN_LOOKS_PER_SEGMENT = 1;
-const MAX_LOOKS_PER_SEGMENT = 2;
+const MIN_LOOKUPS_PER_SEGMENT = 1;
+const MAX_LOOKUPS_PER_SEGMENT = 2;
 /** Assumed until a segment is known. */
 const INITIAL_DURATION_S = 5;
 
@@ -44,24 +44,24 @@ export interface Fragment {
 export class Engine {
   readonly stats = new Stats();
   readonly sharing: Sharing;
-  #o: EngineOptions;
+  #options: EngineOptions;
   #descriptors: Descriptors;
-  #store: Store;
+  #store: StoreClient;
   #exchange: Exchange;
   #room: Room;
   #variant: Variant = 0;
-  #saidUplink = false;
+  #uplinkReported = false;
   #segmentS = INITIAL_DURATION_S;
-  #look: ReturnType<typeof setTimeout> | undefined;
+  #lookupTimer: ReturnType<typeof setTimeout> | undefined;
   #reporter: ReturnType<typeof setInterval> | undefined;
 
   constructor(options: EngineOptions) {
-    this.#o = options;
+    this.#options = options;
     const { platform, player, iceServers, seed } = options;
     const { fetch, now, subtle, PeerConnection } = platform;
     this.sharing = !PeerConnection ? "no WebRTC" : !subtle ? "no WebCrypto" : "able";
     this.#descriptors = new Descriptors(options.segments, fetch);
-    this.#store = new Store({ fetch, now });
+    this.#store = new StoreClient({ fetch, now });
     this.#room = new Room({
       url: options.room,
       WebSocket: platform.WebSocket,
@@ -69,15 +69,15 @@ export class Engine {
       PeerConnection: subtle && PeerConnection,
       iceServers,
       upload: options.upload,
-      uploadLimitBps: options.uploadLimitBps ?? (() => null),
-      begun: options.begun,
+      uploadCapBps: options.uploadCapBps ?? (() => null),
+      mayConnect: options.mayConnect,
       now,
       variant: () => this.#variant,
       onJoined: (again) => {
         this.#onJoined(again);
       },
-      onAway: () => {
-        this.#lookLater();
+      onSignalingLost: () => {
+        this.#scheduleLookup();
       },
       onSegment: ({ epoch, descriptor }) => {
         this.#descriptors.add(descriptor);
@@ -89,14 +89,14 @@ export class Engine {
       onFrame: (from, data) => {
         this.#exchange.frame(from, data);
       },
-      onPeerOpened: (id) => {
-        this.#exchange.peerOpened(id);
+      onLinkOpened: (id) => {
+        this.#exchange.linkOpened(id);
       },
-      onPeerSwitched: (id) => {
-        this.#exchange.peerSwitched(id);
+      onMemberSwitched: (id) => {
+        this.#exchange.memberSwitched(id);
       },
-      onPeerLost: (id) => {
-        this.#exchange.peerLost(id);
+      onLinkLost: (id) => {
+        this.#exchange.linkLost(id);
       },
       onSent: (bytes) => {
         this.stats.uploaded(bytes);
@@ -106,7 +106,10 @@ export class Engine {
     this.#exchange = new Exchange({
       store: this.#store,
       // what comes from there must be verified
-      magnets: seed && this.sharing === "able" ? new Magnets({ ...seed, iceServers, now }) : null,
+      seedClient:
+        seed && this.sharing === "able"
+          ? new TorrentSeedClient({ ...seed, iceServers, now })
+          : null,
       stats: this.stats,
       verify: subtle && verifier(subtle),
       mesh: this.#room.mesh,
@@ -120,7 +123,7 @@ export class Engine {
       pausedS: player.pausedS,
       sharing: () => this.#room.sharing,
     });
-    this.#reportRegularly();
+    this.#startReporting();
   }
 
   /** Open links to other viewers. */
@@ -133,10 +136,10 @@ export class Engine {
   }
   /** What rendition and delay are chosen by. */
   get network(): Network {
-    const { downlink, demand } = this.#exchange;
-    const { lateAt, missing } = demand;
+    const { downlink, playerRequests } = this.#exchange;
+    const { lateAt, missing } = playerRequests;
     const completionMs = this.stats.completionMs.worst;
-    return { bps: downlink.bps(this.#o.platform.now()), lateAt, missing, completionMs };
+    return { bps: downlink.bps(this.#options.platform.now()), lateAt, missing, completionMs };
   }
   /** Who and where this viewer is in its room. */
   get membership() {
@@ -152,16 +155,16 @@ export class Engine {
    */
   async fragment(url: string, sequence: Sequence, signal: AbortSignal): Promise<Fragment> {
     const variant = variantOf(url);
-    if (variant !== null) this.#play(variant);
+    if (variant !== null) this.#setVariant(variant);
     const descriptor =
       variant === null ? undefined : await this.#descriptors.find(url, variant, sequence);
     signal.throwIfAborted();
     if (!descriptor) {
-      const begun = this.#o.platform.now();
+      const begun = this.#options.platform.now();
       const data = await this.resource(url, null, signal, sequence);
-      return { data, transferMs: this.#o.platform.now() - begun };
+      return { data, transferMs: this.#options.platform.now() - begun };
     }
-    this.#found(descriptor);
+    this.#announceIfSignalingLost(descriptor);
     const segment = await this.#exchange.want(descriptor, signal);
     return { data: segment.pieces.copy(), transferMs: segment.transferMs };
   }
@@ -178,7 +181,7 @@ export class Engine {
     sequence: Sequence | null,
   ): Promise<ArrayBuffer> {
     const { startup } = this.#exchange;
-    if (sequence !== null) startup.look(sequence);
+    if (sequence !== null) startup.observe(sequence);
     const onBytes = (count: number): void => {
       this.stats.received("store", count, startup.includes(sequence));
     };
@@ -191,78 +194,82 @@ export class Engine {
    *
    * @param playlistUrl of that rendition
    */
-  intend(playlistUrl: string): void {
+  willSwitchTo(playlistUrl: string): void {
     const variant = variantOf(playlistUrl);
-    if (variant !== null) this.#play(variant);
+    if (variant !== null) this.#setVariant(variant);
   }
 
   /** Tell signaling this viewer's figures. */
   report(): void {
     if (!this.#room.joined) return;
     const { uplinkBps } = this.#room;
-    this.#saidUplink = uplinkBps !== null;
-    const report = this.stats.report(this.peers, this.#o.player.latencyS(), uplinkBps);
+    this.#uplinkReported = uplinkBps !== null;
+    const report = this.stats.report(this.peers, this.#options.player.latencyS(), uplinkBps);
     if (this.#room.send(report)) this.stats.reported();
   }
 
   close(): void {
     this.report();
     clearInterval(this.#reporter);
-    clearTimeout(this.#look);
+    clearTimeout(this.#lookupTimer);
     this.#room.close();
     this.#exchange.close();
   }
 
   /** The player asks for this rendition: from now on it is the one that this viewer shares. */
-  #play(variant: Variant): void {
+  #setVariant(variant: Variant): void {
     if (variant === this.#variant) return;
     this.#variant = variant;
     this.#room.switch(variant);
   }
 
-  #onJoined(again: boolean): void {
-    clearTimeout(this.#look);
-    if (again) this.stats.rejoined();
+  #onJoined(isRejoin: boolean): void {
+    clearTimeout(this.#lookupTimer);
+    if (isRejoin) this.stats.rejoined();
     // what was missed while signaling was away must not come too soon to be believed
-    this.#reportRegularly();
+    this.#startReporting();
   }
 
   /** A segment is in the list; without signaling nobody else will announce it. */
-  #found(descriptor: Descriptor): void {
-    if (this.#room.adrift) this.#announce(descriptor);
+  #announceIfSignalingLost(descriptor: Descriptor): void {
+    if (this.#room.signalingLost) this.#announce(descriptor);
   }
 
   /** A segment was published; without an epoch, the last roster shares it out. */
   #announce(descriptor: Descriptor, epoch?: number): void {
     this.#segmentS = descriptor.duration;
     // shortage must not go on until the next report is due
-    if (!this.#saidUplink && this.#room.uplinkBps !== null) this.report();
+    if (!this.#uplinkReported && this.#room.uplinkBps !== null) this.report();
     const { slices, ready } = this.#room.plan(descriptor, epoch);
     this.#exchange.announced(descriptor, slices, ready);
   }
 
   /** Signaling is away: the peers count on this viewer to find out soon what it is to fetch. */
-  #lookLater(): void {
-    const looks =
-      MIN_LOOKS_PER_SEGMENT + Math.random() * (MAX_LOOKS_PER_SEGMENT - MIN_LOOKS_PER_SEGMENT);
-    clearTimeout(this.#look);
-    this.#look = setTimeout(() => void this.#lookForSegments(), (this.#segmentS * 1000) / looks);
+  #scheduleLookup(): void {
+    const lookups =
+      MIN_LOOKUPS_PER_SEGMENT + Math.random() * (MAX_LOOKUPS_PER_SEGMENT - MIN_LOOKUPS_PER_SEGMENT);
+    clearTimeout(this.#lookupTimer);
+    this.#lookupTimer = setTimeout(
+      () => void this.#lookUpSegments(),
+      (this.#segmentS * 1000) / lookups,
+    );
   }
 
-  async #lookForSegments(): Promise<void> {
+  async #lookUpSegments(): Promise<void> {
     if (this.#room.joined) return;
-    this.#lookLater();
+    this.#scheduleLookup();
     const newest = this.#exchange.newestAnnounced(this.#variant);
-    if (!this.#room.adrift || newest === null) return;
-    for (const descriptor of await this.#descriptors.after(newest, this.#variant))
-      this.#found(descriptor);
+    if (!this.#room.signalingLost || newest === null) return;
+    for (const descriptor of await this.#descriptors.fetchAfter(newest, this.#variant))
+      this.#announceIfSignalingLost(descriptor);
   }
 
-  #reportRegularly(): void {
+  #startReporting(): void {
     clearInterval(this.#reporter);
     this.#reporter = setInterval(() => {
       this.report();
-      if (this.#o.player.playing()) for (const line of this.stats.lines) this.#o.log(line);
+      if (this.#options.player.playing())
+        for (const line of this.stats.consoleLines) this.#options.log(line);
     }, REPORT_INTERVAL_MS);
   }
 }

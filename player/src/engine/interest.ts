@@ -2,14 +2,14 @@
 
 import type { Mesh } from "../webrtc/mesh";
 import type { MemberId, Sequence, Variant } from "../protocol/messages";
-import { encodeAppetite } from "../protocol/frames";
+import { encodeInterest } from "../protocol/frames";
 
 /** Who pauses for a moment goes on where it was. */
 const MAX_PAUSE_S = 30;
 /** Segments behind the newest one; who plays farther behind would lose from memory what comes now. */
-const MAX_BEHIND = 8;
+const MAX_BEHIND_SEGMENTS = 8;
 
-export interface AppetiteOptions {
+export interface InterestSignalOptions {
   mesh: Mesh;
   /** the rendition that this viewer plays */
   variant: () => Variant;
@@ -17,13 +17,13 @@ export interface AppetiteOptions {
   pausedS: () => number;
 }
 
-export class Appetite {
-  hungry = true;
-  #o: AppetiteOptions;
+export class InterestSignal {
+  interested = true;
+  #options: InterestSignalOptions;
   #newest: Sequence = 0;
 
-  constructor(options: AppetiteOptions) {
-    this.#o = options;
+  constructor(options: InterestSignalOptions) {
+    this.#options = options;
   }
 
   /**
@@ -32,22 +32,22 @@ export class Appetite {
    * @param newest the newest segment
    * @param playhead the one that the player asked for last, null before the first
    */
-  look(newest: Sequence, playhead: Sequence | null): void {
+  update(newest: Sequence, playhead: Sequence | null): void {
     this.#newest = newest;
-    const near = newest - (playhead ?? newest) <= MAX_BEHIND;
-    const hungry = near && this.#o.pausedS() < MAX_PAUSE_S;
-    if (hungry === this.hungry) return;
-    this.hungry = hungry;
-    for (const id of this.#o.mesh.linked) this.#tell(id);
+    const near = newest - (playhead ?? newest) <= MAX_BEHIND_SEGMENTS;
+    const interested = near && this.#options.pausedS() < MAX_PAUSE_S;
+    if (interested === this.interested) return;
+    this.interested = interested;
+    for (const id of this.#options.mesh.linked) this.#send(id);
   }
 
   /** A link is there; its member takes a newcomer to be hungry. */
-  greet(id: MemberId): void {
-    if (!this.hungry) this.#tell(id);
+  onLinkOpened(id: MemberId): void {
+    if (!this.interested) this.#send(id);
   }
 
-  #tell(id: MemberId): void {
-    const type = this.hungry ? "want" : "pause";
-    this.#o.mesh.send(id, encodeAppetite(type, this.#o.variant(), this.#newest));
+  #send(id: MemberId): void {
+    const type = this.interested ? "want" : "pause";
+    this.#options.mesh.send(id, encodeInterest(type, this.#options.variant(), this.#newest));
   }
 }

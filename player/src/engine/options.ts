@@ -45,9 +45,9 @@ export interface EngineOptions {
   /** whether this viewer may send to others */
   upload: boolean;
   /** the most that it wants to send, bit/s, which may change; null or left out: no limit */
-  uploadLimitBps?: () => number | null;
+  uploadCapBps?: () => number | null;
   /** what comes first is there: links to other viewers may be made */
-  begun: Promise<void>;
+  mayConnect: Promise<void>;
   /** signaling announces a segment of the rendition that is played */
   onPublished: (sequence: Sequence) => void;
   /** signaling says that a stream is on air, or that none is */

@@ -6,82 +6,87 @@ import type { Segment, SegmentCache } from "./segment";
 import type { Stats } from "./stats";
 import type { PieceFrame } from "../protocol/frames";
 
-export interface IntakeOptions {
+export interface PieceReceiverOptions {
   stats: Stats;
   cache: SegmentCache;
   /** whether the piece has its hash */
-  verified: (segment: Segment, index: number, bytes: Uint8Array<ArrayBuffer>) => Promise<boolean>;
+  verify: (segment: Segment, index: number, bytes: Uint8Array<ArrayBuffer>) => Promise<boolean>;
   /** keep a piece that was claimed and verified */
-  keep: (segment: Segment, index: number, bytes: Uint8Array<ArrayBuffer>, from: MemberId) => void;
+  onVerified: (
+    segment: Segment,
+    index: number,
+    bytes: Uint8Array<ArrayBuffer>,
+    from: MemberId,
+  ) => void;
   /** a member sent a piece with a wrong hash */
   onBadPiece: (from: MemberId) => void;
   /** a member sent what no honest one sends */
-  drop: (from: MemberId) => void;
+  expel: (from: MemberId) => void;
 }
 
-export class Intake {
-  #o: IntakeOptions;
+export class PieceReceiver {
+  #options: PieceReceiverOptions;
   #reassembler = new Reassembler();
   #early = new EarlyFrames();
 
-  constructor(options: IntakeOptions) {
-    this.#o = options;
+  constructor(options: PieceReceiverOptions) {
+    this.#options = options;
   }
 
   /** Take a frame of a segment, or keep it until that is announced. */
-  take(segment: Segment | undefined, from: MemberId, frame: PieceFrame): void {
+  receive(segment: Segment | undefined, from: MemberId, frame: PieceFrame): void {
     if (!segment) {
-      this.#early.hold(from, frame, this.#o.cache.newest);
+      this.#early.hold(from, frame, this.#options.cache.newest);
       return;
     }
     const { pieces } = segment;
     if (frame.total === 0 || frame.total !== pieces.lengthOf(frame.piece)) {
-      this.#o.drop(from);
+      this.#options.expel(from);
       return;
     }
     if (pieces.has(frame.piece)) {
-      if (frame.offset === 0) this.#o.stats.segments.duplicates += 1;
+      if (frame.offset === 0) this.#options.stats.segments.duplicates += 1;
       return;
     }
-    const whole = this.#reassembler.add(from, frame);
-    if (whole === "nonsense") this.#o.drop(from);
-    else if (whole !== "partial") void this.#verify(segment, from, frame.piece, whole);
+    const piece = this.#reassembler.add(from, frame);
+    if (piece === "nonsense") this.#options.expel(from);
+    else if (piece !== "partial") void this.#verifyPiece(segment, from, frame.piece, piece);
   }
 
   /** A segment is known now: take what came before it was. */
-  known(segment: Segment): void {
+  onSegmentKnown(segment: Segment): void {
     const { variant, sequence } = segment.descriptor;
     for (const { peer, frame } of this.#early.take(variant, sequence))
-      this.take(segment, peer, frame);
+      this.receive(segment, peer, frame);
   }
 
   /** A segment is complete, or no longer kept. */
-  forgetSegment({ descriptor }: Segment): void {
-    this.#reassembler.forgetSegment(descriptor.variant, descriptor.sequence);
+  discardSegment({ descriptor }: Segment): void {
+    this.#reassembler.discardSegment(descriptor.variant, descriptor.sequence);
   }
 
-  forgetPeer(id: MemberId): void {
-    this.#reassembler.forgetPeer(id);
-    this.#early.forgetPeer(id);
+  discardPeer(id: MemberId): void {
+    this.#reassembler.discardPeer(id);
+    this.#early.discardPeer(id);
   }
 
-  async #verify(
+  async #verifyPiece(
     segment: Segment,
     from: MemberId,
     index: number,
     bytes: Uint8Array<ArrayBuffer>,
   ): Promise<void> {
     const { pieces } = segment;
-    if (!pieces.claim(index)) {
-      this.#o.stats.segments.duplicates += 1;
+    if (!pieces.beginVerification(index)) {
+      this.#options.stats.segments.duplicates += 1;
       return;
     }
-    if (await this.#o.verified(segment, index, bytes)) {
-      this.#o.keep(segment, index, bytes, from);
+    if (await this.#options.verify(segment, index, bytes)) {
+      this.#options.onVerified(segment, index, bytes, from);
       return;
     }
-    pieces.release(index);
-    this.#o.onBadPiece(from);
-    this.#o.drop(from);
+    pieces.failVerification(index);
+    this.#options.onBadPiece(from);
+    this.#options.expel(from);
   }
 }

@@ -1,26 +1,26 @@
 /** The player's side of a segment: who waits for it, and when its pieces must come from the store. */
 
-import type { Fetcher } from "./downloads";
-import { schedule } from "./deadline";
+import type { Downloads } from "./downloads";
+import { decideFetches } from "./deadline";
 import type { Segment, Waiter } from "./segment";
 import type { Startup, Stats } from "./stats";
-import type { Store } from "./store";
+import type { StoreClient } from "./store";
 
 /** A player that has run dry and waits for so long counts on members no more. */
-const DRY_WAIT_MS = 3_000;
+const STARVED_WAIT_MS = 3_000;
 
-export interface DemandOptions {
-  store: Store;
-  fetcher: Fetcher;
+export interface PlayerRequestsOptions {
+  store: StoreClient;
+  downloads: Downloads;
   stats: Stats;
   startup: Startup;
   now: () => number;
   /** seconds of video ahead of the playhead; 0 when there is nothing to play */
   bufferedS: () => number;
   /** whether a peer may still bring this piece */
-  expected: (segment: Segment, piece: number) => boolean;
+  isExpected: (segment: Segment, piece: number) => boolean;
   /** whether peers bring as much as this viewer's link carries */
-  linkFull: () => boolean;
+  isDownlinkFull: () => boolean;
   /** all segments in memory */
   segments: () => Iterable<Segment>;
 }
@@ -32,13 +32,13 @@ export interface Missing {
   expected: number;
 }
 
-export class Demand {
+export class PlayerRequests {
   /** when pieces had to be fetched last because peers were late, ms; -Infinity: never */
   lateAt = -Infinity;
-  #o: DemandOptions;
+  #options: PlayerRequestsOptions;
 
-  constructor(options: DemandOptions) {
-    this.#o = options;
+  constructor(options: PlayerRequestsOptions) {
+    this.#options = options;
   }
 
   /**
@@ -54,7 +54,7 @@ export class Demand {
         reject(new Error("no longer wanted"));
       };
       const waiter: Waiter = {
-        since: this.#o.now(),
+        startedAt: this.#options.now(),
         done: () => {
           signal.removeEventListener("abort", leave);
           resolve();
@@ -65,61 +65,61 @@ export class Demand {
         },
       };
       segment.waiters.add(waiter);
-      this.#abandonOthers(segment);
+      this.#abandonOtherVariants(segment);
       signal.addEventListener("abort", leave, { once: true });
-      this.consider(segment);
+      this.checkDeadline(segment);
     });
   }
 
   get missing(): Missing {
     const missing = { all: 0, expected: 0 };
-    for (const segment of this.#o.segments()) {
+    for (const segment of this.#options.segments()) {
       if (segment.waiters.size === 0) continue;
       for (const index of segment.pieces.missing()) {
         const bytes = segment.pieces.lengthOf(index);
         missing.all += bytes;
-        if (this.#o.expected(segment, index)) missing.expected += bytes;
+        if (this.#options.isExpected(segment, index)) missing.expected += bytes;
       }
     }
     return missing;
   }
 
   /** Whether members were waited for too long already. */
-  isDry(segment: Segment): boolean {
-    return this.#o.bufferedS() === 0 && this.#waitedMs(segment) > DRY_WAIT_MS;
+  isStarved(segment: Segment): boolean {
+    return this.#options.bufferedS() === 0 && this.#waitedMs(segment) > STARVED_WAIT_MS;
   }
 
   /** Request from the store what must not be waited for any longer. */
-  consider(segment: Segment): void {
-    const { store, stats, startup, fetcher, expected } = this.#o;
+  checkDeadline(segment: Segment): void {
+    const { store, stats, startup, downloads, isExpected } = this.#options;
     const { pieces, descriptor } = segment;
-    const { ranges, late } = schedule({
+    const { ranges, late } = decideFetches({
       durationS: descriptor.duration,
-      neededInS: this.#o.bufferedS(),
+      bufferedS: this.#options.bufferedS(),
       waitedS: this.#waitedMs(segment) / 1000,
       missing: pieces.missing(),
-      inFlight: (piece) => segment.inFlight.has(piece),
-      expected: (piece) => expected(segment, piece),
-      linkFull: this.#o.linkFull() && !this.isDry(segment),
-      storeTakesS: (count) => store.takesS(count * descriptor.pieceSize),
+      hasStoreAttempt: (piece) => segment.storeAttempts.has(piece),
+      isExpected: (piece) => isExpected(segment, piece),
+      downlinkFull: this.#options.isDownlinkFull() && !this.isStarved(segment),
+      storeEstimateS: (count) => store.estimateS(count * descriptor.pieceSize),
     });
     if (late && !segment.late && !startup.includes(descriptor.sequence)) {
       segment.late = true;
-      this.lateAt = this.#o.now();
+      this.lateAt = this.#options.now();
       stats.segments.deadline_fetches += 1;
     }
-    for (const range of ranges) fetcher.fetch(segment, range, "player");
+    for (const range of ranges) downloads.fetch(segment, range, "player");
   }
 
   /** Request no further what the player has left for another rendition: its link is too slow for both. */
-  #abandonOthers({ descriptor }: Segment): void {
-    for (const other of this.#o.segments())
+  #abandonOtherVariants({ descriptor }: Segment): void {
+    for (const other of this.#options.segments())
       if (other.descriptor.variant !== descriptor.variant && other.waiters.size === 0)
-        this.#o.fetcher.abandon(other);
+        this.#options.downloads.abandon(other);
   }
 
   /** How long a segment has been waited for; negative when nobody waits. */
   #waitedMs({ waiters }: Segment): number {
-    return this.#o.now() - Math.min(...Array.from(waiters, ({ since }) => since));
+    return this.#options.now() - Math.min(...Array.from(waiters, ({ startedAt }) => startedAt));
   }
 }

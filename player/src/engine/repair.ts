@@ -8,7 +8,7 @@ import type { PlannedSlice } from "../room/room";
 const MAX_REQUESTS = 4;
 
 /** What is known of a segment that is not complete. */
-export interface Damage {
+export interface RepairView {
   you: MemberId;
   /** since the announcement */
   elapsedMs: number;
@@ -17,22 +17,22 @@ export interface Damage {
   /** pieces that are not here and not under way from the store or by request */
   missing: readonly number[];
   /** whether its owner, or somebody in its place, was to push this slice to this viewer */
-  pushed: (slice: PlannedSlice) => boolean;
+  isPushExpected: (slice: PlannedSlice) => boolean;
   /** how long nothing has come from who pushes this slice, ms */
-  silentMs: (slice: PlannedSlice) => number;
+  quietMs: (slice: PlannedSlice) => number;
   /** linked members that say that they have this piece */
   holders: (piece: number) => readonly MemberId[];
   /** of the linked members of this rendition, those that do not say so; and all of them */
-  lacking: (piece: number) => number;
-  linked: number;
+  lackingCount: (piece: number) => number;
+  interestedCount: number;
   /** requests under way to a member */
-  busy: (id: MemberId) => number;
+  openRequests: (id: MemberId) => number;
 }
 
-export interface Repair {
+export interface RepairDecision {
   requests: { piece: number; from: MemberId }[];
   /** pieces to fetch in the owner's place, ascending, and push */
-  stepIn: number[];
+  successorPieces: number[];
 }
 
 /**
@@ -43,30 +43,30 @@ export interface Repair {
  * Who still brings other pieces is given as much time again: where uplinks are short all are slow,
  * and whatever is sent twice makes them slower.
  */
-export function repair(damage: Damage): Repair {
-  const { you, elapsedMs, expectedMs, slices, missing, linked } = damage;
-  const requests: Repair["requests"] = [];
-  const stepIn: number[] = [];
-  const asked = new Map<MemberId, number>();
-  const busy = (id: MemberId): number => damage.busy(id) + (asked.get(id) ?? 0);
+export function repair(view: RepairView): RepairDecision {
+  const { you, elapsedMs, expectedMs, slices, missing, interestedCount } = view;
+  const requests: RepairDecision["requests"] = [];
+  const successorPieces: number[] = [];
+  const newRequests = new Map<MemberId, number>();
+  const busy = (id: MemberId): number => view.openRequests(id) + (newRequests.get(id) ?? 0);
   for (const piece of missing) {
     const slice = slices.find(({ first, end }) => first <= piece && piece < end);
     if (!slice) continue;
-    const dueMs = damage.silentMs(slice) >= expectedMs ? expectedMs : 2 * expectedMs;
+    const dueMs = view.quietMs(slice) >= expectedMs ? expectedMs : 2 * expectedMs;
     const nth = slice.successors.indexOf(you);
-    const turn = nth >= 0 && elapsedMs >= dueMs * (nth + 1);
-    if (turn && 2 * damage.lacking(piece) > linked) {
-      stepIn.push(piece);
+    const isMyTurn = nth >= 0 && elapsedMs >= dueMs * (nth + 1);
+    if (isMyTurn && 2 * view.lackingCount(piece) > interestedCount) {
+      successorPieces.push(piece);
       continue;
     }
-    if (elapsedMs < dueMs && damage.pushed(slice)) continue;
+    if (elapsedMs < dueMs && view.isPushExpected(slice)) continue;
     // members know each other in the same order: without a hash all would ask the oldest one
-    const from = leastBusy(damage.holders(piece), busy, (k) => rank(piece, k, you));
+    const from = leastBusy(view.holders(piece), busy, (k) => rank(piece, k, you));
     if (from === null) continue;
-    asked.set(from, (asked.get(from) ?? 0) + 1);
+    newRequests.set(from, (newRequests.get(from) ?? 0) + 1);
     requests.push({ piece, from });
   }
-  return { requests, stepIn };
+  return { requests, successorPieces };
 }
 
 /** @param place decides between members that are as busy, by their number */

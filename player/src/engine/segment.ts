@@ -11,12 +11,12 @@ export const MAX_SEGMENT_MEMORY_BYTES = 64 * 1024 * 1024;
 const NEWEST_KEPT = 3;
 
 /** A segment that the store had to complete took peers so much longer, at the least. */
-const LATE_MS = 500;
+const LATE_PENALTY_MS = 500;
 
 /** Somebody (hls.js) waits for this segment. */
 export interface Waiter {
   /** when it was asked for, ms */
-  since: number;
+  startedAt: number;
   done: () => void;
   failed: (error: Error) => void;
 }
@@ -29,19 +29,19 @@ export class Segment {
   /** when signaling announced it, ms; null if it is known from elsewhere */
   announcedAt: number | null = null;
   /** pieces that a request to the store is bringing */
-  inFlight = new Set<number>();
+  storeAttempts = new Set<number>();
   /** of these, the ones whose request has brought nothing for long */
-  quiet = new Set<number>();
+  quietAttempts = new Set<number>();
   /** pieces that the torrent seed was asked for */
-  seeding = new Set<number>();
+  seedAttempts = new Set<number>();
   /** pieces that a member was asked for, and when, ms */
-  requested = new Map<number, { from: MemberId; at: number }>();
+  peerRequests = new Map<number, { from: MemberId; at: number }>();
   /** pieces that this viewer fetches in their owner's place */
-  steppedIn = new Set<number>();
+  successorDuties = new Set<number>();
   /** what members say that they have: bit n for piece n */
-  haves = new Map<MemberId, number>();
+  availability = new Map<MemberId, number>();
   /** when the members were told what is here, ms */
-  toldAt = -Infinity;
+  availabilitySentAt = -Infinity;
   /** pieces served on request, by member */
   served = new Map<MemberId, number>();
   waiters = new Set<Waiter>();
@@ -54,13 +54,13 @@ export class Segment {
   }
 
   /** Whether a piece is under way, from a store that answers. */
-  isComing(piece: number): boolean {
-    return this.inFlight.has(piece) && !this.quiet.has(piece);
+  hasLiveStoreAttempt(piece: number): boolean {
+    return this.storeAttempts.has(piece) && !this.quietAttempts.has(piece);
   }
 
   /** Whether a member says that it has a piece. */
-  isAt(id: MemberId, piece: number): boolean {
-    return (((this.haves.get(id) ?? 0) >>> piece) & 1) === 1;
+  isHeldBy(id: MemberId, piece: number): boolean {
+    return (((this.availability.get(id) ?? 0) >>> piece) & 1) === 1;
   }
 
   /** The slice that a piece is in; a piece that is left to the store is in none. */
@@ -74,9 +74,9 @@ export class Segment {
   }
 
   /** How long peers took to complete it, ms, `now` that it is; null if it was not announced. */
-  tookMs(now: number): number | null {
+  completionMs(now: number): number | null {
     if (this.announcedAt === null) return null;
-    return now - this.announcedAt + (this.late ? LATE_MS : 0);
+    return now - this.announcedAt + (this.late ? LATE_PENALTY_MS : 0);
   }
 
   /** How long the network was busy with this segment, ms: what a bandwidth estimate may use. */
@@ -84,7 +84,7 @@ export class Segment {
     return this.#transfer.ms;
   }
 
-  finish(): void {
+  deliver(): void {
     for (const waiter of this.waiters) waiter.done();
     this.waiters.clear();
   }
@@ -119,7 +119,7 @@ export class SegmentCache {
    *
    * @param playhead the sequence last asked for, around which segments are kept
    */
-  ensure(descriptor: Descriptor, playhead: Sequence): Segment {
+  getOrAdd(descriptor: Descriptor, playhead: Sequence): Segment {
     const { variant, sequence } = descriptor;
     const known = this.get(variant, sequence);
     // the URL is what identifies a segment: a sequence that means something new replaces the old
@@ -171,8 +171,8 @@ export class SegmentPieces {
   #bytes: Uint8Array<ArrayBuffer>;
   #have: Uint8Array;
   /** pieces whose hash is being computed: WebCrypto answers later */
-  #claimed = new Set<number>();
-  #held = 0;
+  #verifying = new Set<number>();
+  #haveCount = 0;
 
   constructor(readonly descriptor: Descriptor) {
     this.count = Math.ceil(descriptor.size / descriptor.pieceSize);
@@ -181,7 +181,7 @@ export class SegmentPieces {
   }
 
   get complete(): boolean {
-    return this.#held === this.count;
+    return this.#haveCount === this.count;
   }
 
   /** Bytes of piece `index`; 0 for an index outside the segment. */
@@ -200,24 +200,24 @@ export class SegmentPieces {
    *
    * @returns false if it is here already or being verified: the caller has a duplicate
    */
-  claim(index: number): boolean {
-    if (this.has(index) || this.#claimed.has(index)) return false;
-    this.#claimed.add(index);
+  beginVerification(index: number): boolean {
+    if (this.has(index) || this.#verifying.has(index)) return false;
+    this.#verifying.add(index);
     return true;
   }
 
   /** Give up a claim: the bytes were wrong. */
-  release(index: number): void {
-    this.#claimed.delete(index);
+  failVerification(index: number): void {
+    this.#verifying.delete(index);
   }
 
   /** Keep a verified piece that was claimed. */
   put(index: number, bytes: Uint8Array): void {
-    if (!this.#claimed.delete(index) || bytes.byteLength !== this.lengthOf(index))
+    if (!this.#verifying.delete(index) || bytes.byteLength !== this.lengthOf(index))
       throw new Error(`piece ${index} of ${this.descriptor.url} was not claimed or does not fit`);
     this.#bytes.set(bytes, index * this.descriptor.pieceSize);
     this.#have[index] = 1;
-    this.#held += 1;
+    this.#haveCount += 1;
   }
 
   /** A view of a piece that is here. */
@@ -227,12 +227,12 @@ export class SegmentPieces {
   }
 
   /** Bit n: piece n is here. A segment has 32 pieces at the most. */
-  get bits(): number {
+  get bitfield(): number {
     return this.#have.reduce((bits, have, index) => (have ? (bits | (1 << index)) >>> 0 : bits), 0);
   }
 
   /** Indices of the pieces that are here. */
-  held(): number[] {
+  present(): number[] {
     return Array.from({ length: this.count }, (_, index) => index).filter((i) => this.has(i));
   }
 

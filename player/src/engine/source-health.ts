@@ -1,9 +1,9 @@
 /** Whether a source of pieces works, and when one that fails is tried again. No I/O. */
 
-const FIRST_PAUSE_MS = 1_000;
-const MAX_PAUSE_MS = 5_000;
+const FIRST_BACKOFF_MS = 1_000;
+const MAX_BACKOFF_MS = 5_000;
 
-export class Health {
+export class SourceHealth {
   #now: () => number;
   #random: () => number;
   #failures = 0;
@@ -27,14 +27,14 @@ export class Health {
    * Whether to ask the source now: it works, or it has failed and had its pause. Of a source that
    * fails there is one try at a time, whose outcome must be told.
    */
-  try(): boolean {
+  mayTry(): boolean {
     if (!this.failing) return true;
     if (this.#now() < this.#nextTryAt) return false;
     this.#nextTryAt = Infinity;
     return true;
   }
 
-  worked(): void {
+  succeeded(): void {
     this.#failures = 0;
   }
 
@@ -42,7 +42,7 @@ export class Health {
   failed(): void {
     if (this.failing && this.#nextTryAt !== Infinity) return;
     this.#failures += 1;
-    const pauseMs = Math.min(MAX_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (this.#failures - 1));
+    const pauseMs = Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** (this.#failures - 1));
     this.#nextTryAt = this.#now() + pauseMs * (0.5 + this.#random() / 2);
   }
 }

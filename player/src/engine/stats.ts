@@ -64,7 +64,7 @@ export class Stats {
   }
 
   /** What a viewer's console is told now and then. */
-  get lines(): string[] {
+  get consoleLines(): string[] {
     const { p2p, store } = this.#total.bytes;
     return [
       `📥 P2P: ${megabytes(p2p)} | HTTP: ${megabytes(store)}`,
@@ -88,8 +88,8 @@ export class Stats {
   report(peers: number, latency_s: number | null, uplink_bps: number | null): StatsMessage {
     return {
       type: "stats",
-      bytes: minus(this.#total.bytes, this.#base.bytes),
-      startup: minus(this.#total.startup, this.#base.startup),
+      bytes: subtract(this.#total.bytes, this.#base.bytes),
+      startup: subtract(this.#total.startup, this.#base.startup),
       uploaded: this.#total.uploaded - this.#base.uploaded,
       peers,
       stalls: this.#total.stalls - this.#base.stalls,
@@ -116,7 +116,7 @@ function megabytes(bytes: number): string {
 function sum({ p2p, store, seed }: SourceBytes): number {
   return p2p + store + seed;
 }
-function minus(a: SourceBytes, b: SourceBytes): SourceBytes {
+function subtract(a: SourceBytes, b: SourceBytes): SourceBytes {
   return { p2p: a.p2p - b.p2p, store: a.store - b.store, seed: a.seed - b.seed };
 }
 
@@ -127,19 +127,19 @@ const MAX_STARTUP_MS = 15_000;
 
 export class Startup {
   #now: () => number;
-  #begunAt: number;
+  #startedAt: number;
   /** the first segment that is not start-up: what is older counts to that */
   #firstShared: Sequence | null = null;
 
   /** @param now milliseconds, monotonic */
   constructor(now: () => number) {
     this.#now = now;
-    this.#begunAt = now();
+    this.#startedAt = now();
   }
 
   /** A segment was announced, or asked for; `ready`: this viewer could own a slice of it. */
-  look(sequence: Sequence, ready = false): void {
-    if (ready || this.#now() - this.#begunAt > MAX_STARTUP_MS) this.#firstShared ??= sequence;
+  observe(sequence: Sequence, ready = false): void {
+    if (ready || this.#now() - this.#startedAt > MAX_STARTUP_MS) this.#firstShared ??= sequence;
   }
 
   /** Whether bytes of this segment belong to start-up; null: of no segment, but needed for all. */

@@ -1,13 +1,13 @@
 /** The object store over HTTP: ranges of segments, whole pieces as they arrive. */
 
-import { Health } from "./source-health";
+import { SourceHealth } from "./source-health";
 import type { PieceRange } from "../protocol/plan";
 import type { Descriptor } from "../protocol/messages";
 
 const MAX_ATTEMPTS = 3;
 const FIRST_BACKOFF_MS = 250;
 /** A response that brings nothing for this long is given up. */
-const SILENCE_TIMEOUT_MS = 5_000;
+const IDLE_TIMEOUT_MS = 5_000;
 /** One that has brought nothing for so many times the usual may be in vain. */
 const QUIET_LATENCIES = 4;
 const MIN_QUIET_MS = 1_000;
@@ -35,7 +35,7 @@ export interface ByteRange {
   end: number;
 }
 
-export interface StoreOptions {
+export interface StoreClientOptions {
   fetch: typeof fetch;
   /** milliseconds, monotonic */
   now?: () => number;
@@ -54,30 +54,30 @@ export interface StoreRequest {
   attempts?: number;
 }
 
-export class Store {
+export class StoreClient {
   /** whether the store works, as its answers to this viewer say */
-  readonly health: Health;
+  readonly health: SourceHealth;
   #fetch: typeof fetch;
   #now: () => number;
   #random: () => number;
   #latencyS = INITIAL_LATENCY_S;
   #bytesPerS = INITIAL_BYTES_PER_S;
 
-  constructor({ fetch, now = () => performance.now(), random = Math.random }: StoreOptions) {
+  constructor({ fetch, now = () => performance.now(), random = Math.random }: StoreClientOptions) {
     this.#fetch = fetch;
     this.#now = now;
     this.#random = random;
-    this.health = new Health(now, random);
+    this.health = new SourceHealth(now, random);
   }
 
   /** A request that has brought nothing for so long should not be counted on. */
-  get quietMs(): number {
+  get quietAfterMs(): number {
     const usualMs = this.#latencyS * 1000;
-    return Math.min(SILENCE_TIMEOUT_MS, Math.max(MIN_QUIET_MS, QUIET_LATENCIES * usualMs));
+    return Math.min(IDLE_TIMEOUT_MS, Math.max(MIN_QUIET_MS, QUIET_LATENCIES * usualMs));
   }
 
   /** Estimated seconds until the store has delivered so many bytes. */
-  takesS(bytes: number): number {
+  estimateS(bytes: number): number {
     return this.#latencyS + bytes / this.#bytesPerS;
   }
 
@@ -165,51 +165,51 @@ export class Store {
     };
     signal.throwIfAborted();
     signal.addEventListener("abort", giveUp);
-    let silence: ReturnType<typeof setTimeout> | undefined;
-    const heard = (): void => {
-      clearTimeout(silence);
-      silence = setTimeout(() => {
-        attempt.abort(new Error(`${url}: no answer for ${SILENCE_TIMEOUT_MS} ms`));
-      }, SILENCE_TIMEOUT_MS);
+    let timeout: ReturnType<typeof setTimeout> | undefined;
+    const restartTimeout = (): void => {
+      clearTimeout(timeout);
+      timeout = setTimeout(() => {
+        attempt.abort(new Error(`${url}: no answer for ${IDLE_TIMEOUT_MS} ms`));
+      }, IDLE_TIMEOUT_MS);
     };
-    let begun = 0;
+    let startedAt = 0;
     let received = 0;
     try {
-      heard();
-      const asked = this.#now();
+      restartTimeout();
+      const requestedAt = this.#now();
       const response = await this.#fetch(url, {
         signal: attempt.signal,
         cache: reload ? "reload" : "default",
         credentials: "omit",
         headers: range ? { Range: `bytes=${range.first}-${range.end - 1}` } : {},
       });
-      if (!response.ok || !response.body) throw refusal(url, response);
-      let offset = response.status === 206 ? startOf(response, range) : 0;
-      begun = this.#now();
-      this.#latencyS = average(this.#latencyS, (begun - asked) / 1000);
+      if (!response.ok || !response.body) throw storeError(url, response);
+      let offset = response.status === 206 ? bodyOffset(response, range) : 0;
+      startedAt = this.#now();
+      this.#latencyS = average(this.#latencyS, (startedAt - requestedAt) / 1000);
       const reader = response.body.getReader();
       for (;;) {
         const { done, value } = await reader.read();
         if (done) break;
-        heard();
+        restartTimeout();
         onBytes(value.byteLength);
         received += value.byteLength;
         yield { offset, bytes: value };
         offset += value.byteLength;
       }
     } finally {
-      this.#measure(received, begun);
-      clearTimeout(silence);
+      this.#measure(received, startedAt);
+      clearTimeout(timeout);
       signal.removeEventListener("abort", giveUp);
       // also ends a body whose reader had enough of it
       attempt.abort();
     }
   }
 
-  #measure(received: number, begun: number): void {
-    const lastedS = (this.#now() - begun) / 1000;
-    if (received >= MIN_SPEED_SAMPLE_BYTES && lastedS > 0)
-      this.#bytesPerS = average(this.#bytesPerS, received / lastedS);
+  #measure(received: number, startedAt: number): void {
+    const durationS = (this.#now() - startedAt) / 1000;
+    if (received >= MIN_SPEED_SAMPLE_BYTES && durationS > 0)
+      this.#bytesPerS = average(this.#bytesPerS, received / durationS);
   }
 
   async #retry<T>(
@@ -219,7 +219,7 @@ export class Store {
     for (let failures = 1; ; failures += 1) {
       try {
         const result = await attempt();
-        this.health.worked();
+        this.health.succeeded();
         return result;
       } catch (error) {
         if (signal.aborted) throw error;
@@ -233,7 +233,7 @@ export class Store {
   }
 }
 
-function refusal(url: string, response: Response): StoreError {
+function storeError(url: string, response: Response): StoreError {
   return new StoreError(response.status, `${url}: the store answered ${response.status}`);
 }
 
@@ -243,11 +243,11 @@ export function isTemporary(status: number): boolean {
 }
 
 /** Where a 206 body begins: as the store says, or as asked where CORS hides the header. */
-function startOf(response: Response, asked: ByteRange | null): number {
-  const said = /^bytes (\d+)-/.exec(response.headers.get("Content-Range") ?? "")?.[1];
-  return said === undefined ? (asked?.first ?? 0) : Number(said);
+function bodyOffset(response: Response, requested: ByteRange | null): number {
+  const stated = /^bytes (\d+)-/.exec(response.headers.get("Content-Range") ?? "")?.[1];
+  return stated === undefined ? (requested?.first ?? 0) : Number(stated);
 }
 
-function average(before: number, now: number): number {
-  return before + NEWEST_WEIGHT * (now - before);
+function average(previous: number, sample: number): number {
+  return previous + NEWEST_WEIGHT * (sample - previous);
 }

@@ -1,6 +1,6 @@
 /** The station's torrent seed as a source of pieces: what viewers have while the store fails. */
 
-import { ExpectedTime, Health } from "./source-health";
+import { ExpectedTime, SourceHealth } from "./source-health";
 import type { Descriptor } from "../protocol/messages";
 import type { WebTorrentClient, WebTorrentConstructor } from "./webtorrent";
 import { SegmentTorrent, openClient } from "./webtorrent";
@@ -8,9 +8,9 @@ import { SegmentTorrent, openClient } from "./webtorrent";
 /** Torrents at a time: a few segments are of interest, the one asked for first is given up first. */
 const MAX_TORRENTS = 4;
 /** A torrent that brings nothing for this long is given up. */
-const SILENCE_TIMEOUT_MS = 8_000;
+const IDLE_TIMEOUT_MS = 8_000;
 /** Where the store works, this share of a segment's duration is the most that the seed may take. */
-const MAX_PATIENCE_OF_DURATION = 0.4;
+const MAX_ASSIST_SEGMENTS = 0.4;
 
 /** When viewers turn to the seed: while the store fails, or first. */
 export type SeedPolicy = "standby" | "assist";
@@ -24,58 +24,58 @@ export interface SeedOptions {
   load: () => Promise<WebTorrentConstructor>;
 }
 
-export interface MagnetsOptions extends SeedOptions {
+export interface TorrentSeedClientOptions extends SeedOptions {
   iceServers: RTCIceServer[];
   now: () => number;
   random?: () => number;
 }
 
-export interface MagnetRequest {
+export interface SeedRequest {
   signal: AbortSignal;
   /** told of pieces as they arrive, wanted or not */
   onPiece: (index: number, bytes: Uint8Array<ArrayBuffer>) => void;
 }
 
 /** Pieces of one torrent that were asked for together. */
-interface Fetch extends MagnetRequest {
+interface PendingFetch extends SeedRequest {
   missing: Set<number>;
   /** whether the seed brought anything of it */
-  came: boolean;
+  delivered: boolean;
   done: () => void;
   failed: (error: Error) => void;
 }
 
-interface Open {
+interface OpenTorrent {
   torrent: SegmentTorrent;
-  fetches: Set<Fetch>;
-  silence: ReturnType<typeof setTimeout> | undefined;
+  fetches: Set<PendingFetch>;
+  timeout: ReturnType<typeof setTimeout> | undefined;
 }
 
-export class Magnets {
+export class TorrentSeedClient {
   readonly policy: SeedPolicy;
   /** whether the seed delivers, as this viewer's requests say */
-  readonly health: Health;
-  #o: MagnetsOptions;
+  readonly health: SourceHealth;
+  #options: TorrentSeedClientOptions;
   #client: Promise<WebTorrentClient> | null = null;
   /** by infohash, in the order in which they were opened */
-  #open = new Map<string, Open>();
-  #time = new ExpectedTime();
+  #open = new Map<string, OpenTorrent>();
+  #expectedTime = new ExpectedTime();
   #closed = false;
 
-  constructor(options: MagnetsOptions) {
-    this.#o = options;
+  constructor(options: TorrentSeedClientOptions) {
+    this.#options = options;
     this.policy = options.policy;
-    this.health = new Health(options.now, options.random ?? Math.random);
+    this.health = new SourceHealth(options.now, options.random ?? Math.random);
   }
 
   /** When pieces should be here that the seed is asked for now, ms: by measurement. */
-  get takesMs(): number {
-    return this.#time.ms;
+  get expectedMs(): number {
+    return this.#expectedTime.ms;
   }
 
   /** How long the seed is waited for where the store could be asked, ms. */
-  patienceMs({ duration }: Descriptor): number {
-    return Math.min(this.takesMs, MAX_PATIENCE_OF_DURATION * duration * 1000);
+  assistTimeoutMs({ duration }: Descriptor): number {
+    return Math.min(this.expectedMs, MAX_ASSIST_SEGMENTS * duration * 1000);
   }
 
   /**
@@ -87,16 +87,16 @@ export class Magnets {
   async fetch(
     descriptor: Descriptor,
     indices: readonly number[],
-    request: MagnetRequest,
+    request: SeedRequest,
   ): Promise<void> {
-    const begun = this.#o.now();
+    const startedAt = this.#options.now();
     try {
-      const client = await within(SILENCE_TIMEOUT_MS, this.#loaded());
+      const client = await withTimeout(IDLE_TIMEOUT_MS, this.#loadClient());
       request.signal.throwIfAborted();
-      const came = await this.#fetch(client, descriptor, indices, request);
-      if (came) {
-        this.health.worked();
-        this.#time.add(this.#o.now() - begun);
+      const delivered = await this.#fetch(client, descriptor, indices, request);
+      if (delivered) {
+        this.health.succeeded();
+        this.#expectedTime.add(this.#options.now() - startedAt);
       } else if (this.health.failing) {
         // others were faster: that says nothing for the seed
         this.health.failed();
@@ -104,21 +104,21 @@ export class Magnets {
     } catch (error) {
       this.health.failed();
       // what did not come in time says that the next may need longer
-      this.#time.add(Math.max(this.takesMs, this.#o.now() - begun));
+      this.#expectedTime.add(Math.max(this.expectedMs, this.#options.now() - startedAt));
       throw error;
     }
   }
 
   /** A piece came from elsewhere. */
-  unwant({ infohash }: Descriptor, index: number): void {
+  cancel({ infohash }: Descriptor, index: number): void {
     const open = this.#open.get(infohash ?? "");
     if (!open) return;
-    open.torrent.unwant(index);
-    this.#settle(infohash ?? "", open, index);
+    open.torrent.deselect(index);
+    this.#pieceArrived(infohash ?? "", open, index);
   }
 
   /** A segment is of no interest any more. */
-  forget({ infohash }: Descriptor): void {
+  evict({ infohash }: Descriptor): void {
     const open = this.#open.get(infohash ?? "");
     for (const fetch of open?.fetches ?? []) fetch.done();
     this.#close(infohash ?? "", new Error("no longer wanted"));
@@ -135,10 +135,10 @@ export class Magnets {
     );
   }
 
-  #loaded(): Promise<WebTorrentClient> {
-    this.#client ??= this.#o.load().then((WebTorrent) => {
+  #loadClient(): Promise<WebTorrentClient> {
+    this.#client ??= this.#options.load().then((WebTorrent) => {
       if (this.#closed) throw new Error("closed");
-      return openClient(WebTorrent, this.#o.iceServers);
+      return openClient(WebTorrent, this.#options.iceServers);
     });
     this.#client.catch(() => {
       // the site may not have answered: the next one who needs it asks again
@@ -152,27 +152,27 @@ export class Magnets {
     client: WebTorrentClient,
     descriptor: Descriptor,
     indices: readonly number[],
-    request: MagnetRequest,
+    request: SeedRequest,
   ): Promise<boolean> {
     const infohash = descriptor.infohash ?? "";
     const open = this.#open.get(infohash) ?? this.#openTorrent(client, descriptor);
     return new Promise((resolve, reject) => {
       const leave = (): void => {
         fetch.failed(new Error(`torrent ${infohash}: not in time`));
-        for (const index of fetch.missing) if (!isWanted(open, index)) open.torrent.unwant(index);
+        for (const index of fetch.missing) if (!isWanted(open, index)) open.torrent.deselect(index);
         if (open.fetches.size === 0) this.#close(infohash);
       };
       const settle = (): void => {
         open.fetches.delete(fetch);
         request.signal.removeEventListener("abort", leave);
       };
-      const fetch: Fetch = {
+      const fetch: PendingFetch = {
         ...request,
         missing: new Set(indices),
-        came: false,
+        delivered: false,
         done: () => {
           settle();
-          resolve(fetch.came);
+          resolve(fetch.delivered);
         },
         failed: (error) => {
           settle();
@@ -181,43 +181,43 @@ export class Magnets {
       };
       open.fetches.add(fetch);
       request.signal.addEventListener("abort", leave);
-      for (const index of indices) open.torrent.want(index);
+      for (const index of indices) open.torrent.select(index);
     });
   }
 
-  #openTorrent(client: WebTorrentClient, descriptor: Descriptor): Open {
+  #openTorrent(client: WebTorrentClient, descriptor: Descriptor): OpenTorrent {
     const infohash = descriptor.infohash ?? "";
     for (const oldest of this.#open.keys()) {
       if (this.#open.size < MAX_TORRENTS) break;
       this.#close(oldest, new Error(`torrent ${oldest}: others came after it`));
     }
-    const torrent = new SegmentTorrent(client, this.#o.tracker, descriptor, {
+    const torrent = new SegmentTorrent(client, this.#options.tracker, descriptor, {
       onPiece: (index, bytes) => {
-        this.#heard(infohash, open);
-        for (const fetch of open.fetches) if (fetch.missing.has(index)) fetch.came = true;
+        this.#restartTimeout(infohash, open);
+        for (const fetch of open.fetches) if (fetch.missing.has(index)) fetch.delivered = true;
         // all of them are about the same segment
         for (const { onPiece } of [...open.fetches].slice(0, 1)) onPiece(index, bytes);
-        this.#settle(infohash, open, index);
+        this.#pieceArrived(infohash, open, index);
       },
       onLost: (error) => {
         this.#close(infohash, error);
       },
     });
-    const open: Open = { torrent, fetches: new Set(), silence: undefined };
+    const open: OpenTorrent = { torrent, fetches: new Set(), timeout: undefined };
     this.#open.set(infohash, open);
-    this.#heard(infohash, open);
+    this.#restartTimeout(infohash, open);
     return open;
   }
 
-  #heard(infohash: string, open: Open): void {
-    clearTimeout(open.silence);
-    open.silence = setTimeout(() => {
-      this.#close(infohash, new Error(`torrent ${infohash}: nothing for ${SILENCE_TIMEOUT_MS} ms`));
-    }, SILENCE_TIMEOUT_MS);
+  #restartTimeout(infohash: string, open: OpenTorrent): void {
+    clearTimeout(open.timeout);
+    open.timeout = setTimeout(() => {
+      this.#close(infohash, new Error(`torrent ${infohash}: nothing for ${IDLE_TIMEOUT_MS} ms`));
+    }, IDLE_TIMEOUT_MS);
   }
 
   /** A piece is here, wherever from. */
-  #settle(infohash: string, open: Open, index: number): void {
+  #pieceArrived(infohash: string, open: OpenTorrent, index: number): void {
     for (const fetch of open.fetches) {
       fetch.missing.delete(index);
       if (fetch.missing.size === 0) fetch.done();
@@ -229,13 +229,13 @@ export class Magnets {
     const open = this.#open.get(infohash);
     if (!open) return;
     this.#open.delete(infohash);
-    clearTimeout(open.silence);
+    clearTimeout(open.timeout);
     open.torrent.close();
     for (const fetch of open.fetches) fetch.failed(error ?? new Error("closed"));
   }
 }
 
-async function within<T>(ms: number, promise: Promise<T>): Promise<T> {
+async function withTimeout<T>(ms: number, promise: Promise<T>): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
@@ -249,6 +249,6 @@ async function within<T>(ms: number, promise: Promise<T>): Promise<T> {
   }
 }
 
-function isWanted({ fetches }: Open, index: number): boolean {
+function isWanted({ fetches }: OpenTorrent, index: number): boolean {
   return [...fetches].some(({ missing }) => missing.has(index));
 }

@@ -6,7 +6,7 @@ import type { Descriptor } from "../protocol/messages";
 const PEER_ID_PREFIX = "-SV0001-";
 const PEER_ID_BYTES = 20;
 /** Of one announce: the tracker passes one to the seed, and another one to some other peer. */
-const OFFERS = 2;
+const OFFERS_PER_ANNOUNCE = 2;
 
 /** A connection to one peer of a torrent. */
 export interface Wire {
@@ -62,7 +62,10 @@ export function openClient(
     natUpnp: false,
     natPmp: false,
     webSeeds: false,
-    tracker: { rtcConfig: { iceServers }, getAnnounceOpts: () => ({ numwant: OFFERS }) },
+    tracker: {
+      rtcConfig: { iceServers },
+      getAnnounceOpts: () => ({ numwant: OFFERS_PER_ANNOUNCE }),
+    },
   });
   // what a client cannot go on after: its torrents bring nothing more, which their user notices
   client.on("error", () => undefined);
@@ -92,7 +95,7 @@ export class SegmentTorrent {
   ) {
     const magnet = `magnet:?xt=urn:btih:${infohash ?? ""}&tr=${encodeURIComponent(tracker.href)}`;
     this.#torrent = client.add(magnet, {
-      store: handedOver((index, bytes) => {
+      store: forwardingStore((index, bytes) => {
         this.#wanted.delete(index);
         onPiece(index, bytes);
       }),
@@ -123,13 +126,13 @@ export class SegmentTorrent {
     });
   }
 
-  want(index: number): void {
+  select(index: number): void {
     if (this.#wanted.has(index) || this.#closed) return;
     this.#wanted.add(index);
     if (this.#ready) this.#torrent.select(index, index);
   }
 
-  unwant(index: number): void {
+  deselect(index: number): void {
     if (this.#wanted.delete(index) && this.#ready && !this.#closed)
       this.#torrent.deselect(index, index);
   }
@@ -142,7 +145,9 @@ export class SegmentTorrent {
 }
 
 /** A chunk store that hands over what comes, and so has nothing to upload. */
-function handedOver(onPiece: (index: number, bytes: Uint8Array<ArrayBuffer>) => void): ChunkStore {
+function forwardingStore(
+  onPiece: (index: number, bytes: Uint8Array<ArrayBuffer>) => void,
+): ChunkStore {
   return class {
     put(index: number, bytes: Uint8Array<ArrayBuffer>, done: Done): void {
       onPiece(index, bytes);

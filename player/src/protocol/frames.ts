@@ -90,7 +90,7 @@ export function encodeRequest(
 }
 
 /** @param sequence the first segment that is wanted, or not wanted any more */
-export function encodeAppetite(
+export function encodeInterest(
   type: "want" | "pause",
   variant: Variant,
   sequence: Sequence,
@@ -158,18 +158,18 @@ export const MAX_PARTIAL_BYTES = 4 * 1024 * 1024;
 /** Frames kept in all for segments that are not announced yet: docs/protocol.md. */
 export const MAX_EARLY_BYTES = 4 * 1024 * 1024;
 /** How far ahead of the newest known segment early frames may be. */
-const EARLY_SEQUENCES = 2;
+const MAX_EARLY_SEQUENCES = 2;
 
-interface Partial {
+interface PartialPiece {
   bytes: Uint8Array<ArrayBuffer>;
   /** offset → length of what has arrived */
-  parts: Map<number, number>;
+  ranges: Map<number, number>;
   received: number;
 }
 
 /** Puts frames together, separately for each peer, so that a bad piece has one culprit. */
 export class Reassembler {
-  #peers = new Map<MemberId, Map<string, Partial>>();
+  #peers = new Map<MemberId, Map<string, PartialPiece>>();
 
   /**
    * Add a frame that fits its descriptor.
@@ -180,19 +180,19 @@ export class Reassembler {
   add(peer: MemberId, frame: PieceFrame): Uint8Array<ArrayBuffer> | "partial" | "nonsense" {
     const { offset, total, payload } = frame;
     if (payload.byteLength === total) return payload;
-    const partials = this.#of(peer);
+    const partials = this.#partialsOf(peer);
     const key = `${frame.variant}/${frame.sequence}/${frame.piece}`;
     let partial = partials.get(key);
     if (!partial) {
       let unfinished = total;
       for (const { bytes } of partials.values()) unfinished += bytes.byteLength;
       if (unfinished > MAX_PARTIAL_BYTES) return "nonsense";
-      partial = { bytes: new Uint8Array(total), parts: new Map(), received: 0 };
+      partial = { bytes: new Uint8Array(total), ranges: new Map(), received: 0 };
       partials.set(key, partial);
     }
-    if (overlaps(partial.parts, offset, payload.byteLength)) return "nonsense";
+    if (overlaps(partial.ranges, offset, payload.byteLength)) return "nonsense";
     partial.bytes.set(payload, offset);
-    partial.parts.set(offset, payload.byteLength);
+    partial.ranges.set(offset, payload.byteLength);
     partial.received += payload.byteLength;
     if (partial.received < total) return "partial";
     partials.delete(key);
@@ -200,32 +200,32 @@ export class Reassembler {
   }
 
   /** Forget unfinished pieces up to this segment: it is complete, or no longer kept. */
-  forgetSegment(variant: Variant, sequence: Sequence): void {
+  discardSegment(variant: Variant, sequence: Sequence): void {
     for (const partials of this.#peers.values())
       for (const key of partials.keys())
         if (key.startsWith(`${variant}/${sequence}/`)) partials.delete(key);
   }
 
-  forgetPeer(peer: MemberId): void {
+  discardPeer(peer: MemberId): void {
     this.#peers.delete(peer);
   }
 
-  #of(peer: MemberId): Map<string, Partial> {
+  #partialsOf(peer: MemberId): Map<string, PartialPiece> {
     let partials = this.#peers.get(peer);
-    if (!partials) this.#peers.set(peer, (partials = new Map<string, Partial>()));
+    if (!partials) this.#peers.set(peer, (partials = new Map<string, PartialPiece>()));
     return partials;
   }
 }
 
-function overlaps(parts: ReadonlyMap<number, number>, offset: number, length: number): boolean {
-  for (const [start, size] of parts)
+function overlaps(ranges: ReadonlyMap<number, number>, offset: number, length: number): boolean {
+  for (const [start, size] of ranges)
     if (offset < start + size && start < offset + length) return true;
   return false;
 }
 
 /** Frames that overtook the announcement of their segment. */
 export class EarlyFrames {
-  #held: { peer: MemberId; frame: PieceFrame }[] = [];
+  #frames: { peer: MemberId; frame: PieceFrame }[] = [];
   #bytes = 0;
 
   /**
@@ -235,31 +235,35 @@ export class EarlyFrames {
    * @param newest the newest sequence known, null before the first
    */
   hold(peer: MemberId, frame: PieceFrame, newest: Sequence | null): void {
-    if (newest === null || frame.sequence <= newest || frame.sequence > newest + EARLY_SEQUENCES)
+    if (
+      newest === null ||
+      frame.sequence <= newest ||
+      frame.sequence > newest + MAX_EARLY_SEQUENCES
+    )
       return;
     if (this.#bytes + frame.payload.byteLength > MAX_EARLY_BYTES) return;
-    this.#held.push({ peer, frame });
+    this.#frames.push({ peer, frame });
     this.#bytes += frame.payload.byteLength;
   }
 
   /** Take out what was kept for a segment; frames of older ones are dropped. */
   take(variant: Variant, sequence: Sequence): { peer: MemberId; frame: PieceFrame }[] {
-    const taken = this.#held.filter(
+    const taken = this.#frames.filter(
       ({ frame }) => frame.variant === variant && frame.sequence === sequence,
     );
-    this.#keep(
+    this.#filter(
       ({ frame }) =>
         frame.sequence > sequence || (frame.sequence === sequence && frame.variant !== variant),
     );
     return taken;
   }
 
-  forgetPeer(peer: MemberId): void {
-    this.#keep((held) => held.peer !== peer);
+  discardPeer(peer: MemberId): void {
+    this.#filter((held) => held.peer !== peer);
   }
 
-  #keep(wanted: (held: { peer: MemberId; frame: PieceFrame }) => boolean): void {
-    this.#held = this.#held.filter(wanted);
-    this.#bytes = this.#held.reduce((sum, { frame }) => sum + frame.payload.byteLength, 0);
+  #filter(wanted: (held: { peer: MemberId; frame: PieceFrame }) => boolean): void {
+    this.#frames = this.#frames.filter(wanted);
+    this.#bytes = this.#frames.reduce((sum, { frame }) => sum + frame.payload.byteLength, 0);
   }
 }

@@ -14,14 +14,14 @@ export type Variant = number;
 /** Media sequence number in the station's playlist. */
 export type Sequence = number;
 
-export interface Member {
+export interface RosterEntry {
   id: MemberId;
   variant: Variant;
   ready: boolean;
   /** quarters of a full share: 4, 2, 1, or 0 for who receives only */
   weight: number;
   /** members that it has no link to */
-  cut: readonly MemberId[];
+  unreachable: readonly MemberId[];
 }
 
 /** A published segment: the part of `/live/segments.json` that the engine uses. */
@@ -49,14 +49,14 @@ export type SignalData =
   | { description: { type: "offer" | "answer"; sdp: string } }
   | { candidates: RTCIceCandidateInit[] };
 
-export interface RoomMessage {
+export interface RosterMessage {
   type: "room";
   room: string;
   epoch: number;
   you: MemberId;
   /** thirty-seconds of a segment that everybody fetches from the store */
-  forAll: number;
-  members: Member[];
+  originShare: number;
+  members: RosterEntry[];
 }
 export interface SegmentMessage {
   type: "segment";
@@ -85,7 +85,7 @@ export const TOKEN_REFUSALS: readonly string[] = [
   "token_expired",
 ];
 export type ServerMessage =
-  RoomMessage | SegmentMessage | SignalMessage | StreamMessage | ErrorMessage;
+  RosterMessage | SegmentMessage | SignalMessage | StreamMessage | ErrorMessage;
 
 /** Bytes by where they came from. */
 export interface SourceBytes {
@@ -130,7 +130,7 @@ export function parseServerMessage(text: string): ServerMessage | null {
   if (!isRecord(value)) return null;
   switch (value["type"]) {
     case "room":
-      return parseRoom(value);
+      return parseRoster(value);
     case "segment": {
       const descriptor = parseDescriptor(value["descriptor"]);
       const epoch = value["epoch"];
@@ -169,8 +169,8 @@ export function parseDescriptor(value: unknown): Descriptor | null {
   if (pieces.length !== Math.ceil(size / pieceSize)) return null;
   const infohash = parseInfohash(value["infohash"]);
   const stored = value["stored"] !== false;
-  const known = { variant, sequence, url, size, duration, pieceSize, infohash, stored };
-  return { ...known, pieceHashes: pieces };
+  const fields = { variant, sequence, url, size, duration, pieceSize, infohash, stored };
+  return { ...fields, pieceHashes: pieces };
 }
 
 /** Parse the body of `/live/<variant>/segments.json`; unfit descriptors are left out. */
@@ -188,24 +188,24 @@ function parseInfohash(value: unknown): string | null {
   return isText(value) && /^[0-9a-f]{40}$/.test(value) ? value : null;
 }
 
-function parseRoom(value: Record<string, unknown>): RoomMessage | null {
-  const { room, epoch, you, for_all: forAll, members } = value;
+function parseRoster(value: Record<string, unknown>): RosterMessage | null {
+  const { room, epoch, you, for_all: originShare, members } = value;
   if (!isText(room) || !isCount(epoch) || !isText(you) || !Array.isArray(members)) return null;
-  if (value["plan_version"] !== PLAN_VERSION || !isCount(forAll)) return null;
-  const lines: unknown[] = members;
-  const ids = lines.map((line) => (isRecord(line) && isText(line["id"]) ? line["id"] : null));
-  const parsed: Member[] = [];
-  for (const [index, line] of lines.entries()) {
+  if (value["plan_version"] !== PLAN_VERSION || !isCount(originShare)) return null;
+  const entries: unknown[] = members;
+  const ids = entries.map((entry) => (isRecord(entry) && isText(entry["id"]) ? entry["id"] : null));
+  const parsed: RosterEntry[] = [];
+  for (const [index, line] of entries.entries()) {
     const id = ids[index];
     if (!isRecord(line) || id === null || id === undefined) return null;
     const { variant, ready, weight, cut } = line;
     if (!isCount(variant) || typeof ready !== "boolean" || !isCount(weight)) return null;
     if (!Array.isArray(cut)) return null;
-    const named = cut.map((place: unknown) => (isCount(place) ? ids[place] : null));
-    if (named.some((name) => typeof name !== "string")) return null;
-    parsed.push({ id, variant, ready, weight, cut: named as MemberId[] });
+    const unreachable = cut.map((place: unknown) => (isCount(place) ? ids[place] : null));
+    if (unreachable.some((name) => typeof name !== "string")) return null;
+    parsed.push({ id, variant, ready, weight, unreachable: unreachable as MemberId[] });
   }
-  return { type: "room", room, epoch, you, forAll, members: parsed };
+  return { type: "room", room, epoch, you, originShare, members: parsed };
 }
 
 function parseSignalData(value: unknown): SignalData | null {

@@ -3,7 +3,7 @@
 import type { MemberId, Sequence } from "./messages";
 
 /** The part of a segment that everybody fetches for itself is so many thirty-seconds. */
-export const STORE_PARTS = 32;
+export const ORIGIN_SHARE_UNITS = 32;
 const SUCCESSORS = 2;
 
 /** Pieces from `first` up to, not including, `end`. */
@@ -17,17 +17,17 @@ export interface Slice extends PieceRange {
   successors: readonly MemberId[];
 }
 /** A member of the room, as far as plans go. */
-export interface Planned {
+export interface PlanMember {
   id: MemberId;
   /** quarters: 4, 2, 1, or 0 for who receives only */
   weight: number;
   /** members that it has no link to */
-  cut: readonly MemberId[];
+  unreachable: readonly MemberId[];
 }
 
 /** How many pieces are shared out; the store brings everybody the ones after them. */
-export function sharedPieces(pieces: number, forAll: number): number {
-  return pieces - Math.floor((pieces * forAll) / STORE_PARTS);
+export function sharedPieces(pieces: number, originShare: number): number {
+  return pieces - Math.floor((pieces * originShare) / ORIGIN_SHARE_UNITS);
 }
 
 /**
@@ -36,29 +36,29 @@ export function sharedPieces(pieces: number, forAll: number): number {
  *
  * @param ready the ready members of the segment's variant, sorted by the bytes of their ids
  * @param size bytes of the segment
- * @param forAll the room's part for the store, in `STORE_PARTS`
+ * @param originShare the room's part for the store, in `STORE_PARTS`
  */
 export function plan(
-  ready: readonly Planned[],
+  ready: readonly PlanMember[],
   sequence: Sequence,
   size: number,
   pieceSize: number,
-  forAll = 0,
+  originShare = 0,
 ): Slice[] {
-  const able = ready.filter(({ weight }) => weight > 0);
-  const pieces = sharedPieces(Math.ceil(size / pieceSize), forAll);
-  const total = able.reduce((sum, { weight }) => sum + weight, 0);
+  const uploaders = ready.filter(({ weight }) => weight > 0);
+  const pieces = sharedPieces(Math.ceil(size / pieceSize), originShare);
+  const total = uploaders.reduce((sum, { weight }) => sum + weight, 0);
   const slices: Slice[] = [];
   let before = 0;
-  for (let k = 0; k < able.length; k += 1) {
+  for (let k = 0; k < uploaders.length; k += 1) {
     // the sequence turns the wheel, so that with fewer pieces than members all take their turns
-    const owner = able[(k + sequence) % able.length];
+    const owner = uploaders[(k + sequence) % uploaders.length];
     if (!owner) break;
     const first = Math.floor((pieces * before) / total);
     before += owner.weight;
     const end = Math.floor((pieces * before) / total);
     if (first === end) continue;
-    const others = able.filter((member) => member !== owner).map(({ id }) => id);
+    const others = uploaders.filter((member) => member !== owner).map(({ id }) => id);
     const successors = ranked(others, sequence, first).slice(0, SUCCESSORS);
     slices.push({ first, end, owner: owner.id, successors });
   }
@@ -72,24 +72,24 @@ export function plan(
  * @param members those that the segment is planned with
  */
 export function relay(
-  members: readonly Planned[],
+  members: readonly PlanMember[],
   sequence: Sequence,
   { first, owner: ownerId }: Slice,
-  receiver: Planned,
+  receiver: PlanMember,
 ): MemberId | null {
   const owner = members.find(({ id }) => id === ownerId);
-  if (!owner || receiver.id === ownerId || !isCut(owner, receiver)) return null;
-  const between = members.filter(
+  if (!owner || receiver.id === ownerId || !cannotReach(owner, receiver)) return null;
+  const candidates = members.filter(
     (member) =>
       member.weight > 0 &&
       member.id !== ownerId &&
       member.id !== receiver.id &&
-      !isCut(member, owner) &&
-      !isCut(member, receiver),
+      !cannotReach(member, owner) &&
+      !cannotReach(member, receiver),
   );
   return (
     ranked(
-      between.map(({ id }) => id),
+      candidates.map(({ id }) => id),
       sequence,
       first,
     )[0] ?? null
@@ -97,8 +97,8 @@ export function relay(
 }
 
 /** Whether two members have no link; it takes one of them to say so. */
-function isCut(one: Planned, other: Planned): boolean {
-  return one.cut.includes(other.id) || other.cut.includes(one.id);
+function cannotReach(one: PlanMember, other: PlanMember): boolean {
+  return one.unreachable.includes(other.id) || other.unreachable.includes(one.id);
 }
 
 /** Members by their place for a slice. */

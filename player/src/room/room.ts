@@ -2,13 +2,13 @@
 
 import type { PeerConnectionConstructor } from "../webrtc/connection";
 import { Mesh } from "../webrtc/mesh";
-import type { Planned, Slice } from "../protocol/plan";
+import type { PlanMember, Slice } from "../protocol/plan";
 import { plan, relay } from "../protocol/plan";
 import type {
   ClientMessage,
   Descriptor,
   MemberId,
-  RoomMessage,
+  RosterMessage,
   SegmentMessage,
   ServerMessage,
   Variant,
@@ -30,25 +30,25 @@ export interface RoomOptions {
   /** false: this viewer sends nothing to others */
   upload: boolean;
   /** the most that it wants to send, bit/s; null: no limit */
-  uploadLimitBps: () => number | null;
+  uploadCapBps: () => number | null;
   /** links to others are made from then on */
-  begun: Promise<void>;
+  mayConnect: Promise<void>;
   now: () => number;
   /** the rendition that this viewer plays */
   variant: () => Variant;
   /** a new membership began; `again`: there was one before */
   onJoined: (again: boolean) => void;
   /** signaling is gone: roster and links stay as they are */
-  onAway: () => void;
+  onSignalingLost: () => void;
   onSegment: (message: SegmentMessage) => void;
   onStream: (live: boolean) => void;
   /** signaling plans otherwise than this page: it is older */
   onOutdated: () => void;
   onFrame: (from: MemberId, data: ArrayBuffer) => void;
-  onPeerOpened: (id: MemberId) => void;
-  onPeerLost: (id: MemberId) => void;
+  onLinkOpened: (id: MemberId) => void;
+  onLinkLost: (id: MemberId) => void;
   /** a linked member plays another rendition now */
-  onPeerSwitched: (id: MemberId) => void;
+  onMemberSwitched: (id: MemberId) => void;
   /** payload bytes handed to a channel */
   onSent: (bytes: number) => void;
   log: (line: string) => void;
@@ -71,17 +71,17 @@ export interface Plan {
 export class Room {
   /** null where nothing can be shared */
   readonly mesh: Mesh | null;
-  #o: RoomOptions;
+  #options: RoomOptions;
   #roster = new Roster();
   #signaling: Signaling;
-  #saidReady = false;
-  #saidUnreachable = 0;
-  #saidCut: ReadonlySet<MemberId> = new Set();
+  #readySent = false;
+  #unreachableLogged = 0;
+  #unreachableSent: ReadonlySet<MemberId> = new Set();
 
   constructor(options: RoomOptions) {
-    this.#o = options;
+    this.#options = options;
     const { PeerConnection } = options;
-    this.mesh = PeerConnection && this.#meshOf(PeerConnection);
+    this.mesh = PeerConnection && this.#createMesh(PeerConnection);
     this.#signaling = new Signaling({
       url: options.url,
       replay: options.replay,
@@ -93,7 +93,7 @@ export class Room {
       onMessage: (message) => {
         this.#onMessage(message);
       },
-      onAway: options.onAway,
+      onLost: options.onSignalingLost,
     });
   }
 
@@ -117,13 +117,13 @@ export class Room {
     return this.joined && this.#roster.ready && this.peers > 0;
   }
   /** Whether signaling is gone and the peers are still there: they go on by themselves. */
-  get adrift(): boolean {
+  get signalingLost(): boolean {
     return !this.joined && this.peers > 0;
   }
   /** Who and where this viewer is. */
   get membership() {
     const { you, room, epoch, ready, size } = this.#roster;
-    const unreachable = this.mesh?.unreachable ?? 0;
+    const unreachable = this.mesh?.unreachableCount ?? 0;
     return { id: you, room, epoch, ready, members: size, unreachable };
   }
 
@@ -133,20 +133,20 @@ export class Room {
    * @param epoch that of its announcement; without one, the last that is known
    */
   plan({ variant, sequence, size, pieceSize }: Descriptor, epoch = this.#roster.epoch): Plan {
-    const planned = epoch === null ? null : this.#roster.plannedAt(epoch, variant);
-    const { ready, forAll } = planned ?? { ready: [], forAll: 0 };
-    const slices = plan(ready, sequence, size, pieceSize, forAll);
+    const inputs = epoch === null ? null : this.#roster.planInputs(epoch, variant);
+    const { ready, originShare } = inputs ?? { ready: [], originShare: 0 };
+    const slices = plan(ready, sequence, size, pieceSize, originShare);
     const { you } = this;
     // the newest roster knows best who is there to receive
-    const receivers = you === null ? [] : this.#roster.playing(variant);
+    const receivers = you === null ? [] : this.#roster.membersOn(variant);
     const me = receivers.find(({ id }) => id === you);
-    const relays = (slice: Slice, receiver: Planned): MemberId | null =>
+    const relayFor = (slice: Slice, receiver: PlanMember): MemberId | null =>
       relay(ready, sequence, slice, receiver);
     return {
       slices: slices.map((slice) => ({
         ...slice,
-        pushedBy: (me && relays(slice, me)) ?? slice.owner,
-        relayTo: receivers.filter((one) => relays(slice, one) === you).map(({ id }) => id),
+        pushedBy: (me && relayFor(slice, me)) ?? slice.owner,
+        relayTo: receivers.filter((one) => relayFor(slice, one) === you).map(({ id }) => id),
       })),
       ready: you !== null && ready.some(({ id }) => id === you),
     };
@@ -154,7 +154,7 @@ export class Room {
 
   /** This viewer plays another rendition now. */
   switch(variant: Variant): void {
-    for (const id of this.mesh?.linked ?? []) this.mesh?.excuse(id);
+    for (const id of this.mesh?.linked ?? []) this.mesh?.excludeFromEstimate(id);
     this.send({ type: "variant", variant });
   }
 
@@ -172,101 +172,106 @@ export class Room {
     this.mesh?.retain(new Set());
   }
 
-  #meshOf(PeerConnection: PeerConnectionConstructor): Mesh {
-    const { iceServers, now, log, upload, uploadLimitBps } = this.#o;
+  #createMesh(PeerConnection: PeerConnectionConstructor): Mesh {
+    const { iceServers, now, log, upload, uploadCapBps } = this.#options;
     return new Mesh({
       PeerConnection,
       iceServers,
       now,
-      signal: (to, data) => {
+      sendSignal: (to, data) => {
         this.send({ type: "signal", to, data });
       },
-      plays: (id, variant) => this.#roster.plays(id, variant),
-      opened: (id) => {
-        this.#o.onPeerOpened(id);
+      mayPlay: (id, variant) => this.#roster.mayPlay(id, variant),
+      onLinkOpened: (id) => {
+        this.#options.onLinkOpened(id);
         log(`🤝 Peer connected (Total: ${this.peers})`);
         this.#linksChanged();
       },
-      lost: (id) => {
-        this.#o.onPeerLost(id);
+      onLinkLost: (id) => {
+        this.#options.onLinkLost(id);
         this.#linksChanged();
       },
-      message: this.#o.onFrame,
-      sent: this.#o.onSent,
+      onFrame: this.#options.onFrame,
+      onSent: this.#options.onSent,
       upload,
-      limitBps: uploadLimitBps,
+      uploadCapBps: uploadCapBps,
     });
   }
 
   #onMessage(message: ServerMessage): void {
     switch (message.type) {
       case "room":
-        this.#onRoom(message);
+        this.#onRoster(message);
         break;
       case "segment":
-        this.#o.onSegment(message);
+        this.#options.onSegment(message);
         break;
       case "signal":
         void this.mesh?.accept(message.from, message.data);
         break;
       case "stream":
-        this.#o.onStream(message.live);
+        this.#options.onStream(message.live);
         break;
       case "error":
-        this.#o.log(`Signaling refused: ${message.message} (${message.code})`);
-        if (message.code === "plan_version") this.#o.onOutdated();
+        this.#options.log(`Signaling refused: ${message.message} (${message.code})`);
+        if (message.code === "plan_version") this.#options.onOutdated();
         break;
     }
   }
 
-  #onRoom(message: RoomMessage): void {
-    const again = this.you !== null;
-    const renamed = this.you !== message.you;
+  #onRoster(message: RosterMessage): void {
+    const isRejoin = this.you !== null;
+    const isNewId = this.you !== message.you;
     if (this.#roster.apply(message)) {
-      this.#saidReady = this.#roster.ready;
-      this.#saidCut = new Set();
-      if (renamed) this.#o.onJoined(again);
+      this.#readySent = this.#roster.ready;
+      this.#unreachableSent = new Set();
+      if (isNewId) this.#options.onJoined(isRejoin);
       // links made under another id are the others' to drop; who moves to another room along with
       // this viewer keeps its link
-      this.mesh?.retain(new Set(renamed ? [] : this.#roster.others));
-      void this.#callFirst(message);
+      this.mesh?.retain(new Set(isNewId ? [] : this.#roster.others));
+      void this.#connectToFirstRoster(message);
     } else {
       this.mesh?.retain(new Set(this.#roster.others));
     }
     for (const id of this.#roster.switched) {
-      this.mesh?.excuse(id);
-      if (this.mesh?.isOpen(id)) this.#o.onPeerSwitched(id);
+      this.mesh?.excludeFromEstimate(id);
+      if (this.mesh?.isOpen(id)) this.#options.onMemberSwitched(id);
     }
     this.#linksChanged();
   }
 
   /** Connect to those who were there before, unless another membership began meanwhile. */
-  async #callFirst({ room, you }: RoomMessage): Promise<void> {
-    await this.#o.begun;
+  async #connectToFirstRoster({ room, you }: RosterMessage): Promise<void> {
+    await this.#options.mayConnect;
     if (room === this.#roster.room && you === this.you)
-      this.mesh?.call(this.#roster.first.filter((id) => !this.mesh?.isOpen(id)));
+      this.mesh?.connect(this.#roster.firstRoster.filter((id) => !this.mesh?.isOpen(id)));
   }
 
   /** Tell signaling to whom there is no link, so that plans go around it. */
-  #sayCut(mesh: Mesh): void {
-    const cut = this.#roster.others.filter((id) => mesh.isCut(id));
-    const same = cut.length === this.#saidCut.size && cut.every((id) => this.#saidCut.has(id));
-    if (!same && this.send({ type: "links", cut })) this.#saidCut = new Set(cut);
+  #sendUnreachable(mesh: Mesh): void {
+    const unreachable = this.#roster.others.filter((id) => mesh.isUnreachable(id));
+    const same =
+      unreachable.length === this.#unreachableSent.size &&
+      unreachable.every((id) => this.#unreachableSent.has(id));
+    if (!same && this.send({ type: "links", cut: unreachable }))
+      this.#unreachableSent = new Set(unreachable);
   }
 
   #linksChanged(): void {
     const { mesh } = this;
     if (!mesh || this.you === null) return;
-    const { unreachable } = mesh;
-    if (unreachable > 0 && unreachable !== this.#saidUnreachable)
-      this.#o.log(`could not connect to ${unreachable} of ${this.#roster.size - 1} viewers`);
-    this.#saidUnreachable = unreachable;
-    this.#sayCut(mesh);
-    if (this.#saidReady) return;
-    const { first, others } = this.#roster;
+    const { unreachableCount } = mesh;
+    if (unreachableCount > 0 && unreachableCount !== this.#unreachableLogged)
+      this.#options.log(
+        `could not connect to ${unreachableCount} of ${this.#roster.size - 1} viewers`,
+      );
+    this.#unreachableLogged = unreachableCount;
+    this.#sendUnreachable(mesh);
+    if (this.#readySent) return;
+    const { firstRoster, others } = this.#roster;
     const isOpen = mesh.isOpen.bind(mesh);
     const hasFailed = mesh.hasFailed.bind(mesh);
-    if (mayBeReady({ first, others, isOpen, hasFailed }))
-      this.#saidReady = this.send({ type: "ready" });
+    if (mayBeReady({ firstRoster, others, isOpen, hasFailed }))
+      this.#readySent = this.send({ type: "ready" });
   }
 }

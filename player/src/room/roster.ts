@@ -1,23 +1,23 @@
 /** Who is in the room, now and at the epochs that segments in flight were announced with. */
 
-import type { Planned } from "../protocol/plan";
-import type { Member, MemberId, RoomMessage, Variant } from "../protocol/messages";
+import type { PlanMember } from "../protocol/plan";
+import type { RosterEntry, MemberId, RosterMessage, Variant } from "../protocol/messages";
 
 /** Epochs kept; segments refer to the last few only. */
 const MAX_EPOCHS = 64;
 /** The part of the links to the first roster that must be open before a newcomer owns slices. */
-const READY_SHARE = 0.8;
+const READY_LINKS_FRACTION = 0.8;
 
 /** What the plans of an epoch follow from. */
 interface Epoch {
-  members: readonly Member[];
-  forAll: number;
+  members: readonly RosterEntry[];
+  originShare: number;
 }
 
 export class Roster {
-  #current: RoomMessage | null = null;
+  #current: RosterMessage | null = null;
   #epochs = new Map<number, Epoch>();
-  #first: readonly MemberId[] = [];
+  #firstRoster: readonly MemberId[] = [];
   /** the others who play another rendition than in the roster before */
   switched: readonly MemberId[] = [];
 
@@ -26,17 +26,22 @@ export class Roster {
    *
    * @returns whether this is a new membership: the first roster, or one after a rejoin
    */
-  apply(message: RoomMessage): boolean {
+  apply(message: RosterMessage): boolean {
     const before = this.#current;
     const joined = message.you !== before?.you || message.room !== before.room;
-    const played = new Map(joined ? [] : before.members.map(({ id, variant }) => [id, variant]));
+    const previousVariants = new Map(
+      joined ? [] : before.members.map(({ id, variant }) => [id, variant]),
+    );
     this.switched = message.members
-      .filter(({ id, variant }) => id !== message.you && (played.get(id) ?? variant) !== variant)
+      .filter(
+        ({ id, variant }) =>
+          id !== message.you && (previousVariants.get(id) ?? variant) !== variant,
+      )
       .map(({ id }) => id);
     this.#current = message;
     if (joined) {
       this.#epochs.clear();
-      this.#first = this.others;
+      this.#firstRoster = this.others;
     }
     this.#epochs.set(message.epoch, message);
     for (const epoch of this.#epochs.keys()) {
@@ -68,14 +73,14 @@ export class Roster {
     return members.map(({ id }) => id).filter((id) => id !== this.you);
   }
   /** Whether a member plays this rendition; one that no roster named yet may. */
-  plays(id: MemberId, variant: Variant): boolean {
+  mayPlay(id: MemberId, variant: Variant): boolean {
     const member = this.#current?.members.find((one) => one.id === id);
     return member === undefined || member.variant === variant;
   }
   /** The members that were there when this viewer came, and still are: those it calls. */
-  get first(): MemberId[] {
+  get firstRoster(): MemberId[] {
     const { others } = this;
-    return this.#first.filter((id) => others.includes(id));
+    return this.#firstRoster.filter((id) => others.includes(id));
   }
 
   /**
@@ -83,25 +88,25 @@ export class Roster {
    * are ASCII, so sorting by UTF-16 code units is the same), and the part that is left to the store;
    * null if the epoch is not known.
    */
-  plannedAt(epoch: number, variant: Variant): { ready: Planned[]; forAll: number } | null {
+  planInputs(epoch: number, variant: Variant): { ready: PlanMember[]; originShare: number } | null {
     const known = this.#epochs.get(epoch);
     if (!known) return null;
     const ready = known.members
       .filter((member) => member.ready && member.variant === variant)
       .sort((a, b) => (a.id < b.id ? -1 : 1));
-    return { ready, forAll: known.forAll };
+    return { ready, originShare: known.originShare };
   }
 
   /** Everybody who plays this rendition now, ready or not. */
-  playing(variant: Variant): readonly Member[] {
+  membersOn(variant: Variant): readonly RosterEntry[] {
     return this.#current?.members.filter((member) => member.variant === variant) ?? [];
   }
 }
 
 /** Whom a newcomer is to be linked to. */
-export interface Reach {
+export interface LinkView {
   /** of its first roster, those that are still here */
-  first: readonly MemberId[];
+  firstRoster: readonly MemberId[];
   /** everybody who is here */
   others: readonly MemberId[];
   isOpen: (id: MemberId) => boolean;
@@ -114,9 +119,9 @@ export interface Reach {
  * are still here are open, not counting those that failed; at once when nobody of them is here; when
  * all of them failed, as soon as there is a link to anybody.
  */
-export function mayBeReady({ first, others, isOpen, hasFailed }: Reach): boolean {
-  if (first.length === 0) return true;
-  const reachable = first.filter((id) => !hasFailed(id));
+export function mayBeReady({ firstRoster, others, isOpen, hasFailed }: LinkView): boolean {
+  if (firstRoster.length === 0) return true;
+  const reachable = firstRoster.filter((id) => !hasFailed(id));
   if (reachable.length === 0) return others.some(isOpen);
-  return reachable.filter(isOpen).length >= READY_SHARE * reachable.length;
+  return reachable.filter(isOpen).length >= READY_LINKS_FRACTION * reachable.length;
 }

@@ -6,10 +6,10 @@ import { PLAN_VERSION, TOKEN_REFUSALS, parseServerMessage } from "../protocol/me
 const FIRST_BACKOFF_MS = 1_000;
 const MAX_BACKOFF_MS = 30_000;
 /** When signaling restarts, all of its viewers come back: spread over this long. */
-export const CROWD_SPREAD_MS = 5_000;
+export const RECONNECT_SPREAD_MS = 5_000;
 
 /** Signaling knows the newest replays only, and none just after it was restarted. */
-const UNKNOWN_REPLAY_MS = 120_000;
+const UNKNOWN_REPLAY_BACKOFF_MS = 120_000;
 
 export interface SignalingOptions {
   url: URL;
@@ -25,7 +25,7 @@ export interface SignalingOptions {
   upload: boolean;
   onMessage: (message: ServerMessage) => void;
   /** the connection is gone, and this viewer out of its room */
-  onAway: () => void;
+  onLost: () => void;
   /** 0 ≤ x < 1 */
   random?: () => number;
 }
@@ -36,7 +36,7 @@ export class Signaling {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #failures = 0;
   /** whether the last refusal will last */
-  #unknown = false;
+  #replayUnknown = false;
   #joined = false;
   #closed = false;
 
@@ -70,15 +70,15 @@ export class Signaling {
 
   async #connect(): Promise<void> {
     const { tokens } = this.#options;
-    const token = tokens.fresh ?? (await tokens.renewed());
+    const token = tokens.current ?? (await tokens.renew());
     if (this.#closed) return;
     const socket = new this.#options.WebSocket(this.#options.url);
     this.#socket = socket;
     socket.onopen = () => {
       const { sharing, upload, replay } = this.#options;
       const variant = this.#options.variant();
-      const wishes = { variant, sharing, upload, replay: replay ?? null };
-      this.send({ type: "join", plan_version: PLAN_VERSION, ...wishes, token });
+      const viewer = { variant, sharing, upload, replay: replay ?? null };
+      this.send({ type: "join", plan_version: PLAN_VERSION, ...viewer, token });
     };
     socket.onmessage = ({ data }: MessageEvent<unknown>) => {
       const message = typeof data === "string" ? parseServerMessage(data) : null;
@@ -88,8 +88,8 @@ export class Signaling {
         // only a server that lets us in ends the backoff: one that accepts and refuses does not
         this.#failures = 0;
       }
-      this.#unknown = message.type === "error" && message.code === "unknown_replay";
-      if (message.type === "error" && TOKEN_REFUSALS.includes(message.code)) tokens.refused();
+      this.#replayUnknown = message.type === "error" && message.code === "unknown_replay";
+      if (message.type === "error" && TOKEN_REFUSALS.includes(message.code)) tokens.markRefused();
       this.#options.onMessage(message);
     };
     // an error is always followed by close
@@ -97,12 +97,12 @@ export class Signaling {
       const wasJoined = this.#joined;
       this.#joined = false;
       if (this.#closed) return;
-      if (wasJoined) this.#options.onAway();
+      if (wasJoined) this.#options.onLost();
       this.#timer = setTimeout(
         () => {
           void this.#connect();
         },
-        wasJoined ? CROWD_SPREAD_MS * this.#random() : this.#backoffMs(),
+        wasJoined ? RECONNECT_SPREAD_MS * this.#random() : this.#backoffMs(),
       );
       this.#failures += 1;
     };
@@ -111,7 +111,7 @@ export class Signaling {
   /** Exponential, with jitter, so that a room does not come back in one instant. */
   #backoffMs(): number {
     const known = Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** this.#failures);
-    const limit = this.#unknown ? UNKNOWN_REPLAY_MS : known;
+    const limit = this.#replayUnknown ? UNKNOWN_REPLAY_BACKOFF_MS : known;
     return limit * (0.5 + 0.5 * this.#random());
   }
 
@@ -139,37 +139,37 @@ export interface JoinTokensOptions {
 /** Waiting longer would keep a viewer out whose old token may still do. */
 const RENEW_TIMEOUT_MS = 5_000;
 /** Of a lifetime, the part after which a token is not presented before asking for another. */
-const FRESH_PART = 0.5;
+const FRESH_FRACTION = 0.5;
 
 export class JoinTokens {
   #options: JoinTokensOptions;
   #token: JoinToken;
-  #since: number;
+  #issuedAt: number;
   #refused = false;
 
   constructor(options: JoinTokensOptions) {
     this.#options = options;
     this.#token = options.first;
-    this.#since = options.now();
+    this.#issuedAt = options.now();
   }
 
   /** The token to join with, or null when it is to be renewed first. */
-  get fresh(): string | null {
-    const ageMs = this.#options.now() - this.#since;
-    const old = ageMs > this.#token.lifetimeMs * FRESH_PART;
+  get current(): string | null {
+    const ageMs = this.#options.now() - this.#issuedAt;
+    const old = ageMs > this.#token.lifetimeMs * FRESH_FRACTION;
     return old || this.#refused ? null : this.#token.text;
   }
 
   /** Signaling did not take the token. */
-  refused(): void {
+  markRefused(): void {
     this.#refused = true;
   }
 
   /** Ask for another token; where the site gives none, the old one may still do. */
-  async renewed(): Promise<string> {
+  async renew(): Promise<string> {
     try {
       this.#token = await this.#options.renew(AbortSignal.timeout(RENEW_TIMEOUT_MS));
-      this.#since = this.#options.now();
+      this.#issuedAt = this.#options.now();
       this.#refused = false;
     } catch {
       // tried again before the next join

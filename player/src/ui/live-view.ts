@@ -58,7 +58,7 @@ export class StationPlayer {
       fragmentLoader: fragmentLoader(this.#switch),
       network: () => this.#engine.network,
       onIntended: (url) => {
-        this.#engine.intend(url);
+        this.#engine.willSwitchTo(url);
       },
       onState: options.onState,
       onHls: (hls) => {

@@ -58,11 +58,11 @@ export function sharingAs(wishes: Wishes, options: WishOptions) {
     renewJoinToken: async (signal: AbortSignal) => (await fetchConfig(page, signal)).joinToken,
     iceServers: config.iceServers,
     upload: wishes.noUpload === null,
-    uploadLimitBps: () => {
+    uploadCapBps: () => {
       const { uploadLimitMbps } = preferences.now;
       return uploadLimitMbps === null ? null : uploadLimitMbps * 1e6;
     },
-    ...{ begun, onOutdated },
+    ...{ mayConnect: begun, onOutdated },
     log: (line: string) => {
       console.log(line);
     },

@@ -23,9 +23,9 @@ export class Connection {
   #pc: RTCPeerConnection;
   #events: ConnectionEvents;
   #channel: RTCDataChannel | null = null;
-  #outgoing: RTCIceCandidateInit[] = [];
-  #early: RTCIceCandidateInit[] = [];
-  #batch: ReturnType<typeof setTimeout> | undefined;
+  #pendingCandidates: RTCIceCandidateInit[] = [];
+  #earlyCandidates: RTCIceCandidateInit[] = [];
+  #batchTimer: ReturnType<typeof setTimeout> | undefined;
   #timeout: ReturnType<typeof setTimeout>;
   #closed = false;
 
@@ -36,7 +36,7 @@ export class Connection {
       this.#lose();
     }, CONNECT_TIMEOUT_MS);
     pc.onicecandidate = ({ candidate }) => {
-      if (candidate) this.#collect(candidate.toJSON());
+      if (candidate) this.#queueCandidate(candidate.toJSON());
     };
     pc.onconnectionstatechange = () => {
       if (pc.connectionState === "failed" || pc.connectionState === "closed") this.#lose();
@@ -60,7 +60,7 @@ export class Connection {
 
   /** Call the other side. */
   async offer(): Promise<void> {
-    await this.#guard(async () => {
+    await this.#loseOnError(async () => {
       this.#adopt(this.#pc.createDataChannel(CHANNEL_LABEL, { ordered: false }));
       await this.#describe(await this.#pc.createOffer());
     });
@@ -68,13 +68,13 @@ export class Connection {
 
   /** Take what the other side sent through signaling. */
   async accept(data: SignalData): Promise<void> {
-    await this.#guard(async () => {
+    await this.#loseOnError(async () => {
       if ("candidates" in data) {
         for (const candidate of data.candidates) await this.#addCandidate(candidate);
         return;
       }
       await this.#pc.setRemoteDescription(data.description);
-      for (const candidate of this.#early.splice(0)) await this.#addCandidate(candidate);
+      for (const candidate of this.#earlyCandidates.splice(0)) await this.#addCandidate(candidate);
       if (data.description.type === "offer") await this.#describe(await this.#pc.createAnswer());
     });
   }
@@ -83,7 +83,7 @@ export class Connection {
     if (this.#closed) return;
     this.#closed = true;
     clearTimeout(this.#timeout);
-    clearTimeout(this.#batch);
+    clearTimeout(this.#batchTimer);
     this.#pc.close();
   }
 
@@ -113,11 +113,11 @@ export class Connection {
     };
   }
 
-  #collect(candidate: RTCIceCandidateInit): void {
-    this.#outgoing.push(candidate);
-    this.#batch ??= setTimeout(() => {
-      this.#batch = undefined;
-      this.#events.signal({ candidates: this.#outgoing.splice(0) });
+  #queueCandidate(candidate: RTCIceCandidateInit): void {
+    this.#pendingCandidates.push(candidate);
+    this.#batchTimer ??= setTimeout(() => {
+      this.#batchTimer = undefined;
+      this.#events.signal({ candidates: this.#pendingCandidates.splice(0) });
     }, CANDIDATE_BATCH_MS);
   }
 
@@ -125,11 +125,12 @@ export class Connection {
     if (this.#pc.remoteDescription)
       // one that cannot be used here (a name that does not resolve, IPv6) leaves the others
       await this.#pc.addIceCandidate(candidate).catch(() => undefined);
-    else if (this.#early.length < MAX_EARLY_CANDIDATES) this.#early.push(candidate);
+    else if (this.#earlyCandidates.length < MAX_EARLY_CANDIDATES)
+      this.#earlyCandidates.push(candidate);
   }
 
   /** A description may be unusable: then there is no connection. */
-  async #guard(step: () => Promise<void>): Promise<void> {
+  async #loseOnError(step: () => Promise<void>): Promise<void> {
     try {
       await step();
     } catch {

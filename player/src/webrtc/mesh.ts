@@ -2,8 +2,8 @@
 
 import type { PeerConnectionConstructor } from "./connection";
 import { Connection } from "./connection";
-import type { Waiting } from "./uplink";
-import { Link, Uplink } from "./uplink";
+import type { QueuedPiece } from "./uplink";
+import { Link, UplinkScheduler } from "./uplink";
 import type { MemberId, SignalData, Variant } from "../protocol/messages";
 
 const MAX_UNFINISHED_OFFERS = 6;
@@ -18,19 +18,19 @@ export interface MeshOptions {
   PeerConnection: PeerConnectionConstructor;
   iceServers: RTCIceServer[];
   now: () => number;
-  signal: (to: MemberId, data: SignalData) => void;
+  sendSignal: (to: MemberId, data: SignalData) => void;
   /** whether a member plays this rendition */
-  plays: (id: MemberId, variant: Variant) => boolean;
-  opened: (id: MemberId) => void;
+  mayPlay: (id: MemberId, variant: Variant) => boolean;
+  onLinkOpened: (id: MemberId) => void;
   /** a link is gone, or a connection attempt failed */
-  lost: (id: MemberId) => void;
-  message: (from: MemberId, data: ArrayBuffer) => void;
+  onLinkLost: (id: MemberId) => void;
+  onFrame: (from: MemberId, data: ArrayBuffer) => void;
   /** payload bytes handed to a channel */
-  sent: (bytes: number) => void;
+  onSent: (bytes: number) => void;
   /** false: this viewer sends no pieces */
   upload: boolean;
   /** the most that it wants to send, bit/s; null: no limit */
-  limitBps: () => number | null;
+  uploadCapBps: () => number | null;
   /** 0 ≤ x < 1 */
   random?: () => number;
 }
@@ -39,10 +39,10 @@ export class Mesh {
   #options: MeshOptions;
   #connections = new Map<MemberId, Connection>();
   #links = new Map<MemberId, Link>();
-  #uplink: Uplink;
+  #uplink: UplinkScheduler;
   /** members to call, the unfinished ones not counted */
-  #toCall: MemberId[] = [];
-  #calling = new Set<MemberId>();
+  #pendingOffers: MemberId[] = [];
+  #offering = new Set<MemberId>();
   /** the members that this one calls, and how often in a row that failed */
   #failures = new Map<MemberId, number>();
   #retries = new Map<MemberId, ReturnType<typeof setTimeout>>();
@@ -53,7 +53,7 @@ export class Mesh {
 
   constructor(options: MeshOptions) {
     this.#options = options;
-    this.#uplink = new Uplink(options.now, options.sent, options.limitBps);
+    this.#uplink = new UplinkScheduler(options.now, options.onSent, options.uploadCapBps);
   }
 
   /** What this viewer's link carried to others when it was the limit, bit/s; null if unknown. */
@@ -74,18 +74,18 @@ export class Mesh {
   }
   /** Whether a connection to this member is being made or waits for its turn. */
   isPending(id: MemberId): boolean {
-    return !this.isOpen(id) && (this.#connections.has(id) || this.#toCall.includes(id));
+    return !this.isOpen(id) && (this.#connections.has(id) || this.#pendingOffers.includes(id));
   }
   /** Whether there is no link to this member, and none to be expected soon. */
   hasFailed(id: MemberId): boolean {
     return !this.isOpen(id) && (this.#unreachable.has(id) || !this.isPending(id));
   }
   /** Whether there is no link to this member, and the last attempt at one failed. */
-  isCut(id: MemberId): boolean {
+  isUnreachable(id: MemberId): boolean {
     return !this.isOpen(id) && (this.#unreachable.has(id) || this.#expelled.has(id));
   }
   /** Members to whom the last attempt to connect failed. */
-  get unreachable(): number {
+  get unreachableCount(): number {
     return this.#unreachable.size;
   }
   /** When the link to this member opened, ms; null without one. */
@@ -94,10 +94,10 @@ export class Mesh {
   }
 
   /** Connect to these members, at most six at a time, and again whenever the link is lost. */
-  call(ids: readonly MemberId[]): void {
+  connect(ids: readonly MemberId[]): void {
     for (const id of ids) this.#failures.set(id, 0);
-    this.#toCall.push(...ids);
-    this.#callNext();
+    this.#pendingOffers.push(...ids);
+    this.#offerNext();
   }
 
   /** Take a message of a member; an offer makes a connection. */
@@ -106,7 +106,7 @@ export class Mesh {
       if (this.#expelled.has(from)) return;
       this.#close(from);
       if (this.#connections.size >= MAX_CONNECTIONS) return;
-      await this.#connect(from).accept(data);
+      await this.#createConnection(from).accept(data);
     } else {
       await this.#connections.get(from)?.accept(data);
     }
@@ -114,7 +114,7 @@ export class Mesh {
 
   /** Close the connections to everybody who is not among `ids`, and forget them. */
   retain(ids: ReadonlySet<MemberId>): void {
-    this.#toCall = this.#toCall.filter((id) => ids.has(id));
+    this.#pendingOffers = this.#pendingOffers.filter((id) => ids.has(id));
     const known = [this.#connections, this.#failures, this.#unreachable, this.#expelled];
     for (const id of known.flatMap((members) => [...members.keys()])) {
       if (ids.has(id)) continue;
@@ -138,7 +138,7 @@ export class Mesh {
     const connection = this.#connections.get(id);
     if (!connection) return;
     connection.close();
-    this.#forget(id);
+    this.#remove(id);
   }
 
   /** All linked members. */
@@ -147,17 +147,17 @@ export class Mesh {
   }
   /** The linked members that play a rendition. */
   playing(variant: Variant): MemberId[] {
-    return [...this.#links.keys()].filter((id) => this.#options.plays(id, variant));
+    return [...this.#links.keys()].filter((id) => this.#options.mayPlay(id, variant));
   }
 
   /** What waits for this member, or for this viewer with it, says nothing of this viewer's uplink. */
-  excuse(id: MemberId): void {
+  excludeFromEstimate(id: MemberId): void {
     const link = this.#links.get(id);
-    if (link) this.#uplink.excuse(link);
+    if (link) this.#uplink.excludeFromEstimate(link);
   }
 
   /** Send a piece to a linked member. */
-  sendPiece(id: MemberId, piece: Waiting): void {
+  sendPiece(id: MemberId, piece: QueuedPiece): void {
     if (this.uploads) this.#links.get(id)?.sendPiece(piece);
   }
 
@@ -166,17 +166,17 @@ export class Mesh {
     this.#links.get(id)?.send(frame);
   }
 
-  #callNext(): void {
-    while (this.#calling.size < MAX_UNFINISHED_OFFERS) {
-      const id = this.#toCall.shift();
+  #offerNext(): void {
+    while (this.#offering.size < MAX_UNFINISHED_OFFERS) {
+      const id = this.#pendingOffers.shift();
       if (id === undefined) return;
       if (this.#connections.has(id)) continue;
-      this.#calling.add(id);
-      void this.#connect(id).offer();
+      this.#offering.add(id);
+      void this.#createConnection(id).offer();
     }
   }
 
-  #callAgain(id: MemberId): void {
+  #retryLater(id: MemberId): void {
     const failures = this.#failures.get(id);
     if (failures === undefined) return;
     this.#failures.set(id, failures + 1);
@@ -184,60 +184,60 @@ export class Mesh {
     const retry = setTimeout(
       () => {
         this.#retries.delete(id);
-        this.#toCall.push(id);
-        this.#callNext();
+        this.#pendingOffers.push(id);
+        this.#offerNext();
       },
       delay * (1 + RETRY_JITTER * (2 * (this.#options.random ?? Math.random)() - 1)),
     );
     this.#retries.set(id, retry);
   }
 
-  #connect(id: MemberId): Connection {
+  #createConnection(id: MemberId): Connection {
     const { PeerConnection, iceServers } = this.#options;
     const connection = new Connection(new PeerConnection({ iceServers }), {
       signal: (data) => {
-        this.#options.signal(id, data);
+        this.#options.sendSignal(id, data);
       },
       open: (channel) => {
         this.#unreachable.delete(id);
         if (this.#failures.has(id)) this.#failures.set(id, 0);
-        this.#adopt(id, channel, () => connection.wireBytes());
-        this.#options.opened(id);
-        this.#finished(id);
+        this.#addLink(id, channel, () => connection.wireBytes());
+        this.#options.onLinkOpened(id);
+        this.#offerFinished(id);
       },
       message: (data) => {
-        this.#options.message(id, data);
+        this.#options.onFrame(id, data);
       },
       lost: () => {
         if (!this.isOpen(id)) this.#unreachable.add(id);
-        this.#forget(id);
-        this.#callAgain(id);
+        this.#remove(id);
+        this.#retryLater(id);
       },
     });
     this.#connections.set(id, connection);
     return connection;
   }
 
-  #adopt(id: MemberId, channel: RTCDataChannel, wireBytes: Link["wireBytes"]): void {
-    const onWork = (): void => {
+  #addLink(id: MemberId, channel: RTCDataChannel, wireBytes: Link["wireBytes"]): void {
+    const onReady = (): void => {
       this.#uplink.run();
     };
-    const link = new Link(channel, this.#options.now(), onWork, wireBytes);
+    const link = new Link(channel, this.#options.now(), onReady, wireBytes);
     this.#links.set(id, link);
     this.#uplink.add(link);
   }
 
-  #forget(id: MemberId): void {
+  #remove(id: MemberId): void {
     this.#connections.delete(id);
     const link = this.#links.get(id);
     if (link) this.#uplink.remove(link);
     link?.close();
     this.#links.delete(id);
-    this.#options.lost(id);
-    this.#finished(id);
+    this.#options.onLinkLost(id);
+    this.#offerFinished(id);
   }
 
-  #finished(id: MemberId): void {
-    if (this.#calling.delete(id)) this.#callNext();
+  #offerFinished(id: MemberId): void {
+    if (this.#offering.delete(id)) this.#offerNext();
   }
 }

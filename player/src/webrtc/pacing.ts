@@ -12,36 +12,36 @@ const BURST_MS = 100;
 const MAX_PAUSE_MS = 1_000;
 
 /** What the links look like at a moment. */
-export interface Look {
+export interface UplinkView {
   /** ms, monotonic */
   now: number;
   /** what the link carries, bit/s; null if that is unknown; and how old that measurement is, ms */
   bps: number | null;
   ageMs: number;
   /** bytes that wait until they may be sent */
-  waiting: number;
+  queuedBytes: number;
 }
 
 export class Pacer {
-  #credit = new Credit();
+  #bucket = new TokenBucket();
   /** the most bytes that have waited at a time since none did */
-  #most = 0;
+  #maxWaiting = 0;
 
   /** Whether something may be sent now. */
-  get may(): boolean {
-    return this.#credit.may;
+  get maySend(): boolean {
+    return this.#bucket.hasTokens;
   }
 
   sent(bytes: number): void {
-    this.#credit.sent(bytes);
+    this.#bucket.take(bytes);
   }
 
-  look({ now, bps, ageMs, waiting }: Look): void {
+  update({ now, bps, ageMs, queuedBytes }: UplinkView): void {
     const free = bps === null || ageMs > PROBE_AFTER_MS;
-    const waitedBefore = this.#most > 0;
-    this.#most = waiting > 0 ? Math.max(this.#most, waiting) : 0;
-    const rate = free ? Infinity : Math.max((PACE * bps) / 8_000, this.#most / MAX_WAIT_MS);
-    this.#credit.refill(now, rate, waitedBefore ? MAX_PAUSE_MS : BURST_MS);
+    const waitedBefore = this.#maxWaiting > 0;
+    this.#maxWaiting = queuedBytes > 0 ? Math.max(this.#maxWaiting, queuedBytes) : 0;
+    const rate = free ? Infinity : Math.max((PACE * bps) / 8_000, this.#maxWaiting / MAX_WAIT_MS);
+    this.#bucket.refill(now, rate, waitedBefore ? MAX_PAUSE_MS : BURST_MS);
   }
 }
 
@@ -50,9 +50,9 @@ export class Pacer {
 /** What was not sent may be made up for this long. */
 const CAP_BURST_MS = 1_000;
 
-export class UploadLimit {
+export class UploadCap {
   #bps: () => number | null;
-  #credit = new Credit();
+  #bucket = new TokenBucket();
 
   /** @param bps bit/s as they are wanted now; null: no limit */
   constructor(bps: () => number | null) {
@@ -65,23 +65,23 @@ export class UploadLimit {
   }
 
   /** Time has passed; `now` in ms, monotonic. */
-  look(now: number): void {
-    this.#credit.refill(now, (this.bps ?? Infinity) / 8_000, CAP_BURST_MS);
+  update(now: number): void {
+    this.#bucket.refill(now, (this.bps ?? Infinity) / 8_000, CAP_BURST_MS);
   }
 
   /** Whether something may be sent now. */
-  get may(): boolean {
-    return this.#credit.may;
+  get maySend(): boolean {
+    return this.#bucket.hasTokens;
   }
 
   sent(bytes: number): void {
-    this.#credit.sent(bytes);
+    this.#bucket.take(bytes);
   }
 }
 
 // What may be sent at a rate, and how much of it at once: a token bucket. No I/O.
 
-export class Credit {
+export class TokenBucket {
   #bytes = 0;
   #at: number | null = null;
 
@@ -95,17 +95,19 @@ export class Credit {
   refill(now: number, rate: number, burstMs: number): void {
     const elapsed = now - (this.#at ?? now - burstMs);
     this.#at = now;
-    const most = rate * burstMs;
+    const capacity = rate * burstMs;
     this.#bytes =
-      rate === Infinity ? Infinity : Math.min(Math.min(this.#bytes, most) + rate * elapsed, most);
+      rate === Infinity
+        ? Infinity
+        : Math.min(Math.min(this.#bytes, capacity) + rate * elapsed, capacity);
   }
 
   /** Whether something may be sent now. */
-  get may(): boolean {
+  get hasTokens(): boolean {
     return this.#bytes > 0;
   }
 
-  sent(bytes: number): void {
+  take(bytes: number): void {
     this.#bytes -= bytes;
   }
 }

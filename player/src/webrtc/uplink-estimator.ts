@@ -4,7 +4,7 @@
  */
 
 /** A connection whose bytes on the wire can be read. */
-export interface Metered {
+export interface MeteredConnection {
   /** all that it has sent so far, headers and repetitions too; null where nobody counts */
   wireBytes: () => Promise<number | null>;
 }
@@ -19,7 +19,7 @@ const FIRST_SAMPLE_MS = 1_000;
 const OLDER_WEIGHT = 0.5;
 const FORGET_AFTER_MS = 60_000;
 /** The rest is headers, repetitions, and answers to what comes in: .84 to .88 seen at 1 Mbit/s. */
-const PAYLOAD_PART = 0.85;
+const PAYLOAD_FRACTION = 0.85;
 /** Less is no link: a receiver has stopped (its laptop sleeps), and only repetitions go out. */
 const MIN_BPS = 64_000;
 
@@ -29,21 +29,21 @@ interface Sample {
 }
 interface Reading {
   at: number;
-  bytes: ReadonlyMap<Metered, number>;
+  bytes: ReadonlyMap<MeteredConnection, number>;
 }
 /** A time in which the link was busy throughout. */
-interface Stretch {
-  since: number;
-  last: Reading | null;
+interface BusyPeriod {
+  startedAt: number;
+  lastReading: Reading | null;
 }
 
-export class Gauge {
-  #stretch: Stretch | null = null;
+export class UplinkEstimator {
+  #busyPeriod: BusyPeriod | null = null;
   #reading = false;
   #readAt = -Infinity;
   #sample: Sample = { bytes: 0, ms: 0 };
   /** the samples so far, older ones with less weight */
-  #known: Sample = { bytes: 0, ms: 0 };
+  #total: Sample = { bytes: 0, ms: 0 };
   #measuredAt = -Infinity;
 
   /** @param now ms, monotonic */
@@ -52,7 +52,7 @@ export class Gauge {
   /** What the link carried of pieces when it was the limit, bit/s; null if it has not been lately. */
   get bps(): number | null {
     if (this.ageMs > FORGET_AFTER_MS) return null;
-    return Math.round(PAYLOAD_PART * bpsOf(this.#known));
+    return Math.round(PAYLOAD_FRACTION * bpsOf(this.#total));
   }
   /** How long ago that was, ms. */
   get ageMs(): number {
@@ -60,56 +60,56 @@ export class Gauge {
   }
 
   /** What was measured was not this link. */
-  forget(): void {
-    this.#stretch = null;
+  reset(): void {
+    this.#busyPeriod = null;
     this.#sample = { bytes: 0, ms: 0 };
     this.#measuredAt = -Infinity;
   }
 
   /** @param busy whether it is the link that what lies in its channels waits for */
-  look(busy: boolean, connections: Iterable<Metered>): void {
+  update(busy: boolean, connections: Iterable<MeteredConnection>): void {
     const now = this.now();
     if (!busy) {
-      this.#stretch = null;
+      this.#busyPeriod = null;
       return;
     }
-    this.#stretch ??= { since: now, last: null };
-    const settled = now - this.#stretch.since >= SETTLING_MS;
+    this.#busyPeriod ??= { startedAt: now, lastReading: null };
+    const settled = now - this.#busyPeriod.startedAt >= SETTLING_MS;
     if (settled && !this.#reading && now - this.#readAt >= READ_EVERY_MS)
-      void this.#read(this.#stretch, [...connections]);
+      void this.#read(this.#busyPeriod, [...connections]);
   }
 
-  async #read(stretch: Stretch, connections: readonly Metered[]): Promise<void> {
+  async #read(period: BusyPeriod, connections: readonly MeteredConnection[]): Promise<void> {
     this.#reading = true;
     this.#readAt = this.now();
     const counts = await Promise.all(connections.map((one) => one.wireBytes().catch(() => null)));
     this.#reading = false;
-    if (stretch !== this.#stretch) return;
-    const bytes = new Map<Metered, number>();
+    if (period !== this.#busyPeriod) return;
+    const bytes = new Map<MeteredConnection, number>();
     for (const [k, count] of counts.entries()) {
       const one = connections[k];
       if (one && count !== null) bytes.set(one, count);
     }
     const reading = { at: this.now(), bytes };
-    if (stretch.last) this.#add(stretch.last, reading);
-    stretch.last = reading;
+    if (period.lastReading) this.#add(period.lastReading, reading);
+    period.lastReading = reading;
   }
 
   #add(before: Reading, after: Reading): void {
     const sample = this.#sample;
-    let carried = 0;
-    for (const [one, bytes] of after.bytes) carried += bytes - (before.bytes.get(one) ?? bytes);
-    if (carried === 0) return;
-    sample.bytes += carried;
+    let transmitted = 0;
+    for (const [one, bytes] of after.bytes) transmitted += bytes - (before.bytes.get(one) ?? bytes);
+    if (transmitted === 0) return;
+    sample.bytes += transmitted;
     sample.ms += after.at - before.at;
     if (sample.ms < (this.bps === null ? FIRST_SAMPLE_MS : SAMPLE_MS)) return;
     this.#sample = { bytes: 0, ms: 0 };
     if (bpsOf(sample) < MIN_BPS) return;
-    const known = this.bps === null ? { bytes: 0, ms: 0 } : this.#known;
+    const earlier = this.bps === null ? { bytes: 0, ms: 0 } : this.#total;
     // bytes and times are added up, not rates: a time counts alike, whatever was carried in it
-    this.#known = {
-      bytes: OLDER_WEIGHT * known.bytes + sample.bytes,
-      ms: OLDER_WEIGHT * known.ms + sample.ms,
+    this.#total = {
+      bytes: OLDER_WEIGHT * earlier.bytes + sample.bytes,
+      ms: OLDER_WEIGHT * earlier.ms + sample.ms,
     };
     this.#measuredAt = after.at;
   }

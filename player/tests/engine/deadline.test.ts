@@ -1,50 +1,53 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Need } from "../../src/engine/deadline";
-import { MAX_WAIT_S, deadlineS, schedule } from "../../src/engine/deadline";
+import type { SegmentNeed } from "../../src/engine/deadline";
+import { MAX_WAIT_S, deadlineS, decideFetches } from "../../src/engine/deadline";
 
 const DEADLINE_S = 1.6;
-const need = (change: Partial<Need>): Need => ({
+const need = (change: Partial<SegmentNeed>): SegmentNeed => ({
   durationS: 4,
-  neededInS: 8,
+  bufferedS: 8,
   waitedS: 0,
   missing: [0, 1, 2, 3],
-  inFlight: () => false,
-  expected: () => true,
-  linkFull: false,
-  storeTakesS: () => 0.5,
+  hasStoreAttempt: () => false,
+  isExpected: () => true,
+  downlinkFull: false,
+  storeEstimateS: () => 0.5,
   ...change,
 });
 const ALL = [{ first: 0, end: 4 }];
 
 describe("the scheduler", () => {
   it("waits for peers while there is time", () => {
-    expect(schedule(need({}))).toEqual({ ranges: [], late: false });
+    expect(decideFetches(need({}))).toEqual({ ranges: [], late: false });
   });
   it("fetches what is missing at the deadline, which is earlier on a slow store", () => {
-    expect(schedule(need({ neededInS: DEADLINE_S + 0.4 }))).toEqual({ ranges: ALL, late: true });
-    expect(schedule(need({ storeTakesS: () => 7 })).ranges).toEqual(ALL);
+    expect(decideFetches(need({ bufferedS: DEADLINE_S + 0.4 }))).toEqual({
+      ranges: ALL,
+      late: true,
+    });
+    expect(decideFetches(need({ storeEstimateS: () => 7 })).ranges).toEqual(ALL);
   });
   it("waits longer for short segments, which take less to repair", () => {
     expect([1, 2, 4, 10].map(deadlineS)).toEqual([0.65, 1.3, 1.6, 1.6]);
-    expect(schedule(need({ durationS: 2, neededInS: 1.9 })).ranges).toEqual([]);
-    expect(schedule(need({ durationS: 2, neededInS: 1.7 })).ranges).toEqual(ALL);
+    expect(decideFetches(need({ durationS: 2, bufferedS: 1.9 })).ranges).toEqual([]);
+    expect(decideFetches(need({ durationS: 2, bufferedS: 1.7 })).ranges).toEqual(ALL);
   });
   it("does not put on a full link a second time what peers have sent", () => {
-    const late = { neededInS: 1, linkFull: true, expected: (piece: number) => piece !== 2 };
-    expect(schedule(need(late)).ranges).toEqual([{ first: 2, end: 3 }]);
-    expect(schedule(need({ ...late, waitedS: MAX_WAIT_S })).ranges).toEqual(ALL);
+    const late = { bufferedS: 1, downlinkFull: true, isExpected: (piece: number) => piece !== 2 };
+    expect(decideFetches(need(late)).ranges).toEqual([{ first: 2, end: 3 }]);
+    expect(decideFetches(need({ ...late, waitedS: MAX_WAIT_S })).ranges).toEqual(ALL);
   });
   it("fetches at once at start-up", () => {
-    expect(schedule(need({ neededInS: 0 })).ranges).toEqual(ALL);
+    expect(decideFetches(need({ bufferedS: 0 })).ranges).toEqual(ALL);
   });
   it("fetches at once what nobody will bring", () => {
-    const { ranges, late } = schedule(need({ expected: (piece) => piece !== 2 }));
+    const { ranges, late } = decideFetches(need({ isExpected: (piece) => piece !== 2 }));
     expect(ranges).toEqual([{ first: 2, end: 3 }]);
     expect(late).toBe(false);
   });
   it("does not wait for ever with a full buffer", () => {
-    expect(schedule(need({ neededInS: 60, waitedS: MAX_WAIT_S })).ranges).toEqual(ALL);
+    expect(decideFetches(need({ bufferedS: 60, waitedS: MAX_WAIT_S })).ranges).toEqual(ALL);
   });
 
   it("requests only what is missing and not in flight, and everything such when it is due", () => {
@@ -55,22 +58,22 @@ describe("the scheduler", () => {
         sets,
         sets,
         fc.float({ min: 0, max: 20, noNaN: true }),
-        (m, f, e, neededInS) => {
+        (m, f, e, bufferedS) => {
           const missing = m.sort((a, b) => a - b);
           const [inFlight, expected] = [new Set(f), new Set(e)];
-          const { ranges } = schedule(
+          const { ranges } = decideFetches(
             need({
-              neededInS,
+              bufferedS,
               missing,
-              inFlight: (piece) => inFlight.has(piece),
-              expected: (piece) => expected.has(piece),
+              hasStoreAttempt: (piece) => inFlight.has(piece),
+              isExpected: (piece) => expected.has(piece),
             }),
           );
           const requested = ranges.flatMap(({ first, end }) =>
             Array.from({ length: end - first }, (_, k) => first + k),
           );
           expect(new Set(requested).size).toBe(requested.length);
-          const due = neededInS <= DEADLINE_S + 0.5;
+          const due = bufferedS <= DEADLINE_S + 0.5;
           const wanted = missing.filter((p) => !inFlight.has(p) && (due || !expected.has(p)));
           expect(requested).toEqual(wanted);
         },

@@ -1,51 +1,57 @@
 import { describe, expect, it } from "vitest";
-import { Downlink } from "../../src/engine/downlink-estimator";
+import { DownlinkEstimator } from "../../src/engine/downlink-estimator";
 
 /** The store sends so many bytes a millisecond, in chunks of 16 KiB, peers as much again. */
-function transfer(link: Downlink, begun: number, bytes: number, perMs: number, peers = 0): number {
+function transfer(
+  link: DownlinkEstimator,
+  begun: number,
+  bytes: number,
+  perMs: number,
+  peers = 0,
+): number {
   let now = begun;
-  link.answerBegins(now);
+  link.responseStarted(now);
   for (let sent = 0; sent < bytes; sent += 16_384) {
     now += 16_384 / perMs;
-    link.fromPeer(peers * 16_384, now);
-    link.fromStore(16_384, now);
+    link.addPeerBytes(peers * 16_384, now);
+    link.addStoreBytes(16_384, now);
   }
-  link.answerEnds();
+  link.responseEnded();
   return now;
 }
-const mbit = (link: Downlink) => (link.bps(0) ?? 0) / 1e6;
+const mbit = (link: DownlinkEstimator) => (link.bps(0) ?? 0) / 1e6;
 
 describe("what the link brings", () => {
   it("is unknown at first, and when only peers send", () => {
-    const link = new Downlink();
-    for (let i = 0; i < 1_000; i += 1) link.fromPeer(32_768, i);
-    link.fromStore(16_384, 5);
+    const link = new DownlinkEstimator();
+    for (let i = 0; i < 1_000; i += 1) link.addPeerBytes(32_768, i);
+    link.addStoreBytes(16_384, 5);
     expect(link.bps(6)).toBeNull();
   });
 
   it("is what comes while the store sends", () => {
-    const link = new Downlink();
+    const link = new DownlinkEstimator();
     transfer(link, 0, 600_000, 500);
     expect(mbit(link)).toBeCloseTo(4, 1);
   });
 
   it("counts what peers send meanwhile", () => {
-    const link = new Downlink();
+    const link = new DownlinkEstimator();
     transfer(link, 0, 600_000, 100, 3);
     expect(mbit(link)).toBeCloseTo(3.2, 0);
   });
 
   it("leaves out the pauses between slices, and what peers send in them", () => {
-    const link = new Downlink();
+    const link = new DownlinkEstimator();
     for (let segment = 0; segment < 20; segment += 1) {
       transfer(link, segment * 4_000, 70_000, 500);
-      link.fromPeer(480_000, segment * 4_000 + 500);
+      link.addPeerBytes(480_000, segment * 4_000 + 500);
     }
     expect(mbit(link)).toBeCloseTo(4, 1);
   });
 
   it("is believed at once when it becomes slow, and with care when it becomes fast", () => {
-    const link = new Downlink();
+    const link = new DownlinkEstimator();
     let now = transfer(link, 0, 5_000_000, 5_000);
     now = transfer(link, now + 1_000, 150_000, 112);
     expect(mbit(link)).toBeLessThan(1.3);
@@ -54,46 +60,46 @@ describe("what the link brings", () => {
   });
 
   it("is seen within a second when peers fill a link that has become slow", () => {
-    const link = new Downlink();
+    const link = new DownlinkEstimator();
     let now = transfer(link, 0, 5_000_000, 5_000);
-    link.answerBegins((now += 1_000));
+    link.responseStarted((now += 1_000));
     for (let ms = 0; ms < 1_000; ms += 250) {
-      link.fromPeer(28_000, now);
+      link.addPeerBytes(28_000, now);
       link.bps((now += 250));
     }
     expect((link.bps(now) ?? 0) / 1e6).toBeLessThan(3);
   });
 
   it("is not what a store brings that stands still", () => {
-    const link = new Downlink();
+    const link = new DownlinkEstimator();
     let now = transfer(link, 0, 5_000_000, 5_000);
-    link.answerBegins((now += 1_000));
+    link.responseStarted((now += 1_000));
     for (let ms = 0; ms < 10_000; ms += 500) {
-      if (ms >= 1_500) link.fromPeer(10_000, now);
+      if (ms >= 1_500) link.addPeerBytes(10_000, now);
       link.bps((now += 500));
     }
     expect((link.bps(now) ?? 0) / 1e6).toBeGreaterThan(30);
   });
 
   it("is finite when all chunks are read in one go", () => {
-    const link = new Downlink();
-    link.answerBegins(7);
-    for (let i = 0; i < 40; i += 1) link.fromStore(16_384, 7);
+    const link = new DownlinkEstimator();
+    link.responseStarted(7);
+    for (let i = 0; i < 40; i += 1) link.addStoreBytes(16_384, 7);
     expect(Number.isFinite(link.bps(7))).toBe(true);
   });
 
   it("is full when peers bring what it carries, and no more when they stop", () => {
-    const link = new Downlink();
-    for (let ms = 0; ms < 1_000; ms += 100) link.fromPeer(10_000, ms);
+    const link = new DownlinkEstimator();
+    for (let ms = 0; ms < 1_000; ms += 100) link.addPeerBytes(10_000, ms);
     expect(link.isFull(1_000)).toBe(false); // nobody knows what it carries
     let now = transfer(link, 1_000, 300_000, 112);
     expect(link.isFull(now)).toBe(false);
-    for (let ms = 0; ms < 1_000; ms += 100) link.fromPeer(10_000, (now += 100));
+    for (let ms = 0; ms < 1_000; ms += 100) link.addPeerBytes(10_000, (now += 100));
     expect(link.isFull(now)).toBe(true);
     expect(link.isFull(now + 1_500)).toBe(false);
-    const fast = new Downlink();
+    const fast = new DownlinkEstimator();
     now = transfer(fast, 0, 5_000_000, 5_000);
-    for (let ms = 0; ms < 1_000; ms += 100) fast.fromPeer(100_000, (now += 100));
+    for (let ms = 0; ms < 1_000; ms += 100) fast.addPeerBytes(100_000, (now += 100));
     expect(fast.isFull(now)).toBe(false);
   });
 });

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Exchange } from "../../src/engine/exchange";
-import { Magnets } from "../../src/engine/torrent-seed";
+import { TorrentSeedClient } from "../../src/engine/torrent-seed";
 import type { SeedPolicy } from "../../src/engine/torrent-seed";
 import { decodeFrame, encodeHave } from "../../src/protocol/frames";
 import type { StoreDouble } from "../support";
@@ -34,7 +34,7 @@ afterEach(() => {
 
 function useSeed(policy: SeedPolicy): void {
   t.segment = { ...t.segment, infohash: "a".repeat(40) };
-  t.magnets = new Magnets({
+  t.seedClient = new TorrentSeedClient({
     policy,
     tracker: new URL("wss://tv.test/ws"),
     iceServers: [],

@@ -57,7 +57,7 @@ function viewer(id: string, platform: object = {}): Viewer {
     segments: new URL("https://tv.test/live/segments.json"),
     iceServers: [],
     upload: true,
-    begun: Promise.resolve(),
+    mayConnect: Promise.resolve(),
     onPublished: vi.fn(),
     onStream: (live) => onAir.push(live),
     onOutdated: vi.fn(),

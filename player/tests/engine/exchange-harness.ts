@@ -3,12 +3,12 @@
 import { vi } from "vitest";
 import type { Mesh } from "../../src/webrtc/mesh";
 import { Exchange } from "../../src/engine/exchange";
-import type { Waiting } from "../../src/webrtc/uplink";
-import type { Magnets } from "../../src/engine/torrent-seed";
+import type { QueuedPiece } from "../../src/webrtc/uplink";
+import type { TorrentSeedClient } from "../../src/engine/torrent-seed";
 import type { Descriptor } from "../../src/protocol/messages";
 import type { PlannedSlice } from "../../src/room/room";
 import { Stats } from "../../src/engine/stats";
-import { Store } from "../../src/engine/store";
+import { StoreClient } from "../../src/engine/store";
 import { encodePiece } from "../../src/protocol/frames";
 import type { StoreDouble } from "../support";
 import { PIECE_BYTES, published, storeOf, verify } from "../support";
@@ -41,7 +41,7 @@ export const t = {
   said: [] as [string, Uint8Array<ArrayBuffer>][],
   reported: [] as string[],
   /** the torrent seed, where there is one */
-  magnets: null as Magnets | null,
+  seedClient: null as TorrentSeedClient | null,
 };
 
 /** Begin anew, with timers that tests turn. */
@@ -58,7 +58,7 @@ export async function begin(): Promise<void> {
     members: ["peer"],
   });
   Object.assign(t, { broadcast: [], closed: [], pushed: [], wanted: [], said: [], reported: [] });
-  t.magnets = null;
+  t.seedClient = null;
 }
 
 export function exchange(store: StoreDouble = storeOf(t.bytes)) {
@@ -73,17 +73,17 @@ export function exchange(store: StoreDouble = storeOf(t.bytes)) {
       return t.linkedAt === null ? [] : t.members;
     },
     playing: () => (t.linkedAt === null ? [] : t.members),
-    sendPiece: (id: string, { index, wanted }: Waiting) => {
+    sendPiece: (id: string, { index, isStillWanted }: QueuedPiece) => {
       if (id === "peer") t.broadcast.push(index);
-      t.wanted.push(wanted);
+      t.wanted.push(isStillWanted);
       t.pushed.push([id, index]);
     },
     send: (id: string, frame: Uint8Array<ArrayBuffer>) => t.said.push([id, frame]),
     expel: (id: string) => t.closed.push(id),
   } as unknown as Mesh;
   const it = new Exchange({
-    store: new Store({ fetch: store.fetch, now: () => t.clock }),
-    magnets: t.magnets,
+    store: new StoreClient({ fetch: store.fetch, now: () => t.clock }),
+    seedClient: t.seedClient,
     stats,
     verify,
     mesh,

@@ -61,9 +61,9 @@ describe("a segment in a room", () => {
     const slices = SLICES.map((slice, k) => ({ ...slice, first: k, end: k + 1 }));
     it.announced(t.segment, slices, true);
     const wanted = it.want(t.segment, never());
-    const forAll = `bytes=${2 * PIECE_BYTES}-${SIZE - 1}`;
+    const fromOrigin = `bytes=${2 * PIECE_BYTES}-${SIZE - 1}`;
     await pass(4_700);
-    expect(store.ranges.slice(1)).toEqual([forAll]);
+    expect(store.ranges.slice(1)).toEqual([fromOrigin]);
     await pass(200);
     await wanted;
     expect(store.ranges.slice(2)).toEqual([`bytes=${PIECE_BYTES}-${2 * PIECE_BYTES - 1}`]);

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { encodeAppetite, encodeHave, encodeRequest } from "../../src/protocol/frames";
+import { encodeInterest, encodeHave, encodeRequest } from "../../src/protocol/frames";
 import { published } from "../support";
 import { SIZE, SLICES, begin, exchange, never, pass, t, until } from "./exchange-harness";
 
@@ -13,12 +13,12 @@ describe("a member that pauses", () => {
     const { it } = exchange();
     t.members = ["peer", "other"];
     it.announced(t.segment, SLICES, true);
-    it.frame("peer", encodeAppetite("pause", 0, t.segment.sequence).buffer);
+    it.frame("peer", encodeInterest("pause", 0, t.segment.sequence).buffer);
     await until(() => {
       expect(t.pushed).toHaveLength(2);
     });
     expect(t.pushed.map(([id]) => id)).toEqual(["other", "other"]);
-    it.frame("peer", encodeAppetite("want", 0, t.segment.sequence).buffer);
+    it.frame("peer", encodeInterest("want", 0, t.segment.sequence).buffer);
     it.frame("peer", encodeRequest(0, t.segment.sequence, 0).buffer);
     expect(t.broadcast).toEqual([0]);
   });
@@ -29,7 +29,7 @@ describe("a member that pauses", () => {
     const [own, peers] = SLICES;
     it.announced(t.segment, own && peers ? [own, { ...peers, successors: ["me"] }] : [], true);
     for (const id of ["peer", "other"])
-      it.frame(id, encodeAppetite("pause", 0, t.segment.sequence).buffer);
+      it.frame(id, encodeInterest("pause", 0, t.segment.sequence).buffer);
     it.frame("third", encodeHave(0, t.segment.sequence, 0b1100).buffer);
     await pass(1_200);
     expect(stats.segments.stepped_in).toBe(0);
@@ -49,7 +49,7 @@ describe("a viewer that pauses", () => {
     const { descriptor: next } = await published(8, SIZE);
     it.announced(next, SLICES, true);
     expect(types()).toEqual([["peer", 5]]);
-    it.peerOpened("late");
+    it.linkOpened("late");
     expect(types().at(-1)).toEqual(["late", 5]);
     t.paused = 0;
     it.want(next, never()).catch(() => undefined);

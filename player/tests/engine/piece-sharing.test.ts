@@ -129,9 +129,9 @@ describe("a piece that does not come", () => {
     await until(() => {
       expect(told().slice(3)).toEqual(t.members.map((id) => [id, 0b1111]));
     });
-    it.peerOpened("late");
+    it.linkOpened("late");
     expect(told().at(-1)).toEqual(["late", 0b1111]);
-    it.peerSwitched("other");
+    it.memberSwitched("other");
     expect(told().at(-1)).toEqual(["other", 0b1111]);
   });
 });

@@ -1,27 +1,27 @@
 import { describe, expect, it } from "vitest";
-import type { Damage } from "../../src/engine/repair";
+import type { RepairView } from "../../src/engine/repair";
 import { repair } from "../../src/engine/repair";
 
 const HOLDERS = ["a", "b", "c", "d", "e", "f"];
-const damage = (you: string, change: Partial<Damage> = {}): Damage => ({
+const damage = (you: string, change: Partial<RepairView> = {}): RepairView => ({
   you,
   elapsedMs: 2_000,
   expectedMs: 1_000,
   slices: [{ first: 0, end: 8, owner: "o", successors: [], pushedBy: "o", relayTo: [] }],
   missing: [3],
-  pushed: () => true,
-  silentMs: () => Infinity,
+  isPushExpected: () => true,
+  quietMs: () => Infinity,
   holders: () => HOLDERS,
-  lacking: () => 0,
-  linked: HOLDERS.length,
-  busy: () => 0,
+  lackingCount: () => 0,
+  interestedCount: HOLDERS.length,
+  openRequests: () => 0,
   ...change,
 });
 
 describe("a late piece", () => {
   it("is asked for from the least busy one", () => {
-    const busy = (id: string) => (id === "d" ? 0 : 1);
-    expect(repair(damage("me", { busy })).requests).toEqual([{ piece: 3, from: "d" }]);
+    const openRequests = (id: string) => (id === "d" ? 0 : 1);
+    expect(repair(damage("me", { openRequests })).requests).toEqual([{ piece: 3, from: "d" }]);
   });
 
   it("is asked for by different members from different ones, though all know them in one order", () => {
@@ -31,13 +31,13 @@ describe("a late piece", () => {
   });
 
   it("is waited for as long again while who pushes it brings others", () => {
-    const slow = { silentMs: () => 500, elapsedMs: 1_900 };
+    const slow = { quietMs: () => 500, elapsedMs: 1_900 };
     expect(repair(damage("me", slow)).requests).toEqual([]);
     expect(repair(damage("me", { ...slow, elapsedMs: 2_000 })).requests).toHaveLength(1);
-    expect(repair(damage("me", { ...slow, silentMs: () => 1_000 })).requests).toHaveLength(1);
+    expect(repair(damage("me", { ...slow, quietMs: () => 1_000 })).requests).toHaveLength(1);
   });
 
   it("is not asked for where all who have it have enough to do", () => {
-    expect(repair(damage("me", { busy: () => 4 })).requests).toEqual([]);
+    expect(repair(damage("me", { openRequests: () => 4 })).requests).toEqual([]);
   });
 });

@@ -18,7 +18,7 @@ describe("segments in memory", () => {
     const evicted: Segment[] = [];
     const cache = new SegmentCache((segment) => evicted.push(segment));
     for (let sequence = 1; sequence <= 40; sequence += 1)
-      cache.ensure(descriptor(sequence), sequence);
+      cache.getOrAdd(descriptor(sequence), sequence);
     expect(sequences(cache)).toHaveLength(MAX_SEGMENTS);
     expect(sequences(cache)[0]).toBe(40 - MAX_SEGMENTS + 1);
     expect(evicted).toHaveLength(40 - MAX_SEGMENTS);
@@ -28,47 +28,47 @@ describe("segments in memory", () => {
     const cache = new SegmentCache(() => undefined);
     const size = MAX_SEGMENT_MEMORY_BYTES / 4;
     for (let sequence = 1; sequence <= 8; sequence += 1)
-      cache.ensure({ ...descriptor(sequence), size, pieceSize: 2 ** 20 }, sequence);
+      cache.getOrAdd({ ...descriptor(sequence), size, pieceSize: 2 ** 20 }, sequence);
     expect(sequences(cache)).toEqual([5, 6, 7, 8]);
   });
 
   it("are kept around a playhead in the past, and the newest too: others count on them", () => {
     const cache = new SegmentCache(() => undefined);
     for (let sequence = 1; sequence <= 60; sequence += 1)
-      cache.ensure(descriptor(sequence), Math.min(sequence, 10));
+      cache.getOrAdd(descriptor(sequence), Math.min(sequence, 10));
     expect(sequences(cache)).toContain(10);
     expect(sequences(cache).slice(-3)).toEqual([58, 59, 60]);
   });
 
   it("are never dropped while somebody waits", () => {
     const cache = new SegmentCache(() => undefined);
-    const waited = cache.ensure(descriptor(1), 1);
-    waited.waiters.add({ since: 0, done: () => undefined, failed: () => undefined });
+    const waited = cache.getOrAdd(descriptor(1), 1);
+    waited.waiters.add({ startedAt: 0, done: () => undefined, failed: () => undefined });
     for (let sequence = 2; sequence <= 60; sequence += 1)
-      cache.ensure(descriptor(sequence), sequence);
+      cache.getOrAdd(descriptor(sequence), sequence);
     expect(cache.get(0, 1)).toBe(waited);
   });
 
   it("are known by URL: a sequence with another URL is another segment", () => {
     const cache = new SegmentCache(() => undefined);
-    const before = cache.ensure(descriptor(1), 1);
-    expect(cache.ensure(descriptor(1), 1)).toBe(before);
-    expect(cache.ensure({ ...descriptor(1), url: "https://media.test/live/0/b.ts" }, 1)).not.toBe(
+    const before = cache.getOrAdd(descriptor(1), 1);
+    expect(cache.getOrAdd(descriptor(1), 1)).toBe(before);
+    expect(cache.getOrAdd({ ...descriptor(1), url: "https://media.test/live/0/b.ts" }, 1)).not.toBe(
       before,
     );
   });
 
   it("took peers longer where the store had to complete them", () => {
-    const segment = new SegmentCache(() => undefined).ensure(descriptor(1), 1);
-    expect(segment.tookMs(5_000)).toBeNull();
+    const segment = new SegmentCache(() => undefined).getOrAdd(descriptor(1), 1);
+    expect(segment.completionMs(5_000)).toBeNull();
     segment.announcedAt = 4_000;
-    expect(segment.tookMs(5_000)).toBe(1_000);
+    expect(segment.completionMs(5_000)).toBe(1_000);
     segment.late = true;
-    expect(segment.tookMs(5_000)).toBe(1_500);
+    expect(segment.completionMs(5_000)).toBe(1_500);
   });
 
   it("count as transfer time only what the network needed", () => {
-    const segment = new SegmentCache(() => undefined).ensure(descriptor(1), 1);
+    const segment = new SegmentCache(() => undefined).getOrAdd(descriptor(1), 1);
     for (const at of [1_000, 1_050, 1_100, 9_000]) segment.arrived(at);
     expect(segment.transferMs).toBe(200 + 50 + 50 + 200);
   });
@@ -87,7 +87,7 @@ describe("the pieces of a segment", () => {
           while (order.length > 0) {
             const [index = 0] = order.splice((dice.next().value ?? 0) % order.length, 1);
             const first = index * pieces.descriptor.pieceSize;
-            expect(pieces.claim(index)).toBe(true);
+            expect(pieces.beginVerification(index)).toBe(true);
             pieces.put(index, bytes.subarray(first, first + pieces.lengthOf(index)));
           }
           expect(pieces.complete).toBe(true);
@@ -100,18 +100,18 @@ describe("the pieces of a segment", () => {
 
   it("are claimed by one source at a time", () => {
     const pieces = new SegmentPieces(descriptor(1));
-    expect(pieces.claim(0)).toBe(true);
-    expect(pieces.claim(0)).toBe(false);
-    pieces.release(0);
-    expect(pieces.claim(0)).toBe(true);
+    expect(pieces.beginVerification(0)).toBe(true);
+    expect(pieces.beginVerification(0)).toBe(false);
+    pieces.failVerification(0);
+    expect(pieces.beginVerification(0)).toBe(true);
     pieces.put(0, content(pieces.lengthOf(0)));
-    expect(pieces.claim(0)).toBe(false);
+    expect(pieces.beginVerification(0)).toBe(false);
     expect(pieces.missing()).toEqual([1, 2, 3]);
   });
 
   it("are handed out as a copy, which the receiver may take away", () => {
     const pieces = new SegmentPieces(descriptor(1, 10));
-    pieces.claim(0);
+    pieces.beginVerification(0);
     pieces.put(0, content(10));
     structuredClone(pieces.copy(), { transfer: [pieces.copy()] });
     expect(pieces.copy().byteLength).toBe(10);

@@ -3,12 +3,12 @@
 import { vi } from "vitest";
 import type { Mesh } from "../../src/webrtc/mesh";
 import { Exchange } from "../../src/engine/exchange";
-import type { Waiting } from "../../src/webrtc/uplink";
-import type { PieceRange, Planned } from "../../src/protocol/plan";
+import type { QueuedPiece } from "../../src/webrtc/uplink";
+import type { PieceRange, PlanMember } from "../../src/protocol/plan";
 import { plan } from "../../src/protocol/plan";
 import type { Descriptor, MemberId } from "../../src/protocol/messages";
 import { Stats } from "../../src/engine/stats";
-import type { Store, StoreRequest } from "../../src/engine/store";
+import type { StoreClient, StoreRequest } from "../../src/engine/store";
 import { encodePiece } from "../../src/protocol/frames";
 import { descriptor } from "../support";
 
@@ -58,7 +58,7 @@ class Seat {
       },
       openedAt: (other: MemberId) => (room.linkedTo(id).includes(other) ? -1 : null),
       playing: () => room.linkedTo(id),
-      sendPiece: (to: MemberId, piece: Waiting) => {
+      sendPiece: (to: MemberId, piece: QueuedPiece) => {
         room.push(this, to, piece);
       },
       send: (to: MemberId, frame: Uint8Array<ArrayBuffer>) => {
@@ -67,8 +67,8 @@ class Seat {
       expel: () => undefined,
     };
     this.exchange = new Exchange({
-      store: room.store as unknown as Store,
-      magnets: null,
+      store: room.store as unknown as StoreClient,
+      seedClient: null,
       stats: this.stats,
       verify: () => Promise.resolve(true),
       mesh: mesh as unknown as Mesh,
@@ -110,8 +110,8 @@ export class SimulatedRoom {
   /** pieces that left the store, by segment */
   readonly fetched = new Map<number, number[]>();
   readonly store = {
-    takesS: (bytes: number) => 0.1 + (STORE_PIECE_MS * bytes) / 16_384 / 1_000,
-    quietMs: 1_000,
+    estimateS: (bytes: number) => 0.1 + (STORE_PIECE_MS * bytes) / 16_384 / 1_000,
+    quietAfterMs: 1_000,
     readPieces: (
       segment: Descriptor,
       range: PieceRange,
@@ -137,9 +137,13 @@ export class SimulatedRoom {
     }, ms);
   }
 
-  push(from: Seat, to: MemberId, { descriptor: segment, index, bytes, wanted }: Waiting): void {
+  push(
+    from: Seat,
+    to: MemberId,
+    { descriptor: segment, index, bytes, isStillWanted }: QueuedPiece,
+  ): void {
     setTimeout(() => {
-      if (!wanted()) return;
+      if (!isStillWanted()) return;
       for (const frame of encodePiece(0, segment.sequence, index, bytes))
         this.deliver(from, to, frame, 10);
     }, from.faults.slowMs);
@@ -154,7 +158,7 @@ export class SimulatedRoom {
       for (const seat of this.seats) {
         if (!this.#known(seat) && !noticed.has(seat.id)) {
           noticed.add(seat.id);
-          for (const other of this.seats) if (other.alive) other.exchange.peerLost(seat.id);
+          for (const other of this.seats) if (other.alive) other.exchange.linkLost(seat.id);
         }
         seat.step();
       }
@@ -174,7 +178,7 @@ export class SimulatedRoom {
     this.fetched.set(segment.sequence, Array<number>(PIECES).fill(0));
     const ready = this.seats
       .filter((seat) => this.#known(seat))
-      .map(({ id }): Planned => ({ id, weight: 4, cut: [] }));
+      .map(({ id }): PlanMember => ({ id, weight: 4, unreachable: [] }));
     const slices = plan(ready, segment.sequence, segment.size, segment.pieceSize).map((slice) => ({
       ...slice,
       pushedBy: slice.owner,

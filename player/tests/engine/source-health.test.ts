@@ -1,11 +1,11 @@
 import { expect, it } from "vitest";
-import { ExpectedTime, Health } from "../../src/engine/source-health";
+import { ExpectedTime, SourceHealth } from "../../src/engine/source-health";
 
 function health() {
   const clock = { ms: 0 };
   return {
     clock,
-    health: new Health(
+    health: new SourceHealth(
       () => clock.ms,
       () => 1,
     ),
@@ -14,7 +14,7 @@ function health() {
 
 it("a source that works is asked at any time", () => {
   const { health: it } = health();
-  expect([it.failing, it.try(), it.try()]).toEqual([false, true, true]);
+  expect([it.failing, it.mayTry(), it.mayTry()]).toEqual([false, true, true]);
 });
 
 it("one that failed is tried once after each pause, and the pauses grow to five seconds", () => {
@@ -23,9 +23,9 @@ it("one that failed is tried once after each pause, and the pauses grow to five 
   expect(it.failing).toBe(true);
   for (const pauseMs of [1_000, 2_000, 4_000, 5_000, 5_000]) {
     clock.ms += pauseMs - 1;
-    expect(it.try()).toBe(false);
+    expect(it.mayTry()).toBe(false);
     clock.ms += 1;
-    expect([it.try(), it.try()]).toEqual([true, false]);
+    expect([it.mayTry(), it.mayTry()]).toEqual([true, false]);
     it.failed();
   }
 });
@@ -36,20 +36,20 @@ it("requests that fail together make one pause", () => {
   it.failed();
   it.failed();
   clock.ms = 1_000;
-  expect(it.try()).toBe(true);
+  expect(it.mayTry()).toBe(true);
 });
 
 it("an answer ends it, and the next pause is short again", () => {
   const { clock, health: it } = health();
   it.failed();
   clock.ms = 1_000;
-  it.try();
+  it.mayTry();
   it.failed();
-  it.worked();
-  expect([it.failing, it.try()]).toEqual([false, true]);
+  it.succeeded();
+  expect([it.failing, it.mayTry()]).toEqual([false, true]);
   it.failed();
   clock.ms += 1_000;
-  expect(it.try()).toBe(true);
+  expect(it.mayTry()).toBe(true);
 });
 
 it("the expected time follows what was seen, within bounds", () => {

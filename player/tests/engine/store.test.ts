@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { StoreRequest } from "../../src/engine/store";
-import { Store, StoreError } from "../../src/engine/store";
+import { StoreClient, StoreError } from "../../src/engine/store";
 import type { StoreDouble } from "../support";
 import { PIECE_BYTES, content, descriptor, storeOf } from "../support";
 
@@ -21,7 +21,7 @@ async function readPieces(double: StoreDouble, first: number, end: number, signa
     signal: signal ?? new AbortController().signal,
     onBytes: (count) => (received += count),
   };
-  const reading = new Store({ fetch: double.fetch, random: () => 0 })
+  const reading = new StoreClient({ fetch: double.fetch, random: () => 0 })
     .readPieces(SEGMENT, { first, end }, (index, bytes) => pieces.set(index, bytes), request)
     .then(
       () => null,
@@ -123,7 +123,7 @@ describe("whole resources", () => {
   it("and byte ranges are read, also where the store ignores Range", async () => {
     const range = { first: 10, end: 300 };
     for (const double of [storeOf(BYTES), storeOf(BYTES, () => new Response(BYTES))]) {
-      const store = new Store({ fetch: double.fetch });
+      const store = new StoreClient({ fetch: double.fetch });
       expect(new Uint8Array(await store.read("https://m.test/x", null, request))).toEqual(BYTES);
       const part = await store.read("https://m.test/x", range, request);
       expect(new Uint8Array(part)).toEqual(BYTES.slice(10, 300));
@@ -134,11 +134,11 @@ describe("whole resources", () => {
 it("the estimate follows what was measured", async () => {
   let clock = 0;
   const slow = storeOf(content(100_000));
-  const store = new Store({ fetch: slow.fetch, now: () => (clock += 1_000) });
-  const before = store.takesS(100_000);
+  const store = new StoreClient({ fetch: slow.fetch, now: () => (clock += 1_000) });
+  const before = store.estimateS(100_000);
   await store.read("https://m.test/x", null, {
     signal: new AbortController().signal,
     onBytes: () => undefined,
   });
-  expect(store.takesS(100_000)).toBeGreaterThan(before);
+  expect(store.estimateS(100_000)).toBeGreaterThan(before);
 });

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { Magnets } from "../../src/engine/torrent-seed";
+import { TorrentSeedClient } from "../../src/engine/torrent-seed";
 import type { Descriptor } from "../../src/protocol/messages";
 import { PIECE_BYTES, content, descriptor } from "../support";
 import { FakeWebTorrent, fakeWebTorrent } from "./webtorrent";
@@ -7,7 +7,7 @@ import { FakeWebTorrent, fakeWebTorrent } from "./webtorrent";
 const SIZE = 4 * PIECE_BYTES;
 const BYTES = content(PIECE_BYTES);
 let load: ReturnType<typeof vi.fn<() => Promise<typeof fakeWebTorrent>>>;
-let magnets: Magnets;
+let seedClient: TorrentSeedClient;
 let came: number[];
 
 beforeEach(() => {
@@ -15,7 +15,7 @@ beforeEach(() => {
   FakeWebTorrent.all = [];
   came = [];
   load = vi.fn(() => Promise.resolve(fakeWebTorrent));
-  magnets = new Magnets({
+  seedClient = new TorrentSeedClient({
     policy: "standby",
     tracker: new URL("wss://tv.test/ws"),
     iceServers: [{ urls: "stun:stun.test" }],
@@ -25,7 +25,7 @@ beforeEach(() => {
   });
 });
 afterEach(() => {
-  magnets.close();
+  seedClient.close();
   vi.useRealTimers();
 });
 
@@ -33,7 +33,7 @@ function segment(sequence: number): Descriptor {
   return { ...descriptor(sequence, SIZE), infohash: String(sequence).padStart(40, "0") };
 }
 function fetching(sequence: number, indices: number[], signal = new AbortController().signal) {
-  const outcome = magnets
+  const outcome = seedClient
     .fetch(segment(sequence), indices, { signal, onPiece: (index) => came.push(index) })
     .then(
       () => "came",
@@ -92,7 +92,7 @@ describe("pieces from a magnet", () => {
     const outcome = fetching(7, [0, 1]);
     const it = await torrent();
     it.ready(SIZE, PIECE_BYTES);
-    magnets.unwant(segment(7), 1);
+    seedClient.cancel(segment(7), 1);
     expect([...it.selected]).toEqual([0]);
     it.bring(0, BYTES);
     expect(await outcome).toBe("came");
@@ -103,7 +103,7 @@ describe("pieces from a magnet", () => {
     const it = await torrent();
     it.ready(SIZE, 4 * PIECE_BYTES);
     expect(await outcome).toContain("not cut as its segment");
-    expect([it.destroyed, magnets.health.failing]).toEqual([true, true]);
+    expect([it.destroyed, seedClient.health.failing]).toEqual([true, true]);
   });
 
   it("are waited for until nothing has come for eight seconds", async () => {
@@ -121,16 +121,16 @@ describe("pieces from a magnet", () => {
 
   it("are given up when time is up, and said to take longer", async () => {
     const limit = new AbortController();
-    const before = magnets.takesMs;
+    const before = seedClient.expectedMs;
     const outcome = fetching(7, [0], limit.signal);
     const it = await torrent();
     await vi.advanceTimersByTimeAsync(1_500);
     limit.abort();
     expect(await outcome).toContain("not in time");
-    expect([it.destroyed, magnets.health.failing]).toEqual([true, true]);
-    expect(magnets.takesMs).toBeGreaterThan(before);
+    expect([it.destroyed, seedClient.health.failing]).toEqual([true, true]);
+    expect(seedClient.expectedMs).toBeGreaterThan(before);
     // however long it takes: where the store could be asked it is asked soon
-    expect(magnets.patienceMs(segment(7))).toBe(2_000);
+    expect(seedClient.assistTimeoutMs(segment(7))).toBe(2_000);
   });
 
   it("come of four torrents at a time: the first one makes room", async () => {
@@ -154,7 +154,7 @@ describe("pieces from a magnet", () => {
   it("end with the page, and so does the client", async () => {
     const outcome = fetching(7, [0]);
     const it = await torrent();
-    magnets.close();
+    seedClient.close();
     await vi.advanceTimersByTimeAsync(0);
     expect(await outcome).toContain("closed");
     expect([it.destroyed, FakeWebTorrent.all[0]?.destroyed]).toEqual([true, true]);

@@ -44,7 +44,7 @@ export async function watch(options: HeadlessOptions): Promise<HeadlessViewer> {
   let published = new AbortController();
   let firstPictureMs: number | null = null;
   let begin = (): void => undefined;
-  const begun = new Promise<void>((resolve) => {
+  const mayConnect = new Promise<void>((resolve) => {
     begin = resolve;
     setTimeout(resolve, MAX_FIRST_PICTURE_MS);
   });
@@ -64,7 +64,7 @@ export async function watch(options: HeadlessOptions): Promise<HeadlessViewer> {
     segments: config.segments,
     iceServers: config.iceServers,
     upload: true,
-    begun,
+    mayConnect,
     onPublished: () => {
       // as the page does: src/pages/refresh.ts
       published.abort();

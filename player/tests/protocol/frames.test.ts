@@ -6,7 +6,7 @@ import {
   MAX_PAYLOAD_BYTES,
   Reassembler,
   decodeFrame,
-  encodeAppetite,
+  encodeInterest,
   encodeHave,
   encodePiece,
   encodeRequest,
@@ -58,7 +58,7 @@ describe("frames", () => {
   });
 
   it.each(["want", "pause"] as const)("say whether pieces are welcome: %s", (type) => {
-    const frame = encodeAppetite(type, 3, 7);
+    const frame = encodeInterest(type, 3, 7);
     expect([...frame.subarray(0, 8)]).toEqual([type === "want" ? 4 : 5, 3, 0, 0, 0, 0, 0, 7]);
     expect(decodeFrame(frame.buffer)).toEqual({ type, variant: 3, sequence: 7 });
   });
@@ -149,9 +149,9 @@ describe("reassembly", () => {
         payload: content(9),
       });
     expect([start(1), start(2), start(3)]).toEqual(["partial", "partial", "nonsense"]);
-    reassembler.forgetSegment(0, 1);
+    reassembler.discardSegment(0, 1);
     expect(start(4)).toBe("partial");
-    reassembler.forgetPeer("a");
+    reassembler.discardPeer("a");
     expect(start(5)).toBe("partial");
   });
 });
@@ -181,7 +181,7 @@ describe("early frames", () => {
     const early = new EarlyFrames();
     const size = MAX_EARLY_BYTES / 4;
     for (let i = 0; i < 6; i += 1) early.hold(i % 2 ? "b" : "a", frame(6, size), 5);
-    early.forgetPeer("b");
+    early.discardPeer("b");
     expect(early.take(0, 6)).toHaveLength(2);
     early.hold("a", frame(7, MAX_EARLY_BYTES), 6);
     expect(early.take(0, 7)).toHaveLength(1);

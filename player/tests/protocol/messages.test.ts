@@ -42,10 +42,10 @@ describe("messages of signaling", () => {
       room: "main",
       epoch: 3,
       you: "a",
-      forAll: 5,
+      originShare: 5,
       members: [
-        { ...ann, cut: ["b"] },
-        { ...ben, cut: [] },
+        { ...ann, unreachable: ["b"] },
+        { ...ben, unreachable: [] },
       ],
     });
     expect(parse({ type: "stream", stream: null, live: false })).toMatchObject({ live: false });

@@ -2,10 +2,10 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import vectors from "../../../tests/vectors/plan.json";
 import { plan, relay, sharedPieces } from "../../src/protocol/plan";
-import type { Planned } from "../../src/protocol/plan";
+import type { PlanMember } from "../../src/protocol/plan";
 import { PLAN_VERSION } from "../../src/protocol/messages";
 
-const full = (id: string): Planned => ({ id, weight: 4, cut: [] });
+const full = (id: string): PlanMember => ({ id, weight: 4, unreachable: [] });
 const ids = fc.uniqueArray(fc.stringMatching(/^[a-z0-9]{1,8}$/), { maxLength: 32 });
 const roster = ids.map((members) => members.map(full));
 
@@ -22,7 +22,8 @@ describe("the slice plan", () => {
     ),
   )(
     "is that of the shared vectors: %s",
-    (_, { ready, sequence, size, piece_size, for_all, slices, relays }) => {
+    (_, { ready: members, sequence, size, piece_size, for_all, slices, relays }) => {
+      const ready = members.map(({ id, weight, cut }) => ({ id, weight, unreachable: cut }));
       const planned = plan(ready, sequence, size, piece_size, for_all);
       expect(planned).toEqual(slices);
       for (const { slice, receiver, relay: expected } of relays) {

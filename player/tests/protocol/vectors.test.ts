@@ -6,7 +6,7 @@ import type { ClientMessage } from "../../src/protocol/messages";
 import type { Frame } from "../../src/protocol/frames";
 import {
   decodeFrame,
-  encodeAppetite,
+  encodeInterest,
   encodeHave,
   encodePiece,
   encodeRequest,
@@ -33,7 +33,7 @@ function encode(frame: Frame): Uint8Array {
       return encodeRequest(variant, sequence, frame.piece);
     case "want":
     case "pause":
-      return encodeAppetite(frame.type, variant, sequence);
+      return encodeInterest(frame.type, variant, sequence);
   }
 }
 
@@ -62,8 +62,8 @@ describe("messages of the shared vectors", () => {
   it("name links that are missing by their places in the roster", () => {
     const room = messages.to_viewer.find(({ type }) => type === "room");
     expect(parseServerMessage(JSON.stringify(room))).toMatchObject({
-      forAll: 3,
-      members: [{ cut: [] }, { cut: ["a"] }, { cut: [] }],
+      originShare: 3,
+      members: [{ unreachable: [] }, { unreachable: ["a"] }, { unreachable: [] }],
     });
   });
 

@@ -17,29 +17,29 @@ beforeEach(() => {
 describe("a join token", () => {
   it("is fresh for half of its lifetime", async () => {
     nowMs += LIFETIME_MS / 2;
-    expect(tokens.fresh).toBe("first");
+    expect(tokens.current).toBe("first");
     nowMs += 1;
-    expect(tokens.fresh).toBeNull();
-    expect(await tokens.renewed()).toBe("second");
+    expect(tokens.current).toBeNull();
+    expect(await tokens.renew()).toBe("second");
     nowMs += LIFETIME_MS / 2;
-    expect(tokens.fresh).toBe("second");
+    expect(tokens.current).toBe("second");
     nowMs += 1;
-    expect(tokens.fresh).toBeNull();
+    expect(tokens.current).toBeNull();
   });
 
   it("that was refused is not presented again before another was asked for", async () => {
-    tokens.refused();
-    expect(tokens.fresh).toBeNull();
-    expect(await tokens.renewed()).toBe("second");
-    expect(tokens.fresh).toBe("second");
+    tokens.markRefused();
+    expect(tokens.current).toBeNull();
+    expect(await tokens.renew()).toBe("second");
+    expect(tokens.current).toBe("second");
   });
 
   it("that cannot be renewed is presented as it is, and renewed next time", async () => {
     renew.mockRejectedValueOnce(new Error("no answer"));
     nowMs += LIFETIME_MS;
-    expect(await tokens.renewed()).toBe("first");
-    expect(tokens.fresh).toBeNull();
-    expect(await tokens.renewed()).toBe("second");
+    expect(await tokens.renew()).toBe("first");
+    expect(tokens.current).toBeNull();
+    expect(await tokens.renew()).toBe("second");
   });
 
   it("is not waited for without end", async () => {
@@ -48,7 +48,7 @@ describe("a join token", () => {
       signal.throwIfAborted();
       return Promise.resolve(token("late"));
     });
-    expect(await tokens.renewed()).toBe("first");
+    expect(await tokens.renew()).toBe("first");
     expect(timeout).toHaveBeenCalledWith(5_000);
     timeout.mockRestore();
   });

@@ -1,25 +1,25 @@
 import { describe, expect, it } from "vitest";
-import type { Member, RoomMessage } from "../../src/protocol/messages";
+import type { RosterEntry, RosterMessage } from "../../src/protocol/messages";
 import { Roster, mayBeReady } from "../../src/room/roster";
 
-const member = (id: string, ready = true, variant = 0): Member => ({
+const member = (id: string, ready = true, variant = 0): RosterEntry => ({
   id,
   variant,
   ready,
   weight: 4,
-  cut: [],
+  unreachable: [],
 });
-const room = (epoch: number, members: Member[], you = "me"): RoomMessage => ({
+const room = (epoch: number, members: RosterEntry[], you = "me"): RosterMessage => ({
   type: "room",
   room: "main",
   epoch,
   you,
-  forAll: 0,
+  originShare: 0,
   members,
 });
 
 const ids = (roster: Roster, epoch: number, variant: number): string[] | null =>
-  roster.plannedAt(epoch, variant)?.ready.map(({ id }) => id) ?? null;
+  roster.planInputs(epoch, variant)?.ready.map(({ id }) => id) ?? null;
 
 describe("the roster", () => {
   it("plans a segment with the members of its own epoch", () => {
@@ -46,7 +46,7 @@ describe("the roster", () => {
     const roster = new Roster();
     expect(roster.apply(room(1, [member("a"), member("me", false)]))).toBe(true);
     expect(roster.apply(room(2, [member("a"), member("me"), member("late", false)]))).toBe(false);
-    expect(roster.first).toEqual(["a"]);
+    expect(roster.firstRoster).toEqual(["a"]);
     expect(roster.others).toEqual(["a", "late"]);
     expect(roster.ready).toBe(true);
   });
@@ -55,7 +55,7 @@ describe("the roster", () => {
     const roster = new Roster();
     roster.apply(room(1, [member("ghost"), member("a"), member("me", false)]));
     roster.apply(room(2, [member("a"), member("me", false)]));
-    expect(roster.first).toEqual(["a"]);
+    expect(roster.firstRoster).toEqual(["a"]);
   });
 
   it("starts anew under a new id", () => {
@@ -63,7 +63,7 @@ describe("the roster", () => {
     roster.apply(room(5, [member("a"), member("me")]));
     expect(roster.apply(room(1, [member("b"), member("new", false)], "new"))).toBe(true);
     expect(ids(roster, 5, 0)).toBeNull();
-    expect(roster.first).toEqual(["b"]);
+    expect(roster.firstRoster).toEqual(["b"]);
   });
 
   it("says who plays another rendition now, and says it once", () => {
@@ -91,14 +91,19 @@ describe("readiness", () => {
   const first = ["a", "b", "c", "d", "e"];
   const ready = (open: string[], failed: string[]) =>
     mayBeReady({
-      first,
+      firstRoster: first,
       others: [...first, "later"],
       isOpen: (id) => open.includes(id),
       hasFailed: (id) => failed.includes(id),
     });
 
   it("comes at once with nobody to link to", () => {
-    const nobody = { first: [], others: ["later"], isOpen: () => false, hasFailed: () => false };
+    const nobody = {
+      firstRoster: [],
+      others: ["later"],
+      isOpen: () => false,
+      hasFailed: () => false,
+    };
     expect(mayBeReady(nobody)).toBe(true);
   });
   it("comes with 80 % of the links that did not fail", () => {

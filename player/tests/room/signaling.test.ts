@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { ServerMessage } from "../../src/protocol/messages";
-import { CROWD_SPREAD_MS, JoinTokens, Signaling } from "../../src/room/signaling";
+import { RECONNECT_SPREAD_MS, JoinTokens, Signaling } from "../../src/room/signaling";
 import type { JoinToken } from "../../src/room/signaling";
 import { FakeWebSocket } from "./websocket";
 
@@ -43,7 +43,7 @@ function connect(): { signaling: Signaling; socket: (nth: number) => FakeWebSock
     sharing: true,
     upload: true,
     onMessage: (message) => messages.push(message),
-    onAway: () => (away += 1),
+    onLost: () => (away += 1),
     random: () => 1,
   });
   const socket = (nth: number): FakeWebSocket => {
@@ -111,7 +111,7 @@ describe("signaling", () => {
     socket(pauses.length).close();
     expect(signaling.joined).toBe(false);
     // it was let in: others were too, and all of them lost it now
-    vi.advanceTimersByTime(CROWD_SPREAD_MS - 1);
+    vi.advanceTimersByTime(RECONNECT_SPREAD_MS - 1);
     expect(FakeWebSocket.all).toHaveLength(pauses.length + 1);
     vi.advanceTimersByTime(1);
     expect(FakeWebSocket.all).toHaveLength(pauses.length + 2);
@@ -130,9 +130,9 @@ describe("a viewer's token", () => {
     const { socket } = connect();
     socket(0).accept();
     socket(0).receive(ROOM);
-    await vi.advanceTimersByTimeAsync(LIFETIME_MS / 2 - 2 * CROWD_SPREAD_MS);
+    await vi.advanceTimersByTimeAsync(LIFETIME_MS / 2 - 2 * RECONNECT_SPREAD_MS);
     socket(0).close();
-    await vi.advanceTimersByTimeAsync(CROWD_SPREAD_MS);
+    await vi.advanceTimersByTimeAsync(RECONNECT_SPREAD_MS);
     socket(1).accept();
     expect(socket(1).sent).toMatchObject([{ type: "join", token: "token 0" }]);
     expect(renewals).toBe(0);
@@ -145,7 +145,7 @@ describe("a viewer's token", () => {
     await vi.advanceTimersByTimeAsync(24 * 3_600_000);
     expect(renewals).toBe(0); // who is in a room needs none
     socket(0).close();
-    await vi.advanceTimersByTimeAsync(CROWD_SPREAD_MS);
+    await vi.advanceTimersByTimeAsync(RECONNECT_SPREAD_MS);
     socket(1).accept();
     expect(socket(1).sent).toMatchObject([{ type: "join", token: "token 1" }]);
   });

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { Link, Uplink } from "../../src/webrtc/uplink";
+import { Link, UplinkScheduler } from "../../src/webrtc/uplink";
 import { content, descriptor } from "../support";
 import { FakeChannel } from "./rtc";
 
@@ -13,7 +13,7 @@ beforeEach(() => {
   channel = new FakeChannel("shoal");
   channel.open();
   sent = 0;
-  const uplink = new Uplink(
+  const uplink = new UplinkScheduler(
     () => performance.now(),
     (bytes) => (sent += bytes),
   );
@@ -32,7 +32,7 @@ const sendPieces = (count: number, wanted: (index: number) => boolean = () => tr
       descriptor: descriptor(1),
       index,
       bytes: PIECE,
-      wanted: () => wanted(index),
+      isStillWanted: () => wanted(index),
     }),
   );
 

@@ -35,17 +35,17 @@ function member(id: string): Node {
       PeerConnection: FakePeerConnection as unknown as PeerConnectionConstructor,
       iceServers: [{ urls: "stun:stun.test" }],
       now: () => 42,
-      plays: () => true,
-      signal: (to, data) => {
+      mayPlay: () => true,
+      sendSignal: (to, data) => {
         node.signals.push({ to, data });
         void nodes.get(to)?.mesh.accept(id, data);
       },
-      opened: (other) => node.opened.push(other),
-      lost: (other) => node.lost.push(other),
-      message: (from, data) => node.received.push({ from, data }),
-      sent: () => undefined,
+      onLinkOpened: (other) => node.opened.push(other),
+      onLinkLost: (other) => node.lost.push(other),
+      onFrame: (from, data) => node.received.push({ from, data }),
+      onSent: () => undefined,
       upload: true,
-      limitBps: () => null,
+      uploadCapBps: () => null,
       random: () => 0.5,
     }),
   };
@@ -57,7 +57,7 @@ const pause = (ms = 0) => vi.advanceTimersByTimeAsync(ms);
 describe("the mesh", () => {
   it("links two members by one offer, with one unordered channel", async () => {
     const [a, b] = [member("a"), member("b")];
-    a.mesh.call(["b"]);
+    a.mesh.connect(["b"]);
     expect(a.mesh.isPending("b")).toBe(true);
     await pause();
     expect(a.opened).toEqual(["b"]);
@@ -66,7 +66,12 @@ describe("the mesh", () => {
     const [caller] = FakePeerConnection.all;
     expect(caller?.channel).toMatchObject({ label: "shoal", options: { ordered: false } });
     expect(caller?.configuration.iceServers).toEqual([{ urls: "stun:stun.test" }]);
-    const piece = { descriptor: descriptor(1), index: 0, bytes: content(10), wanted: () => true };
+    const piece = {
+      descriptor: descriptor(1),
+      index: 0,
+      bytes: content(10),
+      isStillWanted: () => true,
+    };
     b.mesh.sendPiece("a", piece);
     b.mesh.sendPiece("nobody", piece);
     expect(a.received.map(({ from, data }) => [from, data.byteLength])).toEqual([["b", 26]]);
@@ -75,7 +80,7 @@ describe("the mesh", () => {
   it("batches candidates, and keeps those that overtake the description", async () => {
     const [a, b] = [member("a"), member("b")];
     await b.mesh.accept("a", { candidates: [{ candidate: "too soon" }] });
-    a.mesh.call(["b"]);
+    a.mesh.connect(["b"]);
     await pause(200);
     const batches = a.signals.filter(({ data }) => "candidates" in data);
     expect(batches).toEqual([
@@ -87,7 +92,7 @@ describe("the mesh", () => {
   it("has at most six unfinished offers, and goes on as they finish or fail", async () => {
     const a = member("a");
     const others = Array.from({ length: 9 }, (_, i) => `b${i}`);
-    a.mesh.call(others);
+    a.mesh.connect(others);
     await pause();
     expect(FakePeerConnection.all).toHaveLength(6);
     expect(others.every((id) => a.mesh.isPending(id))).toBe(true);
@@ -101,12 +106,12 @@ describe("the mesh", () => {
     expect(called).toBeGreaterThanOrEqual(9);
     await pause(10_000);
     expect(new Set(a.lost)).toEqual(new Set(others));
-    expect(a.mesh.unreachable).toBe(9);
+    expect(a.mesh.unreachableCount).toBe(9);
   });
 
   it("closes the links to those who left", async () => {
     const [a, b, c] = [member("a"), member("b"), member("c")];
-    a.mesh.call(["b", "c"]);
+    a.mesh.connect(["b", "c"]);
     await pause();
     a.mesh.retain(new Set(["c"]));
     expect([a.mesh.isOpen("b"), a.mesh.isOpen("c")]).toEqual([false, true]);
@@ -116,7 +121,7 @@ describe("the mesh", () => {
 
   it("calls again after 2, 4, 8, … seconds while the member is in the room", async () => {
     const a = member("a");
-    a.mesh.call(["b"]);
+    a.mesh.connect(["b"]);
     await pause();
     const calls: number[] = [];
     for (let s = 0; s < 60; s += 1) {
@@ -126,21 +131,21 @@ describe("the mesh", () => {
       if (FakePeerConnection.all.length > before) calls.push(s + 1);
     }
     expect(calls).toEqual([2, 6, 14, 30]);
-    expect([a.mesh.unreachable, a.mesh.hasFailed("b")]).toEqual([1, true]);
+    expect([a.mesh.unreachableCount, a.mesh.hasFailed("b")]).toEqual([1, true]);
     a.mesh.retain(new Set());
     const before = FakePeerConnection.all.length;
     await pause(120_000);
     expect(FakePeerConnection.all).toHaveLength(before);
-    expect(a.mesh.unreachable).toBe(0);
+    expect(a.mesh.unreachableCount).toBe(0);
   });
 
   it("makes a link that broke again: who called it calls, the other waits", async () => {
     const [a, b] = [member("a"), member("b")];
-    a.mesh.call(["b"]);
+    a.mesh.connect(["b"]);
     await pause();
     for (const connection of FakePeerConnection.all) connection.fail();
     expect([a.mesh.size, b.mesh.size]).toEqual([0, 0]);
-    expect(a.mesh.unreachable).toBe(0);
+    expect(a.mesh.unreachableCount).toBe(0);
     await pause(2_000);
     expect([a.opened, b.opened]).toEqual([
       ["b", "b"],
@@ -151,7 +156,7 @@ describe("the mesh", () => {
 
   it("has done with who sent nonsense", async () => {
     const [a, b] = [member("a"), member("b")];
-    a.mesh.call(["b"]);
+    a.mesh.connect(["b"]);
     await pause();
     b.mesh.expel("a");
     await pause(60_000);
@@ -162,7 +167,7 @@ describe("the mesh", () => {
   it("does not lose a connection for a candidate that cannot be used", async () => {
     const [a, b] = [member("a"), member("b")];
     await b.mesh.accept("a", { candidates: [{ candidate: "unusable" }] });
-    a.mesh.call(["b"]);
+    a.mesh.connect(["b"]);
     await pause();
     await b.mesh.accept("a", { candidates: [{ candidate: "unusable" }, { candidate: "good" }] });
     expect(b.lost).toEqual([]);
@@ -172,10 +177,10 @@ describe("the mesh", () => {
 
   it("takes a new offer in place of an old link", async () => {
     const [a, b] = [member("a"), member("b")];
-    a.mesh.call(["b"]);
+    a.mesh.connect(["b"]);
     await pause();
     nodes.set("a", member("a"));
-    nodes.get("a")?.mesh.call(["b"]);
+    nodes.get("a")?.mesh.connect(["b"]);
     await pause();
     expect(b.opened).toEqual(["a", "a"]);
     expect(b.mesh.size).toBe(1);
@@ -187,7 +192,7 @@ describe("the mesh", () => {
     expect(a.lost).toEqual(["x"]);
     await a.mesh.accept("y", { description: { type: "answer", sdp: "0" } });
     FakePeerConnection.answering = false;
-    member("b").mesh.call(["a"]);
+    member("b").mesh.connect(["a"]);
     await pause();
     expect(a.lost).toEqual(["x", "b"]);
     expect(a.mesh.size).toBe(0);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Pacer, UploadLimit } from "../../src/webrtc/pacing";
+import { Pacer, UploadCap } from "../../src/webrtc/pacing";
 
 const POLL_MS = 50;
 
@@ -20,15 +20,15 @@ class Simulated {
   run(ms: number): void {
     for (const end = this.now + ms; this.now < end; this.now += POLL_MS) {
       this.buffered -= Math.min(this.buffered, this.bytesPerMs * POLL_MS);
-      const { now, waiting } = this;
+      const { now, waiting: queuedBytes } = this;
       const ageMs = now - this.measuredAt;
-      this.pacer.look({
+      this.pacer.update({
         now,
         bps: ageMs === Infinity ? null : this.bytesPerMs * 8_000,
         ageMs,
-        waiting,
+        queuedBytes,
       });
-      while (this.pacer.may && this.waiting > 0) {
+      while (this.pacer.maySend && this.waiting > 0) {
         const piece = Math.min(32_768, this.waiting);
         this.waiting -= piece;
         this.buffered += piece;
@@ -77,11 +77,11 @@ describe("pacing", () => {
 const PIECE = 10_000;
 
 /** Sends pieces for so many seconds as fast as the limit lets them; returns bytes. */
-function sendFor(limit: UploadLimit, fromMs: number, seconds: number): number {
+function sendFor(limit: UploadCap, fromMs: number, seconds: number): number {
   let sent = 0;
   for (let now = fromMs; now < fromMs + seconds * 1000; now += 50) {
-    limit.look(now);
-    while (limit.may && sent < 1e8) {
+    limit.update(now);
+    while (limit.maySend && sent < 1e8) {
       limit.sent(PIECE);
       sent += PIECE;
     }
@@ -90,7 +90,7 @@ function sendFor(limit: UploadLimit, fromMs: number, seconds: number): number {
 }
 
 it("lets through what was allowed, whatever waits", () => {
-  const limit = new UploadLimit(() => 800_000);
+  const limit = new UploadCap(() => 800_000);
   const sent = sendFor(limit, 0, 20);
   // 100 kB/s, and a second's worth at once in the beginning
   expect(sent).toBeGreaterThanOrEqual(2_000_000);
@@ -98,14 +98,14 @@ it("lets through what was allowed, whatever waits", () => {
 });
 
 it("saves up no more than a second's worth", () => {
-  const limit = new UploadLimit(() => 800_000);
+  const limit = new UploadCap(() => 800_000);
   sendFor(limit, 0, 1);
   expect(sendFor(limit, 60_000, 1)).toBeLessThanOrEqual(200_000 + PIECE);
 });
 
 it("follows a limit that is changed, and one that is taken away", () => {
   let bps: number | null = 800_000;
-  const limit = new UploadLimit(() => bps);
+  const limit = new UploadCap(() => bps);
   sendFor(limit, 0, 5);
   bps = null;
   expect(sendFor(limit, 5_000, 1)).toBe(1e8);

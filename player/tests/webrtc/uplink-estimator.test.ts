@@ -1,16 +1,16 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { Gauge } from "../../src/webrtc/uplink-estimator";
+import { UplinkEstimator } from "../../src/webrtc/uplink-estimator";
 
 /** What of a link's bytes are pieces. */
 const PAYLOAD_PART = 0.85;
-let gauge: Gauge;
+let gauge: UplinkEstimator;
 let carried: number;
 const connection = { wireBytes: () => Promise.resolve(carried) };
 
 beforeEach(() => {
   vi.useFakeTimers();
   carried = 0;
-  gauge = new Gauge(() => performance.now());
+  gauge = new UplinkEstimator(() => performance.now());
 });
 afterEach(() => {
   vi.useRealTimers();
@@ -19,7 +19,7 @@ afterEach(() => {
 /** The link carries so much and is looked at twenty times a second. */
 async function pass(ms: number, mbit: number, busy = true): Promise<void> {
   for (let t = 0; t < ms; t += 50) {
-    gauge.look(busy, [connection]);
+    gauge.update(busy, [connection]);
     await vi.advanceTimersByTimeAsync(50);
     carried += (mbit * 1e6 * 50) / 8_000;
   }
@@ -75,7 +75,7 @@ describe("the gauge of a link", () => {
 
   it("knows nothing where nobody counts", async () => {
     for (let t = 0; t < 10_000; t += 50) {
-      gauge.look(true, [
+      gauge.update(true, [
         { wireBytes: () => Promise.resolve(null) },
         { wireBytes: () => Promise.reject(new Error("no such report")) },
       ]);
@@ -89,7 +89,7 @@ describe("the gauge of a link", () => {
     let all = 10_000_000;
     const newcomer = { wireBytes: () => Promise.resolve((all += 1)) };
     for (let t = 0; t < 8_000; t += 50) {
-      gauge.look(true, [connection, newcomer]);
+      gauge.update(true, [connection, newcomer]);
       await vi.advanceTimersByTimeAsync(50);
       carried += 6_250;
     }

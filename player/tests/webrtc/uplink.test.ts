@@ -1,18 +1,18 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { Link, Uplink } from "../../src/webrtc/uplink";
+import { Link, UplinkScheduler } from "../../src/webrtc/uplink";
 import { content, descriptor } from "../support";
 import { FakeChannel } from "./rtc";
 
 /** What a link's counter has beside the pieces. */
 const PAYLOAD_PART = 0.85;
 const PIECE = content(32 * 1024);
-let uplink: Uplink;
+let uplink: UplinkScheduler;
 let sent: number;
 
 beforeEach(() => {
   vi.useFakeTimers();
   sent = 0;
-  uplink = new Uplink(
+  uplink = new UplinkScheduler(
     () => performance.now(),
     (bytes) => (sent += bytes),
   );
@@ -29,14 +29,14 @@ function linked(): { link: Link; channel: FakeChannel } {
     uplink.run();
   };
   const link: Link = new Link(channel as unknown as RTCDataChannel, 0, onWork, () =>
-    Promise.resolve(link.carried / PAYLOAD_PART),
+    Promise.resolve(link.transmittedBytes / PAYLOAD_PART),
   );
   uplink.add(link);
   return { link, channel };
 }
 const send = (link: Link, count: number): void => {
   for (let index = 0; index < count; index += 1)
-    link.sendPiece({ descriptor: descriptor(1), index, bytes: PIECE, wanted: () => true });
+    link.sendPiece({ descriptor: descriptor(1), index, bytes: PIECE, isStillWanted: () => true });
 };
 /** Lets the channels send so many bytes a millisecond together, the fuller first. */
 async function carry(channels: FakeChannel[], bytesPerMs: number, ms: number): Promise<void> {
@@ -77,7 +77,7 @@ describe("the uplink", () => {
       );
     }
     expect(uplink.bps).toBeNull();
-    expect(fast.map(({ link }) => link.waiting)).toEqual([0, 0]);
+    expect(fast.map(({ link }) => link.queuedBytes)).toEqual([0, 0]);
   });
 
   it("does not take members whose own links are slow for a slow one", async () => {
@@ -87,7 +87,7 @@ describe("the uplink", () => {
     await carry([...channels], 125, 5_000);
     expect(uplink.bps).not.toBeNull();
     // two of them have taken another rendition: it was their links that were waited for
-    for (const { link } of all.slice(1)) uplink.excuse(link);
+    for (const { link } of all.slice(1)) uplink.excludeFromEstimate(link);
     expect(uplink.bps).toBeNull();
     await carry([...channels], 125, 10_000);
     expect(uplink.bps).toBeNull();
@@ -130,7 +130,7 @@ describe("the uplink", () => {
 
 describe("the viewer's own limit", () => {
   it("holds pieces back, and is what the link is said to carry", () => {
-    const limited = new Uplink(
+    const limited = new UplinkScheduler(
       () => performance.now(),
       (bytes) => (sent += bytes),
       () => 800_000,

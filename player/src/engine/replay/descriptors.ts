@@ -43,12 +43,12 @@ export class ReplayDescriptors {
   async #list(variant: Variant): Promise<HashList> {
     const known = await this.#lists.get(variant);
     if (known && (known.failedAt === null || this.now() - known.failedAt < RETRY_MS)) return known;
-    const list = this.#ask(variant);
+    const list = this.#fetchList(variant);
     this.#lists.set(variant, list);
     return list;
   }
 
-  async #ask(variant: Variant): Promise<HashList> {
+  async #fetchList(variant: Variant): Promise<HashList> {
     try {
       const list = new URL(`${variant}/segments.json`, this.hashes);
       const response = await this.fetch(list, { signal: AbortSignal.timeout(LOOKUP_TIMEOUT_MS) });

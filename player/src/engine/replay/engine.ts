@@ -8,16 +8,16 @@ import type { Sequence, Variant } from "../../protocol/messages";
 import { Room } from "../../room/room";
 import { Stats } from "../stats";
 import type { ByteRange } from "../store";
-import { Store } from "../store";
+import { StoreClient } from "../store";
 import type { JoinToken } from "../../room/signaling";
 import { JoinTokens } from "../../room/signaling";
 import { verifier } from "../verify";
-import { URGENT_S } from "./policy";
+import { URGENT_BUFFER_S } from "./policy";
 import { ReplayExchange } from "./exchange";
 
 const REPORT_INTERVAL_MS = 10_000;
 /** The picture waits no longer for the list of hashes. */
-const LIST_PATIENCE_MS = 1_500;
+const LIST_TIMEOUT_MS = 1_500;
 
 export interface ReplayEngineOptions {
   platform: Platform;
@@ -35,28 +35,28 @@ export interface ReplayEngineOptions {
   /** whether this viewer may send to others */
   upload: boolean;
   /** the most that it wants to send, bit/s, which may change; null: no limit */
-  uploadLimitBps: () => number | null;
+  uploadCapBps: () => number | null;
   /** what comes first is there: links to other viewers may be made */
-  begun: Promise<void>;
+  mayConnect: Promise<void>;
   onOutdated: () => void;
   log: (line: string) => void;
 }
 
 export class ReplayEngine {
   readonly stats = new Stats();
-  #o: ReplayEngineOptions;
+  #options: ReplayEngineOptions;
   #descriptors: ReplayDescriptors;
-  #store: Store;
+  #store: StoreClient;
   #exchange: ReplayExchange;
   #room: Room;
   #variant: Variant = 0;
   #reporter: ReturnType<typeof setInterval>;
 
   constructor(options: ReplayEngineOptions) {
-    this.#o = options;
+    this.#options = options;
     const { fetch, now, subtle, PeerConnection } = options.platform;
     this.#descriptors = new ReplayDescriptors(options.hashes, fetch, now);
-    this.#store = new Store({ fetch, now });
+    this.#store = new StoreClient({ fetch, now });
     this.#room = new Room({
       url: options.room,
       replay: options.replay,
@@ -65,14 +65,14 @@ export class ReplayEngine {
       PeerConnection: subtle && PeerConnection,
       iceServers: options.iceServers,
       upload: options.upload,
-      uploadLimitBps: options.uploadLimitBps,
-      begun: options.begun,
+      uploadCapBps: options.uploadCapBps,
+      mayConnect: options.mayConnect,
       now,
       variant: () => this.#variant,
       onJoined: (again) => {
         if (again) this.stats.rejoined();
       },
-      onAway: () => undefined,
+      onSignalingLost: () => undefined,
       // nothing is announced in the rooms of a replay
       onSegment: () => undefined,
       onStream: () => undefined,
@@ -80,14 +80,14 @@ export class ReplayEngine {
       onFrame: (from, data) => {
         this.#exchange.frame(from, data);
       },
-      onPeerOpened: (id) => {
-        this.#exchange.peerOpened(id);
+      onLinkOpened: (id) => {
+        this.#exchange.linkOpened(id);
       },
-      onPeerLost: (id) => {
-        this.#exchange.peerLost(id);
+      onLinkLost: (id) => {
+        this.#exchange.linkLost(id);
       },
       // it was told of all renditions
-      onPeerSwitched: () => undefined,
+      onMemberSwitched: () => undefined,
       onSent: (bytes) => {
         this.stats.uploaded(bytes);
       },
@@ -100,8 +100,8 @@ export class ReplayEngine {
       mesh: this.#room.mesh,
       now,
       you: () => this.#room.you,
-      begun: options.begun,
-      linking: () => this.membership.members > 1 && this.peers === 0,
+      mayConnect: options.mayConnect,
+      isLinking: () => this.membership.members > 1 && this.peers === 0,
       bufferedS: options.bufferedS,
       onBadPiece: (member) => {
         this.#room.send({ type: "report", member });
@@ -131,14 +131,14 @@ export class ReplayEngine {
    * @throws when the store has it not, or not intact, or when `signal` is aborted
    */
   async fragment(url: string, _: Sequence, signal: AbortSignal): Promise<Fragment> {
-    const descriptor = await this.#describe(url);
+    const descriptor = await this.#findDescriptor(url);
     signal.throwIfAborted();
     if (!descriptor) {
-      const begun = this.#o.platform.now();
+      const begun = this.#options.platform.now();
       const data = await this.resource(url, null, signal);
-      return { data, transferMs: this.#o.platform.now() - begun };
+      return { data, transferMs: this.#options.platform.now() - begun };
     }
-    this.#play(descriptor.variant);
+    this.#setVariant(descriptor.variant);
     const segment = await this.#exchange.want(descriptor, signal);
     return { data: segment.pieces.copy(), transferMs: segment.transferMs };
   }
@@ -166,16 +166,16 @@ export class ReplayEngine {
   }
 
   /** What is known of a segment; undefined as well if the picture would have to wait for that. */
-  #describe(url: string): Promise<ReplayDescriptor | undefined> {
+  #findDescriptor(url: string): Promise<ReplayDescriptor | undefined> {
     const found = this.#descriptors.find(url);
-    if (this.#o.bufferedS() >= URGENT_S) return found;
+    if (this.#options.bufferedS() >= URGENT_BUFFER_S) return found;
     const late = new Promise<undefined>((resolve) => {
-      setTimeout(resolve, LIST_PATIENCE_MS, undefined);
+      setTimeout(resolve, LIST_TIMEOUT_MS, undefined);
     });
     return Promise.race([found, late]);
   }
 
-  #play(variant: Variant): void {
+  #setVariant(variant: Variant): void {
     if (variant === this.#variant) return;
     this.#variant = variant;
     this.#room.switch(variant);

@@ -5,30 +5,30 @@
 
 import type { MemberId } from "../../protocol/messages";
 import { Reassembler, decodeFrame } from "../../protocol/frames";
-import { Bringer } from "./policy";
+import { ReplayPolicy } from "./policy";
 import type { ReplayDescriptor } from "./descriptors";
 import type { ReplayExchangeOptions } from "./options";
-import { Holders } from "./availability";
-import { Lender } from "./piece-server";
-import type { Bringing, ReplaySegment } from "./segment-cache";
-import { Shelf } from "./segment-cache";
+import { ReplayAvailability } from "./availability";
+import { PieceServer } from "./piece-server";
+import type { ReplayDownload, ReplaySegment } from "./segment-cache";
+import { ReplaySegmentCache } from "./segment-cache";
 
 export class ReplayExchange {
-  #o: ReplayExchangeOptions;
-  #holders = new Holders();
+  #options: ReplayExchangeOptions;
+  #availability = new ReplayAvailability();
   #reassembler = new Reassembler();
-  #shelf: Shelf;
-  #lender: Lender;
-  #bringer: Bringer;
+  #cache: ReplaySegmentCache;
+  #pieceServer: PieceServer;
+  #policy: ReplayPolicy;
 
   constructor(options: ReplayExchangeOptions) {
-    this.#o = options;
-    this.#lender = new Lender(options.mesh);
-    this.#shelf = new Shelf((segment) => {
-      if (segment.whole) this.#lender.tell(segment, false);
+    this.#options = options;
+    this.#pieceServer = new PieceServer(options.mesh);
+    this.#cache = new ReplaySegmentCache((segment) => {
+      if (segment.verified) this.#pieceServer.sendAvailability(segment, false);
     });
-    this.#bringer = new Bringer(options, this.#holders, this.#reassembler, (segment) => {
-      this.#lender.tell(segment, true);
+    this.#policy = new ReplayPolicy(options, this.#availability, this.#reassembler, (segment) => {
+      this.#pieceServer.sendAvailability(segment, true);
     });
   }
 
@@ -39,13 +39,13 @@ export class ReplayExchange {
    *   for is not brought any further
    */
   async want(descriptor: ReplayDescriptor, signal: AbortSignal): Promise<ReplaySegment> {
-    const segment = this.#shelf.ensure(descriptor);
+    const segment = this.#cache.getOrAdd(descriptor);
     // who had sought elsewhere is back before it was let go
-    while (segment.bringing?.stop.signal.aborted)
-      await segment.bringing.done.catch(() => undefined);
+    while (segment.download?.stop.signal.aborted)
+      await segment.download.done.catch(() => undefined);
     signal.throwIfAborted();
-    if (segment.whole) return segment;
-    const bringing = (segment.bringing ??= this.#begin(segment));
+    if (segment.verified) return segment;
+    const bringing = (segment.download ??= this.#startDownload(segment));
     bringing.waiters += 1;
     const aborted = new Promise<never>((_, reject) => {
       const abort = (): void => {
@@ -57,7 +57,7 @@ export class ReplayExchange {
       await Promise.race([bringing.done, aborted]);
     } finally {
       bringing.waiters -= 1;
-      if (bringing.waiters === 0) this.#stop(bringing);
+      if (bringing.waiters === 0) this.#stopDownload(bringing);
     }
     return segment;
   }
@@ -66,26 +66,26 @@ export class ReplayExchange {
   frame(from: MemberId, data: ArrayBuffer): void {
     const frame = decodeFrame(data);
     if (!frame) {
-      this.#o.mesh?.expel(from);
+      this.#options.mesh?.expel(from);
       return;
     }
     const { variant, sequence } = frame;
-    const segment = this.#shelf.get(variant, sequence);
+    const segment = this.#cache.get(variant, sequence);
     switch (frame.type) {
       case "piece":
-        if (segment?.asked === from) this.#take(segment, from, frame);
-        else this.#o.stats.segments.duplicates += 1;
+        if (segment?.requestedFrom === from) this.#receivePiece(segment, from, frame);
+        else this.#options.stats.segments.duplicates += 1;
         break;
       case "have":
-        this.#holders.say(from, frame, frame.pieces !== 0);
-        if (frame.pieces !== 0) this.#lender.settle(from, variant, sequence);
-        this.#bringer.news();
+        this.#availability.set(from, frame, frame.pieces !== 0);
+        if (frame.pieces !== 0) this.#pieceServer.cancel(from, variant, sequence);
+        this.#policy.notify();
         break;
       case "request":
-        if (segment) this.#lender.serve(segment, from, frame.piece);
+        if (segment) this.#pieceServer.serve(segment, from, frame.piece);
         break;
       case "pause":
-        this.#lender.settle(from, variant, sequence);
+        this.#pieceServer.cancel(from, variant, sequence);
         break;
       case "want":
         break;
@@ -93,57 +93,62 @@ export class ReplayExchange {
   }
 
   /** A link is open: tell what is here. */
-  peerOpened(id: MemberId): void {
-    for (const segment of this.#shelf.held()) this.#lender.tell(segment, true, [id]);
-    this.#bringer.news();
+  linkOpened(id: MemberId): void {
+    for (const segment of this.#cache.verified())
+      this.#pieceServer.sendAvailability(segment, true, [id]);
+    this.#policy.notify();
   }
 
   /** A link is gone. */
-  peerLost(id: MemberId): void {
-    this.#holders.forget(id);
-    this.#reassembler.forgetPeer(id);
-    this.#lender.forget(id);
-    this.#bringer.news();
+  linkLost(id: MemberId): void {
+    this.#availability.remove(id);
+    this.#reassembler.discardPeer(id);
+    this.#pieceServer.linkLost(id);
+    this.#policy.notify();
   }
 
   close(): void {
-    for (const bringing of this.#shelf.coming()) this.#stop(bringing);
+    for (const bringing of this.#cache.downloads()) this.#stopDownload(bringing);
   }
 
-  #begin(segment: ReplaySegment): Bringing {
-    const bringing: Bringing = {
+  #startDownload(segment: ReplaySegment): ReplayDownload {
+    const bringing: ReplayDownload = {
       stop: new AbortController(),
       waiters: 0,
       done: Promise.resolve(),
     };
-    bringing.done = this.#bringer.bring(segment, bringing).finally(() => {
-      segment.bringing = null;
+    bringing.done = this.#policy.fetch(segment, bringing).finally(() => {
+      segment.download = null;
     });
     return bringing;
   }
 
-  #stop(bringing: Bringing): void {
+  #stopDownload(bringing: ReplayDownload): void {
     bringing.stop.abort(new Error("no longer wanted"));
-    this.#bringer.news();
+    this.#policy.notify();
   }
 
-  #take(segment: ReplaySegment, from: MemberId, frame: Parameters<Reassembler["add"]>[1]): void {
+  #receivePiece(
+    segment: ReplaySegment,
+    from: MemberId,
+    frame: Parameters<Reassembler["add"]>[1],
+  ): void {
     const { pieces } = segment;
-    const { mesh, now } = this.#o;
+    const { mesh, now } = this.#options;
     if (frame.total === 0 || frame.total !== pieces.lengthOf(frame.piece)) {
       mesh?.expel(from);
       return;
     }
     if (pieces.has(frame.piece)) return;
-    segment.heardAt = now();
+    segment.progressAt = now();
     const whole = this.#reassembler.add(from, frame);
     if (whole === "nonsense") {
       mesh?.expel(from);
-    } else if (whole !== "partial" && pieces.claim(frame.piece)) {
+    } else if (whole !== "partial" && pieces.beginVerification(frame.piece)) {
       pieces.put(frame.piece, whole);
       segment.arrived(now());
-      segment.fromMember += whole.byteLength;
-      this.#bringer.news();
+      segment.peerBytes += whole.byteLength;
+      this.#policy.notify();
     }
   }
 }

@@ -3,11 +3,11 @@
 import type { MemberId } from "../../protocol/messages";
 import type { Mesh } from "../../webrtc/mesh";
 import type { Stats } from "../stats";
-import type { Store } from "../store";
+import type { StoreClient } from "../store";
 import type { Verify } from "../verify";
 
 export interface ReplayExchangeOptions {
-  store: Store;
+  store: StoreClient;
   stats: Stats;
   /** null where the browser cannot hash: then nothing comes from members */
   verify: Verify | null;
@@ -17,9 +17,9 @@ export interface ReplayExchangeOptions {
   /** this viewer's id in its room */
   you: () => MemberId | null;
   /** links to others may be made */
-  begun: Promise<void>;
+  mayConnect: Promise<void>;
   /** whether others are in the room to whom there is no link yet */
-  linking: () => boolean;
+  isLinking: () => boolean;
   /** seconds of video ahead of the playhead; 0 when there is nothing to play */
   bufferedS: () => number;
   /** a member sent a segment with a wrong hash */

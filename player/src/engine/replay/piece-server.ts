@@ -8,15 +8,15 @@ import type { ReplaySegment } from "./segment-cache";
 /** A member may ask for every piece so often. */
 const MAX_SERVED = 2;
 
-export class Lender {
+export class PieceServer {
   /** what members wait for: "<member>/<rendition>/<sequence>" */
-  #open = new Set<string>();
+  #pending = new Set<string>();
 
   /** @param mesh null where nothing can be shared */
   constructor(private readonly mesh: Mesh | null) {}
 
   /** Tell members whether a segment is here; who is told asks, so who sends nothing says nothing. */
-  tell({ descriptor }: ReplaySegment, held: boolean, to?: readonly MemberId[]): void {
+  sendAvailability({ descriptor }: ReplaySegment, held: boolean, to?: readonly MemberId[]): void {
     const { mesh } = this;
     if (!mesh?.uploads) return;
     const frame = encodeHave(descriptor.variant, descriptor.sequence, held ? 1 : 0);
@@ -27,21 +27,26 @@ export class Lender {
   serve(segment: ReplaySegment, to: MemberId, index: number): void {
     const { descriptor, pieces, served } = segment;
     const before = served.get(to) ?? 0;
-    if (!segment.whole || !pieces.has(index) || before >= MAX_SERVED * pieces.count) return;
+    if (!segment.verified || !pieces.has(index) || before >= MAX_SERVED * pieces.count) return;
     served.set(to, before + 1);
     const open = key(to, descriptor.variant, descriptor.sequence);
-    this.#open.add(open);
+    this.#pending.add(open);
     const bytes = pieces.piece(index);
-    this.mesh?.sendPiece(to, { descriptor, index, bytes, wanted: () => this.#open.has(open) });
+    this.mesh?.sendPiece(to, {
+      descriptor,
+      index,
+      bytes,
+      isStillWanted: () => this.#pending.has(open),
+    });
   }
 
   /** A member has a segment, or waits for it no longer: what is not sent yet stays here. */
-  settle(id: MemberId, variant: Variant, sequence: Sequence): void {
-    this.#open.delete(key(id, variant, sequence));
+  cancel(id: MemberId, variant: Variant, sequence: Sequence): void {
+    this.#pending.delete(key(id, variant, sequence));
   }
 
-  forget(id: MemberId): void {
-    for (const open of this.#open) if (open.startsWith(`${id}/`)) this.#open.delete(open);
+  linkLost(id: MemberId): void {
+    for (const open of this.#pending) if (open.startsWith(`${id}/`)) this.#pending.delete(open);
   }
 }
 

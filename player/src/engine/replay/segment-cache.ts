@@ -5,11 +5,11 @@ import { TransferTime } from "../transfer-time";
 import type { MemberId, Sequence, Variant } from "../../protocol/messages";
 import type { ReplayDescriptor } from "./descriptors";
 
-export const MAX_SHELF_SEGMENTS = 64;
-export const MAX_SHELF_BYTES = 64 * 1024 * 1024;
+export const MAX_CACHED_SEGMENTS = 64;
+export const MAX_CACHED_BYTES = 64 * 1024 * 1024;
 
 /** A segment on its way to the player. */
-export interface Bringing {
+export interface ReplayDownload {
   /** nobody waits for it any more */
   stop: AbortController;
   waiters: number;
@@ -20,16 +20,16 @@ export interface Bringing {
 export class ReplaySegment {
   pieces: SegmentPieces;
   /** whether all of it is here and has its hash */
-  whole = false;
+  verified = false;
   /** the member from which pieces are taken now */
-  asked: MemberId | null = null;
+  requestedFrom: MemberId | null = null;
   /** the only member whose pieces are here, so that bad ones have one culprit */
-  broughtBy: MemberId | null = null;
+  deliveredBy: MemberId | null = null;
   /** when that one brought something last, or was asked, ms */
-  heardAt = 0;
+  progressAt = 0;
   /** bytes here that a member brought */
-  fromMember = 0;
-  bringing: Bringing | null = null;
+  peerBytes = 0;
+  download: ReplayDownload | null = null;
   /** pieces sent, by member */
   served = new Map<MemberId, number>();
   #transfer = new TransferTime();
@@ -39,10 +39,10 @@ export class ReplaySegment {
   }
 
   /** Begin anew: what is here cannot be trusted, or has nobody who completes it. */
-  empty(): void {
+  reset(): void {
     this.pieces = new SegmentPieces(this.descriptor);
-    this.fromMember = 0;
-    this.broughtBy = null;
+    this.peerBytes = 0;
+    this.deliveredBy = null;
     this.#transfer = new TransferTime();
   }
 
@@ -57,7 +57,7 @@ export class ReplaySegment {
   }
 }
 
-export class Shelf {
+export class ReplaySegmentCache {
   #segments = new Map<string, ReplaySegment>();
 
   /** @param onEvict told of each segment that leaves memory */
@@ -68,7 +68,7 @@ export class Shelf {
   }
 
   /** The segment of a descriptor; what is farthest from it leaves memory if that is full. */
-  ensure(descriptor: ReplayDescriptor): ReplaySegment {
+  getOrAdd(descriptor: ReplayDescriptor): ReplaySegment {
     const { variant, sequence } = descriptor;
     const known = this.get(variant, sequence);
     if (known) return known;
@@ -79,23 +79,23 @@ export class Shelf {
   }
 
   /** Those that are whole. */
-  held(): ReplaySegment[] {
-    return [...this.#segments.values()].filter(({ whole }) => whole);
+  verified(): ReplaySegment[] {
+    return [...this.#segments.values()].filter(({ verified }) => verified);
   }
 
   /** Those on their way. */
-  coming(): Bringing[] {
-    return [...this.#segments.values()].flatMap(({ bringing }) => bringing ?? []);
+  downloads(): ReplayDownload[] {
+    return [...this.#segments.values()].flatMap(({ download }) => download ?? []);
   }
 
   #makeRoom(playhead: Sequence): void {
     const distance = ({ descriptor }: ReplaySegment): number =>
       Math.abs(descriptor.sequence - playhead);
     const candidates = [...this.#segments.values()]
-      .filter(({ bringing, descriptor }) => bringing === null && descriptor.sequence !== playhead)
+      .filter(({ download, descriptor }) => download === null && descriptor.sequence !== playhead)
       .sort((a, b) => distance(b) - distance(a));
     for (const segment of candidates) {
-      if (this.#segments.size <= MAX_SHELF_SEGMENTS && this.#bytes() <= MAX_SHELF_BYTES) return;
+      if (this.#segments.size <= MAX_CACHED_SEGMENTS && this.#bytes() <= MAX_CACHED_BYTES) return;
       this.#segments.delete(key(segment.descriptor.variant, segment.descriptor.sequence));
       this.onEvict(segment);
     }

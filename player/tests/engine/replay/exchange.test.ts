@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
-import { URGENT_S } from "../../../src/engine/replay/policy";
-import { MAX_SHELF_SEGMENTS } from "../../../src/engine/replay/segment-cache";
+import { URGENT_BUFFER_S } from "../../../src/engine/replay/policy";
+import { MAX_CACHED_SEGMENTS } from "../../../src/engine/replay/segment-cache";
 import { encodeHave, encodePiece } from "../../../src/protocol/frames";
 import { content, sha256, storeOf } from "../../support";
 import { Audience, PIECE, SIZE, never, pass, segment, settled } from "./simulated-room";
@@ -42,7 +42,7 @@ describe("a segment of a replay", () => {
   it("comes from the store at once where there is no time", async () => {
     const first = audience.viewer("first");
     await settled(first.exchange.want(await segment(3), never));
-    const second = audience.viewer("second", { bufferedS: URGENT_S - 1 });
+    const second = audience.viewer("second", { bufferedS: URGENT_BUFFER_S - 1 });
     const begun = Date.now();
     await settled(second.exchange.want(await segment(3), never));
     expect(second.stats.total.bytes).toMatchObject({ p2p: 0, store: SIZE });
@@ -85,8 +85,8 @@ describe("a segment of a replay", () => {
 
   it("waits for links from when they may be made", async () => {
     let begin = (): void => undefined;
-    const begun = new Promise<void>((resolve) => (begin = resolve));
-    const alone = audience.viewer("alone", { linking: true, begun });
+    const mayConnect = new Promise<void>((resolve) => (begin = resolve));
+    const alone = audience.viewer("alone", { linking: true, mayConnect });
     await pass(6_000);
     begin();
     const wanted = alone.exchange.want(await segment(3), never);
@@ -182,7 +182,7 @@ describe("a segment of a replay", () => {
   it("goes when memory is full, and the others hear of it", async () => {
     const viewer = audience.viewer("viewer");
     const other = audience.viewer("other");
-    for (let sequence = 0; sequence <= MAX_SHELF_SEGMENTS; sequence += 1)
+    for (let sequence = 0; sequence <= MAX_CACHED_SEGMENTS; sequence += 1)
       await settled(viewer.exchange.want(await segment(sequence), never));
     await pass(50);
     await settled(other.exchange.want(await segment(0), never));
@@ -222,7 +222,7 @@ describe("a segment of a replay", () => {
     const stays = viewer.exchange.want(await segment(3), never);
     seek.abort(new Error("x"));
     await left;
-    expect((await settled(stays)).whole).toBe(true);
+    expect((await settled(stays)).verified).toBe(true);
   });
 
   it("is refused where the store's bytes are wrong", async () => {

@@ -3,11 +3,11 @@
 import { vi } from "vitest";
 
 import type { Mesh } from "../../../src/webrtc/mesh";
-import type { Waiting } from "../../../src/webrtc/uplink";
+import type { QueuedPiece } from "../../../src/webrtc/uplink";
 import type { ReplayDescriptor } from "../../../src/engine/replay/descriptors";
 import { ReplayExchange } from "../../../src/engine/replay/exchange";
 import { Stats } from "../../../src/engine/stats";
-import { Store } from "../../../src/engine/store";
+import { StoreClient } from "../../../src/engine/store";
 import { encodePiece } from "../../../src/protocol/frames";
 import { content, sha256, storeOf, verify } from "../../support";
 
@@ -34,7 +34,7 @@ export class Audience {
 
   viewer(
     id: string,
-    { bufferedS = 20, uploads = true, linking = false, begun = Promise.resolve() } = {},
+    { bufferedS = 20, uploads = true, linking = false, mayConnect = Promise.resolve() } = {},
     store = storeOf(content(SIZE)),
   ) {
     const stats = new Stats();
@@ -52,13 +52,13 @@ export class Audience {
       },
       isOpen: (other: string) => others().includes(other),
       send: deliver,
-      sendPiece: (to: string, { descriptor, index, bytes, wanted }: Waiting) => {
+      sendPiece: (to: string, { descriptor, index, bytes, isStillWanted }: QueuedPiece) => {
         if (this.deaf.has(id)) return;
         queued += bytes.byteLength;
         this.mostQueued = Math.max(this.mostQueued, queued);
         setTimeout(() => {
           queued -= bytes.byteLength;
-          if (!wanted()) return;
+          if (!isStillWanted()) return;
           const sent = this.bad.has(id) ? bytes.map((byte) => byte ^ 1) : bytes;
           const { variant, sequence } = descriptor;
           for (const frame of encodePiece(variant, sequence, index, sent)) deliver(to, frame);
@@ -71,12 +71,12 @@ export class Audience {
     };
     const how = { bufferedS };
     const exchange = new ReplayExchange({
-      store: new Store({ fetch: store.fetch, now: () => Date.now() }),
+      store: new StoreClient({ fetch: store.fetch, now: () => Date.now() }),
       ...{ stats, verify, mesh: mesh as unknown as Mesh },
       now: () => Date.now(),
       you: () => id,
-      begun,
-      linking: () => linking,
+      mayConnect,
+      isLinking: () => linking,
       bufferedS: () => how.bufferedS,
       onBadPiece: (from) => this.reported.push(from),
     });
@@ -84,8 +84,8 @@ export class Audience {
     this.viewers.set(id, viewer);
     for (const one of this.viewers.values()) {
       if (one === viewer) continue;
-      one.exchange.peerOpened(id);
-      exchange.peerOpened(one.id);
+      one.exchange.linkOpened(id);
+      exchange.linkOpened(one.id);
     }
     return viewer;
   }
