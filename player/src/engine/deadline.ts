@@ -1,53 +1,61 @@
-/** When to stop waiting for peers: what to request from the store now. Pure. */
+/**
+ * The deadline: when to stop waiting for peers, and which pieces to fetch from the store then. No
+ * I/O.
+ */
 
 import { rangesOf } from "./segment";
 import type { PieceRange } from "../protocol/plan";
 import type { Segment } from "./segment";
 
-/** The player must have a segment this long before it runs dry, whatever the store takes; */
+/** The player must have a segment this long before its buffer runs out, plus the store's time. */
 const MAX_DEADLINE_S = 1.6;
-/** of short segments, which are repaired sooner, this part of their length. */
+/** Short segments are repaired sooner; for them it is this fraction of their duration. */
 const DEADLINE_SEGMENTS = 0.65;
-/** With a full buffer nobody is waited for longer than this. */
+/** With a full buffer, the longest wait for peers. */
 export const MAX_WAIT_S = 10;
 
-/** A room whose uplinks are short is waited for so long, in lengths of the segment: it needs the rest
- * of the time for the next one, and a viewer who waits longer plays farther behind and is later yet. */
+/**
+ * In a room with short uplinks peers get this fraction of the segment's duration. They need the
+ * remainder for the next segment, and a viewer that waited longer would fall behind and be later
+ * still.
+ */
 const PEER_DEADLINE_SEGMENTS = 0.95;
 
-/** What is known of a segment that the player waits for. */
+/** What is known of a segment that the player is waiting for. */
 export interface SegmentNeed {
-  /** how long the segment plays, seconds */
+  /** the segment's duration, seconds */
   durationS: number;
-  /** seconds until the player runs dry without it; 0 at start-up and after a seek */
+  /** seconds of video ahead of the playhead; 0 at start-up and after a seek */
   bufferedS: number;
-  /** seconds since the player asked for it */
+  /** seconds since the player requested it */
   waitedS: number;
-  /** pieces that are not here, ascending */
+  /** missing pieces, ascending */
   missing: readonly number[];
-  /** whether a request to the store is already bringing this piece */
+  /** whether the piece has a store attempt */
   hasStoreAttempt: (piece: number) => boolean;
-  /** whether a peer can still be expected to bring this piece */
+  /** whether a peer may still deliver this piece */
   isExpected: (piece: number) => boolean;
-  /** whether peers bring as much as this viewer's link carries */
+  /** whether peers already fill the downlink */
   downlinkFull: boolean;
-  /** estimated seconds for the store to deliver that many pieces */
+  /** estimated seconds for the store to deliver this many pieces */
   storeEstimateS: (pieces: number) => number;
 }
 
 export interface FetchDecision {
-  /** what to request from the store now */
+  /** pieces to request from the store now */
   ranges: PieceRange[];
-  /** whether pieces are among them that a peer should have brought by now */
+  /** whether a peer should have delivered some of them by now */
   late: boolean;
 }
 
-/** Returns how long before the player runs dry a segment of this length must be there, seconds. */
+/**
+ * Returns how long before the buffer runs out a segment of this duration must be complete, seconds.
+ */
 export function deadlineS(durationS: number): number {
   return Math.min(MAX_DEADLINE_S, DEADLINE_SEGMENTS * durationS);
 }
 
-/** Whether a room whose uplinks are too weak for a part of a segment has had its time for it. */
+/** Whether a room whose uplinks are too short for the whole segment has used up its time. */
 export function isPastPeerDeadline(
   { slices, announcedAt, pieces, descriptor }: Segment,
   now: number,
@@ -59,9 +67,9 @@ export function isPastPeerDeadline(
 }
 
 /**
- * Pieces that nobody will bring are requested at once; those a peer is expected to bring when the
- * deadline comes: so long, and what the store needs for them, before the player runs dry. Where the
- * link is what they wait for, they would only be on it twice.
+ * Decide which pieces to fetch from the store. Pieces that no peer will deliver are fetched at
+ * once. The others are fetched at the deadline: when the buffer has just enough left for the store
+ * to deliver them. While peers fill the downlink, a second copy would only slow down the first.
  */
 export function decideFetches(need: SegmentNeed): FetchDecision {
   const unrequested = need.missing.filter((piece) => !need.hasStoreAttempt(piece));

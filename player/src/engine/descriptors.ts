@@ -1,11 +1,13 @@
-/** The descriptors known so far, by the segment's URL; asked for over HTTP when signaling is late. */
+/**
+ * Known descriptors by segment URL. Requests them over HTTP when signaling has not delivered them.
+ */
 
 import type { Descriptor, Sequence, Variant } from "../protocol/messages";
 import { parseSegmentList } from "../protocol/messages";
 
-/** More than the playlist's window of 60 segments, in each of two renditions. */
+/** More than two variants' playlist windows of 60 segments. */
 const MAX_DESCRIPTORS = 128;
-/** Without an answer by then the segment is played unverified rather than late. */
+/** Without an answer by then, play the segment unverified rather than late. */
 const LOOKUP_TIMEOUT_MS = 1_500;
 
 export class Descriptors {
@@ -13,7 +15,8 @@ export class Descriptors {
   #requests = new Map<string, Promise<Descriptor[]>>();
 
   /**
-   * @param segmentsUrl `/live/segments.json`; a rendition's own list is `/live/<variant>/segments.json`
+   * @param segmentsUrl `/live/segments.json`; each variant has its own list at
+   *   `/live/<variant>/segments.json`
    */
   constructor(
     private readonly segmentsUrl: URL,
@@ -33,7 +36,7 @@ export class Descriptors {
     return this.#byUrl.get(url);
   }
 
-  /** The descriptor of a segment, asked for over HTTP when it is not known; undefined if it has none. */
+  /** The descriptor of a segment, requested over HTTP if unknown; undefined if there is none. */
   async find(url: string, variant: Variant, sequence: Sequence): Promise<Descriptor | undefined> {
     const known = this.byUrl(url);
     if (known) return known;
@@ -41,7 +44,7 @@ export class Descriptors {
     return this.byUrl(url);
   }
 
-  /** Ask over HTTP for the descriptors after a media sequence number; none if there is no answer. */
+  /** Request the descriptors after a media sequence number. Returns an empty list if that fails. */
   fetchAfter(sequence: Sequence, variant: Variant): Promise<Descriptor[]> {
     const list = new URL(`${variant}/segments.json?after=${sequence}`, this.segmentsUrl);
     const running = this.#requests.get(list.href);
@@ -59,13 +62,13 @@ export class Descriptors {
       for (const descriptor of descriptors) this.add(descriptor);
       return descriptors;
     } catch {
-      // no list: the caller goes on without hashes
+      // without a list, the caller continues without hashes
       return [];
     }
   }
 }
 
-/** The rendition that a segment's URL names (`…/live/<variant>/<segment>`); null if it names none. */
+/** The variant named in a segment's URL (`…/live/<variant>/<segment>`); null if there is none. */
 export function variantOf(url: string): Variant | null {
   const variant = /\/live\/(\d+)\/[^/]+$/.exec(new URL(url).pathname)?.[1];
   return variant === undefined ? null : Number(variant);

@@ -1,36 +1,38 @@
-/** How fast this viewer's link brings what it receives. No I/O.
+/**
+ * Estimates the viewer's downlink. No I/O.
  *
- * Peers send at their own pace, which says nothing of this link; the store sends as fast as the link
- * takes it. So the link is measured while the store sends, with all that comes meanwhile.
+ * Peers send at their own pace, which says nothing about this downlink; the store sends as fast as
+ * the downlink allows. So the downlink is measured while the store is sending, and includes
+ * everything else that arrives meanwhile.
  */
 
-/** A store that sends nothing for so long is the trouble itself. */
+/** If the store sends nothing for this long, the store is the bottleneck. */
 const MAX_GAP_MS = 1_000;
-/** A measurement takes so many bytes, or so much time. */
+/** A sample takes this many bytes or this much time. */
 const SAMPLE_BYTES = 256 * 1024;
 const SAMPLE_MS = 400;
 const NEWEST_WEIGHT = 0.5;
-/** What peers send is counted for so long, or twice that. */
+/** Peer bytes are counted over this window and the one before it. */
 const PEER_WINDOW_MS = 500;
-/** Peers that bring so much of what the link carries leave no room for others. */
+/** Peers that use this fraction of the downlink leave no room for others. */
 const FULL_FRACTION = 0.5;
 
 export class DownlinkEstimator {
-  /** averaged as time, so that a link that has become slow is believed at once */
+  /** averaged as time per byte, so that a downlink that became slow is noticed at once */
   #msPerByte: number | null = null;
-  /** requests that the store is answering */
+  /** responses that the store is sending */
   #openResponses = 0;
-  /** when the store's last chunk came, and until when bytes are counted, ms */
+  /** when the store's last chunk arrived, and until when bytes have been measured, ms */
   #chunkAt = 0;
   #countedTo = 0;
   #uncounted = 0;
   #bytes = 0;
   #ms = 0;
-  /** what peers have sent since a moment, and in the time before */
+  /** bytes from peers in the current window, and in the one before */
   #peerWindow = { since: 0, bytes: 0, before: 0 };
 
   /**
-   * What the link carries, bit/s; null until the store has sent enough.
+   * Estimated downlink, bit/s; null until the store has sent enough.
    *
    * @param now ms, monotonic
    */
@@ -39,7 +41,10 @@ export class DownlinkEstimator {
     return this.#msPerByte === null ? null : 8_000 / this.#msPerByte;
   }
 
-  /** The store has begun to answer a request: nobody knows how long its first chunk was under way. */
+  /**
+   * The store has begun to respond. Its first chunk is not counted: nobody knows how long it was
+   * under way.
+   */
   responseStarted(now: number): void {
     if (this.#openResponses === 0)
       [this.#chunkAt, this.#countedTo, this.#uncounted] = [now, now, 0];
@@ -62,7 +67,7 @@ export class DownlinkEstimator {
     this.#peerWindow.bytes += bytes;
   }
 
-  /** Whether it is this link that pieces wait for: nobody else would bring them sooner. */
+  /** Whether peers fill the downlink. A second source would not bring their pieces any sooner. */
   isFull(now: number): boolean {
     const bps = this.bps(now);
     if (bps === null) return false;
@@ -80,7 +85,7 @@ export class DownlinkEstimator {
 
   #measure(now: number): void {
     if (this.#openResponses > 0 && now - this.#chunkAt <= MAX_GAP_MS) {
-      // silence counts when something has ended it
+      // a gap counts once something has ended it
       if (this.#uncounted === 0) return;
       this.#bytes += this.#uncounted;
       this.#ms += now - this.#countedTo;
@@ -91,7 +96,7 @@ export class DownlinkEstimator {
   }
 
   #addSample(): void {
-    // chunks that were read in one go took some time nevertheless
+    // chunks that were read together took some time nevertheless
     const msPerByte = Math.max(1, this.#ms) / this.#bytes;
     const known = this.#msPerByte ?? msPerByte;
     this.#msPerByte = known + NEWEST_WEIGHT * (msPerByte - known);

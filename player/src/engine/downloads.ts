@@ -1,6 +1,6 @@
 /**
- * Brings pieces into segments, verified: from the store, and from the torrent seed where that is
- * this viewer's part.
+ * Downloads from the store, and from the torrent seed where this viewer may use it. Pieces are
+ * verified before they are kept.
  */
 
 import type { DownlinkEstimator } from "./downlink-estimator";
@@ -11,51 +11,54 @@ import type { Segment } from "./segment";
 import type { Source } from "./stats";
 import type { StoreClient } from "./store";
 
-/** Who steps in for an owner gives it so many times what the seed usually takes. */
+/** A successor allows for this many times the seed's usual time before it steps in. */
 const SEED_TIME_FACTOR = 2;
 
 /**
- * Why pieces are fetched: `owner` and `successor` hand them on to the room, and may ask the seed for
- * them. What is for the player alone does not come from there while members may bring it.
+ * Why pieces are fetched. An owner and a successor push them to the room and may ask the seed for
+ * them. Pieces that only the player needs do not come from the seed as long as members may deliver
+ * them.
  */
 export type Purpose = "owner" | "successor" | "player";
 
 export interface DownloadsOptions {
   store: StoreClient;
-  /** null where the seed cannot be asked, or shall not be */
+  /** null if the seed is unavailable or must not be used */
   seedClient: TorrentSeedClient | null;
-  /** whether the piece has its hash, as far as this browser can tell */
+  /** resolves to whether the piece has its hash, as far as this browser can tell */
   verify: (segment: Segment, index: number, bytes: Uint8Array<ArrayBuffer>) => Promise<boolean>;
-  /** keep a piece that was claimed and verified */
+  /** keep a verified piece */
   onVerified: (segment: Segment, index: number, bytes: Uint8Array<ArrayBuffer>) => void;
-  /** told of bytes as they arrive, wanted or not */
+  /** called with the number of bytes as they arrive, needed or not */
   onBytes: (source: Source, segment: Segment, count: number) => void;
-  /** what the store's answers measure */
+  /** updated with the store's responses */
   downlink: DownlinkEstimator;
   now: () => number;
-  /** whether members may still bring a piece in time */
+  /** whether members may still deliver a piece in time */
   isExpected: (segment: Segment, index: number) => boolean;
 }
 
 export class Downloads {
   #options: DownloadsOptions;
   #closed = new AbortController();
-  /** requests that nobody but the player counts on */
+  /** requests that only the player depends on */
   #playerRequests = new Map<AbortController, Segment>();
 
   constructor(options: DownloadsOptions) {
     this.#options = options;
   }
 
-  /** How long the owners of a segment's slices take at the least, because the store lacks it, ms. */
+  /**
+   * The least time that owners need for a segment that the store lacks, ms; 0 if the store has it.
+   */
   minOwnerMs(segment: Segment): number {
     const seedClient = this.#seedClientFor(segment);
     return seedClient && this.#storeLacks(segment) ? SEED_TIME_FACTOR * seedClient.expectedMs : 0;
   }
 
   /**
-   * Bring the pieces of a range that are neither here nor under way. Waiters hear of failure when
-   * nobody is left who could bring them.
+   * Fetch the missing pieces of a range that have no store attempt. Waiters fail once nobody is
+   * left to deliver these pieces.
    */
   fetch(segment: Segment, { first, end }: PieceRange, purpose: Purpose): void {
     const unrequested = segment.pieces
@@ -64,7 +67,7 @@ export class Downloads {
     const { store } = this.#options;
     const seedClient = this.#seedClientFor(segment);
     if (seedClient && this.#storeLacks(segment)) {
-      // nobody waits for a store that is known to fail: one piece says whether it works again
+      // the store is failing and nobody waits for it: one piece probes whether it works again
       const [probe] = unrequested;
       if (probe !== undefined && segment.descriptor.stored && store.health.mayTry())
         void this.#fetchFromStore(segment, { first: probe, end: probe + 1 }, purpose);
@@ -78,19 +81,19 @@ export class Downloads {
     for (const range of rangesOf(unrequested)) void this.#fetchFromStore(segment, range, purpose);
   }
 
-  /** A piece is here, wherever from. */
+  /** A piece arrived, from any source. */
   pieceArrived(segment: Segment, index: number): void {
     if (segment.seedAttempts.delete(index))
       this.#options.seedClient?.cancel(segment.descriptor, index);
   }
 
-  /** The player does not want a segment any more. */
+  /** The player no longer wants a segment. */
   abandon(segment: Segment): void {
     for (const [request, { descriptor }] of this.#playerRequests)
       if (descriptor === segment.descriptor) request.abort();
   }
 
-  /** A segment leaves memory. */
+  /** A segment was evicted. */
   evict({ descriptor }: Segment): void {
     this.#options.seedClient?.evict(descriptor);
   }
@@ -101,7 +104,7 @@ export class Downloads {
     this.#options.seedClient?.close();
   }
 
-  /** Whether the store is known not to bring a segment. */
+  /** Whether the store is known to be unable to deliver a segment. */
   #storeLacks({ descriptor }: Segment): boolean {
     return this.#options.store.health.failing || !descriptor.stored;
   }
@@ -117,7 +120,7 @@ export class Downloads {
     for (const index of indices) segment.storeAttempts.add(index);
     const quietTimer = new QuietTimer(store.quietAfterMs, () => {
       for (const index of indices) segment.quietAttempts.add(index);
-      // an owner does so, too, and comes first
+      // the owner asks the seed, too, and goes first
       const delayMs =
         purpose === "successor" ? SEED_TIME_FACTOR * (seedClient?.expectedMs ?? 0) : 0;
       setTimeout(() => {
@@ -165,7 +168,7 @@ export class Downloads {
     }
   }
 
-  /** One request to the store; returns the pieces whose hash was wrong, ascending. */
+  /** Make one request to the store. Returns the pieces whose hash was wrong, ascending. */
   async #request(
     segment: Segment,
     range: PieceRange,
@@ -185,10 +188,11 @@ export class Downloads {
   }
 
   /**
-   * Ask the seed for what is missing, where that is this viewer's part.
+   * Ask the seed for missing pieces, if this viewer may.
    *
-   * @param timeoutMs after which the store is asked in its place; without, as long as it delivers
-   * @returns whether the seed is bringing it
+   * @param timeoutMs after this time the store is asked instead; by default, wait as long as the
+   *   seed delivers
+   * @returns whether the seed is delivering them
    */
   #askSeed(
     segment: Segment,
@@ -267,7 +271,7 @@ export class Downloads {
     }
   }
 
-  /** Waiters hear of it if nothing and nobody is left to bring one of these pieces. */
+  /** Fail the waiters if no source is left for one of these pieces. */
   #giveUp(segment: Segment, indices: readonly number[], error: unknown): void {
     const { pieces, storeAttempts, seedAttempts } = segment;
     const hopeless = indices.some(
@@ -281,7 +285,7 @@ export class Downloads {
   }
 }
 
-/** Says once that a request has brought nothing for long. */
+/** Reports once when a request has brought nothing for a while. */
 class QuietTimer {
   ended = false;
   #timer: ReturnType<typeof setTimeout> | undefined;

@@ -1,4 +1,4 @@
-/** The engine: segments for the player, from the room and the store. */
+/** The live engine: gets segments for the player from the room and the store. */
 
 import type { Missing } from "./player-requests";
 import { Descriptors, variantOf } from "./descriptors";
@@ -14,28 +14,28 @@ import { JoinTokens } from "../room/signaling";
 import { verifier } from "./verify";
 
 const REPORT_INTERVAL_MS = 10_000;
-/** While signaling is away the list of segments is looked at about once a segment. */
+/** While signaling is lost, the segment list is requested about once per segment. */
 const MIN_LOOKUPS_PER_SEGMENT = 1;
 const MAX_LOOKUPS_PER_SEGMENT = 2;
-/** Assumed until a segment is known. */
+/** Assumed until the first segment is known. */
 const INITIAL_DURATION_S = 5;
 
-/** What the network does for this viewer now. */
+/** The state of the network, for choosing variant and latency. */
 export interface Network {
-  /** what its link brings, bit/s; null while unknown */
+  /** estimated downlink, bit/s; null while unknown */
   bps: number | null;
-  /** when pieces had to be fetched last because peers were late, ms; -Infinity: never */
+  /** when pieces last had to be fetched because peers were late, ms; -Infinity: never */
   lateAt: number;
-  /** of what the player waits for, bytes */
+  /** what the player is waiting for, bytes */
   missing: Missing;
-  /** how long the slowest of the last segments took; null if unknown */
+  /** how long the slowest of the last segments took, ms; null if unknown */
   completionMs: number | null;
 }
 
-/** Whether this browser can share, and what it lacks if not. */
+/** Whether this browser can share, and if not, what it lacks. */
 export type Sharing = "able" | "no WebRTC" | "no WebCrypto";
 
-/** A fragment for the player: a copy of the bytes, and how long the network took for them. */
+/** A segment for the player: a copy of its bytes, and how long the network was busy with it. */
 export interface Fragment {
   data: ArrayBuffer;
   transferMs: number;
@@ -105,7 +105,7 @@ export class Engine {
     });
     this.#exchange = new Exchange({
       store: this.#store,
-      // what comes from there must be verified
+      // pieces from the seed must be verified
       seedClient:
         seed && this.sharing === "able"
           ? new TorrentSeedClient({ ...seed, iceServers, now })
@@ -126,32 +126,32 @@ export class Engine {
     this.#startReporting();
   }
 
-  /** Open links to other viewers. */
+  /** Number of open links. */
   get peers(): number {
     return this.#room.peers;
   }
-  /** Whether the store does not answer this viewer. */
+  /** Whether the store is failing for this viewer. */
   get storeFailing(): boolean {
     return this.#store.health.failing;
   }
-  /** What rendition and delay are chosen by. */
+  /** The state of the network, for choosing variant and latency. */
   get network(): Network {
     const { downlink, playerRequests } = this.#exchange;
     const { lateAt, missing } = playerRequests;
     const completionMs = this.stats.completionMs.worst;
     return { bps: downlink.bps(this.#options.platform.now()), lateAt, missing, completionMs };
   }
-  /** Who and where this viewer is in its room. */
+  /** This viewer's id, room and readiness. */
   get membership() {
     return this.#room.membership;
   }
 
   /**
-   * Deliver a segment to the player, from peers and the store. Playback never depends on sharing:
-   * a segment without a descriptor comes from the store as it is.
+   * Deliver a segment to the player, from peers and the store. Playback never depends on sharing: a
+   * segment without a descriptor comes from the store unverified.
    *
    * @param sequence its media sequence number
-   * @throws when the store has it not, or not intact, or when `signal` is aborted
+   * @throws when the store does not have it, or not intact, or when `signal` is aborted
    */
   async fragment(url: string, sequence: Sequence, signal: AbortSignal): Promise<Fragment> {
     const variant = variantOf(url);
@@ -170,9 +170,9 @@ export class Engine {
   }
 
   /**
-   * Fetch what is never shared (an init segment, a byte range) from the store.
+   * Fetch a resource that is never shared (an init segment, a byte range) from the store.
    *
-   * @param sequence of the segment that it is a part of; null for an init segment
+   * @param sequence the segment that it belongs to; null for an init segment
    */
   resource(
     url: string,
@@ -189,17 +189,17 @@ export class Engine {
   }
 
   /**
-   * The player will ask for another rendition when it has the segment that it waits for: the next one
-   * is not to come twice.
+   * The player will switch variants after the segment it is waiting for. Shares the new variant
+   * from now on, so that the next segment is not downloaded in both.
    *
-   * @param playlistUrl of that rendition
+   * @param playlistUrl media playlist of the new variant
    */
   willSwitchTo(playlistUrl: string): void {
     const variant = variantOf(playlistUrl);
     if (variant !== null) this.#setVariant(variant);
   }
 
-  /** Tell signaling this viewer's figures. */
+  /** Send this viewer's stats to signaling. */
   report(): void {
     if (!this.#room.joined) return;
     const { uplinkBps } = this.#room;
@@ -216,7 +216,7 @@ export class Engine {
     this.#exchange.close();
   }
 
-  /** The player asks for this rendition: from now on it is the one that this viewer shares. */
+  /** The player requests this variant: it is the one to share from now on. */
   #setVariant(variant: Variant): void {
     if (variant === this.#variant) return;
     this.#variant = variant;
@@ -226,25 +226,26 @@ export class Engine {
   #onJoined(isRejoin: boolean): void {
     clearTimeout(this.#lookupTimer);
     if (isRejoin) this.stats.rejoined();
-    // what was missed while signaling was away must not come too soon to be believed
+    // the first report after an interruption must not come so soon that signaling finds it
+    // implausible
     this.#startReporting();
   }
 
-  /** A segment is in the list; without signaling nobody else will announce it. */
+  /** Announce a segment from the list, if signaling is lost: nobody else will. */
   #announceIfSignalingLost(descriptor: Descriptor): void {
     if (this.#room.signalingLost) this.#announce(descriptor);
   }
 
-  /** A segment was published; without an epoch, the last roster shares it out. */
+  /** A segment was published. Without an epoch it is planned with the newest roster. */
   #announce(descriptor: Descriptor, epoch?: number): void {
     this.#segmentS = descriptor.duration;
-    // shortage must not go on until the next report is due
+    // signaling should learn of a short uplink before the next regular report
     if (!this.#uplinkReported && this.#room.uplinkBps !== null) this.report();
     const { slices, ready } = this.#room.plan(descriptor, epoch);
     this.#exchange.announced(descriptor, slices, ready);
   }
 
-  /** Signaling is away: the peers count on this viewer to find out soon what it is to fetch. */
+  /** Signaling is lost. Peers count on this viewer to find out soon what it has to fetch. */
   #scheduleLookup(): void {
     const lookups =
       MIN_LOOKUPS_PER_SEGMENT + Math.random() * (MAX_LOOKUPS_PER_SEGMENT - MIN_LOOKUPS_PER_SEGMENT);

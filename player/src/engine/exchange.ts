@@ -1,4 +1,4 @@
-/** Where the pieces of segments come from and go to: peers, the store, the player. */
+/** The exchange of pieces in a live room: between peers, the store and the player. */
 
 import { InterestSignal } from "./interest";
 import type { Mesh } from "../webrtc/mesh";
@@ -19,31 +19,31 @@ import type { StoreClient } from "./store";
 import type { Verify } from "./verify";
 import { decodeFrame } from "../protocol/frames";
 
-/** How often deadlines, and pieces that are late, are looked at. */
+/** How often deadlines and late pieces are checked. */
 const TICK_MS = 100;
-/** Older segments are repaired no more: who needs one fetches it. */
+/** Only the newest segments are repaired. A player that needs an older one fetches it. */
 const REPAIRED_SEGMENTS = 3;
 
 export interface ExchangeOptions {
   store: StoreClient;
-  /** null where the torrent seed cannot be asked, or shall not be */
+  /** null if the torrent seed is unavailable or must not be used */
   seedClient: TorrentSeedClient | null;
   stats: Stats;
-  /** null where the browser cannot hash: then nothing comes from peers */
+  /** null if the browser cannot hash; then nothing comes from peers */
   verify: Verify | null;
   mesh: Mesh | null;
   now: () => number;
   /** this viewer's id in its room */
   you: () => MemberId | null;
-  /** the rendition that this viewer plays */
+  /** the variant this viewer plays */
   variant: () => Variant;
   /** a member sent a piece with a wrong hash */
   onBadPiece: (from: MemberId) => void;
-  /** seconds of video ahead of the playhead; 0 when there is nothing to play */
+  /** seconds of video ahead of the playhead; 0 if there is nothing to play */
   bufferedS: () => number;
-  /** seconds since the viewer paused; 0 while it plays */
+  /** seconds since the viewer paused; 0 during playback */
   pausedS: () => number;
-  /** whether signaling is up and peers are there to bring a segment that it will announce */
+  /** whether peers can be expected to deliver a segment that signaling has yet to announce */
   sharing: () => boolean;
 }
 
@@ -58,7 +58,7 @@ export class Exchange {
   #ticker: ReturnType<typeof setInterval> | undefined;
   #downloads: Downloads;
   #playerRequests: PlayerRequests;
-  /** null where nothing can be shared */
+  /** null if this browser cannot share */
   #pieceSharing: PieceSharing | null;
   #interest: InterestSignal | null;
 
@@ -122,7 +122,9 @@ export class Exchange {
     this.#interest = mesh && new InterestSignal({ mesh, variant, pausedS });
   }
 
-  /** A segment was published, and planned: fetch the own slice, if there is one, and hand it on. */
+  /**
+   * A segment was published and planned. Fetches and pushes this viewer's own slice, if it has one.
+   */
   announced(descriptor: Descriptor, slices: readonly PlannedSlice[], ready: boolean): void {
     if (!this.#isNew(descriptor)) return;
     this.#newestAnnounced.set(descriptor.variant, descriptor.sequence);
@@ -135,24 +137,25 @@ export class Exchange {
       if (this.#owns(segment, index)) this.#pieceSharing?.push(segment, index);
       else this.#pieceSharing?.relay(segment, index);
     }
-    // alone, the player asks for what it needs when it needs it; the seed needs longer than the store
+    // Without peers, pieces are fetched when the player asks for them. The seed takes longer than
+    // the store, so what only the seed has is fetched now.
     if (slices.length > 1 || this.#hasLinks() || !descriptor.stored)
       for (const slice of slices)
         if (slice.owner === this.#options.you()) this.#downloads.fetch(segment, slice, "owner");
     if (this.#hasLinks()) this.#startTicking();
   }
 
-  /** What the player waits for, and has waited for too long. */
+  /** What the player is waiting for, and when peers were last late. */
   get playerRequests(): Pick<PlayerRequests, "lateAt" | "missing"> {
     return this.#playerRequests;
   }
 
-  /** The newest segment of a rendition that was announced; null before the first. */
+  /** The newest announced segment of a variant; null before the first. */
   newestAnnounced(variant: Variant): Sequence | null {
     return this.#newestAnnounced.get(variant) ?? null;
   }
 
-  /** The player wants a whole segment; resolves once it is complete. */
+  /** The player requests a segment. Resolves once it is complete. */
   async want(descriptor: Descriptor, signal: AbortSignal): Promise<Segment> {
     signal.throwIfAborted();
     this.#playhead = descriptor.sequence;
@@ -165,7 +168,7 @@ export class Exchange {
     return segment;
   }
 
-  /** A frame came from a peer. */
+  /** Handle a frame from a peer. */
   frame(from: MemberId, data: ArrayBuffer): void {
     const frame = decodeFrame(data);
     if (!frame) {
@@ -182,20 +185,23 @@ export class Exchange {
     else if (segment) this.#pieceSharing?.serve(segment, from, frame.piece);
   }
 
-  /** A link is there: its member may need to know what it can ask for. */
+  /** A link opened. Tells its member what it can request here. */
   linkOpened(id: MemberId): void {
     this.#interest?.onLinkOpened(id);
     this.memberSwitched(id);
   }
 
-  /** A member plays another rendition: it may lack what others had before it came. */
+  /**
+   * A member plays another variant now. Tells it which segments of that variant are here: the other
+   * members were told earlier.
+   */
   memberSwitched(id: MemberId): void {
     for (const segment of this.#cache.all())
       if (segment.pieces.complete && this.#isRecent(segment))
         this.#pieceSharing?.sendAvailability(segment, [id]);
   }
 
-  /** The link to a peer is gone: what it owed is fetched by whoever waits for it. */
+  /** A link was lost. Its pieces are repaired, or fetched when the player needs them. */
   linkLost(id: MemberId): void {
     this.#receiver.discardPeer(id);
     this.#pieceSharing?.linkLost(id);
@@ -208,8 +214,8 @@ export class Exchange {
   }
 
   /**
-   * Whether a segment is still to come for everybody. Signaling that restarted may announce again
-   * what was published before: nobody waits for that any more.
+   * Whether this is the first announcement of a segment. After a restart, signaling may announce
+   * old segments again, which nobody is waiting for.
    */
   #isNew({ variant, sequence }: Descriptor): boolean {
     const newest = this.#newestAnnounced.get(variant) ?? -1;
@@ -228,7 +234,7 @@ export class Exchange {
     bytes: Uint8Array<ArrayBuffer>,
   ): Promise<boolean> {
     const hash = descriptor.pieceHashes[index] ?? "";
-    // without WebCrypto there are no peers, and the store's bytes are taken as they are
+    // without WebCrypto there are no peers, and the store is trusted
     const good = !this.#options.verify || (await this.#options.verify(bytes, hash));
     if (!good) this.#options.stats.segments.bad_pieces += 1;
     return good;
@@ -283,17 +289,17 @@ export class Exchange {
     this.#ticker = undefined;
   }
 
-  /** Whether members still help each other with this segment. */
+  /** Whether members still exchange pieces of this segment. */
   #isRecent({ descriptor, announcedAt, waiters }: Segment): boolean {
     const { variant, sequence } = descriptor;
     const newest = this.#newestAnnounced.get(variant) ?? -1;
-    // who has just chosen another rendition still gets what it waits for in this one
+    // after a switch of variants, the player may still be waiting for a segment of the old one
     const played = variant === this.#options.variant() || waiters.size > 0;
     const shared = announcedAt !== null && played;
     return shared && sequence > newest - REPAIRED_SEGMENTS;
   }
 
-  /** Whether a peer may still bring this piece: its owner, or whoever steps in, or has it. */
+  /** Whether a peer may still deliver this piece: its owner, a successor, or any holder. */
   #isExpected(segment: Segment, piece: number): boolean {
     const { announcedAt, descriptor } = segment;
     if (announcedAt === null) return this.#options.sharing() && this.#isNew(descriptor);

@@ -1,19 +1,24 @@
-/** Whether this viewer takes pieces from others; members are told, so that none are pushed in vain. */
+/**
+ * Whether this viewer is interested in pieces. Tells the members, so that none push pieces it has
+ * no use for.
+ */
 
 import type { Mesh } from "../webrtc/mesh";
 import type { MemberId, Sequence, Variant } from "../protocol/messages";
 import { encodeInterest } from "../protocol/frames";
 
-/** Who pauses for a moment goes on where it was. */
+/** A viewer that pauses for less than this will continue where it stopped. */
 const MAX_PAUSE_S = 30;
-/** Segments behind the newest one; who plays farther behind would lose from memory what comes now. */
+/**
+ * A viewer farther behind the newest segment would have evicted today's pieces before playing them.
+ */
 const MAX_BEHIND_SEGMENTS = 8;
 
 export interface InterestSignalOptions {
   mesh: Mesh;
-  /** the rendition that this viewer plays */
+  /** the variant this viewer plays */
   variant: () => Variant;
-  /** seconds since the viewer paused; 0 while it plays */
+  /** seconds since the viewer paused; 0 during playback */
   pausedS: () => number;
 }
 
@@ -27,10 +32,10 @@ export class InterestSignal {
   }
 
   /**
-   * See whether pieces are welcome now.
+   * Check whether this viewer is interested, and tell the members if that has changed.
    *
-   * @param newest the newest segment
-   * @param playhead the one that the player asked for last, null before the first
+   * @param newest the newest announced segment
+   * @param playhead the segment that the player requested last; null before the first
    */
   update(newest: Sequence, playhead: Sequence | null): void {
     this.#newest = newest;
@@ -41,7 +46,7 @@ export class InterestSignal {
     for (const id of this.#options.mesh.linked) this.#send(id);
   }
 
-  /** A link is there; its member takes a newcomer to be hungry. */
+  /** A link opened. Its member assumes that this viewer is interested. */
   onLinkOpened(id: MemberId): void {
     if (!this.interested) this.#send(id);
   }

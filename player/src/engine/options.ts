@@ -1,15 +1,15 @@
-/** What the engine is given, and by whom. */
+/** The options of the live engine. */
 
 import type { PeerConnectionConstructor } from "../webrtc/connection";
 import type { SeedOptions } from "./torrent-seed";
 import type { Sequence } from "../protocol/messages";
 import type { JoinToken } from "../room/signaling";
 
-/** What the engine takes from its surroundings: a browser, or Node with stand-ins. */
+/** The APIs that the engine uses: those of a browser, or replacements for them in Node. */
 export interface Platform {
   fetch: typeof fetch;
   WebSocket: typeof WebSocket;
-  /** null where there is no WebRTC */
+  /** null if there is no WebRTC */
   PeerConnection: PeerConnectionConstructor | null;
   /** null outside secure contexts */
   subtle: SubtleCrypto | null;
@@ -17,13 +17,13 @@ export interface Platform {
   now: () => number;
 }
 
-/** What the engine asks its player. */
+/** What the engine asks the player. */
 export interface Player {
-  /** seconds of video ahead of the playhead; 0 when there is nothing to play */
+  /** seconds of video ahead of the playhead; 0 if there is nothing to play */
   bufferedS: () => number;
-  /** seconds behind live, null while unknown */
+  /** seconds behind live; null while unknown */
   latencyS: () => number | null;
-  /** seconds since the viewer paused; 0 while it plays */
+  /** seconds since the viewer paused; 0 during playback */
   pausedS: () => number;
   playing: () => boolean;
 }
@@ -33,27 +33,27 @@ export interface EngineOptions {
   player: Player;
   /** `/ws/room` */
   room: URL;
-  /** what signaling wants to see of those who join, handed out just now */
+  /** the join token that came with the page, just issued */
   joinToken: JoinToken;
-  /** asks the site for another; rejects when that fails or `signal` is aborted */
+  /** requests a new token from the site; rejects on failure or when `signal` is aborted */
   renewJoinToken: (signal: AbortSignal) => Promise<JoinToken>;
   /** `/live/segments.json` */
   segments: URL;
   iceServers: RTCIceServer[];
-  /** the station's torrent seed; left out: it is never asked */
+  /** the station's torrent seed; if left out, it is never used */
   seed?: SeedOptions;
-  /** whether this viewer may send to others */
+  /** whether this viewer uploads */
   upload: boolean;
-  /** the most that it wants to send, bit/s, which may change; null or left out: no limit */
+  /** the viewer's upload cap, bit/s, read whenever it matters; null or left out: none */
   uploadCapBps?: () => number | null;
-  /** what comes first is there: links to other viewers may be made */
+  /** resolves once links may be made, because there is a picture */
   mayConnect: Promise<void>;
-  /** signaling announces a segment of the rendition that is played */
+  /** signaling announced a segment of the variant being played */
   onPublished: (sequence: Sequence) => void;
-  /** signaling says that a stream is on air, or that none is */
+  /** whether a stream is on air, according to signaling */
   onStream: (live: boolean) => void;
-  /** the station has a newer page than this one, which others do not share with */
+  /** the station has a newer page; viewers of this one cannot share with its viewers */
   onOutdated: () => void;
-  /** a line for the console */
+  /** writes a line to the console */
   log: (line: string) => void;
 }

@@ -1,4 +1,4 @@
-/** Frames that members send become verified pieces, or cost them the link. */
+/** Turns the frames that members send into verified pieces, and closes the link on invalid ones. */
 
 import type { MemberId } from "../protocol/messages";
 import { EarlyFrames, Reassembler } from "../protocol/frames";
@@ -9,9 +9,9 @@ import type { PieceFrame } from "../protocol/frames";
 export interface PieceReceiverOptions {
   stats: Stats;
   cache: SegmentCache;
-  /** whether the piece has its hash */
+  /** resolves to whether the piece has its hash */
   verify: (segment: Segment, index: number, bytes: Uint8Array<ArrayBuffer>) => Promise<boolean>;
-  /** keep a piece that was claimed and verified */
+  /** keep a verified piece */
   onVerified: (
     segment: Segment,
     index: number,
@@ -20,7 +20,7 @@ export interface PieceReceiverOptions {
   ) => void;
   /** a member sent a piece with a wrong hash */
   onBadPiece: (from: MemberId) => void;
-  /** a member sent what no honest one sends */
+  /** a member broke the protocol */
   expel: (from: MemberId) => void;
 }
 
@@ -33,7 +33,7 @@ export class PieceReceiver {
     this.#options = options;
   }
 
-  /** Take a frame of a segment, or keep it until that is announced. */
+  /** Handle a piece frame. Before the segment is announced, the frame is kept for later. */
   receive(segment: Segment | undefined, from: MemberId, frame: PieceFrame): void {
     if (!segment) {
       this.#early.hold(from, frame, this.#options.cache.newest);
@@ -53,14 +53,14 @@ export class PieceReceiver {
     else if (piece !== "partial") void this.#verifyPiece(segment, from, frame.piece, piece);
   }
 
-  /** A segment is known now: take what came before it was. */
+  /** A segment became known: handle the frames that arrived before. */
   onSegmentKnown(segment: Segment): void {
     const { variant, sequence } = segment.descriptor;
     for (const { peer, frame } of this.#early.take(variant, sequence))
       this.receive(segment, peer, frame);
   }
 
-  /** A segment is complete, or no longer kept. */
+  /** A segment is complete or evicted. */
   discardSegment({ descriptor }: Segment): void {
     this.#reassembler.discardSegment(descriptor.variant, descriptor.sequence);
   }

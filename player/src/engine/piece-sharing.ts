@@ -1,4 +1,4 @@
-/** The linked members: who is sent what, what they have, and what they are asked for. */
+/** What is exchanged with linked members: pieces pushed, served and requested, and who has what. */
 
 import type { Mesh } from "../webrtc/mesh";
 import type { Downloads } from "./downloads";
@@ -11,13 +11,16 @@ import type { Segment } from "./segment";
 import type { Stats } from "./stats";
 import { encodeHave, encodeRequest } from "../protocol/frames";
 
-/** Members tell each other this often what they have of a segment that is late. */
+/** How often a viewer tells the members what it has of a late segment. */
 const HAVE_INTERVAL_MS = 500;
-/** A request that brings nothing for this long is made to somebody else. */
+/** A request unanswered for this long is made to another member. */
 const REQUEST_TIMEOUT_MS = 1_000;
-/** Where uplinks are short a piece takes so long; its receiver would have it from the store by then. */
+/**
+ * How long a piece takes where uplinks are short. By then the receiver would have it from the
+ * store.
+ */
 const TRANSFER_MS = 400;
-/** A member may ask for every piece so often. */
+/** How many times a member may request each piece. */
 const MAX_SERVED = 2;
 
 export interface PieceSharingOptions {
@@ -26,50 +29,50 @@ export interface PieceSharingOptions {
   now: () => number;
   /** this viewer's id in its room */
   you: () => MemberId | null;
-  /** all segments in memory */
+  /** all cached segments */
   segments: () => Iterable<Segment>;
-  /** whether members still help each other with a segment */
+  /** whether members still exchange pieces of a segment */
   isRecent: (segment: Segment) => boolean;
-  /** fetches pieces in their owner's place, to be handed on */
+  /** fetches pieces as a successor, which are then pushed */
   downloads: Pick<Downloads, "fetch" | "minOwnerMs">;
 }
 
 export class PieceSharing {
   #options: PieceSharingOptions;
   #expectedTime = new ExpectedTime();
-  /** when a piece came last from a member, ms */
+  /** when a member last delivered a piece, ms */
   #lastPieceAt = new Map<MemberId, number>();
-  /** members that take no pieces now */
+  /** members that take no pieces at the moment */
   #pausedMembers = new Set<MemberId>();
 
   constructor(options: PieceSharingOptions) {
     this.#options = options;
   }
 
-  /** Linked members that play the segment's rendition. */
+  /** Linked members that play the segment's variant. */
   membersFor({ descriptor }: Segment): MemberId[] {
     return this.#options.mesh.playing(descriptor.variant);
   }
 
-  /** A member says whether it takes pieces. */
+  /** A member reports whether it is interested in pieces. */
   setInterested(id: MemberId, interested: boolean): void {
     if (interested) this.#pausedMembers.delete(id);
     else this.#pausedMembers.add(id);
   }
 
-  /** Push a piece to all who may lack it. */
+  /** Push a piece to all members that may lack it. */
   push(segment: Segment, index: number): void {
     this.#pushTo(segment, index, this.membersFor(segment));
   }
 
-  /** Push a piece to those whom its owner cannot reach, where that is this viewer's part. */
+  /** Relay a piece to the members without a link to its owner, if that is this viewer's duty. */
   relay(segment: Segment, index: number): void {
     this.#pushTo(segment, index, segment.sliceOf(index)?.relayTo ?? []);
   }
 
-  /** Tell members what is here; all of this rendition, if none are named. */
+  /** Send this viewer's availability to these members; by default, to all of its variant. */
   sendAvailability(segment: Segment, to?: readonly MemberId[]): void {
-    // who is told asks
+    // members request what they are told of, so do not tell them if this viewer does not upload
     if (!this.#options.mesh.uploads) return;
     const { variant, sequence } = segment.descriptor;
     const frame = encodeHave(variant, sequence, segment.pieces.bitfield);
@@ -77,7 +80,7 @@ export class PieceSharing {
     if (!to) segment.availabilitySentAt = this.#options.now();
   }
 
-  /** Send a piece that a member asked for. */
+  /** Serve a piece that a member requested. */
   serve(segment: Segment, to: MemberId, index: number): void {
     const { pieces, served } = segment;
     const before = served.get(to) ?? 0;
@@ -86,7 +89,7 @@ export class PieceSharing {
     this.#send(segment, index, to);
   }
 
-  /** A piece came from a member; when those come who push it tells when others should. */
+  /** A piece arrived from a member. Pushed pieces are samples for when others should arrive. */
   pieceArrived(segment: Segment, index: number, from: MemberId): void {
     const { announcedAt } = segment;
     this.#lastPieceAt.set(from, this.#options.now());
@@ -94,7 +97,7 @@ export class PieceSharing {
       this.#expectedTime.add(this.#options.now() - announcedAt);
   }
 
-  /** A link is gone. */
+  /** A link was lost. */
   linkLost(id: MemberId): void {
     this.#pausedMembers.delete(id);
     this.#lastPieceAt.delete(id);
@@ -106,7 +109,7 @@ export class PieceSharing {
     }
   }
 
-  /** Ask for what is late, or fetch it in its owner's place. */
+  /** Request late pieces from members, or fetch them as a successor. */
   repair(segment: Segment): void {
     const { mesh, stats } = this.#options;
     const you = this.#options.you();
@@ -140,7 +143,7 @@ export class PieceSharing {
       stats.segments.requested += 1;
       mesh.send(from, encodeRequest(descriptor.variant, descriptor.sequence, piece));
     }
-    // once: what does not come so is the next successor's
+    // only once: if this attempt fails, the next successor steps in
     for (const range of rangesOf(
       successorPieces.filter((piece) => !segment.successorDuties.has(piece)),
     )) {
@@ -177,7 +180,10 @@ export class PieceSharing {
     );
   }
 
-  /** Who did not answer in time is not asked again for this segment until it says what it has. */
+  /**
+   * Drop requests that were not answered in time. The member is not asked again for this segment
+   * until it sends its availability.
+   */
   #expireRequests({ peerRequests, availability }: Segment, before: number): void {
     for (const [piece, { from, at }] of peerRequests) {
       if (at > before) continue;

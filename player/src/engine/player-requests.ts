@@ -1,4 +1,7 @@
-/** The player's side of a segment: who waits for it, and when its pieces must come from the store. */
+/**
+ * The segments that the player is waiting for, and when their missing pieces must come from the
+ * store.
+ */
 
 import type { Downloads } from "./downloads";
 import { decideFetches } from "./deadline";
@@ -6,7 +9,7 @@ import type { Segment, Waiter } from "./segment";
 import type { Startup, Stats } from "./stats";
 import type { StoreClient } from "./store";
 
-/** A player that has run dry and waits for so long counts on members no more. */
+/** With an empty buffer, a player that has waited this long no longer counts on peers. */
 const STARVED_WAIT_MS = 3_000;
 
 export interface PlayerRequestsOptions {
@@ -15,25 +18,25 @@ export interface PlayerRequestsOptions {
   stats: Stats;
   startup: Startup;
   now: () => number;
-  /** seconds of video ahead of the playhead; 0 when there is nothing to play */
+  /** seconds of video ahead of the playhead; 0 if there is nothing to play */
   bufferedS: () => number;
-  /** whether a peer may still bring this piece */
+  /** whether a peer may still deliver this piece */
   isExpected: (segment: Segment, piece: number) => boolean;
-  /** whether peers bring as much as this viewer's link carries */
+  /** whether peers already fill the downlink */
   isDownlinkFull: () => boolean;
-  /** all segments in memory */
+  /** all cached segments */
   segments: () => Iterable<Segment>;
 }
 
-/** What is missing of the segments that the player waits for, bytes. */
+/** What is missing of the segments that the player is waiting for, bytes. */
 export interface Missing {
   all: number;
-  /** of these, what peers are expected to bring */
+  /** the part that peers are expected to deliver */
   expected: number;
 }
 
 export class PlayerRequests {
-  /** when pieces had to be fetched last because peers were late, ms; -Infinity: never */
+  /** when pieces last had to be fetched because peers were late, ms; -Infinity: never */
   lateAt = -Infinity;
   #options: PlayerRequestsOptions;
 
@@ -44,8 +47,8 @@ export class PlayerRequests {
   /**
    * Wait until a segment is complete.
    *
-   * @throws when it cannot be fetched, or when `signal` is aborted: what was requested goes on,
-   *   because others may wait for it, and the player may come back
+   * @throws when it cannot be fetched, or when `signal` is aborted. Requests continue after an
+   *   abort: other members may depend on them, and the player may come back.
    */
   async wait(segment: Segment, signal: AbortSignal): Promise<void> {
     await new Promise<void>((resolve, reject) => {
@@ -84,12 +87,12 @@ export class PlayerRequests {
     return missing;
   }
 
-  /** Whether members were waited for too long already. */
+  /** Whether the buffer is empty and peers have been waited for long enough. */
   isStarved(segment: Segment): boolean {
     return this.#options.bufferedS() === 0 && this.#waitedMs(segment) > STARVED_WAIT_MS;
   }
 
-  /** Request from the store what must not be waited for any longer. */
+  /** Fetch the pieces whose deadline has come. */
   checkDeadline(segment: Segment): void {
     const { store, stats, startup, downloads, isExpected } = this.#options;
     const { pieces, descriptor } = segment;
@@ -111,14 +114,17 @@ export class PlayerRequests {
     for (const range of ranges) downloads.fetch(segment, range, "player");
   }
 
-  /** Request no further what the player has left for another rendition: its link is too slow for both. */
+  /**
+   * Abort requests for segments of other variants that the player no longer waits for. The downlink
+   * may be too slow for both.
+   */
   #abandonOtherVariants({ descriptor }: Segment): void {
     for (const other of this.#options.segments())
       if (other.descriptor.variant !== descriptor.variant && other.waiters.size === 0)
         this.#options.downloads.abandon(other);
   }
 
-  /** How long a segment has been waited for; negative when nobody waits. */
+  /** How long the player has been waiting for a segment; negative if it is not. */
   #waitedMs({ waiters }: Segment): number {
     return this.#options.now() - Math.min(...Array.from(waiters, ({ startedAt }) => startedAt));
   }

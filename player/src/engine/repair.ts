@@ -1,47 +1,47 @@
-/** What to do about pieces that have not come when they should have: docs/protocol.md. Pure. */
+/** How to repair late pieces: docs/protocol.md. No I/O. */
 
 import { rank } from "../protocol/plan";
 import type { MemberId } from "../protocol/messages";
 import type { PlannedSlice } from "../room/room";
 
-/** Requests under way to one member. */
+/** Open requests to one member at a time. */
 const MAX_REQUESTS = 4;
 
-/** What is known of a segment that is not complete. */
+/** What is known of an incomplete segment. */
 export interface RepairView {
   you: MemberId;
   /** since the announcement */
   elapsedMs: number;
   expectedMs: number;
   slices: readonly PlannedSlice[];
-  /** pieces that are not here and not under way from the store or by request */
+  /** missing pieces without a live store attempt or an open request */
   missing: readonly number[];
-  /** whether its owner, or somebody in its place, was to push this slice to this viewer */
+  /** whether the owner, or a relay in its place, was to push this slice to this viewer */
   isPushExpected: (slice: PlannedSlice) => boolean;
-  /** how long nothing has come from who pushes this slice, ms */
+  /** time since the member that pushes this slice last delivered anything, ms */
   quietMs: (slice: PlannedSlice) => number;
-  /** linked members that say that they have this piece */
+  /** linked members that have this piece */
   holders: (piece: number) => readonly MemberId[];
-  /** of the linked members of this rendition, those that do not say so; and all of them */
+  /** how many interested members lack the piece; and how many there are */
   lackingCount: (piece: number) => number;
   interestedCount: number;
-  /** requests under way to a member */
+  /** open requests to a member */
   openRequests: (id: MemberId) => number;
 }
 
 export interface RepairDecision {
   requests: { piece: number; from: MemberId }[];
-  /** pieces to fetch in the owner's place, ascending, and push */
+  /** pieces to fetch as a successor and push, ascending */
   successorPieces: number[];
 }
 
 /**
- * A piece that somebody has and that is late, or that nobody was to push here, is requested from the
- * least busy one who has it. A slice that most lack when its owner is late is fetched by its first
- * successor, and as long again later by the second.
+ * Decide how to repair late pieces. A late piece, or one that nobody was to push, is requested from
+ * the least busy holder. If most members lack a piece when its owner is late, the first successor
+ * fetches it; after the same time again, the second.
  *
- * Who still brings other pieces is given as much time again: where uplinks are short all are slow,
- * and whatever is sent twice makes them slower.
+ * A member that still delivers other pieces gets twice the time: where uplinks are short everybody
+ * is slow, and sending anything twice makes that worse.
  */
 export function repair(view: RepairView): RepairDecision {
   const { you, elapsedMs, expectedMs, slices, missing, interestedCount } = view;
@@ -60,7 +60,8 @@ export function repair(view: RepairView): RepairDecision {
       continue;
     }
     if (elapsedMs < dueMs && view.isPushExpected(slice)) continue;
-    // members know each other in the same order: without a hash all would ask the oldest one
+    // all members know the holders in the same order: without a hash they would all ask the same
+    // one
     const from = leastBusy(view.holders(piece), busy, (k) => rank(piece, k, you));
     if (from === null) continue;
     newRequests.set(from, (newRequests.get(from) ?? 0) + 1);
@@ -69,7 +70,7 @@ export function repair(view: RepairView): RepairDecision {
   return { requests, successorPieces };
 }
 
-/** @param place decides between members that are as busy, by their number */
+/** @param place breaks ties, by index in `ids` */
 function leastBusy(
   ids: readonly MemberId[],
   busy: (id: MemberId) => number,

@@ -1,4 +1,6 @@
-/** The segments in memory: a bounded set around the playhead. No I/O. */
+/**
+ * Segments in memory: their pieces and attempts, and a bounded cache around the playhead. No I/O.
+ */
 
 import type { PlannedSlice } from "../room/room";
 import type { Descriptor, MemberId, Sequence, Variant } from "../protocol/messages";
@@ -7,45 +9,48 @@ import type { PieceRange } from "../protocol/plan";
 
 export const MAX_SEGMENTS = 16;
 export const MAX_SEGMENT_MEMORY_BYTES = 64 * 1024 * 1024;
-/** Of the newest segments pieces are still on their way, wherever the playhead is. */
+/** The newest segments are still being exchanged, wherever the playhead is. */
 const NEWEST_KEPT = 3;
 
-/** A segment that the store had to complete took peers so much longer, at the least. */
+/**
+ * Added to the completion time of a segment that the store had to complete: peers would have taken
+ * longer, at least by this.
+ */
 const LATE_PENALTY_MS = 500;
 
-/** Somebody (hls.js) waits for this segment. */
+/** A caller (hls.js) that waits for this segment. */
 export interface Waiter {
-  /** when it was asked for, ms */
+  /** when it requested the segment, ms */
   startedAt: number;
   done: () => void;
   failed: (error: Error) => void;
 }
 
-/** Everything known about one segment. */
+/** The state of one segment. */
 export class Segment {
   readonly pieces: SegmentPieces;
-  /** who fetches what; empty until the segment is announced to this member of a room */
+  /** the plan; empty until the segment is announced to this member of a room */
   slices: readonly PlannedSlice[] = [];
-  /** when signaling announced it, ms; null if it is known from elsewhere */
+  /** when it was announced, ms; null if it is known from elsewhere */
   announcedAt: number | null = null;
-  /** pieces that a request to the store is bringing */
+  /** pieces with a store attempt */
   storeAttempts = new Set<number>();
-  /** of these, the ones whose request has brought nothing for long */
+  /** those whose store attempt is quiet */
   quietAttempts = new Set<number>();
-  /** pieces that the torrent seed was asked for */
+  /** pieces with a seed attempt */
   seedAttempts = new Set<number>();
-  /** pieces that a member was asked for, and when, ms */
+  /** pieces with an open request to a member, and since when, ms */
   peerRequests = new Map<number, { from: MemberId; at: number }>();
-  /** pieces that this viewer fetches in their owner's place */
+  /** pieces that this viewer fetches and pushes as a successor */
   successorDuties = new Set<number>();
-  /** what members say that they have: bit n for piece n */
+  /** bitmap of the pieces that each member has: bit n for piece n */
   availability = new Map<MemberId, number>();
-  /** when the members were told what is here, ms */
+  /** when this viewer last sent its own availability, ms */
   availabilitySentAt = -Infinity;
-  /** pieces served on request, by member */
+  /** number of pieces served to each member */
   served = new Map<MemberId, number>();
   waiters = new Set<Waiter>();
-  /** whether missing pieces had to be fetched because their owners were late */
+  /** whether pieces had to be fetched because peers were late */
   late = false;
   #transfer = new TransferTime();
 
@@ -53,33 +58,36 @@ export class Segment {
     this.pieces = new SegmentPieces(descriptor);
   }
 
-  /** Whether a piece is under way, from a store that answers. */
+  /** Whether a piece has a store attempt that is not quiet. */
   hasLiveStoreAttempt(piece: number): boolean {
     return this.storeAttempts.has(piece) && !this.quietAttempts.has(piece);
   }
 
-  /** Whether a member says that it has a piece. */
+  /** Whether a member has this piece, according to its availability. */
   isHeldBy(id: MemberId, piece: number): boolean {
     return (((this.availability.get(id) ?? 0) >>> piece) & 1) === 1;
   }
 
-  /** The slice that a piece is in; a piece that is left to the store is in none. */
+  /** The slice that contains a piece; undefined for pieces of the origin share. */
   sliceOf(piece: number): PlannedSlice | undefined {
     return this.slices.find(({ first, end }) => first <= piece && piece < end);
   }
 
-  /** Note that a piece arrived. */
+  /** A piece arrived. */
   arrived(now: number): void {
     this.#transfer.arrived(now);
   }
 
-  /** How long peers took to complete it, ms, `now` that it is; null if it was not announced. */
+  /**
+   * How long peers took to complete the segment, ms, if it is complete `now`; null if it was not
+   * announced.
+   */
   completionMs(now: number): number | null {
     if (this.announcedAt === null) return null;
     return now - this.announcedAt + (this.late ? LATE_PENALTY_MS : 0);
   }
 
-  /** How long the network was busy with this segment, ms: what a bandwidth estimate may use. */
+  /** How long the network was busy with this segment, ms, as input for a bandwidth estimate. */
   get transferMs(): number {
     return this.#transfer.ms;
   }
@@ -98,10 +106,10 @@ export class SegmentCache {
   #segments = new Map<string, Segment>();
   #newest: Sequence | null = null;
 
-  /** @param onEvict told of each segment that leaves memory */
+  /** @param onEvict called with each segment that is evicted */
   constructor(private readonly onEvict: (segment: Segment) => void) {}
 
-  /** The newest media sequence seen. */
+  /** The newest known media sequence. */
   get newest(): Sequence | null {
     return this.#newest;
   }
@@ -115,14 +123,15 @@ export class SegmentCache {
   }
 
   /**
-   * The segment of a descriptor, made if need be; others make room for it.
+   * The segment of a descriptor, created if necessary, which may evict others.
    *
-   * @param playhead the sequence last asked for, around which segments are kept
+   * @param playhead the sequence last requested, around which segments are kept
    */
   getOrAdd(descriptor: Descriptor, playhead: Sequence): Segment {
     const { variant, sequence } = descriptor;
     const known = this.get(variant, sequence);
-    // the URL is what identifies a segment: a sequence that means something new replaces the old
+    // the URL identifies a segment: a sequence with another URL is another segment and replaces the
+    // old one
     if (known?.descriptor.url === descriptor.url) return known;
     if (known) this.#evict(known);
     const segment = new Segment(descriptor);
@@ -138,7 +147,7 @@ export class SegmentCache {
     const candidates = [...this.#segments.values()]
       .filter((segment) => segment !== keep && segment.waiters.size === 0)
       .sort((a, b) => distance(b) - distance(a));
-    // the newest go last: they are needed soonest by those whom we serve
+    // evict the newest last: they are the ones that members need from this viewer next
     const recent = (segment: Segment) => segment.descriptor.sequence > newest - NEWEST_KEPT;
     const order = [...candidates.filter((s) => !recent(s)), ...candidates.filter(recent)];
     for (const segment of order) {
@@ -164,13 +173,11 @@ function key(variant: Variant, sequence: Sequence): string {
   return `${variant}/${sequence}`;
 }
 
-// The pieces of one segment: which are here, which are missing, and their bytes. No I/O.
-
 export class SegmentPieces {
   readonly count: number;
   #bytes: Uint8Array<ArrayBuffer>;
   #have: Uint8Array;
-  /** pieces whose hash is being computed: WebCrypto answers later */
+  /** pieces being verified: WebCrypto answers later */
   #verifying = new Set<number>();
   #haveCount = 0;
 
@@ -184,7 +191,7 @@ export class SegmentPieces {
     return this.#haveCount === this.count;
   }
 
-  /** Bytes of piece `index`; 0 for an index outside the segment. */
+  /** Size of piece `index`, bytes; 0 for an index outside the segment. */
   lengthOf(index: number): number {
     if (index < 0 || index >= this.count) return 0;
     const { pieceSize, size } = this.descriptor;
@@ -196,9 +203,9 @@ export class SegmentPieces {
   }
 
   /**
-   * Reserve a piece for verification, so that two sources cannot both deliver it.
+   * Mark a piece as being verified, so that no second source delivers it meanwhile.
    *
-   * @returns false if it is here already or being verified: the caller has a duplicate
+   * @returns false if the piece is here or already being verified: the caller has a duplicate
    */
   beginVerification(index: number): boolean {
     if (this.has(index) || this.#verifying.has(index)) return false;
@@ -206,12 +213,12 @@ export class SegmentPieces {
     return true;
   }
 
-  /** Give up a claim: the bytes were wrong. */
+  /** The hash was wrong: the piece is missing again. */
   failVerification(index: number): void {
     this.#verifying.delete(index);
   }
 
-  /** Keep a verified piece that was claimed. */
+  /** Keep a piece that passed its verification. */
   put(index: number, bytes: Uint8Array): void {
     if (!this.#verifying.delete(index) || bytes.byteLength !== this.lengthOf(index))
       throw new Error(`piece ${index} of ${this.descriptor.url} was not claimed or does not fit`);
@@ -220,13 +227,13 @@ export class SegmentPieces {
     this.#haveCount += 1;
   }
 
-  /** A view of a piece that is here. */
+  /** A view of the bytes of a piece that is here. */
   piece(index: number): Uint8Array<ArrayBuffer> {
     const first = index * this.descriptor.pieceSize;
     return this.#bytes.subarray(first, first + this.lengthOf(index));
   }
 
-  /** Bit n: piece n is here. A segment has 32 pieces at the most. */
+  /** Bitmap: bit n is set if piece n is here. A segment has at most 32 pieces. */
   get bitfield(): number {
     return this.#have.reduce((bits, have, index) => (have ? (bits | (1 << index)) >>> 0 : bits), 0);
   }
@@ -236,12 +243,15 @@ export class SegmentPieces {
     return Array.from({ length: this.count }, (_, index) => index).filter((i) => this.has(i));
   }
 
-  /** Indices of the pieces that are not here, those being verified included. */
+  /** Indices of the pieces that are not here, including those being verified. */
   missing(): number[] {
     return Array.from({ length: this.count }, (_, index) => index).filter((i) => !this.has(i));
   }
 
-  /** A copy of the whole segment: hls.js may transfer the buffer away, and peers read ours. */
+  /**
+   * A copy of the whole segment. hls.js may transfer the buffer away, and peers are served from
+   * ours.
+   */
   copy(): ArrayBuffer {
     return this.#bytes.buffer.slice(0);
   }

@@ -1,4 +1,7 @@
-/** Whether a source of pieces works, and when one that fails is tried again. No I/O. */
+/**
+ * Whether a source of pieces works, when to retry a failing one, and how long pieces usually take.
+ * No I/O.
+ */
 
 const FIRST_BACKOFF_MS = 1_000;
 const MAX_BACKOFF_MS = 5_000;
@@ -7,7 +10,7 @@ export class SourceHealth {
   #now: () => number;
   #random: () => number;
   #failures = 0;
-  /** Infinity: a try is under way */
+  /** Infinity while a retry is under way */
   #nextTryAt = -Infinity;
 
   /**
@@ -24,8 +27,8 @@ export class SourceHealth {
   }
 
   /**
-   * Whether to ask the source now: it works, or it has failed and had its pause. Of a source that
-   * fails there is one try at a time, whose outcome must be told.
+   * Whether the source may be asked now. If it is failing, only one request at a time is allowed,
+   * after a backoff, and its outcome must be reported.
    */
   mayTry(): boolean {
     if (!this.failing) return true;
@@ -38,7 +41,7 @@ export class SourceHealth {
     this.#failures = 0;
   }
 
-  /** A request failed; others that were under way with it lengthen no pause. */
+  /** A request failed. Further failures of requests started before the backoff do not extend it. */
   failed(): void {
     if (this.failing && this.#nextTryAt !== Infinity) return;
     this.#failures += 1;
@@ -47,20 +50,22 @@ export class SourceHealth {
   }
 }
 
-/** Until pieces have been seen to come. */
+/** Assumed until the first sample. */
 const INITIAL_EXPECTED_MS = 1_000;
 const MIN_EXPECTED_MS = 400;
 const MAX_EXPECTED_MS = 4_000;
-/** Weights of the newest sample in mean and deviation, as TCP takes them. */
+/** Weights of the newest sample in mean and deviation, as in TCP (RFC 6298). */
 const MEAN_WEIGHT = 1 / 8;
 const DEVIATION_WEIGHT = 1 / 4;
 
-/** When pieces come after their announcement, in this room: mean and four mean deviations. */
+/**
+ * How long after their announcement pieces arrive, in this room: mean plus four mean deviations.
+ */
 export class ExpectedTime {
   #meanMs: number | null = null;
   #deviationMs = 0;
 
-  /** A piece came from its owner so long after its announcement. */
+  /** Add a sample, ms. */
   add(ms: number): void {
     if (this.#meanMs === null) {
       this.#meanMs = ms;

@@ -1,16 +1,18 @@
-/** A viewer's figures, counted as docs/protocol.md says. No I/O. */
+/** A viewer's stats, as defined in docs/protocol.md. No I/O. */
 
 import type { Sequence, SourceBytes, StatsMessage } from "../protocol/messages";
 
 export type Source = keyof SourceBytes;
 
-/** Completion times kept: how it went at first, before links were measured, must not keep a viewer
- * behind for long. */
+/**
+ * Completion times to keep. Slow ones from before links were measured must not keep a viewer behind
+ * for long.
+ */
 const MAX_COMPLETIONS = 6;
 
 interface Counters {
   bytes: SourceBytes;
-  /** the part of `bytes` that belongs to segments announced before this viewer was ready */
+  /** the part of `bytes` for segments announced before this viewer was ready */
   startup: SourceBytes;
   uploaded: number;
   stalls: number;
@@ -18,9 +20,9 @@ interface Counters {
 
 export class Stats {
   #total: Counters = zero();
-  /** what was reported in the memberships before this one */
+  /** what was reported in earlier memberships */
   #base: Counters = zero();
-  /** what the last report that was sent said */
+  /** what the last sent report contained */
   #reported: Counters = zero();
   #completions: number[] = [];
   segments = {
@@ -28,9 +30,9 @@ export class Stats {
     deadline_fetches: 0,
     duplicates: 0,
     bad_pieces: 0,
-    /** pieces requested from members, because they were late */
+    /** late pieces requested from members */
     requested: 0,
-    /** pieces fetched in their owner's place */
+    /** pieces fetched as a successor of a late owner */
     stepped_in: 0,
   };
 
@@ -44,7 +46,7 @@ export class Stats {
   stalled(): void {
     this.#total.stalls += 1;
   }
-  /** A segment was whole, `ms` after its announcement. */
+  /** A segment became complete, `ms` after its announcement. */
   completed(ms: number): void {
     this.#completions.push(ms);
     if (this.#completions.length > MAX_COMPLETIONS) this.#completions.shift();
@@ -56,14 +58,14 @@ export class Stats {
   get share(): number | null {
     return share(this.#total);
   }
-  /** How long the last segments took to be whole. */
+  /** Completion times of the last segments, ms. */
   get completionMs(): { median: number | null; worst: number | null } {
     const sorted = [...this.#completions].sort((a, b) => a - b);
     const median = sorted[Math.floor(sorted.length / 2)] ?? null;
     return { median, worst: sorted.at(-1) ?? null };
   }
 
-  /** What a viewer's console is told now and then. */
+  /** The lines written to the viewer's console from time to time. */
   get consoleLines(): string[] {
     const { p2p, store } = this.#total.bytes;
     return [
@@ -73,18 +75,18 @@ export class Stats {
   }
 
   /**
-   * A new membership began: what was reported under the old id must not count twice, and what came
-   * since then must not be lost.
+   * A new membership began. What was reported under the old id must not be counted twice, and what
+   * came after that report must not be lost.
    */
   rejoined(): void {
     this.#base = this.#reported;
   }
-  /** The report of these figures was sent. */
+  /** A report was sent. */
   reported(): void {
     this.#reported = structuredClone(this.#total);
   }
 
-  /** The `stats` message: figures since the join, and those not reported before it. */
+  /** The `stats` message: everything since the join, plus what was not reported before it. */
   report(peers: number, latency_s: number | null, uplink_bps: number | null): StatsMessage {
     return {
       type: "stats",
@@ -99,7 +101,7 @@ export class Stats {
   }
 }
 
-/** What peers delivered ÷ everything, start-up left out; null while there is nothing. */
+/** Peer bytes ÷ all bytes, without start-up; null while there are none. */
 export function share({ bytes, startup }: Pick<Counters, "bytes" | "startup">): number | null {
   const p2p = bytes.p2p - startup.p2p;
   const all = sum(bytes) - sum(startup);
@@ -120,15 +122,16 @@ function subtract(a: SourceBytes, b: SourceBytes): SourceBytes {
   return { p2p: a.p2p - b.p2p, store: a.store - b.store, seed: a.seed - b.seed };
 }
 
-// Which segments belong to a viewer's start-up: its figures leave them out. No I/O.
-
-/** Start-up is over after this time, ready or not: who never shares must not look idle. */
+/**
+ * Start-up ends after this time even if the viewer is not ready. Otherwise one that never shares
+ * would have no share at all.
+ */
 const MAX_STARTUP_MS = 15_000;
 
 export class Startup {
   #now: () => number;
   #startedAt: number;
-  /** the first segment that is not start-up: what is older counts to that */
+  /** the first segment after start-up; older ones belong to start-up */
   #firstShared: Sequence | null = null;
 
   /** @param now milliseconds, monotonic */
@@ -137,12 +140,15 @@ export class Startup {
     this.#startedAt = now();
   }
 
-  /** A segment was announced, or asked for; `ready`: this viewer could own a slice of it. */
+  /** A segment was announced or requested. `ready`: this viewer could own a slice of it. */
   observe(sequence: Sequence, ready = false): void {
     if (ready || this.#now() - this.#startedAt > MAX_STARTUP_MS) this.#firstShared ??= sequence;
   }
 
-  /** Whether bytes of this segment belong to start-up; null: of no segment, but needed for all. */
+  /**
+   * Whether bytes of this segment belong to start-up. Null stands for bytes that belong to no
+   * segment.
+   */
   includes(sequence: Sequence | null): boolean {
     return this.#firstShared === null || sequence === null || sequence < this.#firstShared;
   }

@@ -1,4 +1,4 @@
-/** The object store over HTTP: ranges of segments, whole pieces as they arrive. */
+/** The object store over HTTP: ranges of segments, delivered piece by piece as they arrive. */
 
 import { SourceHealth } from "./source-health";
 import type { PieceRange } from "../protocol/plan";
@@ -6,20 +6,20 @@ import type { Descriptor } from "../protocol/messages";
 
 const MAX_ATTEMPTS = 3;
 const FIRST_BACKOFF_MS = 250;
-/** A response that brings nothing for this long is given up. */
+/** A response that brings nothing for this long is aborted. */
 const IDLE_TIMEOUT_MS = 5_000;
-/** One that has brought nothing for so many times the usual may be in vain. */
+/** A request counts as quiet after this many times the usual latency. */
 const QUIET_LATENCIES = 4;
 const MIN_QUIET_MS = 1_000;
-/** Assumed until the first response was measured. */
+/** Assumed until the first response is measured. */
 const INITIAL_LATENCY_S = 0.2;
 const INITIAL_BYTES_PER_S = 500_000;
 /** Weight of the newest measurement in the moving averages. */
 const NEWEST_WEIGHT = 0.3;
-/** Shorter responses say little about the link's speed. */
+/** Smaller responses say little about the speed. */
 const MIN_SPEED_SAMPLE_BYTES = 64 * 1024;
 
-/** The store answered, and there is no use in asking again. */
+/** The store answered with an error status. */
 export class StoreError extends Error {
   constructor(
     readonly status: number,
@@ -29,7 +29,7 @@ export class StoreError extends Error {
   }
 }
 
-/** Bytes from `first` up to, not including, `end`. */
+/** Bytes from `first` (inclusive) to `end` (exclusive). */
 export interface ByteRange {
   first: number;
   end: number;
@@ -43,19 +43,19 @@ export interface StoreClientOptions {
   random?: () => number;
 }
 
-/** What one request is about, and who hears of it. */
+/** How to make one request. */
 export interface StoreRequest {
   signal: AbortSignal;
-  /** told of bytes as they arrive, wanted or not */
+  /** called with the number of bytes as they arrive, needed or not */
   onBytes: (count: number) => void;
-  /** past the browser's cache, which might keep a bad answer */
+  /** bypass the browser's cache, which might hold a bad response */
   reload?: boolean;
-  /** how often it is made when the store is in trouble; 3 if not said */
+  /** attempts while the store fails; 3 by default */
   attempts?: number;
 }
 
 export class StoreClient {
-  /** whether the store works, as its answers to this viewer say */
+  /** whether the store works, judging by its responses to this viewer */
   readonly health: SourceHealth;
   #fetch: typeof fetch;
   #now: () => number;
@@ -70,21 +70,21 @@ export class StoreClient {
     this.health = new SourceHealth(now, random);
   }
 
-  /** A request that has brought nothing for so long should not be counted on. */
+  /** A request that has brought nothing for this long is quiet: do not count on it. */
   get quietAfterMs(): number {
     const usualMs = this.#latencyS * 1000;
     return Math.min(IDLE_TIMEOUT_MS, Math.max(MIN_QUIET_MS, QUIET_LATENCIES * usualMs));
   }
 
-  /** Estimated seconds until the store has delivered so many bytes. */
+  /** Estimated seconds until the store has delivered this many bytes. */
   estimateS(bytes: number): number {
     return this.#latencyS + bytes / this.#bytesPerS;
   }
 
   /**
-   * Fetch pieces of a segment, each handed on when its last byte is here. An attempt that breaks
-   * off is resumed after the last whole piece. A store that ignores Range sends the pieces before
-   * the wanted ones too: they are handed on as well.
+   * Fetch pieces of a segment and deliver each when its last byte arrives. An interrupted response
+   * is resumed after the last complete piece. If the store ignores Range, the pieces before the
+   * requested ones are delivered as well.
    *
    * @throws StoreError, or the network's error after the last attempt
    */
@@ -107,7 +107,7 @@ export class StoreClient {
         let taken = 0;
         while (taken < bytes.byteLength && offset + taken < end) {
           if (index < 0) {
-            // a body that begins in the middle of a piece: on to the next one
+            // the body begins within a piece: skip to the next one
             const before = (offset + taken) % pieceSize;
             if (before > 0) {
               taken += pieceSize - before;
@@ -126,7 +126,7 @@ export class StoreClient {
           if (index === next) next += 1;
           index = -1;
         }
-        // a store that ignored Range would go on to the end of the segment
+        // a store that ignores Range would continue to the end of the segment
         if (offset + bytes.byteLength > end) break;
       }
       if (next >= range.end) return;
@@ -135,7 +135,7 @@ export class StoreClient {
   }
 
   /**
-   * Fetch a resource, or a range of it, whole.
+   * Fetch a complete resource, or a range of it.
    *
    * @throws StoreError, or the network's error after the last attempt
    */
@@ -153,7 +153,7 @@ export class StoreClient {
     });
   }
 
-  /** One request; yields the body's bytes with their offset in the resource. */
+  /** Make one request; yields the bytes of the body with their offset in the resource. */
   async *#stream(
     url: string,
     range: ByteRange | null,
@@ -201,7 +201,7 @@ export class StoreClient {
       this.#measure(received, startedAt);
       clearTimeout(timeout);
       signal.removeEventListener("abort", giveUp);
-      // also ends a body whose reader had enough of it
+      // also stops a body that the reader did not read to the end
       attempt.abort();
     }
   }
@@ -237,12 +237,12 @@ function storeError(url: string, response: Response): StoreError {
   return new StoreError(response.status, `${url}: the store answered ${response.status}`);
 }
 
-/** Whether a later request may get another answer. */
+/** Whether a retry may get a different status. */
 export function isTemporary(status: number): boolean {
   return status >= 500 || status === 408 || status === 429;
 }
 
-/** Where a 206 body begins: as the store says, or as asked where CORS hides the header. */
+/** Offset of a 206 body: from Content-Range, or as requested if CORS hides that header. */
 function bodyOffset(response: Response, requested: ByteRange | null): number {
   const stated = /^bytes (\d+)-/.exec(response.headers.get("Content-Range") ?? "")?.[1];
   return stated === undefined ? (requested?.first ?? 0) : Number(stated);

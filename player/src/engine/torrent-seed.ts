@@ -1,26 +1,28 @@
-/** The station's torrent seed as a source of pieces: what viewers have while the store fails. */
+/** Client of the station's torrent seed: a source of pieces for when the store fails. */
 
 import { ExpectedTime, SourceHealth } from "./source-health";
 import type { Descriptor } from "../protocol/messages";
 import type { WebTorrentClient, WebTorrentConstructor } from "./webtorrent";
 import { SegmentTorrent, openClient } from "./webtorrent";
 
-/** Torrents at a time: a few segments are of interest, the one asked for first is given up first. */
+/**
+ * Torrents open at once. Only a few segments matter at a time; the oldest torrent is closed first.
+ */
 const MAX_TORRENTS = 4;
-/** A torrent that brings nothing for this long is given up. */
+/** A torrent that brings nothing for this long is closed. */
 const IDLE_TIMEOUT_MS = 8_000;
-/** Where the store works, this share of a segment's duration is the most that the seed may take. */
+/** While the store works, the seed may take at most this fraction of a segment's duration. */
 const MAX_ASSIST_SEGMENTS = 0.4;
 
-/** When viewers turn to the seed: while the store fails, or first. */
+/** When viewers ask the seed: only while the store fails, or first. */
 export type SeedPolicy = "standby" | "assist";
 
-/** The station's seed, as its page knows it. */
+/** The station's seed, as configured for this page. */
 export interface SeedOptions {
   policy: SeedPolicy;
-  /** our WebTorrent tracker, `/ws` */
+  /** the station's WebTorrent tracker, `/ws` */
   tracker: URL;
-  /** brings webtorrent, which is not loaded before it is needed */
+  /** loads webtorrent, which is not loaded until it is needed */
   load: () => Promise<WebTorrentConstructor>;
 }
 
@@ -32,14 +34,14 @@ export interface TorrentSeedClientOptions extends SeedOptions {
 
 export interface SeedRequest {
   signal: AbortSignal;
-  /** told of pieces as they arrive, wanted or not */
+  /** called with pieces as they arrive, needed or not */
   onPiece: (index: number, bytes: Uint8Array<ArrayBuffer>) => void;
 }
 
-/** Pieces of one torrent that were asked for together. */
+/** Pieces of one torrent that were requested together. */
 interface PendingFetch extends SeedRequest {
   missing: Set<number>;
-  /** whether the seed brought anything of it */
+  /** whether the seed delivered any of them */
   delivered: boolean;
   done: () => void;
   failed: (error: Error) => void;
@@ -53,11 +55,11 @@ interface OpenTorrent {
 
 export class TorrentSeedClient {
   readonly policy: SeedPolicy;
-  /** whether the seed delivers, as this viewer's requests say */
+  /** whether the seed delivers, judging by this viewer's requests */
   readonly health: SourceHealth;
   #options: TorrentSeedClientOptions;
   #client: Promise<WebTorrentClient> | null = null;
-  /** by infohash, in the order in which they were opened */
+  /** by infohash, oldest first */
   #open = new Map<string, OpenTorrent>();
   #expectedTime = new ExpectedTime();
   #closed = false;
@@ -68,21 +70,21 @@ export class TorrentSeedClient {
     this.health = new SourceHealth(options.now, options.random ?? Math.random);
   }
 
-  /** When pieces should be here that the seed is asked for now, ms: by measurement. */
+  /** How long the seed is expected to take, ms, by measurement. */
   get expectedMs(): number {
     return this.#expectedTime.ms;
   }
 
-  /** How long the seed is waited for where the store could be asked, ms. */
+  /** How long to wait for the seed while the store works, ms. */
   assistTimeoutMs({ duration }: Descriptor): number {
     return Math.min(this.expectedMs, MAX_ASSIST_SEGMENTS * duration * 1000);
   }
 
   /**
-   * Fetch pieces of a segment from its torrent; resolves once all of them have come, or are wanted
-   * no more.
+   * Fetch pieces of a segment from its torrent. Resolves once all of them have arrived or were
+   * canceled.
    *
-   * @throws when nothing comes any more, or when `signal` is aborted
+   * @throws when nothing more will arrive, or when `signal` is aborted
    */
   async fetch(
     descriptor: Descriptor,
@@ -98,18 +100,18 @@ export class TorrentSeedClient {
         this.health.succeeded();
         this.#expectedTime.add(this.#options.now() - startedAt);
       } else if (this.health.failing) {
-        // others were faster: that says nothing for the seed
+        // other sources were faster, which is no sign that the seed works
         this.health.failed();
       }
     } catch (error) {
       this.health.failed();
-      // what did not come in time says that the next may need longer
+      // a timeout means that the next attempt may take longer, too
       this.#expectedTime.add(Math.max(this.expectedMs, this.#options.now() - startedAt));
       throw error;
     }
   }
 
-  /** A piece came from elsewhere. */
+  /** The piece arrived from another source. */
   cancel({ infohash }: Descriptor, index: number): void {
     const open = this.#open.get(infohash ?? "");
     if (!open) return;
@@ -117,7 +119,7 @@ export class TorrentSeedClient {
     this.#pieceArrived(infohash ?? "", open, index);
   }
 
-  /** A segment is of no interest any more. */
+  /** The segment was evicted. */
   evict({ infohash }: Descriptor): void {
     const open = this.#open.get(infohash ?? "");
     for (const fetch of open?.fetches ?? []) fetch.done();
@@ -141,13 +143,13 @@ export class TorrentSeedClient {
       return openClient(WebTorrent, this.#options.iceServers);
     });
     this.#client.catch(() => {
-      // the site may not have answered: the next one who needs it asks again
+      // the site may have been unreachable: the next request loads it again
       this.#client = null;
     });
     return this.#client;
   }
 
-  /** Returns whether the seed brought anything of it. */
+  /** Resolves to whether the seed delivered any of the pieces. */
   #fetch(
     client: WebTorrentClient,
     descriptor: Descriptor,
@@ -195,7 +197,7 @@ export class TorrentSeedClient {
       onPiece: (index, bytes) => {
         this.#restartTimeout(infohash, open);
         for (const fetch of open.fetches) if (fetch.missing.has(index)) fetch.delivered = true;
-        // all of them are about the same segment
+        // all fetches are for the same segment: one delivery is enough
         for (const { onPiece } of [...open.fetches].slice(0, 1)) onPiece(index, bytes);
         this.#pieceArrived(infohash, open, index);
       },
@@ -216,7 +218,7 @@ export class TorrentSeedClient {
     }, IDLE_TIMEOUT_MS);
   }
 
-  /** A piece is here, wherever from. */
+  /** A piece arrived, from any source. */
   #pieceArrived(infohash: string, open: OpenTorrent, index: number): void {
     for (const fetch of open.fetches) {
       fetch.missing.delete(index);

@@ -1,13 +1,13 @@
-/** How long the network was busy with a segment: what a bandwidth estimate may use. No I/O. */
+/** How long the network was busy with a segment, as input for a bandwidth estimate. No I/O. */
 
-/** Longer silences are waiting, not transfer. */
+/** Longer gaps are waiting, not transfer. */
 const MAX_GAP_MS = 200;
 
 export class TransferTime {
   #sum = 0;
   #arrivedAt = -Infinity;
 
-  /** A piece arrived, `now` in ms. */
+  /** A piece arrived at `now`, ms. */
   arrived(now: number): void {
     this.#sum += Math.min(now - this.#arrivedAt, MAX_GAP_MS);
     this.#arrivedAt = now;

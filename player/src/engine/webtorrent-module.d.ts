@@ -1,4 +1,4 @@
-/** webtorrent's browser build, which comes without types: engine/torrents.ts says what we use of it. */
+/** webtorrent's browser build has no types; engine/webtorrent.ts declares what we use. */
 
 declare module "webtorrent/dist/webtorrent.min.js" {
   const constructor: unknown;

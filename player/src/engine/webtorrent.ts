@@ -1,11 +1,14 @@
-/** Segments' torrents over webtorrent: wanted pieces come in, nothing goes out. */
+/** Segment torrents with webtorrent: downloads selected pieces, uploads nothing. */
 
 import type { Descriptor } from "../protocol/messages";
 
-/** So our client's peer ids begin: viewers have nothing for each other in a torrent. */
+/**
+ * Prefix of our peer ids, by which viewers recognize each other: they have nothing to exchange in a
+ * torrent.
+ */
 const PEER_ID_PREFIX = "-SV0001-";
 const PEER_ID_BYTES = 20;
-/** Of one announce: the tracker passes one to the seed, and another one to some other peer. */
+/** Offers in one announce. The tracker forwards one to the seed and one to another peer. */
 const OFFERS_PER_ANNOUNCE = 2;
 
 /** A connection to one peer of a torrent. */
@@ -29,7 +32,7 @@ export interface WebTorrentTorrent {
   destroy: () => void;
 }
 type Done = (error: Error | null) => void;
-/** Where webtorrent keeps what it has (an abstract-chunk-store). */
+/** webtorrent's piece storage (an abstract-chunk-store). */
 type ChunkStore = new () => {
   put: (index: number, bytes: Uint8Array<ArrayBuffer>, done: Done) => void;
   get: (index: number, options: unknown, done: Done) => void;
@@ -49,7 +52,7 @@ export interface WebTorrentClient {
 }
 export type WebTorrentConstructor = new (options: object) => WebTorrentClient;
 
-/** A client that meets peers through our tracker alone, by WebRTC alone. */
+/** Returns a client that finds peers only through our tracker and connects only by WebRTC. */
 export function openClient(
   WebTorrent: WebTorrentConstructor,
   iceServers: RTCIceServer[],
@@ -67,15 +70,15 @@ export function openClient(
       getAnnounceOpts: () => ({ numwant: OFFERS_PER_ANNOUNCE }),
     },
   });
-  // what a client cannot go on after: its torrents bring nothing more, which their user notices
+  // after a fatal error, the client's torrents bring nothing more; their user notices that
   client.on("error", () => undefined);
   return client;
 }
 
 export interface TorrentEvents {
-  /** a piece is here, wanted or not any more, and has the torrent's hash */
+  /** a piece arrived, selected or not, and has the torrent's hash */
   onPiece: (index: number, bytes: Uint8Array<ArrayBuffer>) => void;
-  /** nothing will come any more; not after `close()` */
+  /** nothing more will arrive; not called after `close()` */
   onLost: (error: Error) => void;
 }
 
@@ -86,7 +89,7 @@ export class SegmentTorrent {
   #ready = false;
   #closed = false;
 
-  /** @param tracker where peers are met */
+  /** @param tracker the WebTorrent tracker */
   constructor(
     client: WebTorrentClient,
     tracker: URL,
@@ -109,7 +112,8 @@ export class SegmentTorrent {
     };
     this.#torrent.on("wire", (wire) => {
       if (wire.peerId.startsWith(hex(PEER_ID_PREFIX))) wire.destroy();
-      // webtorrent unchokes whoever is interested: what is here is for the room, not for the torrent
+      // webtorrent unchokes every interested peer, but our pieces are for the room, not for the
+      // torrent
       wire.unchoke = () => undefined;
     });
     this.#torrent.on("ready", () => {
@@ -144,7 +148,7 @@ export class SegmentTorrent {
   }
 }
 
-/** A chunk store that hands over what comes, and so has nothing to upload. */
+/** A chunk store that passes pieces on and keeps none, so that there is nothing to upload. */
 function forwardingStore(
   onPiece: (index: number, bytes: Uint8Array<ArrayBuffer>) => void,
 ): ChunkStore {

@@ -1,4 +1,7 @@
-/** Frames on the data channel: docs/protocol.md, "Pieces on the wire". */
+/**
+ * Binary frames on the data channel, and their reassembly into pieces. Specified in
+ * docs/protocol.md, "Pieces on the wire". No I/O.
+ */
 
 import type { MemberId, Sequence, Variant } from "./messages";
 
@@ -10,16 +13,16 @@ const TYPE_PAUSE = 5;
 const HEADER_BYTES = 16;
 export const MAX_PAYLOAD_BYTES = 32 * 1024;
 
-/** A part of one piece of one segment. */
+/** A fragment of one piece of a segment. */
 export interface PieceFrame {
   type: "piece";
   variant: Variant;
   sequence: Sequence;
   /** index of the piece in its segment */
   piece: number;
-  /** where the payload begins in the piece */
+  /** offset of the payload within the piece, bytes */
   offset: number;
-  /** bytes of the whole piece */
+  /** size of the complete piece, bytes */
   total: number;
   payload: Uint8Array<ArrayBuffer>;
 }
@@ -31,20 +34,20 @@ export interface HaveFrame {
   /** bit n: piece n */
   pieces: number;
 }
-/** The sender asks for this piece. */
+/** The sender requests this piece. */
 export interface RequestFrame {
   type: "request";
   variant: Variant;
   sequence: Sequence;
   piece: number;
 }
-/** The sender takes pieces, of this segment and later ones. */
+/** The sender is interested: it takes pushed pieces of this segment and later ones. */
 export interface WantFrame {
   type: "want";
   variant: Variant;
   sequence: Sequence;
 }
-/** The sender takes no pieces until it says `want`. */
+/** The sender is paused: it takes no pushed pieces until it sends `want`. */
 export interface PauseFrame {
   type: "pause";
   variant: Variant;
@@ -52,7 +55,7 @@ export interface PauseFrame {
 }
 export type Frame = PieceFrame | HaveFrame | RequestFrame | WantFrame | PauseFrame;
 
-/** Cut a piece into frames, each made only when the caller asks for it. */
+/** Split a piece into frames; each is created only when the caller asks for it. */
 export function* encodePiece(
   variant: Variant,
   sequence: Sequence,
@@ -70,7 +73,7 @@ export function* encodePiece(
   }
 }
 
-/** @param pieces bit n: piece n is here */
+/** @param pieces bit n is set if piece n is available */
 export function encodeHave(
   variant: Variant,
   sequence: Sequence,
@@ -89,7 +92,7 @@ export function encodeRequest(
   return header(TYPE_REQUEST, variant, piece, sequence, 0);
 }
 
-/** @param sequence the first segment that is wanted, or not wanted any more */
+/** @param sequence the first segment that the sender is, or is no longer, interested in */
 export function encodeInterest(
   type: "want" | "pause",
   variant: Variant,
@@ -99,9 +102,9 @@ export function encodeInterest(
 }
 
 /**
- * Read one frame. The payload is a view of `data`, not a copy.
+ * Decode one frame. The payload is a view of `data`, not a copy.
  *
- * @returns null for what no honest member sends: the link should be closed
+ * @returns null if the frame is malformed, in which case the link should be closed
  */
 export function decodeFrame(data: ArrayBuffer): Frame | null {
   if (data.byteLength < HEADER_BYTES || data.byteLength > HEADER_BYTES + MAX_PAYLOAD_BYTES)
@@ -148,34 +151,35 @@ function header(
   return frame;
 }
 
-// From frames to whole pieces, per peer, with bounds on what a peer can make us keep. No I/O.
-
 /**
- * Unfinished pieces kept for one peer. An honest sender has one piece and 256 KiB in flight, and a
- * piece of the largest segment has 2 MiB.
+ * Limit on the unfinished pieces of one peer. An honest sender has one piece and 256 KiB in flight,
+ * and a piece of the largest segment has 2 MiB.
  */
 export const MAX_PARTIAL_BYTES = 4 * 1024 * 1024;
-/** Frames kept in all for segments that are not announced yet: docs/protocol.md. */
+/** Limit on all frames kept for segments that have not been announced yet: docs/protocol.md. */
 export const MAX_EARLY_BYTES = 4 * 1024 * 1024;
-/** How far ahead of the newest known segment early frames may be. */
+/** How far ahead of the newest known segment early frames may be, in segments. */
 const MAX_EARLY_SEQUENCES = 2;
 
 interface PartialPiece {
   bytes: Uint8Array<ArrayBuffer>;
-  /** offset → length of what has arrived */
+  /** offset → length of each fragment received */
   ranges: Map<number, number>;
   received: number;
 }
 
-/** Puts frames together, separately for each peer, so that a bad piece has one culprit. */
+/**
+ * Reassembles pieces from frames, separately for each peer, so that a corrupt piece can be
+ * attributed to one sender.
+ */
 export class Reassembler {
   #peers = new Map<MemberId, Map<string, PartialPiece>>();
 
   /**
    * Add a frame that fits its descriptor.
    *
-   * @returns the whole piece once its last frame is here, "partial" until then, or "nonsense" when
-   *   frames overlap or the peer leaves too much unfinished
+   * @returns the complete piece with its last frame, "partial" until then, or "nonsense" if frames
+   *   overlap or the peer leaves too much unfinished
    */
   add(peer: MemberId, frame: PieceFrame): Uint8Array<ArrayBuffer> | "partial" | "nonsense" {
     const { offset, total, payload } = frame;
@@ -199,7 +203,7 @@ export class Reassembler {
     return partial.bytes;
   }
 
-  /** Forget unfinished pieces up to this segment: it is complete, or no longer kept. */
+  /** Discard unfinished pieces of a segment that is complete or evicted. */
   discardSegment(variant: Variant, sequence: Sequence): void {
     for (const partials of this.#peers.values())
       for (const key of partials.keys())
@@ -223,16 +227,16 @@ function overlaps(ranges: ReadonlyMap<number, number>, offset: number, length: n
   return false;
 }
 
-/** Frames that overtook the announcement of their segment. */
+/** Holds frames that arrive before their segment is announced. */
 export class EarlyFrames {
   #frames: { peer: MemberId; frame: PieceFrame }[] = [];
   #bytes = 0;
 
   /**
-   * Keep a frame of a segment that is not known yet; what is too far ahead, already past, or too
-   * much is dropped: the store has it.
+   * Keep a frame of an unknown segment. Frames that are too far ahead, too old or too many are
+   * dropped: the store has those pieces.
    *
-   * @param newest the newest sequence known, null before the first
+   * @param newest the newest known media sequence; null before the first
    */
   hold(peer: MemberId, frame: PieceFrame, newest: Sequence | null): void {
     if (
@@ -246,7 +250,7 @@ export class EarlyFrames {
     this.#bytes += frame.payload.byteLength;
   }
 
-  /** Take out what was kept for a segment; frames of older ones are dropped. */
+  /** Take the frames kept for a segment; frames of older segments are dropped. */
   take(variant: Variant, sequence: Sequence): { peer: MemberId; frame: PieceFrame }[] {
     const taken = this.#frames.filter(
       ({ frame }) => frame.variant === variant && frame.sequence === sequence,

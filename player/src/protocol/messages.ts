@@ -1,15 +1,18 @@
-/** What viewers and signaling say to each other on `/ws/room`: docs/protocol.md, "Joining". */
+/** Messages between viewers and signaling on `/ws/room`: docs/protocol.md, "Joining". */
 
-/** The version of the slice plan that this page computes; members of a room share one. */
+/** Version of the slice plan that this page computes. All members of a room use the same one. */
 export const PLAN_VERSION = 2;
 
-/** The contract's limits on a segment (services/shoal/segments.py); anything else is refused. */
+/**
+ * Limits that the contract sets for a segment (services/shoal/segments.py); larger values are
+ * rejected.
+ */
 const MIN_PIECE_BYTES = 16 * 1024;
 const MAX_PIECES = 32;
 const MAX_SEGMENT_BYTES = 64 * 1024 * 1024;
 
 export type MemberId = string;
-/** Rendition, by its number in Owncast's configuration. */
+/** Number of the variant in Owncast's configuration. */
 export type Variant = number;
 /** Media sequence number in the station's playlist. */
 export type Sequence = number;
@@ -18,13 +21,13 @@ export interface RosterEntry {
   id: MemberId;
   variant: Variant;
   ready: boolean;
-  /** quarters of a full share: 4, 2, 1, or 0 for who receives only */
+  /** upload weight in quarters of a full share: 4, 2, 1, or 0 if the member only receives */
   weight: number;
-  /** members that it has no link to */
+  /** members it has no link to (wire: `cut`) */
   unreachable: readonly MemberId[];
 }
 
-/** A published segment: the part of `/live/segments.json` that the engine uses. */
+/** A published segment: the fields of `/live/segments.json` that the engine uses. */
 export interface Descriptor {
   variant: Variant;
   sequence: Sequence;
@@ -34,17 +37,17 @@ export interface Descriptor {
   size: number;
   /** seconds */
   duration: number;
-  /** bytes of every piece but the last */
+  /** size of every piece but the last, bytes */
   pieceSize: number;
   /** SHA-256 of each piece, base64 */
   pieceHashes: readonly string[];
-  /** of its torrent, BitTorrent v1, hex; null while it has none */
+  /** infohash of its torrent (BitTorrent v1), hex; null if it has none */
   infohash: string | null;
-  /** false: when it was published only the torrent seed had it */
+  /** false if only the torrent seed had the segment when it was published */
   stored: boolean;
 }
 
-/** What two members tell each other, through signaling, to connect. */
+/** What two members exchange through signaling in order to connect. */
 export type SignalData =
   | { description: { type: "offer" | "answer"; sdp: string } }
   | { candidates: RTCIceCandidateInit[] };
@@ -54,7 +57,7 @@ export interface RosterMessage {
   room: string;
   epoch: number;
   you: MemberId;
-  /** thirty-seconds of a segment that everybody fetches from the store */
+  /** thirty-seconds of a segment that every member fetches from the store (wire: `for_all`) */
   originShare: number;
   members: RosterEntry[];
 }
@@ -78,7 +81,7 @@ export interface ErrorMessage {
   code: string;
   message: string;
 }
-/** Error codes of a join token that is not taken: with another one the viewer may come in. */
+/** Error codes for a rejected join token. The viewer can try again with a new one. */
 export const TOKEN_REFUSALS: readonly string[] = [
   "token_missing",
   "token_invalid",
@@ -87,13 +90,13 @@ export const TOKEN_REFUSALS: readonly string[] = [
 export type ServerMessage =
   RosterMessage | SegmentMessage | SignalMessage | StreamMessage | ErrorMessage;
 
-/** Bytes by where they came from. */
+/** Bytes received, by source. */
 export interface SourceBytes {
   p2p: number;
   store: number;
   seed: number;
 }
-/** A viewer's figures, counted from its join. */
+/** A viewer's stats, counted from its join. */
 export interface StatsMessage {
   type: "stats";
   bytes: SourceBytes;
@@ -102,7 +105,7 @@ export interface StatsMessage {
   peers: number;
   stalls: number;
   latency_s: number | null;
-  /** bit/s that this viewer's link carried to others when it was the limit */
+  /** measured uplink to other members, bit/s; null unless the uplink was the bottleneck recently */
   uplink_bps: number | null;
 }
 export type ClientMessage =
@@ -113,7 +116,7 @@ export type ClientMessage =
       sharing: boolean;
       upload: boolean;
       token: string;
-      /** id of the replay that is watched; null: the live stream */
+      /** id of the replay being watched; null for the live stream */
       replay: string | null;
     }
   | { type: "variant"; variant: Variant }
@@ -124,7 +127,7 @@ export type ClientMessage =
   | { type: "ready" }
   | StatsMessage;
 
-/** Parse one text frame; null for anything that is not a message we know. */
+/** Parse one text frame. Returns null unless it is a valid message of a known type. */
 export function parseServerMessage(text: string): ServerMessage | null {
   const value = parseJson(text);
   if (!isRecord(value)) return null;
@@ -155,7 +158,10 @@ export function parseServerMessage(text: string): ServerMessage | null {
   }
 }
 
-/** Parse one descriptor of `/live/segments.json` or of a `segment` message; null if it is unfit. */
+/**
+ * Parse one descriptor of `/live/segments.json` or of a `segment` message. Returns null if it is
+ * invalid.
+ */
 export function parseDescriptor(value: unknown): Descriptor | null {
   if (!isRecord(value)) return null;
   const { variant, sequence, url, size, duration, piece_size: pieceSize, pieces } = value;
@@ -173,7 +179,7 @@ export function parseDescriptor(value: unknown): Descriptor | null {
   return { ...fields, pieceHashes: pieces };
 }
 
-/** Parse the body of `/live/<variant>/segments.json`; unfit descriptors are left out. */
+/** Parse the body of `/live/<variant>/segments.json`, skipping invalid descriptors. */
 export function parseSegmentList(value: unknown): Descriptor[] {
   if (!isRecord(value) || !isRecord(value["variants"])) return [];
   return Object.values(value["variants"]).flatMap((variant) => {
@@ -183,7 +189,7 @@ export function parseSegmentList(value: unknown): Descriptor[] {
   });
 }
 
-/** A torrent that cannot be asked for is none: the segment is there without it. */
+/** An invalid infohash counts as none: the segment is available without its torrent. */
 function parseInfohash(value: unknown): string | null {
   return isText(value) && /^[0-9a-f]{40}$/.test(value) ? value : null;
 }

@@ -1,42 +1,48 @@
-/** The slice plan: who fetches which pieces of a segment. docs/protocol.md, "Plan". */
+/**
+ * The slice plan: which member fetches which pieces of a segment. Specified in docs/protocol.md,
+ * "Plan".
+ */
 
 import type { MemberId, Sequence } from "./messages";
 
-/** The part of a segment that everybody fetches for itself is so many thirty-seconds. */
+/** The origin share counts thirty-seconds of a segment. */
 export const ORIGIN_SHARE_UNITS = 32;
 const SUCCESSORS = 2;
 
-/** Pieces from `first` up to, not including, `end`. */
+/** Pieces from `first` (inclusive) to `end` (exclusive). */
 export interface PieceRange {
   first: number;
   end: number;
 }
 export interface Slice extends PieceRange {
   owner: MemberId;
-  /** members that step in for the owner, the first one first */
+  /** members that step in for a late owner, in order */
   successors: readonly MemberId[];
 }
-/** A member of the room, as far as plans go. */
+/** What the plan needs to know about a member. */
 export interface PlanMember {
   id: MemberId;
-  /** quarters: 4, 2, 1, or 0 for who receives only */
+  /** upload weight in quarters of a full share: 4, 2, 1, or 0 if the member only receives */
   weight: number;
-  /** members that it has no link to */
+  /** members it has no link to */
   unreachable: readonly MemberId[];
 }
 
-/** How many pieces are shared out; the store brings everybody the ones after them. */
+/**
+ * How many pieces are planned. Every member fetches the remaining ones, at the end of the segment,
+ * from the store.
+ */
 export function sharedPieces(pieces: number, originShare: number): number {
   return pieces - Math.floor((pieces * originShare) / ORIGIN_SHARE_UNITS);
 }
 
 /**
- * Cut a segment into slices by the members' weights. Integers only: every member of a room, and
- * signaling, must come to the same plan.
+ * Divide a segment into slices in proportion to the members' upload weights. Uses integers only:
+ * all members of a room, and signaling, must compute the same plan.
  *
  * @param ready the ready members of the segment's variant, sorted by the bytes of their ids
  * @param size bytes of the segment
- * @param originShare the room's part for the store, in `STORE_PARTS`
+ * @param originShare the room's origin share, in `ORIGIN_SHARE_UNITS`
  */
 export function plan(
   ready: readonly PlanMember[],
@@ -51,7 +57,7 @@ export function plan(
   const slices: Slice[] = [];
   let before = 0;
   for (let k = 0; k < uploaders.length; k += 1) {
-    // the sequence turns the wheel, so that with fewer pieces than members all take their turns
+    // rotate by sequence, so that all members take turns when there are fewer pieces than members
     const owner = uploaders[(k + sequence) % uploaders.length];
     if (!owner) break;
     const first = Math.floor((pieces * before) / total);
@@ -66,8 +72,8 @@ export function plan(
 }
 
 /**
- * Who passes a slice on to a receiver without a link to its owner: the able member of lowest rank
- * with links to both; null when the owner's link is there, or nobody has both.
+ * The member that relays a slice to a receiver without a link to the owner: the uploading member of
+ * lowest rank that has links to both. Null if the owner is linked, or if no member has both links.
  *
  * @param members those that the segment is planned with
  */
@@ -96,19 +102,21 @@ export function relay(
   );
 }
 
-/** Whether two members have no link; it takes one of them to say so. */
+/** Whether two members have no link. It is enough that one of them says so. */
 function cannotReach(one: PlanMember, other: PlanMember): boolean {
   return one.unreachable.includes(other.id) || other.unreachable.includes(one.id);
 }
 
-/** Members by their place for a slice. */
+/** Members sorted by their rank for a slice. */
 function ranked(members: readonly MemberId[], sequence: Sequence, first: number): MemberId[] {
   const places = new Map(members.map((id) => [id, rank(sequence, first, id)]));
   const place = (id: MemberId): number => places.get(id) ?? 0;
   return [...members].sort((a, b) => place(a) - place(b) || (a < b ? -1 : 1));
 }
 
-/** A member's place for a slice: 32 bits that everybody computes alike (FNV-1a, mixed). */
+/**
+ * A member's rank for a slice: 32 bits that every member computes alike (FNV-1a with a final mix).
+ */
 export function rank(sequence: Sequence, first: number, member: MemberId): number {
   let value = 0x811c9dc5;
   for (const character of `${sequence}/${first}/${member}`)

@@ -1,4 +1,4 @@
-/** The room: who is in it, who of them is linked, and how they share out a segment. */
+/** The room as this viewer sees it: its roster, its links, and its part in each segment's plan. */
 
 import type { PeerConnectionConstructor } from "../webrtc/connection";
 import { Mesh } from "../webrtc/mesh";
@@ -20,56 +20,56 @@ import type { JoinTokens } from "./signaling";
 export interface RoomOptions {
   /** `/ws/room` */
   url: URL;
-  /** id of the replay that is watched; left out: the live stream */
+  /** id of the replay being watched; left out for the live stream */
   replay?: string;
   WebSocket: typeof WebSocket;
   tokens: JoinTokens;
-  /** null where nothing can be shared */
+  /** null if this browser cannot share */
   PeerConnection: PeerConnectionConstructor | null;
   iceServers: RTCIceServer[];
-  /** false: this viewer sends nothing to others */
+  /** false if this viewer does not upload */
   upload: boolean;
-  /** the most that it wants to send, bit/s; null: no limit */
+  /** the viewer's upload cap, bit/s; null: none */
   uploadCapBps: () => number | null;
-  /** links to others are made from then on */
+  /** resolves once links may be made */
   mayConnect: Promise<void>;
   now: () => number;
-  /** the rendition that this viewer plays */
+  /** the variant this viewer plays */
   variant: () => Variant;
-  /** a new membership began; `again`: there was one before */
+  /** a new membership began; `isRejoin` if there was an earlier one */
   onJoined: (again: boolean) => void;
-  /** signaling is gone: roster and links stay as they are */
+  /** the signaling connection is lost; roster and links stay as they are */
   onSignalingLost: () => void;
   onSegment: (message: SegmentMessage) => void;
   onStream: (live: boolean) => void;
-  /** signaling plans otherwise than this page: it is older */
+  /** signaling uses another plan version: this page is outdated */
   onOutdated: () => void;
   onFrame: (from: MemberId, data: ArrayBuffer) => void;
   onLinkOpened: (id: MemberId) => void;
   onLinkLost: (id: MemberId) => void;
-  /** a linked member plays another rendition now */
+  /** a linked member plays another variant now */
   onMemberSwitched: (id: MemberId) => void;
-  /** payload bytes handed to a channel */
+  /** payload bytes handed to a data channel */
   onSent: (bytes: number) => void;
   log: (line: string) => void;
 }
 
-/** A slice, as it concerns this viewer. */
+/** A slice from this viewer's point of view. */
 export interface PlannedSlice extends Slice {
-  /** who pushes it here: its owner, or whoever relays it */
+  /** the member that pushes it to this viewer: the owner, or a relay */
   pushedBy: MemberId;
-  /** to whom this viewer passes it on, because there is no link from its owner */
+  /** members to whom this viewer relays it, because they have no link to the owner */
   relayTo: readonly MemberId[];
 }
 
 export interface Plan {
   slices: PlannedSlice[];
-  /** whether this viewer is among those that it is planned with */
+  /** whether this viewer is one of the members in the plan */
   ready: boolean;
 }
 
 export class Room {
-  /** null where nothing can be shared */
+  /** null if this browser cannot share */
   readonly mesh: Mesh | null;
   #options: RoomOptions;
   #roster = new Roster();
@@ -97,30 +97,33 @@ export class Room {
     });
   }
 
-  /** Open links to other viewers. */
+  /** Number of open links. */
   get peers(): number {
     return this.mesh?.size ?? 0;
   }
-  /** What this viewer's link carried to others when it was the limit, bit/s; null if unknown. */
+  /** Measured uplink to other members, bit/s; null if unknown. */
   get uplinkBps(): number | null {
     return this.mesh?.uplinkBps ?? null;
   }
   get you(): MemberId | null {
     return this.#roster.you;
   }
-  /** Whether signaling is up, and this viewer in its room. */
+  /** Whether signaling is connected and this viewer is in a room. */
   get joined(): boolean {
     return this.#signaling.joined;
   }
-  /** Whether peers are there to bring a segment that signaling will announce. */
+  /** Whether this viewer can expect peers to deliver the next announced segment. */
   get sharing(): boolean {
     return this.joined && this.#roster.ready && this.peers > 0;
   }
-  /** Whether signaling is gone and the peers are still there: they go on by themselves. */
+  /**
+   * Whether the signaling socket is gone while links are still there. Members then continue without
+   * it.
+   */
   get signalingLost(): boolean {
     return !this.joined && this.peers > 0;
   }
-  /** Who and where this viewer is. */
+  /** This viewer's id, room and readiness. */
   get membership() {
     const { you, room, epoch, ready, size } = this.#roster;
     const unreachable = this.mesh?.unreachableCount ?? 0;
@@ -128,16 +131,17 @@ export class Room {
   }
 
   /**
-   * How the room shares out a segment.
+   * Plan a segment.
    *
-   * @param epoch that of its announcement; without one, the last that is known
+   * @param epoch the epoch of its announcement; by default the newest known
+   * @returns the slices, none of them if the epoch is unknown
    */
   plan({ variant, sequence, size, pieceSize }: Descriptor, epoch = this.#roster.epoch): Plan {
     const inputs = epoch === null ? null : this.#roster.planInputs(epoch, variant);
     const { ready, originShare } = inputs ?? { ready: [], originShare: 0 };
     const slices = plan(ready, sequence, size, pieceSize, originShare);
     const { you } = this;
-    // the newest roster knows best who is there to receive
+    // only the newest roster tells who is there to receive
     const receivers = you === null ? [] : this.#roster.membersOn(variant);
     const me = receivers.find(({ id }) => id === you);
     const relayFor = (slice: Slice, receiver: PlanMember): MemberId | null =>
@@ -152,14 +156,14 @@ export class Room {
     };
   }
 
-  /** This viewer plays another rendition now. */
+  /** Tell signaling that this viewer plays another variant. */
   switch(variant: Variant): void {
     for (const id of this.mesh?.linked ?? []) this.mesh?.excludeFromEstimate(id);
     this.send({ type: "variant", variant });
   }
 
   /**
-   * Send to signaling.
+   * Send a message to signaling.
    *
    * @returns whether the connection is open
    */
@@ -226,8 +230,8 @@ export class Room {
       this.#readySent = this.#roster.ready;
       this.#unreachableSent = new Set();
       if (isNewId) this.#options.onJoined(isRejoin);
-      // links made under another id are the others' to drop; who moves to another room along with
-      // this viewer keeps its link
+      // Links made under an old id are closed by the other side. A member that moves to the same
+      // new room keeps its link.
       this.mesh?.retain(new Set(isNewId ? [] : this.#roster.others));
       void this.#connectToFirstRoster(message);
     } else {
@@ -240,14 +244,14 @@ export class Room {
     this.#linksChanged();
   }
 
-  /** Connect to those who were there before, unless another membership began meanwhile. */
+  /** Connect to the members that were there first, unless this membership has ended meanwhile. */
   async #connectToFirstRoster({ room, you }: RosterMessage): Promise<void> {
     await this.#options.mayConnect;
     if (room === this.#roster.room && you === this.you)
       this.mesh?.connect(this.#roster.firstRoster.filter((id) => !this.mesh?.isOpen(id)));
   }
 
-  /** Tell signaling to whom there is no link, so that plans go around it. */
+  /** Tell signaling which members this viewer has no link to, so that plans avoid those links. */
   #sendUnreachable(mesh: Mesh): void {
     const unreachable = this.#roster.others.filter((id) => mesh.isUnreachable(id));
     const same =

@@ -1,14 +1,16 @@
-/** Who is in the room, now and at the epochs that segments in flight were announced with. */
+/** The members of the room, now and at the epochs of segments still in flight. */
 
 import type { PlanMember } from "../protocol/plan";
 import type { RosterEntry, MemberId, RosterMessage, Variant } from "../protocol/messages";
 
-/** Epochs kept; segments refer to the last few only. */
+/** Epochs to keep. Segments refer only to the most recent ones. */
 const MAX_EPOCHS = 64;
-/** The part of the links to the first roster that must be open before a newcomer owns slices. */
+/**
+ * Fraction of the links to the first roster that must be open before a new member may own slices.
+ */
 const READY_LINKS_FRACTION = 0.8;
 
-/** What the plans of an epoch follow from. */
+/** What the plans of an epoch are computed from. */
 interface Epoch {
   members: readonly RosterEntry[];
   originShare: number;
@@ -18,13 +20,13 @@ export class Roster {
   #current: RosterMessage | null = null;
   #epochs = new Map<number, Epoch>();
   #firstRoster: readonly MemberId[] = [];
-  /** the others who play another rendition than in the roster before */
+  /** other members whose variant changed with the last roster */
   switched: readonly MemberId[] = [];
 
   /**
-   * Take the roster that signaling sent.
+   * Apply a roster from signaling.
    *
-   * @returns whether this is a new membership: the first roster, or one after a rejoin
+   * @returns whether a new membership began: the first roster, or one after a rejoin
    */
   apply(message: RosterMessage): boolean {
     const before = this.#current;
@@ -63,30 +65,31 @@ export class Roster {
   get size(): number {
     return this.#current?.members.length ?? 0;
   }
-  /** Whether signaling counts this viewer among those that can own slices. */
+  /** Whether signaling counts this viewer among the members that may own slices. */
   get ready(): boolean {
     return this.#current?.members.some(({ id, ready }) => ready && id === this.you) ?? false;
   }
-  /** Everybody else who is in the room now. */
+  /** The ids of all other members. */
   get others(): MemberId[] {
     const members = this.#current?.members ?? [];
     return members.map(({ id }) => id).filter((id) => id !== this.you);
   }
-  /** Whether a member plays this rendition; one that no roster named yet may. */
+  /**
+   * Whether a member may be playing this variant. True for members that no roster has named yet.
+   */
   mayPlay(id: MemberId, variant: Variant): boolean {
     const member = this.#current?.members.find((one) => one.id === id);
     return member === undefined || member.variant === variant;
   }
-  /** The members that were there when this viewer came, and still are: those it calls. */
+  /** The members that were there when this viewer joined and still are: the ones it offers to. */
   get firstRoster(): MemberId[] {
     const { others } = this;
     return this.#firstRoster.filter((id) => others.includes(id));
   }
 
   /**
-   * The members that a segment of this epoch is planned with, sorted by the bytes of their ids (ids
-   * are ASCII, so sorting by UTF-16 code units is the same), and the part that is left to the store;
-   * null if the epoch is not known.
+   * The inputs for planning a segment: the ready members of its variant, sorted by the bytes of
+   * their ids, and the origin share. Null if the epoch is unknown.
    */
   planInputs(epoch: number, variant: Variant): { ready: PlanMember[]; originShare: number } | null {
     const known = this.#epochs.get(epoch);
@@ -97,27 +100,27 @@ export class Roster {
     return { ready, originShare: known.originShare };
   }
 
-  /** Everybody who plays this rendition now, ready or not. */
+  /** All members that play this variant now, ready or not. */
   membersOn(variant: Variant): readonly RosterEntry[] {
     return this.#current?.members.filter((member) => member.variant === variant) ?? [];
   }
 }
 
-/** Whom a newcomer is to be linked to. */
+/** The links of a new member, as far as its readiness depends on them. */
 export interface LinkView {
-  /** of its first roster, those that are still here */
+  /** the members of its first roster that are still here */
   firstRoster: readonly MemberId[];
-  /** everybody who is here */
+  /** all other members */
   others: readonly MemberId[];
   isOpen: (id: MemberId) => boolean;
-  /** whether there is no link, and none to be expected soon */
+  /** whether there is no link and none is to be expected soon */
   hasFailed: (id: MemberId) => boolean;
 }
 
 /**
- * Whether a newcomer may say `ready`: at least 80 % of its links to those of its first roster that
- * are still here are open, not counting those that failed; at once when nobody of them is here; when
- * all of them failed, as soon as there is a link to anybody.
+ * Whether a new member may report `ready`. That is the case once 80 % of the links to its first
+ * roster are open, not counting members that left or could not be reached. It is immediately ready
+ * if all of them left; if none could be reached, one link to any member is enough.
  */
 export function mayBeReady({ firstRoster, others, isOpen, hasFailed }: LinkView): boolean {
   if (firstRoster.length === 0) return true;

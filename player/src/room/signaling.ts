@@ -1,30 +1,30 @@
-/** The WebSocket to signaling: joins, keeps trying, hands messages on in order. */
+/** The WebSocket to signaling: joins, reconnects, passes messages on in order. */
 
 import type { ClientMessage, ServerMessage, Variant } from "../protocol/messages";
 import { PLAN_VERSION, TOKEN_REFUSALS, parseServerMessage } from "../protocol/messages";
 
 const FIRST_BACKOFF_MS = 1_000;
 const MAX_BACKOFF_MS = 30_000;
-/** When signaling restarts, all of its viewers come back: spread over this long. */
+/** After a restart of signaling all viewers reconnect; this spreads the load. */
 export const RECONNECT_SPREAD_MS = 5_000;
 
-/** Signaling knows the newest replays only, and none just after it was restarted. */
+/** Signaling knows only the newest replays, and none right after a restart. */
 const UNKNOWN_REPLAY_BACKOFF_MS = 120_000;
 
 export interface SignalingOptions {
   url: URL;
-  /** id of the replay that is watched; undefined: the live stream */
+  /** id of the replay being watched; undefined for the live stream */
   replay?: string | undefined;
   WebSocket: typeof WebSocket;
   tokens: JoinTokens;
-  /** the rendition to join for */
+  /** the variant to join with */
   variant: () => Variant;
-  /** false: only to be counted, in no roster */
+  /** false: counted as a viewer, but in no roster */
   sharing: boolean;
-  /** false: this viewer sends nothing to others */
+  /** false if this viewer does not upload */
   upload: boolean;
   onMessage: (message: ServerMessage) => void;
-  /** the connection is gone, and this viewer out of its room */
+  /** the connection is lost, and with it the membership */
   onLost: () => void;
   /** 0 ≤ x < 1 */
   random?: () => number;
@@ -35,7 +35,7 @@ export class Signaling {
   #socket: WebSocket | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #failures = 0;
-  /** whether the last refusal will last */
+  /** whether signaling rejected the replay as unknown, which lasts longer than other errors */
   #replayUnknown = false;
   #joined = false;
   #closed = false;
@@ -45,13 +45,14 @@ export class Signaling {
     void this.#connect();
   }
 
-  /** Whether this viewer is in a room over a connection that is up. */
+  /** Whether this viewer is in a room and its connection is open. */
   get joined(): boolean {
     return this.#joined;
   }
 
   /**
-   * Send a message if the connection is up; without one it would come too late anyway.
+   * Send a message if the connection is open. Otherwise it is dropped, because it would arrive too
+   * late to be of use.
    *
    * @returns whether it was sent
    */
@@ -85,14 +86,15 @@ export class Signaling {
       if (!message) return;
       if (message.type === "room") {
         this.#joined = true;
-        // only a server that lets us in ends the backoff: one that accepts and refuses does not
+        // reset only when the server lets us in: one that accepts the connection and then rejects
+        // the join must not be retried without delay
         this.#failures = 0;
       }
       this.#replayUnknown = message.type === "error" && message.code === "unknown_replay";
       if (message.type === "error" && TOKEN_REFUSALS.includes(message.code)) tokens.markRefused();
       this.#options.onMessage(message);
     };
-    // an error is always followed by close
+    // an error event is always followed by close
     socket.onclose = () => {
       const wasJoined = this.#joined;
       this.#joined = false;
@@ -108,7 +110,9 @@ export class Signaling {
     };
   }
 
-  /** Exponential, with jitter, so that a room does not come back in one instant. */
+  /**
+   * Exponential backoff with jitter, so that the viewers of a room do not reconnect all at once.
+   */
   #backoffMs(): number {
     const known = Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** this.#failures);
     const limit = this.#replayUnknown ? UNKNOWN_REPLAY_BACKOFF_MS : known;
@@ -120,25 +124,23 @@ export class Signaling {
   }
 }
 
-// The join token: from `/config.json`, short-lived, asked for again before it is too old.
-
 export interface JoinToken {
   text: string;
   lifetimeMs: number;
 }
 
 export interface JoinTokensOptions {
-  /** the token that this page began with, handed out just now */
+  /** the token that came with this page, just issued */
   first: JoinToken;
-  /** asks the site for another; rejects when that fails or `signal` is aborted */
+  /** requests a new token from the site; rejects on failure or when `signal` is aborted */
   renew: (signal: AbortSignal) => Promise<JoinToken>;
   /** milliseconds, monotonic */
   now: () => number;
 }
 
-/** Waiting longer would keep a viewer out whose old token may still do. */
+/** Past this, join with the old token: it may still be valid. */
 const RENEW_TIMEOUT_MS = 5_000;
-/** Of a lifetime, the part after which a token is not presented before asking for another. */
+/** Fraction of its lifetime during which a token is used without asking for a new one. */
 const FRESH_FRACTION = 0.5;
 
 export class JoinTokens {
@@ -153,26 +155,26 @@ export class JoinTokens {
     this.#issuedAt = options.now();
   }
 
-  /** The token to join with, or null when it is to be renewed first. */
+  /** The token to join with; null if it should be renewed first. */
   get current(): string | null {
     const ageMs = this.#options.now() - this.#issuedAt;
     const old = ageMs > this.#token.lifetimeMs * FRESH_FRACTION;
     return old || this.#refused ? null : this.#token.text;
   }
 
-  /** Signaling did not take the token. */
+  /** Signaling rejected the token. */
   markRefused(): void {
     this.#refused = true;
   }
 
-  /** Ask for another token; where the site gives none, the old one may still do. */
+  /** Request a new token. Returns the old one if that fails: it may still be valid. */
   async renew(): Promise<string> {
     try {
       this.#token = await this.#options.renew(AbortSignal.timeout(RENEW_TIMEOUT_MS));
       this.#issuedAt = this.#options.now();
       this.#refused = false;
     } catch {
-      // tried again before the next join
+      // retried before the next join
     }
     return this.#token.text;
   }

@@ -1,11 +1,13 @@
-/** One RTCPeerConnection to one member: offer, answer, trickled candidates, one data channel. */
+/**
+ * One RTCPeerConnection to one member: offer, answer, trickled ICE candidates, one data channel.
+ */
 
 import type { SignalData } from "../protocol/messages";
 
-/** Candidates are collected for this long before they are sent. */
+/** Candidates are collected for this long and sent together. */
 const CANDIDATE_BATCH_MS = 100;
 const CONNECT_TIMEOUT_MS = 10_000;
-/** Kept while the other side's description is on its way. */
+/** Limit on candidates kept until the remote description arrives. */
 const MAX_EARLY_CANDIDATES = 64;
 const CHANNEL_LABEL = "shoal";
 
@@ -15,7 +17,7 @@ export interface ConnectionEvents {
   signal: (data: SignalData) => void;
   open: (channel: RTCDataChannel) => void;
   message: (data: ArrayBuffer) => void;
-  /** failed, timed out or closed by the other side; not after `close()` */
+  /** failed, timed out or closed by the other side; not called after `close()` */
   lost: () => void;
 }
 
@@ -51,14 +53,17 @@ export class Connection {
     return this.#channel?.readyState === "open";
   }
 
-  /** What this connection has sent so far, headers too; null where nobody counts. */
+  /**
+   * Bytes this connection has sent so far, including headers; null if the browser does not count
+   * them.
+   */
   async wireBytes(): Promise<number | null> {
     for (const report of (await this.#pc.getStats()).values() as Iterable<RTCTransportStats>)
       if (report.type === "transport") return report.bytesSent ?? null;
     return null;
   }
 
-  /** Call the other side. */
+  /** Create the data channel and send an offer. */
   async offer(): Promise<void> {
     await this.#loseOnError(async () => {
       this.#adopt(this.#pc.createDataChannel(CHANNEL_LABEL, { ordered: false }));
@@ -66,7 +71,7 @@ export class Connection {
     });
   }
 
-  /** Take what the other side sent through signaling. */
+  /** Handle a description or candidates received through signaling. */
   async accept(data: SignalData): Promise<void> {
     await this.#loseOnError(async () => {
       if ("candidates" in data) {
@@ -107,7 +112,7 @@ export class Connection {
       this.#lose();
     };
     channel.onmessage = ({ data }: MessageEvent<unknown>) => {
-      // text is no frame of ours: an empty frame lets the reader treat it as nonsense
+      // text is not a valid frame: pass on an empty one, which the receiver rejects
       if (!this.#closed)
         this.#events.message(data instanceof ArrayBuffer ? data : new ArrayBuffer(0));
     };
@@ -123,13 +128,16 @@ export class Connection {
 
   async #addCandidate(candidate: RTCIceCandidateInit): Promise<void> {
     if (this.#pc.remoteDescription)
-      // one that cannot be used here (a name that does not resolve, IPv6) leaves the others
+      // a candidate that is unusable here (unresolvable name, IPv6) does not affect the others
       await this.#pc.addIceCandidate(candidate).catch(() => undefined);
     else if (this.#earlyCandidates.length < MAX_EARLY_CANDIDATES)
       this.#earlyCandidates.push(candidate);
   }
 
-  /** A description may be unusable: then there is no connection. */
+  /**
+   * Run a step of the negotiation. If it fails, for instance because of an unusable description,
+   * the connection is lost.
+   */
   async #loseOnError(step: () => Promise<void>): Promise<void> {
     try {
       await step();

@@ -1,4 +1,4 @@
-/** The mesh: a connection to each member of the room, directed by signaling. */
+/** The mesh: one connection to each member of the room, negotiated through signaling. */
 
 import type { PeerConnectionConstructor } from "./connection";
 import { Connection } from "./connection";
@@ -7,9 +7,9 @@ import { Link, UplinkScheduler } from "./uplink";
 import type { MemberId, SignalData, Variant } from "../protocol/messages";
 
 const MAX_UNFINISHED_OFFERS = 6;
-/** A room has 32 members at the most. */
+/** A room has at most 32 members. */
 const MAX_CONNECTIONS = 31;
-/** A member that cannot be reached is called again after 2, 4, 8, … seconds. */
+/** A failed connection is retried after 2, 4, 8, … seconds. */
 const FIRST_RETRY_MS = 2_000;
 const MAX_RETRY_MS = 60_000;
 const RETRY_JITTER = 0.25;
@@ -19,17 +19,17 @@ export interface MeshOptions {
   iceServers: RTCIceServer[];
   now: () => number;
   sendSignal: (to: MemberId, data: SignalData) => void;
-  /** whether a member plays this rendition */
+  /** whether a member may be playing this variant */
   mayPlay: (id: MemberId, variant: Variant) => boolean;
   onLinkOpened: (id: MemberId) => void;
-  /** a link is gone, or a connection attempt failed */
+  /** a link was lost, or a connection attempt failed */
   onLinkLost: (id: MemberId) => void;
   onFrame: (from: MemberId, data: ArrayBuffer) => void;
-  /** payload bytes handed to a channel */
+  /** payload bytes handed to a data channel */
   onSent: (bytes: number) => void;
-  /** false: this viewer sends no pieces */
+  /** false if this viewer does not upload */
   upload: boolean;
-  /** the most that it wants to send, bit/s; null: no limit */
+  /** the viewer's upload cap, bit/s; null: none */
   uploadCapBps: () => number | null;
   /** 0 ≤ x < 1 */
   random?: () => number;
@@ -40,15 +40,15 @@ export class Mesh {
   #connections = new Map<MemberId, Connection>();
   #links = new Map<MemberId, Link>();
   #uplink: UplinkScheduler;
-  /** members to call, the unfinished ones not counted */
+  /** members still to be offered to, without those in `#offering` */
   #pendingOffers: MemberId[] = [];
   #offering = new Set<MemberId>();
-  /** the members that this one calls, and how often in a row that failed */
+  /** consecutive failures for each member that this one offers to */
   #failures = new Map<MemberId, number>();
   #retries = new Map<MemberId, ReturnType<typeof setTimeout>>();
-  /** members to whom the last attempt failed, whoever called */
+  /** members to whom the last attempt failed, no matter which side made the offer */
   #unreachable = new Set<MemberId>();
-  /** members that sent what no honest one sends */
+  /** members that broke the protocol */
   #expelled = new Set<MemberId>();
 
   constructor(options: MeshOptions) {
@@ -56,7 +56,7 @@ export class Mesh {
     this.#uplink = new UplinkScheduler(options.now, options.onSent, options.uploadCapBps);
   }
 
-  /** What this viewer's link carried to others when it was the limit, bit/s; null if unknown. */
+  /** Measured uplink to other members, bit/s; null if unknown. */
   get uplinkBps(): number | null {
     return this.#uplink.bps;
   }
@@ -64,7 +64,7 @@ export class Mesh {
   get uploads(): boolean {
     return this.#options.upload;
   }
-  /** Open links. */
+  /** Number of open links. */
   get size(): number {
     return this.#links.size;
   }
@@ -72,35 +72,35 @@ export class Mesh {
   isOpen(id: MemberId): boolean {
     return this.#links.has(id);
   }
-  /** Whether a connection to this member is being made or waits for its turn. */
+  /** Whether a connection to this member is being made or is queued. */
   isPending(id: MemberId): boolean {
     return !this.isOpen(id) && (this.#connections.has(id) || this.#pendingOffers.includes(id));
   }
-  /** Whether there is no link to this member, and none to be expected soon. */
+  /** Whether there is no link to this member and none is to be expected soon. */
   hasFailed(id: MemberId): boolean {
     return !this.isOpen(id) && (this.#unreachable.has(id) || !this.isPending(id));
   }
-  /** Whether there is no link to this member, and the last attempt at one failed. */
+  /** Whether there is no link to this member and the last attempt failed. */
   isUnreachable(id: MemberId): boolean {
     return !this.isOpen(id) && (this.#unreachable.has(id) || this.#expelled.has(id));
   }
-  /** Members to whom the last attempt to connect failed. */
+  /** Number of members to whom the last attempt failed. */
   get unreachableCount(): number {
     return this.#unreachable.size;
   }
-  /** When the link to this member opened, ms; null without one. */
+  /** When the link to this member opened, ms; null without a link. */
   openedAt(id: MemberId): number | null {
     return this.#links.get(id)?.openedAt ?? null;
   }
 
-  /** Connect to these members, at most six at a time, and again whenever the link is lost. */
+  /** Connect to these members, at most six at a time, and reconnect whenever a link is lost. */
   connect(ids: readonly MemberId[]): void {
     for (const id of ids) this.#failures.set(id, 0);
     this.#pendingOffers.push(...ids);
     this.#offerNext();
   }
 
-  /** Take a message of a member; an offer makes a connection. */
+  /** Handle a member's signal. An offer creates a connection. */
   async accept(from: MemberId, data: SignalData): Promise<void> {
     if ("description" in data && data.description.type === "offer") {
       if (this.#expelled.has(from)) return;
@@ -112,7 +112,7 @@ export class Mesh {
     }
   }
 
-  /** Close the connections to everybody who is not among `ids`, and forget them. */
+  /** Close the connections to all members that are not in `ids`, and forget those members. */
   retain(ids: ReadonlySet<MemberId>): void {
     this.#pendingOffers = this.#pendingOffers.filter((id) => ids.has(id));
     const known = [this.#connections, this.#failures, this.#unreachable, this.#expelled];
@@ -130,7 +130,7 @@ export class Mesh {
     this.#close(id);
   }
 
-  /** Close the connection to a member, made or in the making; it is not called again. */
+  /** Close the connection to a member, open or not. It is not retried. */
   #close(id: MemberId): void {
     this.#failures.delete(id);
     clearTimeout(this.#retries.get(id));
@@ -141,27 +141,30 @@ export class Mesh {
     this.#remove(id);
   }
 
-  /** All linked members. */
+  /** Ids of all linked members. */
   get linked(): MemberId[] {
     return [...this.#links.keys()];
   }
-  /** The linked members that play a rendition. */
+  /** Ids of the linked members that may be playing this variant. */
   playing(variant: Variant): MemberId[] {
     return [...this.#links.keys()].filter((id) => this.#options.mayPlay(id, variant));
   }
 
-  /** What waits for this member, or for this viewer with it, says nothing of this viewer's uplink. */
+  /**
+   * Ignore this link in the uplink estimate for a while: whatever waits on it does not wait for
+   * this viewer's uplink.
+   */
   excludeFromEstimate(id: MemberId): void {
     const link = this.#links.get(id);
     if (link) this.#uplink.excludeFromEstimate(link);
   }
 
-  /** Send a piece to a linked member. */
+  /** Queue a piece for a linked member. */
   sendPiece(id: MemberId, piece: QueuedPiece): void {
     if (this.uploads) this.#links.get(id)?.sendPiece(piece);
   }
 
-  /** Send a small frame to a linked member. */
+  /** Send a small frame to a linked member, ahead of queued pieces. */
   send(id: MemberId, frame: Uint8Array<ArrayBuffer>): void {
     this.#links.get(id)?.send(frame);
   }

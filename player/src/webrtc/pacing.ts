@@ -1,33 +1,40 @@
-/** How fast pieces are let go, once it is known what this viewer's link carries. No I/O. */
+/**
+ * How fast pieces are sent: pacing below the measured uplink, and the viewer's upload cap. No I/O.
+ */
 
-/** The part of the link that sharing takes; the rest is for whatever else the viewer does. */
+/** Fraction of the uplink that sharing uses; the rest is left to the viewer's other traffic. */
 const PACE = 0.7;
-/** What waits is sent faster rather than later than this: shortage is signaling's to plan for. */
+/**
+ * Queued pieces wait no longer than this, even if that exceeds the pace. Planning for short uplinks
+ * is up to signaling.
+ */
 const MAX_WAIT_MS = 3_000;
-/** Now and then a slice is sent unpaced: nobody would see otherwise that the link became faster. */
+/**
+ * If the last measurement is older than this, send unpaced: a faster uplink would go unnoticed
+ * otherwise.
+ */
 const PROBE_AFTER_MS = 30_000;
-/** What may be sent at once after a pause. */
+/** After a pause, this much may be sent at once. */
 const BURST_MS = 100;
-/** Browsers let the timers of hidden pages run once a second. */
+/** Browsers throttle timers of hidden pages to one a second. */
 const MAX_PAUSE_MS = 1_000;
 
-/** What the links look like at a moment. */
+/** The state of the uplink at one moment. */
 export interface UplinkView {
   /** ms, monotonic */
   now: number;
-  /** what the link carries, bit/s; null if that is unknown; and how old that measurement is, ms */
+  /** measured uplink, bit/s, or null if unknown; and the age of that measurement, ms */
   bps: number | null;
   ageMs: number;
-  /** bytes that wait until they may be sent */
+  /** bytes of pieces waiting in send queues */
   queuedBytes: number;
 }
 
 export class Pacer {
   #bucket = new TokenBucket();
-  /** the most bytes that have waited at a time since none did */
+  /** the most bytes queued at any time since the queues were last empty */
   #maxWaiting = 0;
 
-  /** Whether something may be sent now. */
   get maySend(): boolean {
     return this.#bucket.hasTokens;
   }
@@ -45,31 +52,28 @@ export class Pacer {
   }
 }
 
-// The most that this viewer wants to send to others. No I/O.
-
-/** What was not sent may be made up for this long. */
+/** Unused allowance accumulates for this long. */
 const CAP_BURST_MS = 1_000;
 
 export class UploadCap {
   #bps: () => number | null;
   #bucket = new TokenBucket();
 
-  /** @param bps bit/s as they are wanted now; null: no limit */
+  /** @param bps the current cap, bit/s; null: none */
   constructor(bps: () => number | null) {
     this.#bps = bps;
   }
 
-  /** bit/s; null: no limit */
+  /** bit/s; null: none */
   get bps(): number | null {
     return this.#bps();
   }
 
-  /** Time has passed; `now` in ms, monotonic. */
+  /** Update to the current time, ms, monotonic. */
   update(now: number): void {
     this.#bucket.refill(now, (this.bps ?? Infinity) / 8_000, CAP_BURST_MS);
   }
 
-  /** Whether something may be sent now. */
   get maySend(): boolean {
     return this.#bucket.hasTokens;
   }
@@ -79,18 +83,16 @@ export class UploadCap {
   }
 }
 
-// What may be sent at a rate, and how much of it at once: a token bucket. No I/O.
-
 export class TokenBucket {
   #bytes = 0;
   #at: number | null = null;
 
   /**
-   * Time has passed.
+   * Update to the current time.
    *
    * @param now ms, monotonic
-   * @param rate bytes a millisecond; Infinity: no limit
-   * @param burstMs what was not sent may be made up for this long; so much there is at first
+   * @param rate bytes per millisecond; Infinity: unlimited
+   * @param burstMs unused tokens accumulate for this long; the bucket starts full
    */
   refill(now: number, rate: number, burstMs: number): void {
     const elapsed = now - (this.#at ?? now - burstMs);
@@ -102,7 +104,6 @@ export class TokenBucket {
         : Math.min(Math.min(this.#bytes, capacity) + rate * elapsed, capacity);
   }
 
-  /** Whether something may be sent now. */
   get hasTokens(): boolean {
     return this.#bytes > 0;
   }

@@ -1,26 +1,39 @@
-/** How fast this viewer's link carries what it sends, by its connections' own counters.
+/**
+ * Estimates the viewer's uplink from the byte counters of its connections.
  *
- * A channel's `bufferedAmount` cannot tell: Chromium keeps it still until the last 100 KB are sent.
+ * The channels' `bufferedAmount` is of no use: in Chromium it does not move until the last 100 KB
+ * are being sent.
  */
 
 /** A connection whose bytes on the wire can be read. */
 export interface MeteredConnection {
-  /** all that it has sent so far, headers and repetitions too; null where nobody counts */
+  /**
+   * all bytes sent so far, including headers and retransmissions; null if the browser does not
+   * count them
+   */
   wireBytes: () => Promise<number | null>;
 }
 
-/** What goes first fills buffers on the way; then the link is what limits. */
+/** The first bytes only fill buffers along the way; after this the uplink is the limit. */
 const SETTLING_MS = 500;
 const READ_EVERY_MS = 500;
-/** A sample takes so long, of several stretches if need be; the first one is needed soon. */
+/**
+ * Duration of a sample, over several busy periods if necessary. The first sample is needed sooner.
+ */
 const SAMPLE_MS = 4_000;
 const FIRST_SAMPLE_MS = 1_000;
-/** What is left of older samples when a new one is added. */
+/** Weight of the earlier samples when a new one is added. */
 const OLDER_WEIGHT = 0.5;
 const FORGET_AFTER_MS = 60_000;
-/** The rest is headers, repetitions, and answers to what comes in: .84 to .88 seen at 1 Mbit/s. */
+/**
+ * The remainder is headers, retransmissions, and acknowledgments of incoming data. Measured at 1
+ * Mbit/s: .84 to .88.
+ */
 const PAYLOAD_FRACTION = 0.85;
-/** Less is no link: a receiver has stopped (its laptop sleeps), and only repetitions go out. */
+/**
+ * A lower rate is not an uplink: a receiver has stopped (its laptop sleeps), and only
+ * retransmissions go out.
+ */
 const MIN_BPS = 64_000;
 
 interface Sample {
@@ -31,7 +44,7 @@ interface Reading {
   at: number;
   bytes: ReadonlyMap<MeteredConnection, number>;
 }
-/** A time in which the link was busy throughout. */
+/** A time during which the uplink was busy throughout. */
 interface BusyPeriod {
   startedAt: number;
   lastReading: Reading | null;
@@ -42,31 +55,34 @@ export class UplinkEstimator {
   #reading = false;
   #readAt = -Infinity;
   #sample: Sample = { bytes: 0, ms: 0 };
-  /** the samples so far, older ones with less weight */
+  /** all samples so far, with decreasing weight */
   #total: Sample = { bytes: 0, ms: 0 };
   #measuredAt = -Infinity;
 
   /** @param now ms, monotonic */
   constructor(private readonly now: () => number) {}
 
-  /** What the link carried of pieces when it was the limit, bit/s; null if it has not been lately. */
+  /**
+   * Payload rate of the uplink when it was the bottleneck, bit/s; null if it has not been for a
+   * minute.
+   */
   get bps(): number | null {
     if (this.ageMs > FORGET_AFTER_MS) return null;
     return Math.round(PAYLOAD_FRACTION * bpsOf(this.#total));
   }
-  /** How long ago that was, ms. */
+  /** Age of the last measurement, ms. */
   get ageMs(): number {
     return this.now() - this.#measuredAt;
   }
 
-  /** What was measured was not this link. */
+  /** Discard all measurements: something else was the bottleneck. */
   reset(): void {
     this.#busyPeriod = null;
     this.#sample = { bytes: 0, ms: 0 };
     this.#measuredAt = -Infinity;
   }
 
-  /** @param busy whether it is the link that what lies in its channels waits for */
+  /** @param busy whether queued data is waiting for this uplink rather than for a receiver */
   update(busy: boolean, connections: Iterable<MeteredConnection>): void {
     const now = this.now();
     if (!busy) {
@@ -106,7 +122,8 @@ export class UplinkEstimator {
     this.#sample = { bytes: 0, ms: 0 };
     if (bpsOf(sample) < MIN_BPS) return;
     const earlier = this.bps === null ? { bytes: 0, ms: 0 } : this.#total;
-    // bytes and times are added up, not rates: a time counts alike, whatever was carried in it
+    // add up bytes and times rather than averaging rates: each millisecond counts the same, however
+    // much was sent in it
     this.#total = {
       bytes: OLDER_WEIGHT * earlier.bytes + sample.bytes,
       ms: OLDER_WEIGHT * earlier.ms + sample.ms,

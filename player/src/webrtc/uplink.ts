@@ -1,4 +1,4 @@
-/** The one uplink behind all links: whose piece goes next, and how fast. */
+/** The uplink that all links share: which piece is sent next, and when. */
 
 import { UplinkEstimator } from "./uplink-estimator";
 import { Pacer, UploadCap } from "./pacing";
@@ -7,23 +7,27 @@ import type { Descriptor } from "../protocol/messages";
 import { encodePiece } from "../protocol/frames";
 
 const POLL_MS = 50;
-/** A channel that has sent nothing for so long waits for its receiver, not for this link. */
+/**
+ * A channel that has sent nothing for this long is waiting for its receiver, not for the uplink.
+ */
 const STUCK_MS = 6_000;
-/** With so many channels that wait at a time, it is this link that they wait for. */
+/** When this many channels are waiting at once, they are waiting for the uplink. */
 const MIN_WAITING_LINKS = 2;
-/** Who takes another rendition has a link that has become slow, or is behind; it has recovered then. */
+/**
+ * A member that changes its variant has a slow link or is behind. After this time it has recovered.
+ */
 const EXCLUDED_MS = 30_000;
 
-/** What all channels together may hold of a link that was measured, in time. */
+/** Limit on what all channels together hold once the uplink is measured, as time on the uplink. */
 const MAX_AHEAD_MS = 500;
 const MIN_AHEAD_BYTES = 96 * 1024;
 
-/** What is known of a link's progress. */
+/** How far a link has come. */
 interface LinkProgress {
   transmittedBytes: number;
-  /** when that grew last, ms */
+  /** when that last grew, ms */
   at: number;
-  /** until when it is no witness, ms */
+  /** until when the link is left out of the estimate, ms */
   excludedUntil: number;
 }
 
@@ -36,8 +40,8 @@ export class UplinkScheduler {
 
   /**
    * @param now milliseconds, monotonic
-   * @param onSent told of payload bytes as they are handed to a channel
-   * @param capBps the most that the viewer wants to send, bit/s; null: no limit
+   * @param onSent called with the payload bytes handed to a channel
+   * @param capBps the viewer's upload cap, bit/s; null: none
    */
   constructor(
     private readonly now: () => number,
@@ -49,8 +53,8 @@ export class UplinkScheduler {
   }
 
   /**
-   * What the link carried when it was the limit, bit/s; null if it has not been lately. A link with a
-   * limit of its viewer's carries no more than that.
+   * Measured uplink, bit/s; null if it has not been the bottleneck recently. Never more than the
+   * viewer's upload cap.
    */
   get bps(): number | null {
     const { bps } = this.#estimator;
@@ -66,14 +70,20 @@ export class UplinkScheduler {
     this.#links.delete(link);
   }
 
-  /** What waits at this link now does not wait for this viewer's; nor did what was measured by it. */
+  /**
+   * Leave a link out of the estimate for a while, because its receiver is the bottleneck. What was
+   * measured with it is discarded.
+   */
   excludeFromEstimate(link: Link): void {
     const progress = this.#links.get(link);
     if (progress) progress.excludedUntil = this.now() + EXCLUDED_MS;
     this.#estimator.reset();
   }
 
-  /** Send what may be sent now: a piece to one after the other, so that all get theirs together. */
+  /**
+   * Send what may be sent now, one piece to each link in turn, so that all receivers progress
+   * alike.
+   */
   run(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -92,14 +102,15 @@ export class UplinkScheduler {
     const isWorkLeft = [...this.#links.keys()].some(
       ({ queuedBytes, bufferedBytes }) => queuedBytes + bufferedBytes > 0,
     );
-    // `bufferedamountlow` is not fired by every implementation, and not while pieces are held back
+    // poll: not every implementation fires `bufferedamountlow`, and none does while pieces are held
+    // back
     if (isWorkLeft)
       this.#timer = setTimeout(() => {
         this.run();
       }, POLL_MS);
   }
 
-  /** Takes turns, which go on where they ended: the last link would always be late otherwise. */
+  /** Round robin that continues where it stopped; otherwise the last link would always be late. */
   #nextLink(): Link | undefined {
     const [first] = this.#links;
     if (!first) return undefined;
@@ -110,8 +121,8 @@ export class UplinkScheduler {
   }
 
   /**
-   * Whether the channels hold as much as the link takes for now. What lies there cannot be taken back,
-   * and of many pieces that are sent at a time all come late.
+   * Whether the channels hold enough for now. What a channel has accepted cannot be taken back, and
+   * pieces sent all at once all arrive late.
    */
   #isFull(): boolean {
     const { bps } = this;
@@ -126,7 +137,10 @@ export class UplinkScheduler {
     return [...this.#links.keys()].reduce((bytes, { queuedBytes }) => bytes + queuedBytes, 0);
   }
 
-  /** Whether so many channels wait that it must be this link that they wait for. */
+  /**
+   * Update each link's progress. Returns whether enough channels are waiting that the uplink must
+   * be the bottleneck.
+   */
   #updateBusy(): boolean {
     const now = this.now();
     let waitingLinks = 0;
@@ -141,22 +155,26 @@ export class UplinkScheduler {
   }
 }
 
-// One open data channel to one member, with a bounded queue of pieces to send.
-
 /**
- * Bytes that may lie in the channel's own buffer, one piece more at most. What lies there cannot be
- * taken back, and there are up to 31 channels before one uplink.
+ * Limit on the channel's own buffer, exceeded by at most one piece. What is in it cannot be taken
+ * back, and up to 31 channels share one uplink.
  */
 const MAX_BUFFERED_BYTES = 64 * 1024;
-/** Pieces waiting here are views of segments in memory; what does not fit is left to the store. */
+/**
+ * Limit on the send queue. Queued pieces are views of segments in memory; the store has those that
+ * do not fit.
+ */
 const MAX_QUEUED_BYTES = 4 * 1024 * 1024;
 
-/** A piece in the queue. */
+/** A piece in the send queue. */
 export interface QueuedPiece {
   descriptor: Descriptor;
   index: number;
   bytes: Uint8Array;
-  /** asked when its turn comes: what its receiver has by then would only delay the next ones */
+  /**
+   * asked when the piece's turn comes: one that the receiver has by then would only delay the
+   * others
+   */
   isStillWanted: () => boolean;
 }
 
@@ -169,8 +187,8 @@ export class Link implements MeteredConnection {
   /**
    * @param channel an open channel
    * @param openedAt when it opened, ms
-   * @param onReady told when there may be something to send
-   * @param wireBytes what its connection has sent so far; null where nobody counts
+   * @param onReady called when there may be something to send
+   * @param wireBytes bytes its connection has sent so far; null if the browser does not count them
    */
   constructor(
     channel: RTCDataChannel,
@@ -183,11 +201,11 @@ export class Link implements MeteredConnection {
     channel.onbufferedamountlow = onReady;
   }
 
-  /** Bytes of pieces that wait here for their turn. */
+  /** Bytes of pieces in the send queue. */
   get queuedBytes(): number {
     return this.#queuedBytes;
   }
-  /** Bytes that the channel has taken and not sent. */
+  /** Bytes that the channel has accepted but not sent. */
   get bufferedBytes(): number {
     return this.#channel.bufferedAmount;
   }
@@ -199,7 +217,7 @@ export class Link implements MeteredConnection {
   /**
    * Queue a piece.
    *
-   * @returns false if the queue is full: this member will miss the piece
+   * @returns false if the queue is full; the member then does not get the piece from here
    */
   sendPiece(piece: QueuedPiece): boolean {
     const { byteLength } = piece.bytes;
@@ -211,9 +229,9 @@ export class Link implements MeteredConnection {
   }
 
   /**
-   * Hand the next wanted piece to the channel, if that has room.
+   * Hand the next piece that is still wanted to the channel, if the channel has room.
    *
-   * @returns its bytes; 0 if there is none, or no room
+   * @returns its bytes; 0 if there is no such piece or no room
    */
   sendNext(): number {
     while (this.#channel.readyState === "open" && this.bufferedBytes < MAX_BUFFERED_BYTES) {
@@ -229,7 +247,7 @@ export class Link implements MeteredConnection {
     return 0;
   }
 
-  /** Send a small frame, past the pieces that wait. */
+  /** Send a small frame, ahead of queued pieces. */
   send(frame: Uint8Array<ArrayBuffer>): void {
     if (this.#channel.readyState !== "open") return;
     this.#channel.send(frame);

@@ -1,13 +1,15 @@
-/** What the other viewers of a replay say that they hold. No I/O. */
+/** Which segments of a replay the other viewers have, and whom to ask. No I/O. */
 
 import { rank } from "../../protocol/plan";
 import type { MemberId, Sequence, Variant } from "../../protocol/messages";
 
-/** Honest members hold fewer segments than this: docs/protocol.md, "Replays". */
+/**
+ * Limit on the segments kept per member. Honest members have fewer: docs/protocol.md, "Replays".
+ */
 const MAX_SEGMENTS_PER_MEMBER = 256;
-/** Who holds a segment so near to another one is likely to want that one, too. */
+/** A member with a segment this close to another one will probably want that one, too. */
 const NEAR_SEGMENTS = 4;
-/** Who says to hold a segment and does not send it is not asked for so long, and twice that next time. */
+/** A member that does not deliver what it has is not asked for this long; doubled each time. */
 const FIRST_BACKOFF_MS = 10_000;
 const MAX_BACKOFF_MS = 120_000;
 
@@ -15,11 +17,11 @@ type SegmentKey = { variant: Variant; sequence: Sequence };
 
 export class ReplayAvailability {
   #segments = new Map<MemberId, Map<string, SegmentKey>>();
-  /** bytes that came from each */
+  /** bytes delivered by each member */
   #deliveredBytes = new Map<MemberId, number>();
   #backoffs = new Map<MemberId, { until: number; ms: number }>();
 
-  /** A member says that it holds a segment, or no longer does. */
+  /** A member reports that it has a segment, or no longer does. */
   set(id: MemberId, where: SegmentKey, holds: boolean): void {
     const held = this.#segments.get(id) ?? new Map<string, SegmentKey>();
     this.#segments.set(id, held);
@@ -31,13 +33,13 @@ export class ReplayAvailability {
     return this.#segments.get(id)?.has(key(where)) ?? false;
   }
 
-  /** A member has brought so many bytes. */
+  /** A member has delivered this many bytes. */
   addDelivered(id: MemberId, bytes: number): void {
     this.#deliveredBytes.set(id, (this.#deliveredBytes.get(id) ?? 0) + bytes);
     this.#backoffs.delete(id);
   }
 
-  /** A member sent nothing of what it says to hold. */
+  /** A member did not deliver a segment that it has. */
   markFailed(id: MemberId, now: number): void {
     const turnOf = this.#backoffs.get(id)?.ms ?? FIRST_BACKOFF_MS / 2;
     const ms = Math.min(MAX_BACKOFF_MS, 2 * turnOf);
@@ -45,9 +47,9 @@ export class ReplayAvailability {
   }
 
   /**
-   * Who holds a segment, and has brought least so far; null if nobody does.
+   * The holder of a segment that has delivered least so far; null if there is none.
    *
-   * @param asker who wants it
+   * @param asker the member that wants the segment
    */
   bestHolder(
     where: SegmentKey,
@@ -60,14 +62,14 @@ export class ReplayAvailability {
         !except.has(id) && this.holds(id, where) && now >= (this.#backoffs.get(id)?.until ?? now),
     );
     const delivered = (id: MemberId): number => this.#deliveredBytes.get(id) ?? 0;
-    // of several alike each viewer begins with another one
+    // break ties differently for each viewer
     const order = (id: MemberId): number => rank(where.sequence, where.variant, `${asker}/${id}`);
     return candidates.sort((a, b) => delivered(a) - delivered(b) || order(a) - order(b))[0] ?? null;
   }
 
   /**
-   * How many members come before this viewer where one of all who are about to want a segment is to
-   * fetch it from the store.
+   * This viewer's turn for fetching a segment from the store: how many of the members that will
+   * want it, too, go before.
    */
   before(you: MemberId, where: SegmentKey): number {
     const place = (id: MemberId): number => rank(where.sequence, where.variant, id);

@@ -1,22 +1,22 @@
-/** The segments of a replay, as the list of their hashes describes them. */
+/** Descriptors of a replay's segments, from the replay's hash lists. */
 
 import type { Descriptor, Variant } from "../../protocol/messages";
 
 const LOOKUP_TIMEOUT_MS = 10_000;
-/** A list that could not be had is asked for again, but not for each segment. */
+/** A list that could not be loaded is requested again after this time, not for each segment. */
 const RETRY_MS = 5_000;
-/** Parts in which a segment is sent; a bitmap of 32 bits says which are here. */
+/** Pieces that a segment is sent in; a bitmap of 32 bits says which are here. */
 const MIN_PIECE_BYTES = 64 * 1024;
 const MAX_PIECES = 32;
 
-/** A segment that is known by one hash: its pieces have none of their own. */
+/** A segment with one hash: its pieces have no hashes of their own. */
 export interface ReplayDescriptor extends Descriptor {
   /** base64 */
   sha256: string;
 }
 
 interface HashList {
-  /** by the segment's name */
+  /** by segment name */
   segments: ReadonlyMap<string, Omit<ReplayDescriptor, "url">>;
   failedAt: number | null;
 }
@@ -24,14 +24,16 @@ interface HashList {
 export class ReplayDescriptors {
   #lists = new Map<Variant, Promise<HashList>>();
 
-  /** @param hashes `…/segments.json`; a rendition's own list is `…/<variant>/segments.json` */
+  /**
+   * @param hashes `…/segments.json`; each variant has its own list at `…/<variant>/segments.json`
+   */
   constructor(
     private readonly hashes: URL,
     private readonly fetch: typeof globalThis.fetch,
     private readonly now: () => number,
   ) {}
 
-  /** The descriptor of the segment at this URL; undefined if it has none. */
+  /** The descriptor of the segment with this URL; undefined if there is none. */
   async find(url: string): Promise<ReplayDescriptor | undefined> {
     const [, variant, name] = /\/(\d+)\/([^/]+)$/.exec(new URL(url).pathname) ?? [];
     if (variant === undefined || name === undefined) return undefined;
@@ -55,7 +57,7 @@ export class ReplayDescriptors {
       if (!response.ok) throw new Error(String(response.status));
       return { segments: parse(await response.json(), variant), failedAt: null };
     } catch {
-      // no list: the caller goes on without hashes
+      // without a list, the caller continues without hashes
       return { segments: new Map(), failedAt: this.now() };
     }
   }

@@ -1,4 +1,6 @@
-/** The engine of a replay: segments for the player, from others who watch it, and the store. */
+/**
+ * The replay engine: gets segments for the player from other viewers of the replay and the store.
+ */
 
 import type { Fragment } from "../engine";
 import type { ReplayDescriptor } from "./descriptors";
@@ -16,27 +18,27 @@ import { URGENT_BUFFER_S } from "./policy";
 import { ReplayExchange } from "./exchange";
 
 const REPORT_INTERVAL_MS = 10_000;
-/** The picture waits no longer for the list of hashes. */
+/** With little buffered, the longest wait for the hash list. */
 const LIST_TIMEOUT_MS = 1_500;
 
 export interface ReplayEngineOptions {
   platform: Platform;
-  /** seconds of video ahead of the playhead; 0 when there is nothing to play */
+  /** seconds of video ahead of the playhead; 0 if there is nothing to play */
   bufferedS: () => number;
   /** `/ws/room` */
   room: URL;
-  /** the replay's id */
+  /** id of the replay */
   replay: string;
-  /** `…/segments.json` of the replay */
+  /** the replay's `…/segments.json` */
   hashes: URL;
   joinToken: JoinToken;
   renewJoinToken: (signal: AbortSignal) => Promise<JoinToken>;
   iceServers: RTCIceServer[];
-  /** whether this viewer may send to others */
+  /** whether this viewer uploads */
   upload: boolean;
-  /** the most that it wants to send, bit/s, which may change; null: no limit */
+  /** the viewer's upload cap, bit/s, read whenever it matters; null: none */
   uploadCapBps: () => number | null;
-  /** what comes first is there: links to other viewers may be made */
+  /** resolves once links may be made, because there is a picture */
   mayConnect: Promise<void>;
   onOutdated: () => void;
   log: (line: string) => void;
@@ -73,7 +75,7 @@ export class ReplayEngine {
         if (again) this.stats.rejoined();
       },
       onSignalingLost: () => undefined,
-      // nothing is announced in the rooms of a replay
+      // nothing is announced in rooms of a replay
       onSegment: () => undefined,
       onStream: () => undefined,
       onOutdated: options.onOutdated,
@@ -86,7 +88,7 @@ export class ReplayEngine {
       onLinkLost: (id) => {
         this.#exchange.linkLost(id);
       },
-      // it was told of all renditions
+      // availability is sent for all variants from the start
       onMemberSwitched: () => undefined,
       onSent: (bytes) => {
         this.stats.uploaded(bytes);
@@ -112,23 +114,23 @@ export class ReplayEngine {
     }, REPORT_INTERVAL_MS);
   }
 
-  /** Open links to other viewers. */
+  /** Number of open links. */
   get peers(): number {
     return this.#room.peers;
   }
-  /** Whether the store does not answer this viewer. */
+  /** Whether the store is failing for this viewer. */
   get storeFailing(): boolean {
     return this.#store.health.failing;
   }
-  /** Who and where this viewer is in its room. */
+  /** This viewer's id, room and readiness. */
   get membership() {
     return this.#room.membership;
   }
 
   /**
-   * Deliver a segment to the player. A segment without a hash comes from the store as it is.
+   * Deliver a segment to the player. A segment without a hash comes from the store unverified.
    *
-   * @throws when the store has it not, or not intact, or when `signal` is aborted
+   * @throws when the store does not have it, or not intact, or when `signal` is aborted
    */
   async fragment(url: string, _: Sequence, signal: AbortSignal): Promise<Fragment> {
     const descriptor = await this.#findDescriptor(url);
@@ -143,7 +145,7 @@ export class ReplayEngine {
     return { data: segment.pieces.copy(), transferMs: segment.transferMs };
   }
 
-  /** Fetch what is never shared (an init segment, a byte range) from the store. */
+  /** Fetch a resource that is never shared (an init segment, a byte range) from the store. */
   resource(url: string, range: ByteRange | null, signal: AbortSignal): Promise<ArrayBuffer> {
     const onBytes = (count: number): void => {
       this.stats.received("store", count, false);
@@ -151,7 +153,7 @@ export class ReplayEngine {
     return this.#store.read(url, range, { signal, onBytes });
   }
 
-  /** Tell signaling this viewer's figures. */
+  /** Send this viewer's stats to signaling. */
   report(): void {
     if (!this.#room.joined) return;
     const report = this.stats.report(this.peers, null, null);
@@ -165,7 +167,7 @@ export class ReplayEngine {
     this.#exchange.close();
   }
 
-  /** What is known of a segment; undefined as well if the picture would have to wait for that. */
+  /** The descriptor of a segment; undefined also if playback cannot wait for the hash list. */
   #findDescriptor(url: string): Promise<ReplayDescriptor | undefined> {
     const found = this.#descriptors.find(url);
     if (this.#options.bufferedS() >= URGENT_BUFFER_S) return found;

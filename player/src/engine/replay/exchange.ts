@@ -1,6 +1,6 @@
 /**
- * What the viewers of a replay exchange. Everybody is somewhere else in it, so nothing is pushed: who
- * needs a segment asks one who says to hold it.
+ * The exchange between viewers of a replay. They all play different parts of it, so nothing is
+ * pushed: a viewer that needs a segment requests it from one that has it.
  */
 
 import type { MemberId } from "../../protocol/messages";
@@ -33,14 +33,14 @@ export class ReplayExchange {
   }
 
   /**
-   * Bring a segment.
+   * Load a segment. Resolves once it is complete and verified.
    *
-   * @throws when the store has it not, or not intact, or when `signal` is aborted: what nobody waits
-   *   for is not brought any further
+   * @throws when the store does not have it, or not intact, or when `signal` is aborted; the
+   *   download stops once nobody waits for it
    */
   async want(descriptor: ReplayDescriptor, signal: AbortSignal): Promise<ReplaySegment> {
     const segment = this.#cache.getOrAdd(descriptor);
-    // who had sought elsewhere is back before it was let go
+    // the player came back before the download it had aborted came to an end
     while (segment.download?.stop.signal.aborted)
       await segment.download.done.catch(() => undefined);
     signal.throwIfAborted();
@@ -62,7 +62,7 @@ export class ReplayExchange {
     return segment;
   }
 
-  /** Take a frame of a member. */
+  /** Handle a frame from a member. */
   frame(from: MemberId, data: ArrayBuffer): void {
     const frame = decodeFrame(data);
     if (!frame) {
@@ -92,14 +92,14 @@ export class ReplayExchange {
     }
   }
 
-  /** A link is open: tell what is here. */
+  /** A link opened. Tells its member which segments are here. */
   linkOpened(id: MemberId): void {
     for (const segment of this.#cache.verified())
       this.#pieceServer.sendAvailability(segment, true, [id]);
     this.#policy.notify();
   }
 
-  /** A link is gone. */
+  /** A link was lost. */
   linkLost(id: MemberId): void {
     this.#availability.remove(id);
     this.#reassembler.discardPeer(id);

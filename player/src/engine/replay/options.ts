@@ -1,4 +1,4 @@
-/** What the exchange of a replay and its policy are given. */
+/** The options shared by the replay's exchange and its policy. */
 
 import type { MemberId } from "../../protocol/messages";
 import type { Mesh } from "../../webrtc/mesh";
@@ -9,18 +9,18 @@ import type { Verify } from "../verify";
 export interface ReplayExchangeOptions {
   store: StoreClient;
   stats: Stats;
-  /** null where the browser cannot hash: then nothing comes from members */
+  /** null if the browser cannot hash; then nothing comes from members */
   verify: Verify | null;
-  /** null where nothing can be shared */
+  /** null if this browser cannot share */
   mesh: Mesh | null;
   now: () => number;
   /** this viewer's id in its room */
   you: () => MemberId | null;
-  /** links to others may be made */
+  /** resolves once links may be made */
   mayConnect: Promise<void>;
-  /** whether others are in the room to whom there is no link yet */
+  /** whether there are other members but no links yet */
   isLinking: () => boolean;
-  /** seconds of video ahead of the playhead; 0 when there is nothing to play */
+  /** seconds of video ahead of the playhead; 0 if there is nothing to play */
   bufferedS: () => number;
   /** a member sent a segment with a wrong hash */
   onBadPiece: (from: MemberId) => void;

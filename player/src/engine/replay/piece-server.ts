@@ -1,21 +1,26 @@
-/** What this viewer of a replay gives to others: word of what it holds, and pieces on request. */
+/**
+ * Serves other viewers of a replay: tells them which segments are here and sends pieces on request.
+ */
 
 import type { Mesh } from "../../webrtc/mesh";
 import type { MemberId, Sequence, Variant } from "../../protocol/messages";
 import { encodeHave } from "../../protocol/frames";
 import type { ReplaySegment } from "./segment-cache";
 
-/** A member may ask for every piece so often. */
+/** How many times a member may request each piece, on average over a segment. */
 const MAX_SERVED = 2;
 
 export class PieceServer {
-  /** what members wait for: "<member>/<rendition>/<sequence>" */
+  /** what members are waiting for: "<member>/<variant>/<sequence>" */
   #pending = new Set<string>();
 
-  /** @param mesh null where nothing can be shared */
+  /** @param mesh null if this browser cannot share */
   constructor(private readonly mesh: Mesh | null) {}
 
-  /** Tell members whether a segment is here; who is told asks, so who sends nothing says nothing. */
+  /**
+   * Tell members that a segment is here, or no longer is. A viewer that does not upload stays
+   * silent: members request what they are told of.
+   */
   sendAvailability({ descriptor }: ReplaySegment, held: boolean, to?: readonly MemberId[]): void {
     const { mesh } = this;
     if (!mesh?.uploads) return;
@@ -23,7 +28,7 @@ export class PieceServer {
     for (const id of to ?? mesh.linked) mesh.send(id, frame);
   }
 
-  /** A member asks for a piece. */
+  /** Serve a piece that a member requested. */
   serve(segment: ReplaySegment, to: MemberId, index: number): void {
     const { descriptor, pieces, served } = segment;
     const before = served.get(to) ?? 0;
@@ -40,7 +45,7 @@ export class PieceServer {
     });
   }
 
-  /** A member has a segment, or waits for it no longer: what is not sent yet stays here. */
+  /** A member has a segment, or no longer waits for it: cancel the pieces not sent yet. */
   cancel(id: MemberId, variant: Variant, sequence: Sequence): void {
     this.#pending.delete(key(id, variant, sequence));
   }

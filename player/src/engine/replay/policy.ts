@@ -1,4 +1,4 @@
-/** Brings one segment of a replay: from members that hold it, or from the store. */
+/** Decides where a segment of a replay comes from, a member or the store, and downloads it. */
 
 import { rangesOf } from "../segment";
 import type { MemberId } from "../../protocol/messages";
@@ -8,21 +8,21 @@ import type { ReplayExchangeOptions } from "./options";
 import type { ReplayAvailability } from "./availability";
 import type { ReplayDownload, ReplaySegment } from "./segment-cache";
 
-/** With less video ahead of the playhead nobody is waited for. */
+/** With less video buffered, members are not waited for. */
 export const URGENT_BUFFER_S = 6;
-/** Nobody is waited for longer, whatever lies ahead. */
+/** The longest wait for members, however much is buffered. */
 const MAX_WAIT_MS = 8_000;
-/** Of several who need the same at once each waits so much longer than the one before it. */
+/** Members that need the same segment at once take turns at the store, this far apart. */
 const TURN_MS = 700;
 const MAX_TURN_MS = 2_800;
-/** Links to others are being made: so long after that began they are worth waiting for. */
+/** Once links are being made, they are worth this much waiting. */
 const LINKING_WAIT_MS = 4_000;
-/** Who brings nothing for so long has others to serve. */
+/** A member that delivers nothing for this long is serving others. */
 const QUIET_MS = 2_000;
-/** Somebody holds it and is busy: worth so much waiting for. */
+/** A segment whose holders are all busy is worth this much waiting. */
 const BUSY_WAIT_MS = 5_000;
 const POLL_MS = 200;
-/** A sender's queue takes no more than a few of these. */
+/** Limit on what is requested at a time: a sender's queue holds no more than a few of these. */
 const MAX_REQUESTED_BYTES = 1024 * 1024;
 
 export class ReplayPolicy {
@@ -30,11 +30,11 @@ export class ReplayPolicy {
   #availability: ReplayAvailability;
   #reassembler: Reassembler;
   #onVerified: (segment: ReplaySegment) => void;
-  /** when links to others began to be made, ms; null: not yet */
+  /** when the viewer began to make links, ms; null before */
   #linkingSince: number | null = null;
   #changeListeners = new Set<() => void>();
 
-  /** @param onWhole told of a segment that is here and has its hash */
+  /** @param onVerified called with each segment that is complete and verified */
   constructor(
     options: ReplayExchangeOptions,
     holders: ReplayAvailability,
@@ -50,15 +50,15 @@ export class ReplayPolicy {
     });
   }
 
-  /** Something has changed that somebody may wait for. */
+  /** Something changed that a download may be waiting for. */
   notify(): void {
     for (const heard of this.#changeListeners) heard();
   }
 
   /**
-   * Bring a segment.
+   * Download a segment.
    *
-   * @throws when the store has it not, or not intact, or when nobody waits for it any more
+   * @throws when the store does not have it, or not intact, or when nobody waits for it any longer
    */
   async fetch(segment: ReplaySegment, { stop }: ReplayDownload): Promise<void> {
     const startedAt = this.#options.now();
@@ -90,7 +90,7 @@ export class ReplayPolicy {
     return bufferedS() >= URGENT_BUFFER_S && now() - begun < MAX_WAIT_MS;
   }
 
-  /** How long a segment that nobody brings now is waited for. */
+  /** How long to wait for a segment that no member delivers at the moment, ms. */
   #waitMs({ descriptor }: ReplaySegment, busy: boolean): number {
     if (busy) return BUSY_WAIT_MS;
     const { you, isLinking, now } = this.#options;
@@ -102,9 +102,9 @@ export class ReplayPolicy {
   }
 
   /**
-   * Ask a member for all that is missing.
+   * Request all missing pieces from a member.
    *
-   * @returns whether it brought it
+   * @returns whether it delivered them intact
    */
   async #fetchFromPeer(
     segment: ReplaySegment,
@@ -143,7 +143,7 @@ export class ReplayPolicy {
     return false;
   }
 
-  /** Keep a segment that is complete, if it has its hash; what has not is thrown away. */
+  /** Verify a complete segment. If its hash is wrong, all of it is discarded. */
   async #verify(segment: ReplaySegment): Promise<boolean> {
     const { verify, stats } = this.#options;
     const { descriptor, pieces, peerBytes, deliveredBy } = segment;
@@ -166,7 +166,10 @@ export class ReplayPolicy {
     this.#options.mesh?.expel(member);
   }
 
-  /** Fetch what is missing from the store, and all of it where that does not fit the rest. */
+  /**
+   * Fetch the missing pieces from the store; if the result has a wrong hash, fetch everything once
+   * more, past the cache.
+   */
   async #fetchFromStore(segment: ReplaySegment, signal: AbortSignal): Promise<void> {
     const { store, stats, now } = this.#options;
     const { deliveredBy } = segment;

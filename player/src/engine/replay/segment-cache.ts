@@ -1,4 +1,4 @@
-/** The segments of a replay in memory: a bounded set around the playhead. No I/O. */
+/** The segments of a replay in memory: a bounded cache around the playhead. No I/O. */
 
 import { SegmentPieces } from "../segment";
 import { TransferTime } from "../transfer-time";
@@ -8,29 +8,29 @@ import type { ReplayDescriptor } from "./descriptors";
 export const MAX_CACHED_SEGMENTS = 64;
 export const MAX_CACHED_BYTES = 64 * 1024 * 1024;
 
-/** A segment on its way to the player. */
+/** A segment being downloaded for the player. */
 export interface ReplayDownload {
-  /** nobody waits for it any more */
+  /** aborted once nobody waits for the segment */
   stop: AbortController;
   waiters: number;
   done: Promise<void>;
 }
 
-/** Everything known about one segment. */
+/** The state of one segment. */
 export class ReplaySegment {
   pieces: SegmentPieces;
-  /** whether all of it is here and has its hash */
+  /** whether it is complete and has its hash */
   verified = false;
-  /** the member from which pieces are taken now */
+  /** the member from which pieces are accepted now */
   requestedFrom: MemberId | null = null;
-  /** the only member whose pieces are here, so that bad ones have one culprit */
+  /** the only member whose pieces are here, so that a wrong hash can be attributed */
   deliveredBy: MemberId | null = null;
-  /** when that one brought something last, or was asked, ms */
+  /** when that member last delivered something, or was asked, ms */
   progressAt = 0;
-  /** bytes here that a member brought */
+  /** bytes here that came from members */
   peerBytes = 0;
   download: ReplayDownload | null = null;
-  /** pieces sent, by member */
+  /** number of pieces served to each member */
   served = new Map<MemberId, number>();
   #transfer = new TransferTime();
 
@@ -38,7 +38,7 @@ export class ReplaySegment {
     this.pieces = new SegmentPieces(descriptor);
   }
 
-  /** Begin anew: what is here cannot be trusted, or has nobody who completes it. */
+  /** Discard all pieces: they cannot be trusted, or their sender will not complete them. */
   reset(): void {
     this.pieces = new SegmentPieces(this.descriptor);
     this.peerBytes = 0;
@@ -46,12 +46,15 @@ export class ReplaySegment {
     this.#transfer = new TransferTime();
   }
 
-  /** Note that a piece arrived. */
+  /** A piece arrived. */
   arrived(now: number): void {
     this.#transfer.arrived(now);
   }
 
-  /** How long its bytes took, ms: what a bandwidth estimate may use; a member's pauses are not in it. */
+  /**
+   * How long the network was busy with this segment, ms, as input for a bandwidth estimate; a
+   * member's pauses do not count.
+   */
   get transferMs(): number {
     return this.#transfer.ms;
   }
@@ -60,14 +63,14 @@ export class ReplaySegment {
 export class ReplaySegmentCache {
   #segments = new Map<string, ReplaySegment>();
 
-  /** @param onEvict told of each segment that leaves memory */
+  /** @param onEvict called with each segment that is evicted */
   constructor(private readonly onEvict: (segment: ReplaySegment) => void) {}
 
   get(variant: Variant, sequence: Sequence): ReplaySegment | undefined {
     return this.#segments.get(key(variant, sequence));
   }
 
-  /** The segment of a descriptor; what is farthest from it leaves memory if that is full. */
+  /** The segment of a descriptor. If the cache is full, the segment farthest from it is evicted. */
   getOrAdd(descriptor: ReplayDescriptor): ReplaySegment {
     const { variant, sequence } = descriptor;
     const known = this.get(variant, sequence);
@@ -78,12 +81,12 @@ export class ReplaySegmentCache {
     return segment;
   }
 
-  /** Those that are whole. */
+  /** All verified segments. */
   verified(): ReplaySegment[] {
     return [...this.#segments.values()].filter(({ verified }) => verified);
   }
 
-  /** Those on their way. */
+  /** All downloads in progress. */
   downloads(): ReplayDownload[] {
     return [...this.#segments.values()].flatMap(({ download }) => download ?? []);
   }
