@@ -38,8 +38,8 @@ export class Descriptors {
 
   /** The descriptor of a segment, requested over HTTP if unknown; undefined if there is none. */
   async find(url: string, variant: Variant, sequence: Sequence): Promise<Descriptor | undefined> {
-    const known = this.byUrl(url);
-    if (known) return known;
+    const found = this.byUrl(url);
+    if (found) return found;
     await this.fetchAfter(sequence - 1, variant);
     return this.byUrl(url);
   }

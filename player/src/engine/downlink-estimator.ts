@@ -98,8 +98,8 @@ export class DownlinkEstimator {
   #addSample(): void {
     // chunks that were read together took some time nevertheless
     const msPerByte = Math.max(1, this.#ms) / this.#bytes;
-    const known = this.#msPerByte ?? msPerByte;
-    this.#msPerByte = known + NEWEST_WEIGHT * (msPerByte - known);
+    const previous = this.#msPerByte ?? msPerByte;
+    this.#msPerByte = previous + NEWEST_WEIGHT * (msPerByte - previous);
     this.#bytes = this.#ms = 0;
   }
 }

@@ -157,7 +157,9 @@ export class Downloads {
           reload: true,
         });
         if (stillBad.length > 0)
-          throw new Error(`${segment.descriptor.url}: the store's bytes have a wrong hash`);
+          throw new Error(
+            `${segment.descriptor.url}: wrong hash, also after a reload past the cache`,
+          );
       }
       end();
     } catch (error) {
@@ -241,7 +243,8 @@ export class Downloads {
         },
       });
       await Promise.all(checks);
-      if (bad.length > 0) throw new Error("the seed's bytes have a wrong hash");
+      if (bad.length > 0)
+        throw new Error(`${segment.descriptor.url}: wrong hash of pieces from the torrent seed`);
     } catch (error) {
       for (const index of indices) seedAttempts.delete(index);
       if (this.#closed.signal.aborted) return;

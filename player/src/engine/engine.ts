@@ -160,9 +160,9 @@ export class Engine {
       variant === null ? undefined : await this.#descriptors.find(url, variant, sequence);
     signal.throwIfAborted();
     if (!descriptor) {
-      const begun = this.#options.platform.now();
+      const startedAt = this.#options.platform.now();
       const data = await this.resource(url, null, signal, sequence);
-      return { data, transferMs: this.#options.platform.now() - begun };
+      return { data, transferMs: this.#options.platform.now() - startedAt };
     }
     this.#announceIfSignalingLost(descriptor);
     const segment = await this.#exchange.want(descriptor, signal);

@@ -74,10 +74,10 @@ export class Exchange {
       stats,
       cache: this.#cache,
       verify: (segment, index, bytes) => this.#verify(segment, index, bytes),
-      onVerified: (segment, index, bytes, common) => {
+      onVerified: (segment, index, bytes, from) => {
         const { sequence } = segment.descriptor;
         stats.received("p2p", bytes.byteLength, this.startup.includes(sequence));
-        this.#pieceSharing?.pieceArrived(segment, index, common);
+        this.#pieceSharing?.pieceArrived(segment, index, from);
         this.#addPiece(segment, index, bytes);
         this.#pieceSharing?.relay(segment, index);
       },
@@ -109,16 +109,16 @@ export class Exchange {
     const isExpected = this.#isExpected.bind(this);
     const segments = () => this.#cache.all();
     const isDownlinkFull = () => this.downlink.isFull(now());
-    const from = { store, downloads, segments, stats, now };
+    const common = { store, downloads, segments, stats, now };
     this.#playerRequests = new PlayerRequests({
-      ...from,
+      ...common,
       startup: this.startup,
       bufferedS,
       isExpected,
       isDownlinkFull,
     });
     const isRecent = this.#isRecent.bind(this);
-    this.#pieceSharing = mesh && new PieceSharing({ ...from, mesh, you, isRecent });
+    this.#pieceSharing = mesh && new PieceSharing({ ...common, mesh, you, isRecent });
     this.#interest = mesh && new InterestSignal({ mesh, variant, pausedS });
   }
 
@@ -235,9 +235,9 @@ export class Exchange {
   ): Promise<boolean> {
     const hash = descriptor.pieceHashes[index] ?? "";
     // without WebCrypto there are no peers, and the store is trusted
-    const good = !this.#options.verify || (await this.#options.verify(bytes, hash));
-    if (!good) this.#options.stats.segments.bad_pieces += 1;
-    return good;
+    const isIntact = !this.#options.verify || (await this.#options.verify(bytes, hash));
+    if (!isIntact) this.#options.stats.segments.bad_pieces += 1;
+    return isIntact;
   }
 
   #addPiece(segment: Segment, index: number, bytes: Uint8Array<ArrayBuffer>): void {

@@ -83,9 +83,9 @@ export class PieceSharing {
   /** Serve a piece that a member requested. */
   serve(segment: Segment, to: MemberId, index: number): void {
     const { pieces, served } = segment;
-    const before = served.get(to) ?? 0;
-    if (!pieces.has(index) || before >= MAX_SERVED * pieces.count) return;
-    served.set(to, before + 1);
+    const servedBefore = served.get(to) ?? 0;
+    if (!pieces.has(index) || servedBefore >= MAX_SERVED * pieces.count) return;
+    served.set(to, servedBefore + 1);
     this.#send(segment, index, to);
   }
 
@@ -184,9 +184,9 @@ export class PieceSharing {
    * Drop requests that were not answered in time. The member is not asked again for this segment
    * until it sends its availability.
    */
-  #expireRequests({ peerRequests, availability }: Segment, before: number): void {
+  #expireRequests({ peerRequests, availability }: Segment, sentBefore: number): void {
     for (const [piece, { from, at }] of peerRequests) {
-      if (at > before) continue;
+      if (at > sentBefore) continue;
       peerRequests.delete(piece);
       availability.delete(from);
     }

@@ -54,7 +54,7 @@ export class PlayerRequests {
     await new Promise<void>((resolve, reject) => {
       const leave = (): void => {
         segment.waiters.delete(waiter);
-        reject(new Error("no longer wanted"));
+        reject(new Error("no longer requested"));
       };
       const waiter: Waiter = {
         startedAt: this.#options.now(),

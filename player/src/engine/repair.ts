@@ -53,8 +53,8 @@ export function repair(view: RepairView): RepairDecision {
     const slice = slices.find(({ first, end }) => first <= piece && piece < end);
     if (!slice) continue;
     const dueMs = view.quietMs(slice) >= expectedMs ? expectedMs : 2 * expectedMs;
-    const nth = slice.successors.indexOf(you);
-    const isMyTurn = nth >= 0 && elapsedMs >= dueMs * (nth + 1);
+    const turn = slice.successors.indexOf(you);
+    const isMyTurn = turn >= 0 && elapsedMs >= dueMs * (turn + 1);
     if (isMyTurn && 2 * view.lackingCount(piece) > interestedCount) {
       successorPieces.push(piece);
       continue;
@@ -62,7 +62,7 @@ export function repair(view: RepairView): RepairDecision {
     if (elapsedMs < dueMs && view.isPushExpected(slice)) continue;
     // all members know the holders in the same order: without a hash they would all ask the same
     // one
-    const from = leastBusy(view.holders(piece), busy, (k) => rank(piece, k, you));
+    const from = leastBusy(view.holders(piece), busy, (index) => rank(piece, index, you));
     if (from === null) continue;
     newRequests.set(from, (newRequests.get(from) ?? 0) + 1);
     requests.push({ piece, from });
@@ -70,13 +70,13 @@ export function repair(view: RepairView): RepairDecision {
   return { requests, successorPieces };
 }
 
-/** @param place breaks ties, by index in `ids` */
+/** @param tieBreak breaks ties, by index in `ids` */
 function leastBusy(
   ids: readonly MemberId[],
   busy: (id: MemberId) => number,
-  place: (k: number) => number,
+  tieBreak: (index: number) => number,
 ): MemberId | null {
-  const free = ids.map((id, k) => ({ id, load: busy(id), place: place(k) }));
+  const free = ids.map((id, k) => ({ id, load: busy(id), place: tieBreak(k) }));
   const [best] = free
     .filter(({ load }) => load < MAX_REQUESTS)
     .sort((a, b) => a.load - b.load || a.place - b.place);

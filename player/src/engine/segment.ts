@@ -129,11 +129,11 @@ export class SegmentCache {
    */
   getOrAdd(descriptor: Descriptor, playhead: Sequence): Segment {
     const { variant, sequence } = descriptor;
-    const known = this.get(variant, sequence);
+    const existing = this.get(variant, sequence);
     // the URL identifies a segment: a sequence with another URL is another segment and replaces the
     // old one
-    if (known?.descriptor.url === descriptor.url) return known;
-    if (known) this.#evict(known);
+    if (existing?.descriptor.url === descriptor.url) return existing;
+    if (existing) this.#evict(existing);
     const segment = new Segment(descriptor);
     this.#segments.set(key(variant, sequence), segment);
     this.#newest = Math.max(this.#newest ?? 0, sequence);
@@ -149,8 +149,8 @@ export class SegmentCache {
       .sort((a, b) => distance(b) - distance(a));
     // evict the newest last: they are the ones that members need from this viewer next
     const recent = (segment: Segment) => segment.descriptor.sequence > newest - NEWEST_KEPT;
-    const order = [...candidates.filter((s) => !recent(s)), ...candidates.filter(recent)];
-    for (const segment of order) {
+    const evictionOrder = [...candidates.filter((s) => !recent(s)), ...candidates.filter(recent)];
+    for (const segment of evictionOrder) {
       if (this.#segments.size <= MAX_SEGMENTS && this.#bytes() <= MAX_SEGMENT_MEMORY_BYTES) return;
       this.#evict(segment);
     }
@@ -164,7 +164,7 @@ export class SegmentCache {
 
   #evict(segment: Segment): void {
     this.#segments.delete(key(segment.descriptor.variant, segment.descriptor.sequence));
-    segment.fail(new Error(`${segment.descriptor.url} is no longer kept`));
+    segment.fail(new Error(`${segment.descriptor.url} was evicted before it was complete`));
     this.onEvict(segment);
   }
 }
@@ -173,6 +173,7 @@ function key(variant: Variant, sequence: Sequence): string {
   return `${variant}/${sequence}`;
 }
 
+/** The pieces of one segment: which of them are here, and their bytes. */
 export class SegmentPieces {
   readonly count: number;
   #bytes: Uint8Array<ArrayBuffer>;
@@ -221,7 +222,9 @@ export class SegmentPieces {
   /** Keep a piece that passed its verification. */
   put(index: number, bytes: Uint8Array): void {
     if (!this.#verifying.delete(index) || bytes.byteLength !== this.lengthOf(index))
-      throw new Error(`piece ${index} of ${this.descriptor.url} was not claimed or does not fit`);
+      throw new Error(
+        `piece ${index} of ${this.descriptor.url} is not being verified or has a wrong size`,
+      );
     this.#bytes.set(bytes, index * this.descriptor.pieceSize);
     this.#have[index] = 1;
     this.#haveCount += 1;

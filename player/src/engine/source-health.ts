@@ -79,7 +79,7 @@ export class ExpectedTime {
 
   get ms(): number {
     if (this.#meanMs === null) return INITIAL_EXPECTED_MS;
-    const late = this.#meanMs + 4 * this.#deviationMs;
-    return Math.min(MAX_EXPECTED_MS, Math.max(MIN_EXPECTED_MS, late));
+    const expected = this.#meanMs + 4 * this.#deviationMs;
+    return Math.min(MAX_EXPECTED_MS, Math.max(MIN_EXPECTED_MS, expected));
   }
 }

@@ -128,6 +128,7 @@ function subtract(a: SourceBytes, b: SourceBytes): SourceBytes {
  */
 const MAX_STARTUP_MS = 15_000;
 
+/** Decides which segments belong to start-up, which the share leaves out. */
 export class Startup {
   #now: () => number;
   #startedAt: number;

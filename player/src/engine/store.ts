@@ -97,9 +97,9 @@ export class StoreClient {
     let next = range.first;
     const end = Math.min(size, range.end * pieceSize);
     await this.#retry(request, async () => {
-      const wanted = { first: next * pieceSize, end };
-      const whole = wanted.first === 0 && end === size;
-      const body = this.#stream(url, whole ? null : wanted, request);
+      const byteRange = { first: next * pieceSize, end };
+      const isWholeSegment = byteRange.first === 0 && end === size;
+      const body = this.#stream(url, isWholeSegment ? null : byteRange, request);
       let piece = new Uint8Array(0);
       let filled = 0;
       let index = -1;
@@ -117,10 +117,10 @@ export class StoreClient {
             piece = new Uint8Array(Math.min(pieceSize, size - index * pieceSize));
             filled = 0;
           }
-          const part = bytes.subarray(taken, taken + piece.byteLength - filled);
-          piece.set(part, filled);
-          filled += part.byteLength;
-          taken += part.byteLength;
+          const chunk = bytes.subarray(taken, taken + piece.byteLength - filled);
+          piece.set(chunk, filled);
+          filled += chunk.byteLength;
+          taken += chunk.byteLength;
           if (filled < piece.byteLength) continue;
           onPiece(index, piece);
           if (index === next) next += 1;
@@ -130,7 +130,7 @@ export class StoreClient {
         if (offset + bytes.byteLength > end) break;
       }
       if (next >= range.end) return;
-      throw new Error(`${url}: the answer ended after ${next} of ${range.end} pieces`);
+      throw new Error(`${url}: the response ended at piece ${next} of ${range.end}`);
     });
   }
 
@@ -141,14 +141,16 @@ export class StoreClient {
    */
   async read(url: string, range: ByteRange | null, request: StoreRequest): Promise<ArrayBuffer> {
     return this.#retry(request, async () => {
-      const parts: Uint8Array<ArrayBuffer>[] = [];
+      const chunks: Uint8Array<ArrayBuffer>[] = [];
       for await (const { offset, bytes } of this.#stream(url, range, request)) {
         const from = Math.max(0, (range?.first ?? 0) - offset);
-        parts.push(bytes.subarray(from, Math.max(from, (range?.end ?? Infinity) - offset)));
+        chunks.push(bytes.subarray(from, Math.max(from, (range?.end ?? Infinity) - offset)));
       }
-      const data = await new Blob(parts).arrayBuffer();
+      const data = await new Blob(chunks).arrayBuffer();
       if (range && data.byteLength !== range.end - range.first)
-        throw new Error(`${url}: ${data.byteLength} bytes in place of ${range.end - range.first}`);
+        throw new Error(
+          `${url}: got ${data.byteLength} bytes instead of ${range.end - range.first}`,
+        );
       return data;
     });
   }
@@ -169,7 +171,7 @@ export class StoreClient {
     const restartTimeout = (): void => {
       clearTimeout(timeout);
       timeout = setTimeout(() => {
-        attempt.abort(new Error(`${url}: no answer for ${IDLE_TIMEOUT_MS} ms`));
+        attempt.abort(new Error(`${url}: no data from the store for ${IDLE_TIMEOUT_MS} ms`));
       }, IDLE_TIMEOUT_MS);
     };
     let startedAt = 0;
@@ -234,7 +236,7 @@ export class StoreClient {
 }
 
 function storeError(url: string, response: Response): StoreError {
-  return new StoreError(response.status, `${url}: the store answered ${response.status}`);
+  return new StoreError(response.status, `${url}: the store answered HTTP ${response.status}`);
 }
 
 /** Whether a retry may get a different status. */

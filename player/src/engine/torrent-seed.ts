@@ -60,7 +60,7 @@ export class TorrentSeedClient {
   #options: TorrentSeedClientOptions;
   #client: Promise<WebTorrentClient> | null = null;
   /** by infohash, oldest first */
-  #open = new Map<string, OpenTorrent>();
+  #torrents = new Map<string, OpenTorrent>();
   #expectedTime = new ExpectedTime();
   #closed = false;
 
@@ -113,22 +113,22 @@ export class TorrentSeedClient {
 
   /** The piece arrived from another source. */
   cancel({ infohash }: Descriptor, index: number): void {
-    const open = this.#open.get(infohash ?? "");
-    if (!open) return;
-    open.torrent.deselect(index);
-    this.#pieceArrived(infohash ?? "", open, index);
+    const entry = this.#torrents.get(infohash ?? "");
+    if (!entry) return;
+    entry.torrent.deselect(index);
+    this.#pieceArrived(infohash ?? "", entry, index);
   }
 
   /** The segment was evicted. */
   evict({ infohash }: Descriptor): void {
-    const open = this.#open.get(infohash ?? "");
-    for (const fetch of open?.fetches ?? []) fetch.done();
-    this.#close(infohash ?? "", new Error("no longer wanted"));
+    const entry = this.#torrents.get(infohash ?? "");
+    for (const fetch of entry?.fetches ?? []) fetch.done();
+    this.#close(infohash ?? "", new Error(`torrent ${infohash ?? ""}: segment evicted`));
   }
 
   close(): void {
     this.#closed = true;
-    for (const infohash of this.#open.keys()) this.#close(infohash, new Error("closed"));
+    for (const infohash of this.#torrents.keys()) this.#close(infohash, new Error("closed"));
     this.#client?.then(
       (client) => {
         client.destroy();
@@ -157,16 +157,19 @@ export class TorrentSeedClient {
     request: SeedRequest,
   ): Promise<boolean> {
     const infohash = descriptor.infohash ?? "";
-    const open = this.#open.get(infohash) ?? this.#openTorrent(client, descriptor);
+    const entry = this.#torrents.get(infohash) ?? this.#openTorrent(client, descriptor);
     return new Promise((resolve, reject) => {
-      const leave = (): void => {
-        fetch.failed(new Error(`torrent ${infohash}: not in time`));
-        for (const index of fetch.missing) if (!isWanted(open, index)) open.torrent.deselect(index);
-        if (open.fetches.size === 0) this.#close(infohash);
+      const abort = (): void => {
+        fetch.failed(
+          new Error(`torrent ${infohash}: aborted, pieces from the seed did not arrive in time`),
+        );
+        for (const index of fetch.missing)
+          if (!isWanted(entry, index)) entry.torrent.deselect(index);
+        if (entry.fetches.size === 0) this.#close(infohash);
       };
       const settle = (): void => {
-        open.fetches.delete(fetch);
-        request.signal.removeEventListener("abort", leave);
+        entry.fetches.delete(fetch);
+        request.signal.removeEventListener("abort", abort);
       };
       const fetch: PendingFetch = {
         ...request,
@@ -181,71 +184,71 @@ export class TorrentSeedClient {
           reject(error);
         },
       };
-      open.fetches.add(fetch);
-      request.signal.addEventListener("abort", leave);
-      for (const index of indices) open.torrent.select(index);
+      entry.fetches.add(fetch);
+      request.signal.addEventListener("abort", abort);
+      for (const index of indices) entry.torrent.select(index);
     });
   }
 
   #openTorrent(client: WebTorrentClient, descriptor: Descriptor): OpenTorrent {
     const infohash = descriptor.infohash ?? "";
-    for (const oldest of this.#open.keys()) {
-      if (this.#open.size < MAX_TORRENTS) break;
-      this.#close(oldest, new Error(`torrent ${oldest}: others came after it`));
+    for (const oldest of this.#torrents.keys()) {
+      if (this.#torrents.size < MAX_TORRENTS) break;
+      this.#close(oldest, new Error(`torrent ${oldest}: closed to make room for newer torrents`));
     }
     const torrent = new SegmentTorrent(client, this.#options.tracker, descriptor, {
       onPiece: (index, bytes) => {
-        this.#restartTimeout(infohash, open);
-        for (const fetch of open.fetches) if (fetch.missing.has(index)) fetch.delivered = true;
+        this.#restartTimeout(infohash, entry);
+        for (const fetch of entry.fetches) if (fetch.missing.has(index)) fetch.delivered = true;
         // all fetches are for the same segment: one delivery is enough
-        for (const { onPiece } of [...open.fetches].slice(0, 1)) onPiece(index, bytes);
-        this.#pieceArrived(infohash, open, index);
+        for (const { onPiece } of [...entry.fetches].slice(0, 1)) onPiece(index, bytes);
+        this.#pieceArrived(infohash, entry, index);
       },
       onLost: (error) => {
         this.#close(infohash, error);
       },
     });
-    const open: OpenTorrent = { torrent, fetches: new Set(), timeout: undefined };
-    this.#open.set(infohash, open);
-    this.#restartTimeout(infohash, open);
-    return open;
+    const entry: OpenTorrent = { torrent, fetches: new Set(), timeout: undefined };
+    this.#torrents.set(infohash, entry);
+    this.#restartTimeout(infohash, entry);
+    return entry;
   }
 
-  #restartTimeout(infohash: string, open: OpenTorrent): void {
-    clearTimeout(open.timeout);
-    open.timeout = setTimeout(() => {
-      this.#close(infohash, new Error(`torrent ${infohash}: nothing for ${IDLE_TIMEOUT_MS} ms`));
+  #restartTimeout(infohash: string, entry: OpenTorrent): void {
+    clearTimeout(entry.timeout);
+    entry.timeout = setTimeout(() => {
+      this.#close(infohash, new Error(`torrent ${infohash}: no data for ${IDLE_TIMEOUT_MS} ms`));
     }, IDLE_TIMEOUT_MS);
   }
 
   /** A piece arrived, from any source. */
-  #pieceArrived(infohash: string, open: OpenTorrent, index: number): void {
-    for (const fetch of open.fetches) {
+  #pieceArrived(infohash: string, entry: OpenTorrent, index: number): void {
+    for (const fetch of entry.fetches) {
       fetch.missing.delete(index);
       if (fetch.missing.size === 0) fetch.done();
     }
-    if (open.fetches.size === 0) this.#close(infohash);
+    if (entry.fetches.size === 0) this.#close(infohash);
   }
 
   #close(infohash: string, error?: Error): void {
-    const open = this.#open.get(infohash);
-    if (!open) return;
-    this.#open.delete(infohash);
-    clearTimeout(open.timeout);
-    open.torrent.close();
-    for (const fetch of open.fetches) fetch.failed(error ?? new Error("closed"));
+    const entry = this.#torrents.get(infohash);
+    if (!entry) return;
+    this.#torrents.delete(infohash);
+    clearTimeout(entry.timeout);
+    entry.torrent.close();
+    for (const fetch of entry.fetches) fetch.failed(error ?? new Error("closed"));
   }
 }
 
 async function withTimeout<T>(ms: number, promise: Promise<T>): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
+  const timeout = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
-      reject(new Error(`nothing for ${ms} ms`));
+      reject(new Error(`webtorrent did not load within ${ms} ms`));
     }, ms);
   });
   try {
-    return await Promise.race([promise, late]);
+    return await Promise.race([promise, timeout]);
   } finally {
     clearTimeout(timer);
   }

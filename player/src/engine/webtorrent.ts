@@ -118,7 +118,7 @@ export class SegmentTorrent {
     });
     this.#torrent.on("ready", () => {
       if (this.#torrent.length !== size || this.#torrent.pieceLength !== pieceSize) {
-        lose(new Error(`torrent ${infohash ?? ""} is not cut as its segment is`));
+        lose(new Error(`torrent ${infohash ?? ""}: its pieces do not match the segment`));
         return;
       }
       this.#ready = true;
@@ -126,7 +126,7 @@ export class SegmentTorrent {
     });
     this.#torrent.on("error", lose);
     this.#torrent.on("close", () => {
-      lose(new Error(`torrent ${infohash ?? ""} was closed`));
+      lose(new Error(`torrent ${infohash ?? ""}: closed by webtorrent`));
     });
   }
 
@@ -161,7 +161,7 @@ function forwardingStore(
     }
     get(_index: number, _options: unknown, done: Done): void {
       queueMicrotask(() => {
-        done(new Error("nothing is kept"));
+        done(new Error("this chunk store keeps no pieces"));
       });
     }
     close(done: Done): void {

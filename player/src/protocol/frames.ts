@@ -266,8 +266,8 @@ export class EarlyFrames {
     this.#filter((held) => held.peer !== peer);
   }
 
-  #filter(wanted: (held: { peer: MemberId; frame: PieceFrame }) => boolean): void {
-    this.#frames = this.#frames.filter(wanted);
+  #filter(keep: (held: { peer: MemberId; frame: PieceFrame }) => boolean): void {
+    this.#frames = this.#frames.filter(keep);
     this.#bytes = this.#frames.reduce((sum, { frame }) => sum + frame.payload.byteLength, 0);
   }
 }

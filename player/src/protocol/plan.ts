@@ -64,8 +64,8 @@ export function plan(
     before += owner.weight;
     const end = Math.floor((pieces * before) / total);
     if (first === end) continue;
-    const others = uploaders.filter((member) => member !== owner).map(({ id }) => id);
-    const successors = ranked(others, sequence, first).slice(0, SUCCESSORS);
+    const candidates = uploaders.filter((member) => member !== owner).map(({ id }) => id);
+    const successors = ranked(candidates, sequence, first).slice(0, SUCCESSORS);
     slices.push({ first, end, owner: owner.id, successors });
   }
   return slices;
@@ -103,8 +103,8 @@ export function relay(
 }
 
 /** Whether two members have no link. It is enough that one of them says so. */
-function cannotReach(one: PlanMember, other: PlanMember): boolean {
-  return one.unreachable.includes(other.id) || other.unreachable.includes(one.id);
+function cannotReach(a: PlanMember, b: PlanMember): boolean {
+  return a.unreachable.includes(b.id) || b.unreachable.includes(a.id);
 }
 
 /** Members sorted by their rank for a slice. */

@@ -37,7 +37,7 @@ export interface RoomOptions {
   /** the variant this viewer plays */
   variant: () => Variant;
   /** a new membership began; `isRejoin` if there was an earlier one */
-  onJoined: (again: boolean) => void;
+  onJoined: (isRejoin: boolean) => void;
   /** the signaling connection is lost; roster and links stay as they are */
   onSignalingLost: () => void;
   onSegment: (message: SegmentMessage) => void;
@@ -150,7 +150,9 @@ export class Room {
       slices: slices.map((slice) => ({
         ...slice,
         pushedBy: (me && relayFor(slice, me)) ?? slice.owner,
-        relayTo: receivers.filter((one) => relayFor(slice, one) === you).map(({ id }) => id),
+        relayTo: receivers
+          .filter((receiver) => relayFor(slice, receiver) === you)
+          .map(({ id }) => id),
       })),
       ready: you !== null && ready.some(({ id }) => id === you),
     };
@@ -217,7 +219,7 @@ export class Room {
         this.#options.onStream(message.live);
         break;
       case "error":
-        this.#options.log(`Signaling refused: ${message.message} (${message.code})`);
+        this.#options.log(`signaling rejected this viewer: ${message.message} (${message.code})`);
         if (message.code === "plan_version") this.#options.onOutdated();
         break;
     }

@@ -78,7 +78,7 @@ export class Roster {
    * Whether a member may be playing this variant. True for members that no roster has named yet.
    */
   mayPlay(id: MemberId, variant: Variant): boolean {
-    const member = this.#current?.members.find((one) => one.id === id);
+    const member = this.#current?.members.find((entry) => entry.id === id);
     return member === undefined || member.variant === variant;
   }
   /** The members that were there when this viewer joined and still are: the ones it offers to. */
@@ -92,12 +92,12 @@ export class Roster {
    * their ids, and the origin share. Null if the epoch is unknown.
    */
   planInputs(epoch: number, variant: Variant): { ready: PlanMember[]; originShare: number } | null {
-    const known = this.#epochs.get(epoch);
-    if (!known) return null;
-    const ready = known.members
+    const state = this.#epochs.get(epoch);
+    if (!state) return null;
+    const ready = state.members
       .filter((member) => member.ready && member.variant === variant)
       .sort((a, b) => (a.id < b.id ? -1 : 1));
-    return { ready, originShare: known.originShare };
+    return { ready, originShare: state.originShare };
   }
 
   /** All members that play this variant now, ready or not. */

@@ -30,6 +30,7 @@ export interface SignalingOptions {
   random?: () => number;
 }
 
+/** The WebSocket to signaling. */
 export class Signaling {
   #options: SignalingOptions;
   #socket: WebSocket | null = null;
@@ -114,9 +115,9 @@ export class Signaling {
    * Exponential backoff with jitter, so that the viewers of a room do not reconnect all at once.
    */
   #backoffMs(): number {
-    const known = Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** this.#failures);
-    const limit = this.#replayUnknown ? UNKNOWN_REPLAY_BACKOFF_MS : known;
-    return limit * (0.5 + 0.5 * this.#random());
+    const usual = Math.min(MAX_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** this.#failures);
+    const maxDelay = this.#replayUnknown ? UNKNOWN_REPLAY_BACKOFF_MS : usual;
+    return maxDelay * (0.5 + 0.5 * this.#random());
   }
 
   #random(): number {
@@ -143,6 +144,7 @@ const RENEW_TIMEOUT_MS = 5_000;
 /** Fraction of its lifetime during which a token is used without asking for a new one. */
 const FRESH_FRACTION = 0.5;
 
+/** The join token from `/config.json`: short-lived, and renewed before it expires. */
 export class JoinTokens {
   #options: JoinTokensOptions;
   #token: JoinToken;

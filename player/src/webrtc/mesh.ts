@@ -115,8 +115,8 @@ export class Mesh {
   /** Close the connections to all members that are not in `ids`, and forget those members. */
   retain(ids: ReadonlySet<MemberId>): void {
     this.#pendingOffers = this.#pendingOffers.filter((id) => ids.has(id));
-    const known = [this.#connections, this.#failures, this.#unreachable, this.#expelled];
-    for (const id of known.flatMap((members) => [...members.keys()])) {
+    const collections = [this.#connections, this.#failures, this.#unreachable, this.#expelled];
+    for (const id of collections.flatMap((members) => [...members.keys()])) {
       if (ids.has(id)) continue;
       this.#unreachable.delete(id);
       this.#expelled.delete(id);

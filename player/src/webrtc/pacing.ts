@@ -30,6 +30,7 @@ export interface UplinkView {
   queuedBytes: number;
 }
 
+/** Keeps sending below the measured uplink. */
 export class Pacer {
   #bucket = new TokenBucket();
   /** the most bytes queued at any time since the queues were last empty */
@@ -55,6 +56,7 @@ export class Pacer {
 /** Unused allowance accumulates for this long. */
 const CAP_BURST_MS = 1_000;
 
+/** The viewer's own upload cap. */
 export class UploadCap {
   #bps: () => number | null;
   #bucket = new TokenBucket();
@@ -83,6 +85,7 @@ export class UploadCap {
   }
 }
 
+/** A token bucket: limits a rate, and how much may be sent at once. */
 export class TokenBucket {
   #bytes = 0;
   #at: number | null = null;

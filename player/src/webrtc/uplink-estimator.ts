@@ -98,7 +98,9 @@ export class UplinkEstimator {
   async #read(period: BusyPeriod, connections: readonly MeteredConnection[]): Promise<void> {
     this.#reading = true;
     this.#readAt = this.now();
-    const counts = await Promise.all(connections.map((one) => one.wireBytes().catch(() => null)));
+    const counts = await Promise.all(
+      connections.map((connection) => connection.wireBytes().catch(() => null)),
+    );
     this.#reading = false;
     if (period !== this.#busyPeriod) return;
     const bytes = new Map<MeteredConnection, number>();
@@ -114,7 +116,8 @@ export class UplinkEstimator {
   #add(before: Reading, after: Reading): void {
     const sample = this.#sample;
     let transmitted = 0;
-    for (const [one, bytes] of after.bytes) transmitted += bytes - (before.bytes.get(one) ?? bytes);
+    for (const [connection, bytes] of after.bytes)
+      transmitted += bytes - (before.bytes.get(connection) ?? bytes);
     if (transmitted === 0) return;
     sample.bytes += transmitted;
     sample.ms += after.at - before.at;

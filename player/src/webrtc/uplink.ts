@@ -178,6 +178,7 @@ export interface QueuedPiece {
   isStillWanted: () => boolean;
 }
 
+/** An open data channel to a member, with a bounded send queue. */
 export class Link implements MeteredConnection {
   #channel: RTCDataChannel;
   #queue: QueuedPiece[] = [];

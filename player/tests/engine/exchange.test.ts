@@ -135,7 +135,7 @@ describe("a segment in a room", () => {
     it.announced(t.segment, SLICES, true);
     const wanted = it.want(t.segment, abort.signal);
     abort.abort();
-    await expect(wanted).rejects.toThrow("no longer wanted");
+    await expect(wanted).rejects.toThrow("no longer requested");
     await until(() => {
       expect([...t.broadcast].sort()).toEqual([0, 1]);
     });
@@ -159,7 +159,7 @@ describe("a request that hls.js gave up", () => {
     const abort = new AbortController();
     const wanted = it.want(t.segment, abort.signal);
     abort.abort();
-    await expect(wanted).rejects.toThrow("no longer wanted");
+    await expect(wanted).rejects.toThrow("no longer requested");
     expect(signals.map(({ aborted }) => aborted)).toEqual([false]);
     const lower = { ...t.segment, variant: 1, url: t.segment.url.replace("/0/", "/1/") };
     void it.want(lower, never()).catch(() => undefined);

@@ -106,7 +106,7 @@ describe("pieces from the store", () => {
         }),
     );
     const { error } = await readPieces({ fetch, ranges: [] }, 0, 4);
-    expect(String(error)).toContain("no answer for 5000 ms");
+    expect(String(error)).toContain("no data from the store for 5000 ms");
     expect(fetch).toHaveBeenCalledTimes(3);
   });
 

@@ -102,7 +102,7 @@ describe("pieces from a magnet", () => {
     const outcome = fetching(7, [0]);
     const it = await torrent();
     it.ready(SIZE, 4 * PIECE_BYTES);
-    expect(await outcome).toContain("not cut as its segment");
+    expect(await outcome).toContain("do not match the segment");
     expect([it.destroyed, seedClient.health.failing]).toEqual([true, true]);
   });
 
@@ -115,7 +115,7 @@ describe("pieces from a magnet", () => {
     await vi.advanceTimersByTimeAsync(7_000);
     expect(it.destroyed).toBe(false);
     await vi.advanceTimersByTimeAsync(1_000);
-    expect(await outcome).toContain("nothing for 8000 ms");
+    expect(await outcome).toContain("no data for 8000 ms");
     expect(it.destroyed).toBe(true);
   });
 
@@ -126,7 +126,7 @@ describe("pieces from a magnet", () => {
     const it = await torrent();
     await vi.advanceTimersByTimeAsync(1_500);
     limit.abort();
-    expect(await outcome).toContain("not in time");
+    expect(await outcome).toContain("did not arrive in time");
     expect([it.destroyed, seedClient.health.failing]).toEqual([true, true]);
     expect(seedClient.expectedMs).toBeGreaterThan(before);
     // however long it takes: where the store could be asked it is asked soon
@@ -136,7 +136,7 @@ describe("pieces from a magnet", () => {
   it("come of four torrents at a time: the first one makes room", async () => {
     const outcomes = [1, 2, 3, 4, 5].map((sequence) => fetching(sequence, [0]));
     const first = await torrent();
-    expect(await outcomes[0]).toContain("others came after it");
+    expect(await outcomes[0]).toContain("closed to make room");
     expect(first.destroyed).toBe(true);
     expect(FakeWebTorrent.all[0]?.torrents.filter((it) => !it.destroyed)).toHaveLength(4);
   });
@@ -147,7 +147,7 @@ describe("pieces from a magnet", () => {
     load.mockImplementationOnce(() => new Promise(() => undefined));
     const outcome = fetching(7, [0]);
     await vi.advanceTimersByTimeAsync(8_000);
-    expect(await outcome).toContain("nothing for 8000 ms");
+    expect(await outcome).toContain("did not load within 8000 ms");
     expect(load).toHaveBeenCalledTimes(2);
   });
 

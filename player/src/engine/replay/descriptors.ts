@@ -43,8 +43,9 @@ export class ReplayDescriptors {
   }
 
   async #list(variant: Variant): Promise<HashList> {
-    const known = await this.#lists.get(variant);
-    if (known && (known.failedAt === null || this.now() - known.failedAt < RETRY_MS)) return known;
+    const loaded = await this.#lists.get(variant);
+    if (loaded && (loaded.failedAt === null || this.now() - loaded.failedAt < RETRY_MS))
+      return loaded;
     const list = this.#fetchList(variant);
     this.#lists.set(variant, list);
     return list;
@@ -54,7 +55,7 @@ export class ReplayDescriptors {
     try {
       const list = new URL(`${variant}/segments.json`, this.hashes);
       const response = await this.fetch(list, { signal: AbortSignal.timeout(LOOKUP_TIMEOUT_MS) });
-      if (!response.ok) throw new Error(String(response.status));
+      if (!response.ok) throw new Error(`${list.href}: HTTP ${response.status}`);
       return { segments: parse(await response.json(), variant), failedAt: null };
     } catch {
       // without a list, the caller continues without hashes
@@ -71,9 +72,9 @@ function parse(body: unknown, variant: Variant): HashList["segments"] {
       continue;
     if (typeof sequence !== "number" || typeof duration !== "number") continue;
     if (typeof size !== "number" || size <= 0) continue;
-    const known = { variant, sequence, size, duration, infohash: null, stored: true };
+    const fields = { variant, sequence, size, duration, infohash: null, stored: true };
     const pieceSize = pieceBytes(size);
-    parsed.set(name, { ...known, pieceSize, pieceHashes: [], sha256: base64(sha256) });
+    parsed.set(name, { ...fields, pieceSize, pieceHashes: [], sha256: base64(sha256) });
   }
   return parsed;
 }

@@ -136,9 +136,9 @@ export class ReplayEngine {
     const descriptor = await this.#findDescriptor(url);
     signal.throwIfAborted();
     if (!descriptor) {
-      const begun = this.#options.platform.now();
+      const startedAt = this.#options.platform.now();
       const data = await this.resource(url, null, signal);
-      return { data, transferMs: this.#options.platform.now() - begun };
+      return { data, transferMs: this.#options.platform.now() - startedAt };
     }
     this.#setVariant(descriptor.variant);
     const segment = await this.#exchange.want(descriptor, signal);
@@ -171,10 +171,10 @@ export class ReplayEngine {
   #findDescriptor(url: string): Promise<ReplayDescriptor | undefined> {
     const found = this.#descriptors.find(url);
     if (this.#options.bufferedS() >= URGENT_BUFFER_S) return found;
-    const late = new Promise<undefined>((resolve) => {
+    const timeout = new Promise<undefined>((resolve) => {
       setTimeout(resolve, LIST_TIMEOUT_MS, undefined);
     });
-    return Promise.race([found, late]);
+    return Promise.race([found, timeout]);
   }
 
   #setVariant(variant: Variant): void {

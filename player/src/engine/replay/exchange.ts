@@ -41,12 +41,12 @@ export class ReplayExchange {
   async want(descriptor: ReplayDescriptor, signal: AbortSignal): Promise<ReplaySegment> {
     const segment = this.#cache.getOrAdd(descriptor);
     // the player came back before the download it had aborted came to an end
-    while (segment.download?.stop.signal.aborted)
+    while (segment.download?.controller.signal.aborted)
       await segment.download.done.catch(() => undefined);
     signal.throwIfAborted();
     if (segment.verified) return segment;
-    const bringing = (segment.download ??= this.#startDownload(segment));
-    bringing.waiters += 1;
+    const download = (segment.download ??= this.#startDownload(segment));
+    download.waiters += 1;
     const aborted = new Promise<never>((_, reject) => {
       const abort = (): void => {
         reject(signal.reason as Error);
@@ -54,10 +54,10 @@ export class ReplayExchange {
       signal.addEventListener("abort", abort, { once: true });
     });
     try {
-      await Promise.race([bringing.done, aborted]);
+      await Promise.race([download.done, aborted]);
     } finally {
-      bringing.waiters -= 1;
-      if (bringing.waiters === 0) this.#stopDownload(bringing);
+      download.waiters -= 1;
+      if (download.waiters === 0) this.#stopDownload(download);
     }
     return segment;
   }
@@ -108,23 +108,23 @@ export class ReplayExchange {
   }
 
   close(): void {
-    for (const bringing of this.#cache.downloads()) this.#stopDownload(bringing);
+    for (const download of this.#cache.downloads()) this.#stopDownload(download);
   }
 
   #startDownload(segment: ReplaySegment): ReplayDownload {
-    const bringing: ReplayDownload = {
-      stop: new AbortController(),
+    const download: ReplayDownload = {
+      controller: new AbortController(),
       waiters: 0,
       done: Promise.resolve(),
     };
-    bringing.done = this.#policy.fetch(segment, bringing).finally(() => {
+    download.done = this.#policy.fetch(segment, download).finally(() => {
       segment.download = null;
     });
-    return bringing;
+    return download;
   }
 
-  #stopDownload(bringing: ReplayDownload): void {
-    bringing.stop.abort(new Error("no longer wanted"));
+  #stopDownload(download: ReplayDownload): void {
+    download.controller.abort(new Error("no longer requested"));
     this.#policy.notify();
   }
 
@@ -141,13 +141,13 @@ export class ReplayExchange {
     }
     if (pieces.has(frame.piece)) return;
     segment.progressAt = now();
-    const whole = this.#reassembler.add(from, frame);
-    if (whole === "nonsense") {
+    const piece = this.#reassembler.add(from, frame);
+    if (piece === "nonsense") {
       mesh?.expel(from);
-    } else if (whole !== "partial" && pieces.beginVerification(frame.piece)) {
-      pieces.put(frame.piece, whole);
+    } else if (piece !== "partial" && pieces.beginVerification(frame.piece)) {
+      pieces.put(frame.piece, piece);
       segment.arrived(now());
-      segment.peerBytes += whole.byteLength;
+      segment.peerBytes += piece.byteLength;
       this.#policy.notify();
     }
   }

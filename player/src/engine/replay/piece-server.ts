@@ -31,17 +31,18 @@ export class PieceServer {
   /** Serve a piece that a member requested. */
   serve(segment: ReplaySegment, to: MemberId, index: number): void {
     const { descriptor, pieces, served } = segment;
-    const before = served.get(to) ?? 0;
-    if (!segment.verified || !pieces.has(index) || before >= MAX_SERVED * pieces.count) return;
-    served.set(to, before + 1);
-    const open = key(to, descriptor.variant, descriptor.sequence);
-    this.#pending.add(open);
+    const servedBefore = served.get(to) ?? 0;
+    if (!segment.verified || !pieces.has(index) || servedBefore >= MAX_SERVED * pieces.count)
+      return;
+    served.set(to, servedBefore + 1);
+    const request = key(to, descriptor.variant, descriptor.sequence);
+    this.#pending.add(request);
     const bytes = pieces.piece(index);
     this.mesh?.sendPiece(to, {
       descriptor,
       index,
       bytes,
-      isStillWanted: () => this.#pending.has(open),
+      isStillWanted: () => this.#pending.has(request),
     });
   }
 
@@ -51,7 +52,8 @@ export class PieceServer {
   }
 
   linkLost(id: MemberId): void {
-    for (const open of this.#pending) if (open.startsWith(`${id}/`)) this.#pending.delete(open);
+    for (const request of this.#pending)
+      if (request.startsWith(`${id}/`)) this.#pending.delete(request);
   }
 }
 

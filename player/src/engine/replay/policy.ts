@@ -37,12 +37,12 @@ export class ReplayPolicy {
   /** @param onVerified called with each segment that is complete and verified */
   constructor(
     options: ReplayExchangeOptions,
-    holders: ReplayAvailability,
+    availability: ReplayAvailability,
     reassembler: Reassembler,
     onWhole: (segment: ReplaySegment) => void,
   ) {
     this.#options = options;
-    this.#availability = holders;
+    this.#availability = availability;
     this.#reassembler = reassembler;
     this.#onVerified = onWhole;
     void options.mayConnect.then(() => {
@@ -52,7 +52,7 @@ export class ReplayPolicy {
 
   /** Something changed that a download may be waiting for. */
   notify(): void {
-    for (const heard of this.#changeListeners) heard();
+    for (const listener of this.#changeListeners) listener();
   }
 
   /**
@@ -60,11 +60,11 @@ export class ReplayPolicy {
    *
    * @throws when the store does not have it, or not intact, or when nobody waits for it any longer
    */
-  async fetch(segment: ReplaySegment, { stop }: ReplayDownload): Promise<void> {
+  async fetch(segment: ReplaySegment, { controller }: ReplayDownload): Promise<void> {
     const startedAt = this.#options.now();
     const busy = new Set<MemberId>();
     while (this.#mayWaitForPeers(startedAt)) {
-      stop.signal.throwIfAborted();
+      controller.signal.throwIfAborted();
       const from = this.#availability.bestHolder(
         segment.descriptor,
         this.#options.you() ?? "",
@@ -72,7 +72,7 @@ export class ReplayPolicy {
         this.#options.now(),
       );
       if (from !== null) {
-        if (await this.#fetchFromPeer(segment, from, startedAt, stop.signal)) return;
+        if (await this.#fetchFromPeer(segment, from, startedAt, controller.signal)) return;
         busy.add(from);
       } else if (this.#options.now() - startedAt < this.#waitMs(segment, busy.size > 0)) {
         await this.#waitForChange(POLL_MS);
@@ -80,14 +80,14 @@ export class ReplayPolicy {
         break;
       }
     }
-    await this.#fetchFromStore(segment, stop.signal);
+    await this.#fetchFromStore(segment, controller.signal);
   }
 
   /** Whether there is time to wait for members. */
-  #mayWaitForPeers(begun: number): boolean {
+  #mayWaitForPeers(startedAt: number): boolean {
     const { mesh, verify, bufferedS, now } = this.#options;
     if (!mesh || !verify) return false;
-    return bufferedS() >= URGENT_BUFFER_S && now() - begun < MAX_WAIT_MS;
+    return bufferedS() >= URGENT_BUFFER_S && now() - startedAt < MAX_WAIT_MS;
   }
 
   /** How long to wait for a segment that no member delivers at the moment, ms. */
@@ -96,9 +96,9 @@ export class ReplayPolicy {
     const { you, isLinking, now } = this.#options;
     const since = this.#linkingSince;
     if (isLinking() && (since === null || now() - since < LINKING_WAIT_MS)) return LINKING_WAIT_MS;
-    const own = you();
-    const before = own === null ? 0 : this.#availability.before(own, descriptor);
-    return Math.min(MAX_TURN_MS, before * TURN_MS);
+    const id = you();
+    const turn = id === null ? 0 : this.#availability.before(id, descriptor);
+    return Math.min(MAX_TURN_MS, turn * TURN_MS);
   }
 
   /**
@@ -117,16 +117,16 @@ export class ReplayPolicy {
     segment.reset();
     segment.requestedFrom = segment.deliveredBy = from;
     segment.progressAt = now();
-    const wanted = segment.pieces.missing();
-    let asked = 0;
+    const missing = segment.pieces.missing();
+    let requested = 0;
     while (!segment.pieces.complete) {
-      const arrived = wanted.length - segment.pieces.missing().length;
+      const arrived = missing.length - segment.pieces.missing().length;
       const limit = arrived + Math.max(1, Math.floor(MAX_REQUESTED_BYTES / pieceSize));
-      for (const index of wanted.slice(asked, limit)) {
+      for (const index of missing.slice(requested, limit)) {
         stats.segments.requested += 1;
         mesh?.send(from, encodeRequest(variant, sequence, index));
       }
-      asked = Math.max(asked, Math.min(limit, wanted.length));
+      requested = Math.max(requested, Math.min(limit, missing.length));
       await this.#waitForChange(POLL_MS);
       const failed = !mesh?.isOpen(from) || now() - segment.progressAt > QUIET_MS;
       if (failed || signal.aborted || !this.#mayWaitForPeers(startedAt)) break;
@@ -147,8 +147,8 @@ export class ReplayPolicy {
   async #verify(segment: ReplaySegment): Promise<boolean> {
     const { verify, stats } = this.#options;
     const { descriptor, pieces, peerBytes, deliveredBy } = segment;
-    const good = !verify || (await verify(new Uint8Array(pieces.copy()), descriptor.sha256));
-    if (!good) {
+    const isIntact = !verify || (await verify(new Uint8Array(pieces.copy()), descriptor.sha256));
+    if (!isIntact) {
       stats.segments.bad_pieces += 1;
       segment.reset();
       return false;
@@ -195,18 +195,18 @@ export class ReplayPolicy {
         return;
       }
     }
-    throw new Error(`${segment.descriptor.url}: the store's bytes have a wrong hash`);
+    throw new Error(`${segment.descriptor.url}: wrong hash, also after a reload past the cache`);
   }
 
   #waitForChange(ms: number): Promise<void> {
     return new Promise((resolve) => {
-      const heard = (): void => {
+      const finish = (): void => {
         clearTimeout(timer);
-        this.#changeListeners.delete(heard);
+        this.#changeListeners.delete(finish);
         resolve();
       };
-      const timer = setTimeout(heard, ms);
-      this.#changeListeners.add(heard);
+      const timer = setTimeout(finish, ms);
+      this.#changeListeners.add(finish);
     });
   }
 }

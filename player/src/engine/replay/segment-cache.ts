@@ -11,7 +11,7 @@ export const MAX_CACHED_BYTES = 64 * 1024 * 1024;
 /** A segment being downloaded for the player. */
 export interface ReplayDownload {
   /** aborted once nobody waits for the segment */
-  stop: AbortController;
+  controller: AbortController;
   waiters: number;
   done: Promise<void>;
 }
@@ -73,8 +73,8 @@ export class ReplaySegmentCache {
   /** The segment of a descriptor. If the cache is full, the segment farthest from it is evicted. */
   getOrAdd(descriptor: ReplayDescriptor): ReplaySegment {
     const { variant, sequence } = descriptor;
-    const known = this.get(variant, sequence);
-    if (known) return known;
+    const existing = this.get(variant, sequence);
+    if (existing) return existing;
     const segment = new ReplaySegment(descriptor);
     this.#segments.set(key(variant, sequence), segment);
     this.#makeRoom(sequence);
