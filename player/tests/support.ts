@@ -1,4 +1,4 @@
-/** What several tests need: descriptors of real bytes, a store, a clock. */
+/** Shared by several tests: descriptors of real bytes, a store, a clock. */
 
 import type { Network } from "../src/engine/engine";
 import type { Descriptor } from "../src/protocol/messages";
@@ -6,7 +6,7 @@ import { verifier } from "../src/engine/verify";
 
 export const verify = verifier(crypto.subtle);
 
-/** What an engine knows of the network at first. */
+/** The state of the network in a new engine. */
 export const NOTHING_KNOWN: Network = {
   bps: null,
   lateAt: -Infinity,
@@ -19,14 +19,14 @@ export async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   return btoa(String.fromCharCode(...digest));
 }
 
-/** Bytes that differ from place to place and from segment to segment. */
+/** Bytes that differ by position and by segment. */
 export function content(size: number, seed = 1): Uint8Array<ArrayBuffer> {
   return Uint8Array.from({ length: size }, (_, i) => (i * 31 + (i >> 8) * 7 + seed * 13) & 0xff);
 }
 
 export const PIECE_BYTES = 16 * 1024;
 
-/** A segment without its bytes; hashes are left empty. */
+/** A descriptor without bytes; its hashes are empty. */
 export function descriptor(sequence: number, size = 3 * PIECE_BYTES + 100): Descriptor {
   return {
     variant: 0,
@@ -41,7 +41,7 @@ export function descriptor(sequence: number, size = 3 * PIECE_BYTES + 100): Desc
   };
 }
 
-/** A segment with its bytes and their hashes. */
+/** A segment with bytes and matching hashes. */
 export async function published(
   sequence: number,
   size?: number,
@@ -58,11 +58,14 @@ export async function published(
 
 export interface StoreDouble {
   fetch: typeof fetch;
-  /** Range headers in order; "" for a request without */
+  /** Range headers in order; "" for requests without one */
   ranges: string[];
 }
 
-/** A `fetch` that answers as an object store; `answer` may replace the answer to the nth request. */
+/**
+ * A `fetch` that answers like an object store; `answer` may replace the response to the nth
+ * request.
+ */
 export function storeOf(
   stored: Uint8Array<ArrayBuffer> | (() => Uint8Array<ArrayBuffer>),
   answer: (nth: number, right: Response) => Response | Promise<Response> = (_, right) => right,

@@ -17,40 +17,40 @@ const need = (change: Partial<SegmentNeed>): SegmentNeed => ({
 });
 const ALL = [{ first: 0, end: 4 }];
 
-describe("the scheduler", () => {
+describe("the deadline", () => {
   it("waits for peers while there is time", () => {
     expect(decideFetches(need({}))).toEqual({ ranges: [], late: false });
   });
-  it("fetches what is missing at the deadline, which is earlier on a slow store", () => {
+  it("comes earlier with a slow store, and then everything missing is fetched", () => {
     expect(decideFetches(need({ bufferedS: DEADLINE_S + 0.4 }))).toEqual({
       ranges: ALL,
       late: true,
     });
     expect(decideFetches(need({ storeEstimateS: () => 7 })).ranges).toEqual(ALL);
   });
-  it("waits longer for short segments, which take less to repair", () => {
+  it("is later for short segments, which are repaired sooner", () => {
     expect([1, 2, 4, 10].map(deadlineS)).toEqual([0.65, 1.3, 1.6, 1.6]);
     expect(decideFetches(need({ durationS: 2, bufferedS: 1.9 })).ranges).toEqual([]);
     expect(decideFetches(need({ durationS: 2, bufferedS: 1.7 })).ranges).toEqual(ALL);
   });
-  it("does not put on a full link a second time what peers have sent", () => {
+  it("does not duplicate on a full downlink what peers have sent", () => {
     const late = { bufferedS: 1, downlinkFull: true, isExpected: (piece: number) => piece !== 2 };
     expect(decideFetches(need(late)).ranges).toEqual([{ first: 2, end: 3 }]);
     expect(decideFetches(need({ ...late, waitedS: MAX_WAIT_S })).ranges).toEqual(ALL);
   });
-  it("fetches at once at start-up", () => {
+  it("is immediate at start-up", () => {
     expect(decideFetches(need({ bufferedS: 0 })).ranges).toEqual(ALL);
   });
-  it("fetches at once what nobody will bring", () => {
+  it("does not matter for pieces that no peer will deliver", () => {
     const { ranges, late } = decideFetches(need({ isExpected: (piece) => piece !== 2 }));
     expect(ranges).toEqual([{ first: 2, end: 3 }]);
     expect(late).toBe(false);
   });
-  it("does not wait for ever with a full buffer", () => {
+  it("comes even with a full buffer", () => {
     expect(decideFetches(need({ bufferedS: 60, waitedS: MAX_WAIT_S })).ranges).toEqual(ALL);
   });
 
-  it("requests only what is missing and not in flight, and everything such when it is due", () => {
+  it("fetches only missing pieces without a store attempt, and all of those when it comes", () => {
     const sets = fc.uniqueArray(fc.nat(31));
     fc.assert(
       fc.property(

@@ -15,7 +15,7 @@ function server(...sequences: number[]) {
 }
 
 describe("descriptors", () => {
-  it("that signaling brought need no request", async () => {
+  it("from signaling need no request", async () => {
     const fetch = server();
     const descriptors = new Descriptors(LIST, fetch);
     descriptors.add(descriptor(7));
@@ -23,7 +23,7 @@ describe("descriptors", () => {
     expect(fetch).not.toHaveBeenCalled();
   });
 
-  it("that are not known are asked for once, from the sequence before", async () => {
+  it("that are unknown are requested once, from the sequence before", async () => {
     const fetch = server(7, 8);
     const descriptors = new Descriptors(LIST, fetch);
     const both = [7, 7].map((sequence) => descriptors.find(descriptor(7).url, 0, sequence));
@@ -34,7 +34,7 @@ describe("descriptors", () => {
     expect(descriptors.byUrl(descriptor(8).url)).toEqual(descriptor(8));
   });
 
-  it("are done without when the list cannot be had", async () => {
+  it("are not needed if the list is unavailable", async () => {
     for (const fetch of [
       () => Promise.reject(new TypeError("offline")),
       () => Promise.resolve(new Response("no", { status: 503 })),
@@ -43,7 +43,7 @@ describe("descriptors", () => {
       expect(await new Descriptors(LIST, fetch).find(descriptor(7).url, 0, 7)).toBeUndefined();
   });
 
-  it("are bounded in number, the oldest go", () => {
+  it("are bounded in number, oldest first", () => {
     const descriptors = new Descriptors(LIST, server());
     for (let sequence = 0; sequence < 500; sequence += 1) descriptors.add(descriptor(sequence));
     expect(descriptors.byUrl(descriptor(499).url)).toBeDefined();
@@ -51,7 +51,7 @@ describe("descriptors", () => {
   });
 });
 
-it("a segment's URL names its rendition", () => {
+it("a segment's URL names its variant", () => {
   expect(variantOf("http://127.0.0.1:9000/bucket/live/1/stream-a-7.ts?x=1")).toBe(1);
   expect(variantOf("https://media.test/elsewhere/7.ts")).toBeNull();
 });

@@ -1,7 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { DownlinkEstimator } from "../../src/engine/downlink-estimator";
 
-/** The store sends so many bytes a millisecond, in chunks of 16 KiB, peers as much again. */
+/**
+ * The store sends this many bytes per millisecond, in chunks of 16 KiB; peers send a multiple of
+ * that.
+ */
 function transfer(
   link: DownlinkEstimator,
   begun: number,
@@ -21,27 +24,27 @@ function transfer(
 }
 const mbit = (link: DownlinkEstimator) => (link.bps(0) ?? 0) / 1e6;
 
-describe("what the link brings", () => {
-  it("is unknown at first, and when only peers send", () => {
+describe("the downlink estimate", () => {
+  it("is unknown at first, and while only peers send", () => {
     const link = new DownlinkEstimator();
     for (let i = 0; i < 1_000; i += 1) link.addPeerBytes(32_768, i);
     link.addStoreBytes(16_384, 5);
     expect(link.bps(6)).toBeNull();
   });
 
-  it("is what comes while the store sends", () => {
+  it("is what arrives while the store sends", () => {
     const link = new DownlinkEstimator();
     transfer(link, 0, 600_000, 500);
     expect(mbit(link)).toBeCloseTo(4, 1);
   });
 
-  it("counts what peers send meanwhile", () => {
+  it("includes what peers send meanwhile", () => {
     const link = new DownlinkEstimator();
     transfer(link, 0, 600_000, 100, 3);
     expect(mbit(link)).toBeCloseTo(3.2, 0);
   });
 
-  it("leaves out the pauses between slices, and what peers send in them", () => {
+  it("leaves out pauses between slices, and what peers send in them", () => {
     const link = new DownlinkEstimator();
     for (let segment = 0; segment < 20; segment += 1) {
       transfer(link, segment * 4_000, 70_000, 500);
@@ -50,7 +53,7 @@ describe("what the link brings", () => {
     expect(mbit(link)).toBeCloseTo(4, 1);
   });
 
-  it("is believed at once when it becomes slow, and with care when it becomes fast", () => {
+  it("follows at once when the downlink becomes slower, and gradually when it becomes faster", () => {
     const link = new DownlinkEstimator();
     let now = transfer(link, 0, 5_000_000, 5_000);
     now = transfer(link, now + 1_000, 150_000, 112);
@@ -59,7 +62,7 @@ describe("what the link brings", () => {
     expect(mbit(link)).toBeLessThan(4);
   });
 
-  it("is seen within a second when peers fill a link that has become slow", () => {
+  it("notices within a second that peers fill a downlink that has become slow", () => {
     const link = new DownlinkEstimator();
     let now = transfer(link, 0, 5_000_000, 5_000);
     link.responseStarted((now += 1_000));
@@ -70,7 +73,7 @@ describe("what the link brings", () => {
     expect((link.bps(now) ?? 0) / 1e6).toBeLessThan(3);
   });
 
-  it("is not what a store brings that stands still", () => {
+  it("is not lowered by a store that has stalled", () => {
     const link = new DownlinkEstimator();
     let now = transfer(link, 0, 5_000_000, 5_000);
     link.responseStarted((now += 1_000));
@@ -81,17 +84,17 @@ describe("what the link brings", () => {
     expect((link.bps(now) ?? 0) / 1e6).toBeGreaterThan(30);
   });
 
-  it("is finite when all chunks are read in one go", () => {
+  it("is finite when all chunks are read together", () => {
     const link = new DownlinkEstimator();
     link.responseStarted(7);
     for (let i = 0; i < 40; i += 1) link.addStoreBytes(16_384, 7);
     expect(Number.isFinite(link.bps(7))).toBe(true);
   });
 
-  it("is full when peers bring what it carries, and no more when they stop", () => {
+  it("tells a full downlink from one that peers no longer fill", () => {
     const link = new DownlinkEstimator();
     for (let ms = 0; ms < 1_000; ms += 100) link.addPeerBytes(10_000, ms);
-    expect(link.isFull(1_000)).toBe(false); // nobody knows what it carries
+    expect(link.isFull(1_000)).toBe(false); // the link's real rate is unknown
     let now = transfer(link, 1_000, 300_000, 112);
     expect(link.isFull(now)).toBe(false);
     for (let ms = 0; ms < 1_000; ms += 100) link.addPeerBytes(10_000, (now += 100));

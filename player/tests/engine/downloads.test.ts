@@ -61,14 +61,14 @@ const silent = (): StoreDouble => {
   return { fetch, ranges };
 };
 const torrents = () => FakeWebTorrent.all[0]?.torrents ?? [];
-/** Time passes, for timers and for the clock. */
+/** Advance timers and the clock. */
 async function pass(ms: number): Promise<void> {
   for (let passed = 0; passed < ms; passed += 100) {
     t.clock += 100;
     await vi.advanceTimersByTimeAsync(100);
   }
 }
-/** The seed has the segment and brings what is asked for. */
+/** The seed has the segment and delivers what is requested. */
 async function deliver(nth = 0): Promise<number[]> {
   await until(() => {
     expect(torrents()).toHaveLength(nth + 1);
@@ -82,7 +82,7 @@ async function deliver(nth = 0): Promise<number[]> {
 }
 
 describe.each([503, 403, 404])("while the store answers %d", (status) => {
-  it("an owner takes its slice from the seed, hands it on, and counts it", async () => {
+  it("an owner fetches its slice from the seed, pushes it, and counts it", async () => {
     const { it, stats, store } = started(refusing(status));
     it.announced(t.segment, SLICES, true);
     expect(await deliver()).toEqual([0, 1]);
@@ -94,7 +94,7 @@ describe.each([503, 403, 404])("while the store answers %d", (status) => {
     expect(torrents()[0]?.destroyed).toBe(true);
   });
 
-  it("a viewer alone takes all from there", async () => {
+  it("a viewer without peers fetches everything from the seed", async () => {
     t.linkedAt = null;
     const { it, stats } = started(refusing(status));
     const wanted = it.want(t.segment, never());
@@ -104,7 +104,7 @@ describe.each([503, 403, 404])("while the store answers %d", (status) => {
     expect(stats.total.bytes.seed).toBe(SIZE);
   });
 
-  it("who waits for members takes from the seed only its own slice", async () => {
+  it("a viewer that waits for peers fetches only its own slice from the seed", async () => {
     t.buffered = 1;
     const { it } = started(refusing(status));
     it.announced(t.segment, SLICES, true);
@@ -116,7 +116,7 @@ describe.each([503, 403, 404])("while the store answers %d", (status) => {
     await wanted;
   });
 
-  it("who has run dry waits for members no longer than three seconds", async () => {
+  it("a viewer with an empty buffer waits for peers no longer than three seconds", async () => {
     t.buffered = 0;
     const { it } = started(refusing(status));
     it.announced(t.segment, SLICES, true);
@@ -130,8 +130,8 @@ describe.each([503, 403, 404])("while the store answers %d", (status) => {
   });
 });
 
-describe("while the store is silent", () => {
-  it("an owner turns to the seed after a second", async () => {
+describe("while the store is quiet", () => {
+  it("an owner asks the seed after a second", async () => {
     const { it, store } = started(silent());
     it.announced(t.segment, SLICES, true);
     await pass(700);
@@ -144,7 +144,7 @@ describe("while the store is silent", () => {
     expect(store.ranges).toEqual([OWN_RANGE]);
   });
 
-  it("a member that has a piece is asked for it, though the store was", async () => {
+  it("a piece is requested from its holder despite the store attempt", async () => {
     const { it } = started(silent());
     it.announced(t.segment, SLICES, true);
     it.frame("peer", encodeHave(0, t.segment.sequence, 0b1).buffer);
@@ -155,7 +155,7 @@ describe("while the store is silent", () => {
     expect(requests).toContainEqual(expect.objectContaining({ type: "request", piece: 0 }));
   });
 
-  it("nobody waits for it again: one piece at a time says whether it is back", async () => {
+  it("one piece at a time probes it, and nothing waits for it", async () => {
     const { it, store } = started(silent());
     it.announced(t.segment, SLICES, true);
     await pass(1_100);
@@ -170,7 +170,7 @@ describe("while the store is silent", () => {
   });
 });
 
-it("what the store has not yet comes from the seed, and the store is not asked for it", async () => {
+it("a segment that only the seed has is not requested from the store", async () => {
   t.segment = { ...t.segment, stored: false };
   const { it, store } = started(storeOf(() => t.bytes));
   it.announced(t.segment, SLICES, true);
@@ -211,7 +211,7 @@ it("the store is used again once it has answered", async () => {
   expect(torrents()).toHaveLength(2);
 });
 
-it("without a torrent the store is asked as often as ever, and who waits is told", async () => {
+it("without a torrent the store is retried as usual, and then the waiter fails", async () => {
   t.segment = { ...t.segment, infohash: null };
   t.linkedAt = null;
   const { it, store } = started(refusing(503));
@@ -221,7 +221,7 @@ it("without a torrent the store is asked as often as ever, and who waits is told
   expect(store.ranges).toEqual(["", "", ""]);
 });
 
-it("who waits is told when neither store nor seed have it", async () => {
+it("a waiter fails when neither store nor seed has the segment", async () => {
   t.linkedAt = null;
   const { it } = started(refusing(404));
   const wanted = expect(it.want(t.segment, never())).rejects.toThrow("do not match the segment");
@@ -232,12 +232,12 @@ it("who waits is told when neither store nor seed have it", async () => {
   await wanted;
 });
 
-describe("by the policy assist", () => {
+describe('with the policy "assist"', () => {
   beforeEach(() => {
     useSeed("assist");
   });
 
-  it("the seed is asked first, and the store not at all when it delivers", async () => {
+  it("the seed is asked first, and the store not at all if the seed delivers", async () => {
     const { it, stats, store } = started(storeOf(t.bytes));
     it.announced(t.segment, SLICES, true);
     expect(await deliver()).toEqual([0, 1]);
@@ -248,7 +248,7 @@ describe("by the policy assist", () => {
     expect([store.ranges, stats.total.bytes.seed]).toEqual([[], 2 * PIECE_BYTES]);
   });
 
-  it("the store takes over what has not come in time, and is first for a while", async () => {
+  it("the store takes over late pieces, and goes first for a while", async () => {
     const { it, store } = started(storeOf(() => t.bytes));
     it.announced(t.segment, SLICES, true);
     await until(() => {
@@ -276,7 +276,7 @@ describe("by the policy assist", () => {
     expect([store.ranges.at(-1), torrents().length]).toEqual([OWN_RANGE, 1]);
   });
 
-  it("what the player wants for itself comes from the store", async () => {
+  it("pieces that only the player needs come from the store", async () => {
     t.linkedAt = null;
     const { it, store } = started(storeOf(t.bytes));
     await it.want(t.segment, never());

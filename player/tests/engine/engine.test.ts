@@ -19,7 +19,7 @@ interface Viewer {
 let bytes: Uint8Array<ArrayBuffer>;
 let segment: Descriptor;
 let viewers: Map<string, Viewer>;
-/** what `/live/0/segments.json` names */
+/** the segments in `/live/0/segments.json` */
 let list: object[];
 
 beforeEach(async () => {
@@ -71,7 +71,7 @@ function viewer(id: string, platform: object = {}): Viewer {
 
 const ROOM = { type: "room", room: "main", plan_version: 2, for_all: 0 };
 
-/** Signaling's part: the roster to everybody, signals to whom they are for. */
+/** Plays signaling: sends the roster to everybody, and passes signals on. */
 function roster(epoch: number, ready: string[]): void {
   const members = [...viewers.keys()].map((id) => ({
     ...{ id, variant: 0, weight: 4, cut: [] },
@@ -107,7 +107,7 @@ const get = (of: Viewer) =>
   of.engine.fragment(segment.url, segment.sequence, new AbortController().signal);
 
 describe("two viewers", () => {
-  it("become ready: the first at once, the newcomer once it is linked", () => {
+  it("become ready: the first at once, the second once it is linked", () => {
     const a = viewer("a");
     a.socket.accept();
     roster(1, []);
@@ -118,7 +118,7 @@ describe("two viewers", () => {
     expect(b.socket.take().map(({ type }) => type)).not.toContain("ready");
   });
 
-  it("draw one copy of a segment from the store, half each", async () => {
+  it("fetch one copy of a segment from the store, half each", async () => {
     const both = await room();
     announce(3);
     for (const { data } of await Promise.all(both.map(get)))
@@ -134,14 +134,14 @@ describe("two viewers", () => {
     }
   });
 
-  it("report their figures", async () => {
+  it("report their stats", async () => {
     const [a] = await room();
     a.socket.take();
     a.engine.report();
     expect(a.socket.take()).toMatchObject([{ type: "stats", peers: 1, latency_s: 9 }]);
   });
 
-  it("keep their links while signaling is away, and link anew under new ids", async () => {
+  it("keep their links while signaling is lost, and make new ones under new ids", async () => {
     const [a, b] = await room();
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     b.socket.close();
@@ -162,8 +162,8 @@ describe("two viewers", () => {
   });
 });
 
-describe("while signaling is away", () => {
-  /** A later segment that only the list knows. */
+describe("while signaling is lost", () => {
+  /** A later segment that is only in the list. */
   async function drift() {
     const both = await room();
     announce(3);
@@ -183,7 +183,7 @@ describe("while signaling is away", () => {
     `bytes=${2 * PIECE_BYTES}-${4 * PIECE_BYTES - 1}`,
   ];
 
-  it("the viewers share what the list of segments names: one copy leaves the store", async () => {
+  it("viewers share the segments in the list: one copy leaves the store", async () => {
     const { both, next } = await drift();
     const { url } = next.descriptor;
     const got = both.map(({ engine }) => engine.fragment(url, 8, new AbortController().signal));
@@ -191,7 +191,7 @@ describe("while signaling is away", () => {
     expect(both.flatMap(({ store }) => store.ranges).sort()).toEqual(halves);
   });
 
-  it("an owner finds out by itself, once a segment", async () => {
+  it("an owner looks for its slices itself, once per segment", async () => {
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     const { both } = await drift();
     await vi.advanceTimersByTimeAsync(5_000);
@@ -201,13 +201,13 @@ describe("while signaling is away", () => {
     });
   });
 
-  it("nothing is reported, and what was missed is reported after the next join", async () => {
+  it("nothing is reported until after the next join", async () => {
     vi.spyOn(Math, "random").mockReturnValue(0);
     const { both } = await drift();
     const [a] = both;
     a.engine.report();
     expect(a.engine.stats.total.bytes).toMatchObject({ p2p: SIZE / 2, store: SIZE / 2 });
-    // both come back after the same pause, in order
+    // both reconnect after the same delay, in order
     await vi.waitFor(
       () => {
         expect(FakeWebSocket.all).toHaveLength(4);
@@ -230,7 +230,7 @@ describe("while signaling is away", () => {
 });
 
 describe("links that cannot be made", () => {
-  it("are told once, and do not keep a viewer from being ready when who it called has left", async () => {
+  it("are logged once, and do not delay readiness once those members have left", async () => {
     const a = viewer("a");
     a.socket.accept();
     viewers.set("ghost", { ...a, socket: new FakeWebSocket(new URL("wss://none.test")) });
@@ -248,7 +248,7 @@ describe("links that cannot be made", () => {
   });
 });
 
-it("a request that was given up while its descriptor was looked up fetches nothing", async () => {
+it("a request aborted during the descriptor lookup fetches nothing", async () => {
   const { pieceSize, pieceHashes, ...rest } = segment;
   list = [{ ...rest, piece_size: pieceSize, pieces: pieceHashes }];
   const a = viewer("a");
@@ -263,7 +263,7 @@ describe("a viewer that cannot share", () => {
   it.each([
     ["no WebRTC", { PeerConnection: null }],
     ["no WebCrypto", { subtle: null }],
-  ])("for %s plays from the store, and is counted", async (sharing, platform) => {
+  ])("for lack of %s plays from the store, and is counted", async (sharing, platform) => {
     const alone = viewer("a", platform);
     expect(alone.engine.sharing).toBe(sharing);
     alone.socket.accept();
@@ -282,7 +282,7 @@ describe("a viewer that cannot share", () => {
   });
 });
 
-it("a switch of rendition is told once", async () => {
+it("a switch of variants is sent once", async () => {
   const a = viewer("a");
   a.socket.accept();
   const other = { ...segment, url: segment.url.replace("/live/0/", "/live/1/") };
@@ -293,7 +293,7 @@ it("a switch of rendition is told once", async () => {
   ]);
 });
 
-it("what is on air is passed on", () => {
+it("whether a stream is on air is passed on", () => {
   const { socket, onAir } = viewer("a");
   socket.receive({ type: "stream", stream: null, live: false });
   expect(onAir).toEqual([false]);

@@ -1,4 +1,4 @@
-/** An exchange with a mesh that only notes what it is told, and a clock that tests turn. */
+/** An exchange with a mesh that records calls, and a clock that tests advance. */
 
 import { vi } from "vitest";
 import type { Mesh } from "../../src/webrtc/mesh";
@@ -22,7 +22,7 @@ export const OWN_RANGE = `bytes=0-${2 * PIECE_BYTES - 1}`;
 export const PEERS_RANGE = `bytes=${2 * PIECE_BYTES}-${4 * PIECE_BYTES - 1}`;
 export const never = (): AbortSignal => new AbortController().signal;
 
-/** What an exchange is told, and what it has done. */
+/** The exchange's inputs, and what it did. */
 export const t = {
   bytes: new Uint8Array(0),
   segment: undefined as unknown as Descriptor,
@@ -36,15 +36,15 @@ export const t = {
   closed: [] as string[],
   members: [] as string[],
   pushed: [] as [string, number][],
-  /** of each push, whether its receiver still wants it */
+  /** for each push, whether its receiver still wants it */
   wanted: [] as (() => boolean)[],
   said: [] as [string, Uint8Array<ArrayBuffer>][],
   reported: [] as string[],
-  /** the torrent seed, where there is one */
+  /** the client of the torrent seed, if there is one */
   seedClient: null as TorrentSeedClient | null,
 };
 
-/** Begin anew, with timers that tests turn. */
+/** Reset everything, with fake timers. */
 export async function begin(): Promise<void> {
   vi.useFakeTimers({ toFake: ["setInterval", "setTimeout", "clearInterval", "clearTimeout"] });
   const { descriptor: segment, bytes } = await published(7, SIZE);
@@ -104,9 +104,9 @@ export function fromPeer(it: Exchange, indices: number[], data = t.bytes): void 
       it.frame("peer", frame.buffer);
   }
 }
-/** Hashing takes its own threads, so wait for what should come of it. */
+/** Hashing runs in other threads, so wait for its result. */
 export const until = (check: () => void) => vi.waitFor(check, { interval: 1 });
-/** Let time pass, for timers and for the engine's clock. */
+/** Advance timers and the engine's clock. */
 export async function pass(ms: number): Promise<void> {
   for (let passed = 0; passed < ms; passed += 100) {
     t.clock += 100;

@@ -21,7 +21,7 @@ afterEach(() => {
 });
 
 describe("a segment in a room", () => {
-  it("comes half from the store, handed on, and half from the peer", async () => {
+  it("comes half from the store, pushed to the peer, and half from the peer", async () => {
     const { it, stats, store } = exchange();
     it.announced(t.segment, SLICES, true);
     await until(() => {
@@ -35,7 +35,7 @@ describe("a segment in a room", () => {
     expect(stats.segments).toMatchObject({ complete: 1, deadline_fetches: 0, duplicates: 0 });
   });
 
-  it("gets what the peer did not bring from the store at the deadline", async () => {
+  it("comes from the store at the deadline where the peer did not deliver", async () => {
     const { it, stats, store } = exchange();
     it.announced(t.segment, SLICES, true);
     await until(() => {
@@ -56,7 +56,7 @@ describe("a segment in a room", () => {
     expect([...t.broadcast].sort()).toEqual([0, 1]);
   });
 
-  it("is not waited for until the next one where the room's uplinks are short", async () => {
+  it("is fetched before the next one is due where uplinks are short", async () => {
     const { it, stats, store } = exchange();
     const slices = SLICES.map((slice, k) => ({ ...slice, first: k, end: k + 1 }));
     it.announced(t.segment, slices, true);
@@ -67,11 +67,11 @@ describe("a segment in a room", () => {
     await pass(200);
     await wanted;
     expect(store.ranges.slice(2)).toEqual([`bytes=${PIECE_BYTES}-${2 * PIECE_BYTES - 1}`]);
-    // that is the plan, not a fault of the room
+    // that is as planned, not the room's fault
     expect(stats.segments.deadline_fetches).toBe(0);
   });
 
-  it("is not sent to others any more who have it from the store by then", async () => {
+  it("is no longer pushed once receivers would have it from the store", async () => {
     const { it } = exchange();
     it.announced(
       t.segment,
@@ -87,7 +87,7 @@ describe("a segment in a room", () => {
     expect(t.wanted.map((wanted) => wanted())).toEqual([false]);
   });
 
-  it("comes at once from the store at start-up, and when its owner is not linked", async () => {
+  it("comes from the store at once at start-up, and without a link to its owner", async () => {
     for (const [ahead, opened] of [
       [0, 0],
       [8, null],
@@ -110,7 +110,7 @@ describe("a segment in a room", () => {
     expect(store.ranges).toEqual([OWN_RANGE]);
   });
 
-  it("takes pieces that overtook the announcement", async () => {
+  it("includes pieces that arrived before the announcement", async () => {
     const before = await published(6, SIZE);
     const { it, store } = exchange();
     it.announced(before.descriptor, [], true);
@@ -129,7 +129,7 @@ describe("a segment in a room", () => {
     expect(store.ranges).toEqual([]);
   });
 
-  it("is fetched further when hls.js gives up waiting", async () => {
+  it("is still fetched when hls.js aborts its request", async () => {
     const { it } = exchange();
     const abort = new AbortController();
     it.announced(t.segment, SLICES, true);
@@ -144,8 +144,8 @@ describe("a segment in a room", () => {
   });
 });
 
-describe("a request that hls.js gave up", () => {
-  it("for another rendition is made no more, for the link cannot carry both", async () => {
+describe("a request aborted by hls.js", () => {
+  it("ends when another variant is requested, because the downlink cannot carry both", async () => {
     [t.buffered, t.linkedAt] = [0, null];
     const pending = storeOf(t.bytes);
     const signals: AbortSignal[] = [];
@@ -173,7 +173,7 @@ describe("a request that hls.js gave up", () => {
     expect(store.ranges).toEqual([]);
   });
 
-  it("leaves no listener behind when it is served", async () => {
+  it("leaves no listener behind when it succeeds", async () => {
     t.linkedAt = null;
     const { it } = exchange();
     const { signal } = new AbortController();
@@ -186,7 +186,7 @@ describe("a request that hls.js gave up", () => {
 });
 
 describe("bad bytes", () => {
-  it("of a peer close its link and never count", async () => {
+  it("from a peer close its link and do not count", async () => {
     const { it, stats } = exchange();
     it.announced(t.segment, SLICES, true);
     fromPeer(
@@ -213,7 +213,7 @@ describe("bad bytes", () => {
     expect(t.closed).toEqual(["peer"]);
   });
 
-  it("of the store are fetched once more, past the cache", async () => {
+  it("from the store are fetched once more, past the cache", async () => {
     const wrong = t.bytes.slice();
     wrong[PIECE_BYTES + 5] = (wrong[PIECE_BYTES + 5] ?? 0) ^ 1;
     t.linkedAt = null;
@@ -225,7 +225,7 @@ describe("bad bytes", () => {
     expect(stats.segments.bad_pieces).toBe(1);
   });
 
-  it("of the store are an error when they come twice; a later attempt may succeed", async () => {
+  it("from the store are an error the second time; a later request may succeed", async () => {
     t.linkedAt = null;
     const wrong = () => new Response(t.bytes.map((byte) => byte ^ 1));
     const { it } = exchange(storeOf(t.bytes, (nth, right) => (nth <= 2 ? wrong() : right)));
@@ -234,7 +234,7 @@ describe("bad bytes", () => {
   });
 });
 
-it("bytes of segments from before this viewer was ready count as start-up", async () => {
+it("segments from before this viewer was ready count as start-up", async () => {
   const { it, stats } = exchange();
   it.announced(t.segment, [], false);
   await it.want(t.segment, never());
@@ -245,7 +245,7 @@ it("bytes of segments from before this viewer was ready count as start-up", asyn
   expect(it.startup.includes(8)).toBe(false);
 });
 
-it("what is asked for without announcements is start-up for 15 seconds and no more", async () => {
+it("requests without announcements count as start-up for 15 seconds and no more", async () => {
   t.linkedAt = null;
   const { it, stats } = exchange();
   await it.want(t.segment, never());

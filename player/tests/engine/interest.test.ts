@@ -8,8 +8,8 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-describe("a member that pauses", () => {
-  it("is pushed nothing until it wants to go on", async () => {
+describe("a paused member", () => {
+  it("is pushed nothing until it is interested again", async () => {
     const { it } = exchange();
     t.members = ["peer", "other"];
     it.announced(t.segment, SLICES, true);
@@ -23,7 +23,7 @@ describe("a member that pauses", () => {
     expect(t.broadcast).toEqual([0]);
   });
 
-  it("does not make a slice look missed", async () => {
+  it("does not count as lacking a slice", async () => {
     const { it, stats } = exchange();
     t.members = ["peer", "other", "third"];
     const [own, peers] = SLICES;
@@ -37,11 +37,11 @@ describe("a member that pauses", () => {
   });
 });
 
-describe("a viewer that pauses", () => {
+describe("a paused viewer", () => {
   const types = () =>
     t.said.filter(([, frame]) => (frame[0] ?? 0) > 3).map(([id, f]) => [id, f[0]]);
 
-  it("says so after a while, to newcomers too, and when it goes on", async () => {
+  it("tells members and new links after a while, and again when it continues", async () => {
     const { it } = exchange();
     it.announced(t.segment, SLICES, true);
     expect(types()).toEqual([]);
@@ -56,14 +56,14 @@ describe("a viewer that pauses", () => {
     expect(types().at(-1)).toEqual(["peer", 4]);
   });
 
-  it("says so as well when it plays far behind", async () => {
+  it("also counts as paused when it plays far behind", async () => {
     const { it } = exchange();
     it.announced((await published(40, SIZE)).descriptor, SLICES, true);
     it.want((await published(31, SIZE)).descriptor, never()).catch(() => undefined);
     expect(types()).toEqual([["peer", 5]]);
   });
 
-  it("asks nobody for what it will not play soon", async () => {
+  it("requests nothing that it will not play soon", async () => {
     const { it, stats } = exchange();
     t.paused = 31;
     it.announced(t.segment, SLICES, true);

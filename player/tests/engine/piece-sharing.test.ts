@@ -20,31 +20,31 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** Requests that were made: who was asked, for which piece. */
+/** The requests made: member and piece. */
 const requests = (): [string, number][] =>
   t.said.flatMap(([id, data]): [string, number][] => {
     const frame = decodeFrame(data.buffer);
     return frame?.type === "request" ? [[id, frame.piece]] : [];
   });
-/** What t.members were told, as bits. */
+/** The availability sent: member and bitmap. */
 const told = (): [string, number][] =>
   t.said.flatMap(([id, data]): [string, number][] => {
     const frame = decodeFrame(data.buffer);
     return frame?.type === "have" ? [[id, frame.pieces]] : [];
   });
-/** Wait until so many pieces are here: hashing takes real time. */
+/** Wait until this many pieces are here: hashing takes real time. */
 const here = (stats: Stats, pieces: number) =>
   until(() => {
     const { p2p, store } = stats.total.bytes;
     expect(p2p + store).toBe(pieces * PIECE_BYTES);
   });
 
-describe("a piece that does not come", () => {
+describe("a late piece", () => {
   beforeEach(() => {
     t.members = ["peer", "other", "third"];
   });
 
-  it("is asked for from a member that has it, once it is late", async () => {
+  it("is requested from a holder", async () => {
     const { it, store, stats } = exchange();
     it.announced(t.segment, SLICES, true);
     fromPeer(it, [3]);
@@ -60,7 +60,7 @@ describe("a piece that does not come", () => {
     expect(stats.segments).toMatchObject({ requested: 1, stepped_in: 0, deadline_fetches: 0 });
   });
 
-  it("is asked for from somebody else when the first does not answer", async () => {
+  it("is requested from another member if the first does not answer", async () => {
     const { it, stats } = exchange();
     it.announced(t.segment, SLICES, true);
     fromPeer(it, [3]);
@@ -75,12 +75,12 @@ describe("a piece that does not come", () => {
     ]);
   });
 
-  it("is asked for at once where nobody was to push it", async () => {
+  it("is requested at once if nobody was to push it", async () => {
     const { it } = exchange();
     const [own, peers] = SLICES;
     it.announced(t.segment, own && peers ? [own, { ...peers, pushedBy: "stranger" }] : [], true);
     it.frame("other", encodeHave(0, 7, 0b1100).buffer);
-    t.linkedAt = 5_000; // no link to who should push it was there in time
+    t.linkedAt = 5_000; // the link to the member that was to push it opened too late
     await pass(100);
     expect(requests()).toEqual([
       ["other", 2],
@@ -88,7 +88,7 @@ describe("a piece that does not come", () => {
     ]);
   });
 
-  it("is fetched and t.pushed by the owner's successor when most lack it", async () => {
+  it("is fetched and pushed by the owner's successor when most members lack it", async () => {
     const { it, store, stats } = exchange();
     const [own, peers] = SLICES;
     it.announced(t.segment, own && peers ? [own, { ...peers, successors: ["me"] }] : [], true);
@@ -106,7 +106,7 @@ describe("a piece that does not come", () => {
     expect(stats.segments).toMatchObject({ stepped_in: 2, deadline_fetches: 0 });
   });
 
-  it("is left to the first successor for as long again by the second", async () => {
+  it("is left to the first successor for the same time again", async () => {
     const { it, store } = exchange();
     const [own, peers] = SLICES;
     const successors = ["other", "me"];
@@ -117,7 +117,7 @@ describe("a piece that does not come", () => {
     expect(store.ranges).toEqual([OWN_RANGE, PEERS_RANGE]);
   });
 
-  it("is told of: what is here of a late t.segment, and all of one that is complete", async () => {
+  it("is made known: what is here of a late segment, and all of a complete one", async () => {
     const { it } = exchange();
     it.announced(t.segment, SLICES, true);
     await until(() => {
@@ -151,8 +151,8 @@ describe("a member without a link to the owner", () => {
   });
 });
 
-describe("a member that asks", () => {
-  it("gets what is here, and not without end", async () => {
+describe("a member that requests a piece", () => {
+  it("is served what is here, within limits", async () => {
     const { it } = exchange();
     it.announced(t.segment, SLICES, true);
     await until(() => {

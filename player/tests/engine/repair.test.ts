@@ -19,25 +19,25 @@ const damage = (you: string, change: Partial<RepairView> = {}): RepairView => ({
 });
 
 describe("a late piece", () => {
-  it("is asked for from the least busy one", () => {
+  it("is requested from the least busy holder", () => {
     const openRequests = (id: string) => (id === "d" ? 0 : 1);
     expect(repair(damage("me", { openRequests })).requests).toEqual([{ piece: 3, from: "d" }]);
   });
 
-  it("is asked for by different members from different ones, though all know them in one order", () => {
+  it("is requested from different holders by different members", () => {
     const asked = Array.from({ length: 600 }, (_, k) => repair(damage(`m${k}`)).requests[0]?.from);
     for (const holder of HOLDERS)
       expect(asked.filter((id) => id === holder).length).toBeGreaterThan(600 / 6 / 2);
   });
 
-  it("is waited for as long again while who pushes it brings others", () => {
+  it("is waited for twice as long while its sender delivers other pieces", () => {
     const slow = { quietMs: () => 500, elapsedMs: 1_900 };
     expect(repair(damage("me", slow)).requests).toEqual([]);
     expect(repair(damage("me", { ...slow, elapsedMs: 2_000 })).requests).toHaveLength(1);
     expect(repair(damage("me", { ...slow, quietMs: () => 1_000 })).requests).toHaveLength(1);
   });
 
-  it("is not asked for where all who have it have enough to do", () => {
+  it("is not requested from holders that are all busy", () => {
     expect(repair(damage("me", { openRequests: () => 4 })).requests).toEqual([]);
   });
 });

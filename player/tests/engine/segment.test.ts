@@ -13,8 +13,8 @@ import { content, descriptor } from "../support";
 const sequences = (cache: SegmentCache) =>
   [...cache.all()].map((segment) => segment.descriptor.sequence).sort((a, b) => a - b);
 
-describe("segments in memory", () => {
-  it("are bounded in number, the farthest from the playhead go first", () => {
+describe("cached segments", () => {
+  it("are bounded in number; those farthest from the playhead are evicted first", () => {
     const evicted: Segment[] = [];
     const cache = new SegmentCache((segment) => evicted.push(segment));
     for (let sequence = 1; sequence <= 40; sequence += 1)
@@ -32,7 +32,7 @@ describe("segments in memory", () => {
     expect(sequences(cache)).toEqual([5, 6, 7, 8]);
   });
 
-  it("are kept around a playhead in the past, and the newest too: others count on them", () => {
+  it("are kept around a playhead in the past, as are the newest, which members need", () => {
     const cache = new SegmentCache(() => undefined);
     for (let sequence = 1; sequence <= 60; sequence += 1)
       cache.getOrAdd(descriptor(sequence), Math.min(sequence, 10));
@@ -40,7 +40,7 @@ describe("segments in memory", () => {
     expect(sequences(cache).slice(-3)).toEqual([58, 59, 60]);
   });
 
-  it("are never dropped while somebody waits", () => {
+  it("are never evicted while somebody waits", () => {
     const cache = new SegmentCache(() => undefined);
     const waited = cache.getOrAdd(descriptor(1), 1);
     waited.waiters.add({ startedAt: 0, done: () => undefined, failed: () => undefined });
@@ -49,7 +49,7 @@ describe("segments in memory", () => {
     expect(cache.get(0, 1)).toBe(waited);
   });
 
-  it("are known by URL: a sequence with another URL is another segment", () => {
+  it("are identified by URL: a sequence with another URL is another segment", () => {
     const cache = new SegmentCache(() => undefined);
     const before = cache.getOrAdd(descriptor(1), 1);
     expect(cache.getOrAdd(descriptor(1), 1)).toBe(before);
@@ -58,7 +58,7 @@ describe("segments in memory", () => {
     );
   });
 
-  it("took peers longer where the store had to complete them", () => {
+  it("have a longer completion time if the store had to complete them", () => {
     const segment = new SegmentCache(() => undefined).getOrAdd(descriptor(1), 1);
     expect(segment.completionMs(5_000)).toBeNull();
     segment.announcedAt = 4_000;
@@ -75,7 +75,7 @@ describe("segments in memory", () => {
 });
 
 describe("the pieces of a segment", () => {
-  it("make up the segment whatever the order they come in", () => {
+  it("make up the segment in any order of arrival", () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 1, max: 300_000 }),
@@ -98,7 +98,7 @@ describe("the pieces of a segment", () => {
     );
   });
 
-  it("are claimed by one source at a time", () => {
+  it("are verified from one source at a time", () => {
     const pieces = new SegmentPieces(descriptor(1));
     expect(pieces.beginVerification(0)).toBe(true);
     expect(pieces.beginVerification(0)).toBe(false);
@@ -109,7 +109,7 @@ describe("the pieces of a segment", () => {
     expect(pieces.missing()).toEqual([1, 2, 3]);
   });
 
-  it("are handed out as a copy, which the receiver may take away", () => {
+  it("are delivered as a copy, which the receiver may transfer", () => {
     const pieces = new SegmentPieces(descriptor(1, 10));
     pieces.beginVerification(0);
     pieces.put(0, content(10));
@@ -117,13 +117,13 @@ describe("the pieces of a segment", () => {
     expect(pieces.copy().byteLength).toBe(10);
   });
 
-  it("know their length, 0 outside the segment", () => {
+  it("know their size, 0 outside the segment", () => {
     const pieces = new SegmentPieces(descriptor(1));
     expect([-1, 0, 3, 4].map((index) => pieces.lengthOf(index))).toEqual([0, 16_384, 100, 0]);
   });
 });
 
-it("ranges join neighbours", () => {
+it("adjacent pieces form ranges", () => {
   expect(rangesOf([0, 1, 4, 6, 7])).toEqual([
     { first: 0, end: 2 },
     { first: 4, end: 5 },

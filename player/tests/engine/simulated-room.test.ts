@@ -1,4 +1,4 @@
-/** The scheduler, its repair and its fallbacks, in rooms where things go wrong. */
+/** Deadlines, repair and fallbacks in rooms with faults. */
 
 import fc from "fast-check";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
@@ -29,7 +29,7 @@ const faulty = fc.record({
 });
 const atMost = (room: SimulatedRoom): number => Math.max(...[...room.fetched.values()].flat());
 
-it("without faults each byte leaves the store once, and nobody waits for the store's deadline", async () => {
+it("without faults each byte leaves the store once, and no deadline is reached", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(sound, { minLength: 2, maxLength: 8 }), async (members) => {
       const room = new SimulatedRoom(members);
@@ -44,21 +44,21 @@ it("without faults each byte leaves the store once, and nobody waits for the sto
   );
 }, 60_000);
 
-it("whoever goes, is late, or reads another clock: every segment is there before the picture stops", async () => {
+it("with departures, delays and clock skew, every segment arrives before playback stops", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(faulty, { minLength: 2, maxLength: 8 }), async (members) => {
       const room = new SimulatedRoom(members);
       await room.run(SEGMENTS);
       for (const { alive, played, stalled } of room.seats)
         if (alive) expect([played, stalled]).toEqual([SEGMENTS, 0]);
-      // nobody asks the store for the same twice
+      // nobody fetches anything twice from the store
       expect(atMost(room)).toBeLessThanOrEqual(members.length);
     }),
     { numRuns: RUNS },
   );
 }, 60_000);
 
-it("one who vanishes unnoticed costs the room a copy of its slices, not everybody one", async () => {
+it("a member that vanishes unnoticed costs the room one copy of its slices, not one per member", async () => {
   const members = Array.from({ length: 8 }, (_, k) =>
     k === 0 ? { ...SOUND, goneAt: 2 * SEGMENT_MS + 1, unnoticedMs: 60_000 } : SOUND,
   );

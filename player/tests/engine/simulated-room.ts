@@ -1,4 +1,4 @@
-/** A room in virtual time: real exchanges, with a network and a store that are only delays. */
+/** A room in virtual time: real exchanges; network and store are only delays. */
 
 import { vi } from "vitest";
 import type { Mesh } from "../../src/webrtc/mesh";
@@ -16,28 +16,28 @@ export const SEGMENT_MS = 4_000;
 const STEP_MS = 50;
 const PIECES = 8;
 const STORE_PIECE_MS = 20;
-/** Behind live, when the first segment is announced. */
+/** Latency at the first announcement. */
 const DELAY_MS = 7_000;
 
-/** What goes wrong for one member; all zero: nothing. */
+/** The faults of one member; all zero: none. */
 export interface Faults {
-  /** when it vanishes without a word, ms; 0: never */
+  /** when it vanishes without closing its links, ms; 0: never */
   goneAt: number;
-  /** how long others do not notice that, ms */
+  /** how long that goes unnoticed, ms */
   unnoticedMs: number;
-  /** what its pieces take longer, ms */
+  /** extra delay of its pieces, ms */
   slowMs: number;
-  /** its clock's error, in thousandths */
+  /** its clock skew, per mille */
   skew: number;
   /** how late it sees a playlist, ms */
   pollMs: number;
 }
 
-/** One viewer: its engine, and a player that asks for one segment after the other. */
+/** One viewer: its exchange, and a player that requests one segment after the other. */
 class Seat {
   readonly stats = new Stats();
   readonly exchange: Exchange;
-  /** when the player would run dry, ms */
+  /** when the player's buffer runs out, ms */
   dryAt = DELAY_MS;
   stalled = 0;
   played = 0;
@@ -87,7 +87,7 @@ class Seat {
     return goneAt === 0 || this.room.now < goneAt;
   }
 
-  /** Time goes on: the player asks for what its playlist names. */
+  /** Let the player request the segments in its playlist. */
   step(): void {
     if (!this.alive) return;
     for (const { segment, at } of this.room.published) {
@@ -107,7 +107,7 @@ export class SimulatedRoom {
   now = 0;
   readonly seats: Seat[];
   readonly published: { segment: Descriptor; at: number }[] = [];
-  /** pieces that left the store, by segment */
+  /** how often the store delivered each piece, by segment */
   readonly fetched = new Map<number, number[]>();
   readonly store = {
     estimateS: (bytes: number) => 0.1 + (STORE_PIECE_MS * bytes) / 16_384 / 1_000,
@@ -128,7 +128,7 @@ export class SimulatedRoom {
     return this.seats.filter((seat) => seat.id !== id && this.#known(seat)).map((seat) => seat.id);
   }
 
-  /** Hand a frame over after a while, if both are still there then. */
+  /** Deliver a frame after a delay if both members are still there then. */
   deliver(from: Seat, to: MemberId, frame: Uint8Array<ArrayBuffer>, ms: number): void {
     const data = frame.slice().buffer;
     setTimeout(() => {
@@ -149,7 +149,7 @@ export class SimulatedRoom {
     }, from.faults.slowMs);
   }
 
-  /** Publish so many segments, one every four seconds, and let everybody play them. */
+  /** Publish this many segments, one every four seconds, and let everybody play them. */
   async run(segments: number): Promise<void> {
     const end = segments * SEGMENT_MS + DELAY_MS;
     const noticed = new Set<MemberId>();
@@ -167,7 +167,7 @@ export class SimulatedRoom {
     for (const { exchange } of this.seats) exchange.close();
   }
 
-  /** Whether others take this member to be here. */
+  /** Whether the others take this member to be there. */
   #known({ faults: { goneAt, unnoticedMs } }: Seat): boolean {
     return goneAt === 0 || this.now < goneAt + unnoticedMs;
   }

@@ -12,12 +12,12 @@ function health() {
   };
 }
 
-it("a source that works is asked at any time", () => {
+it("a source that works may always be asked", () => {
   const { health: it } = health();
   expect([it.failing, it.mayTry(), it.mayTry()]).toEqual([false, true, true]);
 });
 
-it("one that failed is tried once after each pause, and the pauses grow to five seconds", () => {
+it("a failing source is retried once per backoff, which grows to five seconds", () => {
   const { clock, health: it } = health();
   it.failed();
   expect(it.failing).toBe(true);
@@ -30,7 +30,7 @@ it("one that failed is tried once after each pause, and the pauses grow to five 
   }
 });
 
-it("requests that fail together make one pause", () => {
+it("requests that fail together count as one failure", () => {
   const { clock, health: it } = health();
   it.failed();
   it.failed();
@@ -39,7 +39,7 @@ it("requests that fail together make one pause", () => {
   expect(it.mayTry()).toBe(true);
 });
 
-it("an answer ends it, and the next pause is short again", () => {
+it("a success ends the backoff, and the next one is short again", () => {
   const { clock, health: it } = health();
   it.failed();
   clock.ms = 1_000;
@@ -52,7 +52,7 @@ it("an answer ends it, and the next pause is short again", () => {
   expect(it.mayTry()).toBe(true);
 });
 
-it("the expected time follows what was seen, within bounds", () => {
+it("the expected time follows the samples, within bounds", () => {
   const time = new ExpectedTime();
   expect(time.ms).toBe(1_000);
   for (let i = 0; i < 100; i += 1) time.add(300);

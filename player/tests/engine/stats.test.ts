@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Startup, Stats } from "../../src/engine/stats";
 
-describe("a viewer's figures", () => {
+describe("a viewer's stats", () => {
   it("count the share without start-up", () => {
     const stats = new Stats();
     expect(stats.share).toBeNull();
@@ -15,7 +15,7 @@ describe("a viewer's figures", () => {
     expect(stats.total.startup).toEqual({ p2p: 0, store: 5_000, seed: 0 });
   });
 
-  it("are reported since the join: what an earlier id reported is left out", () => {
+  it("are reported since the join, without what an earlier id reported", () => {
     const stats = new Stats();
     stats.received("store", 100, true);
     stats.uploaded(70);
@@ -41,7 +41,7 @@ describe("a viewer's figures", () => {
     expect(stats.total.bytes.store).toBe(100);
   });
 
-  it("keep what came after the last report that was sent for the next membership", () => {
+  it("carry what came after the last sent report into the next membership", () => {
     const stats = new Stats();
     stats.received("store", 100, true);
     stats.reported();
@@ -71,7 +71,7 @@ const begin = () => {
   return new Startup(() => clock);
 };
 
-it("ends with the first segment that the viewer could own a part of", () => {
+it("start-up ends with the first segment that the viewer could own a slice of", () => {
   const startup = begin();
   startup.observe(7);
   expect(startup.includes(7)).toBe(true);
@@ -80,7 +80,7 @@ it("ends with the first segment that the viewer could own a part of", () => {
   expect([7, 8, 9].map((sequence) => startup.includes(sequence))).toEqual([true, false, false]);
 });
 
-it("lasts 15 seconds for a viewer that never becomes ready", () => {
+it("start-up lasts 15 seconds for a viewer that never becomes ready", () => {
   const startup = begin();
   clock += 15_000;
   startup.observe(7);
@@ -90,7 +90,7 @@ it("lasts 15 seconds for a viewer that never becomes ready", () => {
   expect([7, 8].map((sequence) => startup.includes(sequence))).toEqual([true, false]);
 });
 
-it("has what belongs to no segment", () => {
+it("start-up includes bytes that belong to no segment", () => {
   const startup = begin();
   startup.observe(8, true);
   expect(startup.includes(null)).toBe(true);

@@ -33,7 +33,7 @@ async function readPieces(double: StoreDouble, first: number, end: number, signa
 const piece = (index: number) => BYTES.slice(index * PIECE_BYTES, (index + 1) * PIECE_BYTES);
 
 describe("pieces from the store", () => {
-  it("come by one range request", async () => {
+  it("come in one range request", async () => {
     const store = storeOf(BYTES);
     const { pieces, received } = await readPieces(store, 1, 3);
     expect(store.ranges).toEqual([`bytes=${PIECE_BYTES}-${3 * PIECE_BYTES - 1}`]);
@@ -44,14 +44,14 @@ describe("pieces from the store", () => {
     expect(received).toBe(2 * PIECE_BYTES);
   });
 
-  it("come without a range when all are wanted, the short last one too", async () => {
+  it("come without a range if all are requested, including the short last one", async () => {
     const store = storeOf(BYTES);
     const { pieces } = await readPieces(store, 0, 4);
     expect(store.ranges).toEqual([""]);
     expect(pieces.get(3)).toEqual(piece(3));
   });
 
-  it("are found in the 200 answer of a store that ignores Range", async () => {
+  it("are found in the 200 response of a store that ignores Range", async () => {
     const { error, pieces, received } = await readPieces(
       storeOf(BYTES, () => new Response(BYTES)),
       1,
@@ -63,7 +63,7 @@ describe("pieces from the store", () => {
     expect(received).toBeGreaterThanOrEqual(2 * PIECE_BYTES);
   });
 
-  it("are put where the store says that its answer begins", async () => {
+  it("are placed where Content-Range says", async () => {
     const shifted = () =>
       new Response(BYTES.slice(100), {
         status: 206,
@@ -73,7 +73,7 @@ describe("pieces from the store", () => {
     expect(pieces.get(1)).toEqual(piece(1));
   });
 
-  it("are resumed after the last whole piece when an answer breaks off", async () => {
+  it("are resumed after the last complete piece of an interrupted response", async () => {
     const short = () => new Response(BYTES.slice(0, PIECE_BYTES + 5));
     const store = storeOf(BYTES, (nth, right) => (nth === 1 ? short() : right));
     const { error, pieces } = await readPieces(store, 0, 4);
@@ -82,21 +82,21 @@ describe("pieces from the store", () => {
     expect(pieces.size).toBe(4);
   });
 
-  it("are asked for three times when the store is in trouble", async () => {
+  it("are requested three times while the store fails", async () => {
     const store = storeOf(BYTES, () => new Response("", { status: 503 }));
     const { error } = await readPieces(store, 0, 4);
     expect(error).toMatchObject({ status: 503 });
     expect(store.ranges).toHaveLength(3);
   });
 
-  it("are not asked for again when the store has them not", async () => {
+  it("are not requested again if the store does not have them", async () => {
     const store = storeOf(BYTES, () => new Response("", { status: 404 }));
     const { error } = await readPieces(store, 0, 4);
     expect(error).toBeInstanceOf(StoreError);
     expect(store.ranges).toHaveLength(1);
   });
 
-  it("are given up when nothing comes any more, and asked for again", async () => {
+  it("are aborted when nothing more arrives, and requested again", async () => {
     const fetch = vi.fn<typeof globalThis.fetch>(
       (_, init) =>
         new Promise((_resolve, reject) => {
@@ -110,7 +110,7 @@ describe("pieces from the store", () => {
     expect(fetch).toHaveBeenCalledTimes(3);
   });
 
-  it("are not asked for when nobody wants them any more", async () => {
+  it("are not requested once aborted", async () => {
     const store = storeOf(BYTES);
     const { error } = await readPieces(store, 0, 4, AbortSignal.abort());
     expect(error).toBeInstanceOf(DOMException);
@@ -120,7 +120,7 @@ describe("pieces from the store", () => {
 
 describe("whole resources", () => {
   const request = { signal: new AbortController().signal, onBytes: () => undefined };
-  it("and byte ranges are read, also where the store ignores Range", async () => {
+  it("and byte ranges are read, also if the store ignores Range", async () => {
     const range = { first: 10, end: 300 };
     for (const double of [storeOf(BYTES), storeOf(BYTES, () => new Response(BYTES))]) {
       const store = new StoreClient({ fetch: double.fetch });
@@ -131,7 +131,7 @@ describe("whole resources", () => {
   });
 });
 
-it("the estimate follows what was measured", async () => {
+it("the estimate follows the measurements", async () => {
   let clock = 0;
   const slow = storeOf(content(100_000));
   const store = new StoreClient({ fetch: slow.fetch, now: () => (clock += 1_000) });

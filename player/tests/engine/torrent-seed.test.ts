@@ -48,8 +48,8 @@ async function torrent(nth = 0) {
   return found;
 }
 
-describe("pieces from a magnet", () => {
-  it("come from the tracker's peers alone, only those that are wanted, and then it is closed", async () => {
+describe("pieces from the seed", () => {
+  it("come only from the tracker's peers, only those requested, and then the torrent is closed", async () => {
     expect(load).not.toHaveBeenCalled();
     const outcome = fetching(7, [1, 2]);
     const it = await torrent();
@@ -73,7 +73,7 @@ describe("pieces from a magnet", () => {
     expect([came, it.destroyed]).toEqual([[1, 2], true]);
   });
 
-  it("are asked for in one torrent and by one client", async () => {
+  it("share one torrent and one client", async () => {
     const outcomes = [fetching(7, [0]), fetching(7, [1])];
     const it = await torrent();
     it.ready(SIZE, PIECE_BYTES);
@@ -88,7 +88,7 @@ describe("pieces from a magnet", () => {
     expect([FakeWebTorrent.all.length, load.mock.calls.length]).toEqual([1, 1]);
   });
 
-  it("that came from elsewhere are not asked for any more", async () => {
+  it("are canceled when they arrive from elsewhere", async () => {
     const outcome = fetching(7, [0, 1]);
     const it = await torrent();
     it.ready(SIZE, PIECE_BYTES);
@@ -98,7 +98,7 @@ describe("pieces from a magnet", () => {
     expect(await outcome).toBe("came");
   });
 
-  it("do not come when they are cut in another way than the segment", async () => {
+  it("are rejected if the torrent does not match the segment", async () => {
     const outcome = fetching(7, [0]);
     const it = await torrent();
     it.ready(SIZE, 4 * PIECE_BYTES);
@@ -106,7 +106,7 @@ describe("pieces from a magnet", () => {
     expect([it.destroyed, seedClient.health.failing]).toEqual([true, true]);
   });
 
-  it("are waited for until nothing has come for eight seconds", async () => {
+  it("are given up after eight seconds without data", async () => {
     const outcome = fetching(7, [0, 1]);
     const it = await torrent();
     it.ready(SIZE, PIECE_BYTES);
@@ -119,7 +119,7 @@ describe("pieces from a magnet", () => {
     expect(it.destroyed).toBe(true);
   });
 
-  it("are given up when time is up, and said to take longer", async () => {
+  it("are aborted at their timeout, after which more time is expected", async () => {
     const limit = new AbortController();
     const before = seedClient.expectedMs;
     const outcome = fetching(7, [0], limit.signal);
@@ -129,11 +129,11 @@ describe("pieces from a magnet", () => {
     expect(await outcome).toContain("did not arrive in time");
     expect([it.destroyed, seedClient.health.failing]).toEqual([true, true]);
     expect(seedClient.expectedMs).toBeGreaterThan(before);
-    // however long it takes: where the store could be asked it is asked soon
+    // however slow the seed is: the store is asked soon instead
     expect(seedClient.assistTimeoutMs(segment(7))).toBe(2_000);
   });
 
-  it("come of four torrents at a time: the first one makes room", async () => {
+  it("come from at most four torrents at a time; the oldest is closed", async () => {
     const outcomes = [1, 2, 3, 4, 5].map((sequence) => fetching(sequence, [0]));
     const first = await torrent();
     expect(await outcomes[0]).toContain("closed to make room");
@@ -141,7 +141,7 @@ describe("pieces from a magnet", () => {
     expect(FakeWebTorrent.all[0]?.torrents.filter((it) => !it.destroyed)).toHaveLength(4);
   });
 
-  it("wait for webtorrent no longer than for the seed, and ask the site for it again", async () => {
+  it("wait for webtorrent only so long, and load it again next time", async () => {
     load.mockImplementationOnce(() => Promise.reject(new Error("404")));
     expect(await fetching(7, [0])).toContain("404");
     load.mockImplementationOnce(() => new Promise(() => undefined));
@@ -161,7 +161,7 @@ describe("pieces from a magnet", () => {
   });
 });
 
-it("nothing is uploaded: nobody is unchoked, nothing is kept, other viewers are not served", async () => {
+it("nothing is uploaded: nobody is unchoked, nothing is kept, other viewers are refused", async () => {
   void fetching(7, [0]);
   const torrents = await torrent();
   const seed = torrents.connect("-LT2110-abcdefghijkl");

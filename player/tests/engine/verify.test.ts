@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { content, sha256, verify } from "../support";
 
-it("only the bytes of the hash pass", async () => {
+it("only bytes with the right hash pass", async () => {
   const bytes = content(1_000);
   const hash = await sha256(bytes);
   expect(await verify(bytes, hash)).toBe(true);

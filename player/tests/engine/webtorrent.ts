@@ -1,4 +1,4 @@
-/** A webtorrent that tests hold in their hands: torrents are ready, bring pieces and fail when told. */
+/** A fake webtorrent: its torrents become ready, deliver pieces and fail when a test says so. */
 
 import type { Wire, WebTorrentConstructor } from "../../src/engine/webtorrent";
 
@@ -43,16 +43,16 @@ export class FakeTorrent {
     this.emit("close");
   }
 
-  /** The metadata came. */
+  /** The metadata arrived. */
   ready(length: number, pieceLength: number): void {
     Object.assign(this, { length, pieceLength });
     this.emit("ready");
   }
-  /** A piece came, and had its hash. */
+  /** A verified piece arrived. */
   bring(index: number, bytes: Uint8Array<ArrayBuffer>): void {
     this.store.put(index, bytes, () => undefined);
   }
-  /** A connection to a peer with this id (text) is open. */
+  /** Connect to a peer with this id (text). */
   connect(peerId: string): Wire & { unchoked: boolean; destroyed: boolean } {
     const wire = {
       peerId: Array.from(peerId, (c) => c.charCodeAt(0).toString(16)).join(""),
@@ -84,7 +84,7 @@ export class FakeWebTorrent {
     return torrent;
   }
   on(): void {
-    // nothing of a client's own goes wrong here
+    // the fake client itself never fails
   }
   destroy(): void {
     this.destroyed = true;

@@ -4,7 +4,7 @@ import { Playback } from "./playback";
 
 const SEGMENT_S = 4;
 
-/** A playlist of six segments, of which the last one is `newest`. */
+/** A playlist of six segments that ends with `newest`. */
 function playlist(newest: number, gaps: readonly number[] = []): Playlist {
   const segments = Array.from({ length: 6 }, (_, k): Listed => {
     const sequence = newest - 5 + k;
@@ -13,7 +13,7 @@ function playlist(newest: number, gaps: readonly number[] = []): Playlist {
   return { targetDurationS: SEGMENT_S, segments };
 }
 
-/** A player, and a clock that only `pass` turns. */
+/** A player, and a clock that only `pass` advances. */
 function begun() {
   let nowMs = 0;
   const playback = new Playback(() => nowMs);
@@ -32,7 +32,7 @@ function begun() {
 }
 
 describe("a player without a decoder", () => {
-  it("starts two target durations behind the end, and loads on from there", () => {
+  it("starts two target durations behind the end, and loads from there", () => {
     const { playback, load } = begun();
     expect(playback.next()).toBeNull();
     playback.update(playlist(9));
@@ -42,7 +42,7 @@ describe("a player without a decoder", () => {
     expect(playback.bufferedS).toBe(2 * SEGMENT_S);
   });
 
-  it("plays in real time, as far behind live as it began", () => {
+  it("plays in real time at the latency it began with", () => {
     const { playback, pass, load } = begun();
     playback.update(playlist(9));
     load();
@@ -57,7 +57,7 @@ describe("a player without a decoder", () => {
     expect(playback.stalls).toBe(0);
   });
 
-  it("counts a stall when its buffer runs dry, and makes up for the delay later", () => {
+  it("counts a stall when its buffer runs out, and catches up later", () => {
     const { playback, pass, load } = begun();
     playback.update(playlist(9));
     load();
@@ -77,13 +77,13 @@ describe("a player without a decoder", () => {
     expect(playback.positionS).toBeGreaterThan(24 + 4);
   });
 
-  it("knows a playlist that brings nothing new", () => {
+  it("recognizes a playlist without news", () => {
     const { playback } = begun();
     expect(playback.update(playlist(9))).toBe(true);
     expect(playback.update(playlist(9))).toBe(false);
   });
 
-  it("passes over a gap", () => {
+  it("skips a gap", () => {
     const { playback, load } = begun();
     playback.update(playlist(9, [8]));
     expect([load(), playback.playing]).toEqual([8, false]);
@@ -91,7 +91,7 @@ describe("a player without a decoder", () => {
     expect(playback.bufferedS).toBe(SEGMENT_S);
   });
 
-  it("comes back where the playlist has gone on without it", () => {
+  it("rejoins a playlist that has moved on", () => {
     const { playback, pass, load } = begun();
     playback.update(playlist(9));
     load();

@@ -1,10 +1,13 @@
-/** hls.js's part without a decoder: what to load next, and where the playhead is. No I/O. */
+/**
+ * The part of hls.js that decides what to load next and where the playhead is, without a decoder.
+ * No I/O.
+ */
 
 import type { Sequence } from "../../src/protocol/messages";
 import { liveRate } from "../../src/hls/live-rate";
 import { MIN_DELAY_CHANGE_S, liveDelayS } from "../../src/hls/latency";
 
-/** As the page configures hls.js (src/pages/hls.ts). */
+/** As configured for hls.js on the page (src/hls/config.ts). */
 const SYNC_DURATIONS = 2;
 const MAX_BUFFER_S = 20;
 
@@ -13,17 +16,17 @@ export interface Listed {
   sequence: Sequence;
   url: string;
   durationS: number;
-  /** EXT-X-GAP: there is nothing to load */
+  /** EXT-X-GAP: nothing to load */
   gap: boolean;
 }
 
-/** What is used of a media playlist. */
+/** The fields of a media playlist that are used. */
 export interface Playlist {
   targetDurationS: number;
   segments: readonly Listed[];
 }
 
-/** A segment's place on the timeline, which begins with the first playlist; seconds. */
+/** A segment's position on the timeline, which begins with the first playlist; seconds. */
 interface Placed extends Listed {
   startS: number;
 }
@@ -32,11 +35,11 @@ export class Playback {
   #nowMs: () => number;
   #segments: readonly Placed[] = [];
   #targetDurationS = 0;
-  /** how far behind live to play; who is farther behind catches up */
+  /** target latency; a player that is farther behind catches up */
   #delayS = Infinity;
   #advancedAtMs = 0;
   #next: Sequence | null = null;
-  /** where to start playing; the playhead is there until then */
+  /** where to start playing; the playhead stays there until then */
   #positionS: number | null = null;
   #bufferEndS = 0;
   #lookedAtMs = 0;
@@ -52,18 +55,18 @@ export class Playback {
   get playing(): boolean {
     return this.#running;
   }
-  /** How often the buffer ran dry; start-up is no stall. */
+  /** Number of times the buffer ran out; start-up does not count. */
   get stalls(): number {
     return this.#stalls;
   }
   get positionS(): number {
     return this.#positionS ?? 0;
   }
-  /** Seconds of video ahead of the playhead; 0 when there is nothing to play. */
+  /** Seconds of video ahead of the playhead; 0 if there is nothing to play. */
   get bufferedS(): number {
     return Math.max(0, this.#bufferEndS - this.positionS);
   }
-  /** Seconds behind live, as hls.js counts them; null while unknown. */
+  /** Latency as hls.js measures it, seconds; null while unknown. */
   get latencyS(): number | null {
     if (this.#positionS === null) return null;
     const ageS = (this.#nowMs() - this.#advancedAtMs) / 1000;
@@ -71,9 +74,9 @@ export class Playback {
   }
 
   /**
-   * The playlist was loaded.
+   * A playlist was loaded.
    *
-   * @returns whether it has anything new
+   * @returns whether it contains anything new
    */
   update({ targetDurationS, segments }: Playlist): boolean {
     const newest = this.#segments.at(-1)?.sequence ?? -1;
@@ -91,11 +94,11 @@ export class Playback {
     return true;
   }
 
-  /** The segment to load now; null while there is none, or enough is loaded. */
+  /** The segment to load now; null if there is none or enough is loaded. */
   next(): Listed | null {
     if (this.bufferedS >= MAX_BUFFER_S) return null;
     if (this.#next === null || this.#next < (this.#segments[0]?.sequence ?? 0)) {
-      // the beginning, or what was to come has left the playlist meanwhile
+      // at the start, or if the next one has left the playlist meanwhile
       const syncS = this.#edgeS - SYNC_DURATIONS * this.#targetDurationS;
       const at = this.#segments.findLast(({ startS }) => startS <= syncS) ?? this.#segments[0];
       this.#next = at?.sequence ?? null;
@@ -103,12 +106,12 @@ export class Playback {
     return this.#segments.find((one) => one.sequence === this.#next) ?? null;
   }
 
-  /** A segment is here, or a gap is passed over. */
+  /** A segment was loaded, or a gap skipped. */
   loaded({ sequence }: Listed): void {
     this.look();
     const placed = this.#segments.find((one) => one.sequence === sequence);
     this.#next = sequence + 1;
-    // it left the playlist while it was loaded
+    // it left the playlist while it was being loaded
     if (!placed) return;
     const { startS, durationS, gap } = placed;
     if (this.#positionS === null) {
@@ -122,14 +125,14 @@ export class Playback {
     else this.#running = true;
   }
 
-  /** The room brings nine of ten segments within so many milliseconds; null: unknown. */
+  /** The room completes nine of ten segments within this time, ms; null: unknown. */
   measured(completionMs: number | null): void {
     const delayS = liveDelayS(this.#targetDurationS, completionMs);
     const changed = Math.abs(delayS - this.#delayS) >= MIN_DELAY_CHANGE_S;
     if (this.#targetDurationS > 0 && changed) this.#delayS = delayS;
   }
 
-  /** Time has passed: to be called several times a second. */
+  /** Update to the current time; to be called several times a second. */
   look(): void {
     const now = this.#nowMs();
     const passedS = ((now - this.#lookedAtMs) / 1000) * this.#rate;
@@ -144,7 +147,7 @@ export class Playback {
     this.#rate = liveRate(lateS, this.bufferedS, this.#rate);
   }
 
-  /** The end of the newest segment. */
+  /** Where the newest segment ends. */
   get #edgeS(): number {
     const last = this.#segments.at(-1);
     return last ? last.startS + last.durationS : 0;

@@ -1,4 +1,7 @@
-/** A viewer without a browser: the engine, and a player that only keeps time and checks bytes. */
+/**
+ * A viewer without a browser: the real engine, and a player that only keeps time and hashes its
+ * input.
+ */
 
 import { M3U8Parser, PlaylistLevelType } from "hls.js";
 import { Engine } from "../../src/engine/engine";
@@ -11,21 +14,23 @@ import { Playback } from "./playback";
 
 const LOOK_MS = 100;
 const RETRY_MS = 500;
-/** As the page (src/pages/watch.ts): links to others come after the first picture, or after this. */
+/**
+ * As on the page (src/pages/watch.ts): links are made after the first picture, or after this time.
+ */
 const MAX_FIRST_PICTURE_MS = 2_500;
 
 export interface HeadlessOptions {
   platform: Platform & { subtle: SubtleCrypto };
-  /** the watch page */
+  /** URL of the watch page */
   page: URL;
-  /** `/ws/room` of another signaling process than the page's; null: the page's own */
+  /** `/ws/room` of another signaling process; null: that of the page */
   room: URL | null;
   log: (line: string) => void;
 }
 
-/** The page's figures, and what the player was fed with. */
+/** The page's stats, and what the player received. */
 export interface HeadlessSnapshot extends Snapshot {
-  /** SHA-256 (hex) of each segment that the player got */
+  /** SHA-256 (hex) of each segment that the player received */
   fed: string[];
 }
 
@@ -33,7 +38,7 @@ export interface HeadlessViewer {
   stats: () => HeadlessSnapshot;
 }
 
-/** Watch a station, once it answers, for as long as the process lives. */
+/** Wait until a station answers, and watch it as long as the process lives. */
 export async function watch(options: HeadlessOptions): Promise<HeadlessViewer> {
   const { platform, page, room, log } = options;
   const { now, subtle } = platform;
@@ -66,7 +71,7 @@ export async function watch(options: HeadlessOptions): Promise<HeadlessViewer> {
     upload: true,
     mayConnect,
     onPublished: () => {
-      // as the page does: src/pages/refresh.ts
+      // like the page: src/hls/playlist-refresh.ts
       published.abort();
     },
     onStream: () => undefined,
@@ -102,7 +107,8 @@ export async function watch(options: HeadlessOptions): Promise<HeadlessViewer> {
       try {
         const playlist = await fetchPlaylist(platform.fetch, config.playlist);
         const changed = playback.update(playlist);
-        // RFC 8216 6.3.4, and hls.js: after the newest segment's duration, or half of the target
+        // RFC 8216 6.3.4, and hls.js: after the newest segment's duration, or half the target
+        // duration
         const waitS = changed ? newestDurationS(playlist) : playlist.targetDurationS / 2;
         intervalMs = waitS * 1000 - (now() - begun);
       } catch (error) {
@@ -119,7 +125,7 @@ export async function watch(options: HeadlessOptions): Promise<HeadlessViewer> {
     playback.measured(engine.network.completionMs);
     playback.look();
     if (playback.stalls > before) engine.stats.stalled();
-    // there may be room in the buffer again
+    // the buffer may have room again
     void loadSegments();
   }, LOOK_MS);
   void loadPlaylists();
@@ -143,7 +149,7 @@ export async function watch(options: HeadlessOptions): Promise<HeadlessViewer> {
   };
 }
 
-/** Reads /config.json, for as long as it takes. */
+/** Fetch /config.json, retrying until it succeeds. */
 async function loadConfig(page: URL, log: (line: string) => void): Promise<StationConfig> {
   for (;;) {
     try {

@@ -17,7 +17,7 @@ import type { PieceFrame } from "../../src/protocol/frames";
 import fc from "fast-check";
 
 describe("frames", () => {
-  it("carry a piece of any size there and back", () => {
+  it("carry a piece of any size", () => {
     fc.assert(
       fc.property(
         fc.nat(0xff),
@@ -46,7 +46,7 @@ describe("frames", () => {
     expect([...(frame ?? [])]).toEqual([1, 2, 0, 5, 1, 2, 3, 4, 0, 0, 0, 0, 0, 0, 0, 3, 9, 8, 7]);
   });
 
-  it("say what is here, and ask for what is not", () => {
+  it("encode availability and requests", () => {
     const have = encodeHave(3, 0xffff_ffff, 0x8000_0001);
     expect([...have]).toEqual([2, 3, 0, 0, 255, 255, 255, 255, 128, 0, 0, 1, 0, 0, 0, 0]);
     expect(decodeFrame(have.buffer)).toEqual({
@@ -57,7 +57,7 @@ describe("frames", () => {
     });
   });
 
-  it.each(["want", "pause"] as const)("say whether pieces are welcome: %s", (type) => {
+  it.each(["want", "pause"] as const)("encode interest: %s", (type) => {
     const frame = encodeInterest(type, 3, 7);
     expect([...frame.subarray(0, 8)]).toEqual([type === "want" ? 4 : 5, 3, 0, 0, 0, 0, 0, 7]);
     expect(decodeFrame(frame.buffer)).toEqual({ type, variant: 3, sequence: 7 });
@@ -70,18 +70,18 @@ describe("frames", () => {
     ["a header alone", [1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1]],
     ["an unknown type", [7, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 1]],
     ["more than the piece has", [1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 1]],
-  ])("refuse %s", (_, bytes) => {
+  ])("reject %s", (_, bytes) => {
     expect(decodeFrame(Uint8Array.from(bytes).buffer)).toBeNull();
   });
 
-  it("refuse more payload than 32 KiB", () => {
+  it("reject more payload than 32 KiB", () => {
     const frame = new Uint8Array(16 + MAX_PAYLOAD_BYTES + 1);
     frame[0] = 1;
     frame.fill(0xff, 12, 16);
     expect(decodeFrame(frame.buffer)).toBeNull();
   });
 
-  it("refuse arbitrary bytes without throwing", () => {
+  it("reject arbitrary bytes without throwing", () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => {
         const frame = decodeFrame(Uint8Array.from(bytes).buffer);
@@ -99,7 +99,7 @@ function frames(sequence: number, piece: number, bytes: Uint8Array): PieceFrame[
 }
 
 describe("reassembly", () => {
-  it("gives the whole piece with its last frame, whatever the order", () => {
+  it("returns the piece with its last frame, in any order", () => {
     const bytes = content(150_000);
     fc.assert(
       fc.property(fc.shuffledSubarray([0, 1, 2, 3, 4], { minLength: 5 }), (order) => {
@@ -116,7 +116,7 @@ describe("reassembly", () => {
     );
   });
 
-  it("keeps peers apart, so that a bad piece has one culprit", () => {
+  it("keeps peers apart, so that a bad piece can be attributed", () => {
     const reassembler = new Reassembler();
     const [good0, good1] = frames(1, 0, content(40_000, 1));
     const [bad0, bad1] = frames(1, 0, content(40_000, 2));
@@ -127,7 +127,7 @@ describe("reassembly", () => {
     expect(reassembler.add("bad", bad1)).toEqual(content(40_000, 2));
   });
 
-  it("calls overlapping frames nonsense", () => {
+  it("rejects overlapping frames", () => {
     const reassembler = new Reassembler();
     const [first] = frames(1, 0, content(40_000));
     if (!first) throw new Error("a frame");
@@ -135,7 +135,7 @@ describe("reassembly", () => {
     expect(reassembler.add("a", { ...first, offset: 5 })).toBe("nonsense");
   });
 
-  it("lets a peer leave only so much unfinished", () => {
+  it("limits what a peer may leave unfinished", () => {
     const reassembler = new Reassembler();
     const total = MAX_PARTIAL_BYTES / 2;
     const start = (sequence: number) =>
@@ -177,7 +177,7 @@ describe("early frames", () => {
     expect(early.take(0, 1)).toHaveLength(0);
   });
 
-  it("are bounded in bytes, and forgotten with their peer", () => {
+  it("are bounded in bytes, and discarded with their peer", () => {
     const early = new EarlyFrames();
     const size = MAX_EARLY_BYTES / 4;
     for (let i = 0; i < 6; i += 1) early.hold(i % 2 ? "b" : "a", frame(6, size), 5);

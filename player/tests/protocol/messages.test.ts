@@ -19,8 +19,8 @@ const DESCRIPTOR = {
 };
 const parse = (message: unknown) => parseServerMessage(JSON.stringify(message));
 
-describe("messages of signaling", () => {
-  it("are read, unknown fields left out", () => {
+describe("messages from signaling", () => {
+  it("are parsed, ignoring unknown fields", () => {
     const ann = { id: "a", variant: 0, ready: true, weight: 4 };
     const ben = { id: "b", variant: 1, ready: false, weight: 0 };
     expect(
@@ -66,7 +66,7 @@ describe("messages of signaling", () => {
       { type: "room", room: "m", plan_version: 1, epoch: 1, you: "a", for_all: 0, members: [] },
     ],
     [
-      "a link to nobody",
+      "an unreachable member that is not in the roster",
       {
         ...{ type: "room", room: "m", plan_version: 2, epoch: 1, you: "a", for_all: 0 },
         members: [{ id: "a", variant: 0, ready: true, weight: 4, cut: [1] }],
@@ -99,11 +99,11 @@ describe("descriptors", () => {
     ["a size out of bounds", { size: 1e10 }],
     ["an empty segment", { size: 0, pieces: [] }],
     ["a negative sequence", { sequence: -1 }],
-  ])("are refused: %s", (_, change) => {
+  ])("are rejected: %s", (_, change) => {
     expect(parseDescriptor({ ...DESCRIPTOR, ...change })).toBeNull();
   });
 
-  it("come in lists by rendition; unfit ones are left out", () => {
+  it("come in lists by variant; invalid ones are skipped", () => {
     const list = {
       stream: "a",
       variants: { "0": { segments: [DESCRIPTOR, { ...DESCRIPTOR, size: 0 }] } },

@@ -21,7 +21,7 @@ describe("the slice plan", () => {
         [`${c.ready.length} members, sequence ${c.sequence}, ${c.for_all}/32 for all`, c] as const,
     ),
   )(
-    "is that of the shared vectors: %s",
+    "matches the shared vectors: %s",
     (_, { ready: members, sequence, size, piece_size, for_all, slices, relays }) => {
       const ready = members.map(({ id, weight, cut }) => ({ id, weight, unreachable: cut }));
       const planned = plan(ready, sequence, size, piece_size, for_all);
@@ -34,7 +34,7 @@ describe("the slice plan", () => {
     },
   );
 
-  it("covers every piece exactly once, in order, with as equal slices as pieces allow", () => {
+  it("covers every piece exactly once, in order, in slices as equal as possible", () => {
     fc.assert(
       fc.property(
         roster.filter((ready) => ready.length > 0),
@@ -58,13 +58,13 @@ describe("the slice plan", () => {
     );
   });
 
-  it("gives each member its turn when there are fewer pieces than members", () => {
+  it("rotates when there are fewer pieces than members", () => {
     const ready = ["a", "b", "c"].map(full);
     const owners = [0, 1, 2].map((sequence) => plan(ready, sequence, 1, 16_384)[0]?.owner);
     expect([...owners].sort()).toEqual(["a", "b", "c"]);
   });
 
-  it("shares out by weight, in the long run exactly", () => {
+  it("follows upload weights, exactly in the long run", () => {
     const ready = [full("a"), { ...full("b"), weight: 2 }, { ...full("c"), weight: 0 }, full("d")];
     const owned = new Map<string, number>();
     for (let sequence = 0; sequence < 300; sequence += 1)
@@ -75,7 +75,7 @@ describe("the slice plan", () => {
     expect(owned.has("c")).toBe(false);
   });
 
-  it("leaves the room's part for the store to everybody", () => {
+  it("leaves out the origin share", () => {
     expect(sharedPieces(20, 8)).toBe(15);
     const slices = plan([full("a"), full("b")], 1, 20 * 16_384, 16_384, 8);
     expect(slices.at(-1)?.end).toBe(15);

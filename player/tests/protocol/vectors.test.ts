@@ -17,7 +17,7 @@ const fromHex = (hex: string): ArrayBuffer =>
 const toHex = (bytes: Uint8Array): string =>
   [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 
-/** What the page would send; of a piece, the frame that begins at the offset. */
+/** The frame that the page would send. For pieces, the one at this offset. */
 function encode(frame: Frame): Uint8Array {
   const { variant, sequence } = frame;
   switch (frame.type) {
@@ -38,7 +38,7 @@ function encode(frame: Frame): Uint8Array {
 }
 
 describe("frames of the shared vectors", () => {
-  it.each(wire.frames)("are read and written: $frame.type $hex", ({ hex, frame }) => {
+  it.each(wire.frames)("are decoded and encoded: $frame.type $hex", ({ hex, frame }) => {
     const read = decodeFrame(fromHex(hex));
     if (!read) throw new Error("not read");
     const shown = read.type === "piece" ? { ...read, payload: toHex(read.payload) } : read;
@@ -46,20 +46,20 @@ describe("frames of the shared vectors", () => {
     expect(toHex(encode(read))).toBe(hex);
   });
 
-  it.each(wire.refused)("are refused: $why", ({ hex }) => {
+  it.each(wire.refused)("are rejected: $why", ({ hex }) => {
     expect(decodeFrame(fromHex(hex))).toBeNull();
   });
 });
 
 describe("messages of the shared vectors", () => {
   it.each(messages.to_viewer.map((message) => [message.type, message] as const))(
-    "are understood: %s",
+    "are parsed: %s",
     (type, message) => {
       expect(parseServerMessage(JSON.stringify(message))).toMatchObject({ type });
     },
   );
 
-  it("name links that are missing by their places in the roster", () => {
+  it("resolve unreachable members from their indices in the roster", () => {
     const room = messages.to_viewer.find(({ type }) => type === "room");
     expect(parseServerMessage(JSON.stringify(room))).toMatchObject({
       originShare: 3,
@@ -67,7 +67,7 @@ describe("messages of the shared vectors", () => {
     });
   });
 
-  it("are those that this page sends", () => {
+  it("include every type that this page sends", () => {
     const types: ClientMessage["type"][] = [
       "join",
       "signal",

@@ -15,7 +15,7 @@ beforeEach(() => {
 });
 
 describe("a join token", () => {
-  it("is fresh for half of its lifetime", async () => {
+  it("is current for half of its lifetime", async () => {
     nowMs += LIFETIME_MS / 2;
     expect(tokens.current).toBe("first");
     nowMs += 1;
@@ -27,14 +27,14 @@ describe("a join token", () => {
     expect(tokens.current).toBeNull();
   });
 
-  it("that was refused is not presented again before another was asked for", async () => {
+  it("is renewed before it is used again after a rejection", async () => {
     tokens.markRefused();
     expect(tokens.current).toBeNull();
     expect(await tokens.renew()).toBe("second");
     expect(tokens.current).toBe("second");
   });
 
-  it("that cannot be renewed is presented as it is, and renewed next time", async () => {
+  it("is used as it is when it cannot be renewed, and renewed next time", async () => {
     renew.mockRejectedValueOnce(new Error("no answer"));
     nowMs += LIFETIME_MS;
     expect(await tokens.renew()).toBe("first");
@@ -42,7 +42,7 @@ describe("a join token", () => {
     expect(await tokens.renew()).toBe("second");
   });
 
-  it("is not waited for without end", async () => {
+  it("is not waited for indefinitely", async () => {
     const timeout = vi.spyOn(AbortSignal, "timeout").mockReturnValue(AbortSignal.abort());
     renew.mockImplementation((signal) => {
       signal.throwIfAborted();

@@ -5,7 +5,7 @@ import { JoinTokens } from "../../src/room/signaling";
 import { FakePeerConnection } from "../webrtc/rtc";
 import { FakeWebSocket } from "./websocket";
 
-it("links to others are not made before what comes first is there", async () => {
+it("no links are made before the viewer may connect", async () => {
   let begin = (): void => undefined;
   const token = { text: "token", lifetimeMs: 600_000 };
   const now = () => 0;

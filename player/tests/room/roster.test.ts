@@ -42,7 +42,7 @@ describe("the roster", () => {
     expect(ids(roster, 1, 0)).toEqual(["-", "0", "B", "_", "a", "b"]);
   });
 
-  it("calls those who were there first, and nobody who came later", () => {
+  it("lists the members that were there first, not those that came later", () => {
     const roster = new Roster();
     expect(roster.apply(room(1, [member("a"), member("me", false)]))).toBe(true);
     expect(roster.apply(room(2, [member("a"), member("me"), member("late", false)]))).toBe(false);
@@ -51,14 +51,14 @@ describe("the roster", () => {
     expect(roster.ready).toBe(true);
   });
 
-  it("calls nobody who has left", () => {
+  it("leaves out members that have left", () => {
     const roster = new Roster();
     roster.apply(room(1, [member("ghost"), member("a"), member("me", false)]));
     roster.apply(room(2, [member("a"), member("me", false)]));
     expect(roster.firstRoster).toEqual(["a"]);
   });
 
-  it("starts anew under a new id", () => {
+  it("starts over under a new id", () => {
     const roster = new Roster();
     roster.apply(room(5, [member("a"), member("me")]));
     expect(roster.apply(room(1, [member("b"), member("new", false)], "new"))).toBe(true);
@@ -66,7 +66,7 @@ describe("the roster", () => {
     expect(roster.firstRoster).toEqual(["b"]);
   });
 
-  it("says who plays another rendition now, and says it once", () => {
+  it("reports members that switch variants, once", () => {
     const roster = new Roster();
     roster.apply(room(1, [member("a"), member("b"), member("me")]));
     expect(roster.switched).toEqual([]);
@@ -97,7 +97,7 @@ describe("readiness", () => {
       hasFailed: (id) => failed.includes(id),
     });
 
-  it("comes at once with nobody to link to", () => {
+  it("is immediate without members to link to", () => {
     const nobody = {
       firstRoster: [],
       others: ["later"],
@@ -111,7 +111,7 @@ describe("readiness", () => {
     expect(ready(["a", "b", "c", "d"], [])).toBe(true);
     expect(ready(["a", "b"], ["c", "d", "e"])).toBe(true);
   });
-  it("comes, when all of these failed, with a link to anybody", () => {
+  it("needs one link to any member if all of the first roster failed", () => {
     expect(ready([], first)).toBe(false);
     expect(ready(["later"], first)).toBe(true);
     expect(ready(["later"], ["a", "b", "c", "d"])).toBe(false);

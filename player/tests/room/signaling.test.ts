@@ -11,7 +11,7 @@ const ROOM = {
 const LIFETIME_MS = 600_000;
 let messages: ServerMessage[];
 let away: number;
-/** how often the site was asked for a token, and what it answers */
+/** number of requests for a token, and their result */
 let renewals: number;
 let renew: () => Promise<JoinToken>;
 
@@ -55,7 +55,7 @@ function connect(): { signaling: Signaling; socket: (nth: number) => FakeWebSock
 }
 
 describe("signaling", () => {
-  it("joins, and hands messages on in order, nonsense left out", () => {
+  it("joins and passes messages on in order, ignoring invalid ones", () => {
     const { signaling, socket } = connect();
     socket(0).accept();
     expect(socket(0).sent).toEqual([
@@ -77,13 +77,13 @@ describe("signaling", () => {
     expect(signaling.joined).toBe(true);
   });
 
-  it("drops what is said while there is no connection", () => {
+  it("drops messages while there is no connection", () => {
     const { signaling, socket } = connect();
     signaling.send({ type: "ready" });
     expect(socket(0).sent).toEqual([]);
   });
 
-  it("comes back after minutes where its replay is unknown", () => {
+  it("reconnects after minutes if its replay is unknown", () => {
     const { socket } = connect();
     socket(0).accept();
     socket(0).receive({ type: "error", code: "unknown_replay", message: "there is none" });
@@ -94,11 +94,11 @@ describe("signaling", () => {
     expect(FakeWebSocket.all).toHaveLength(2);
   });
 
-  it("comes back with growing pauses, until it is let in", () => {
+  it("reconnects with backoff until it is let in", () => {
     const { signaling, socket } = connect();
     const pauses = [1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000];
     pauses.forEach((pause, nth) => {
-      // a server that accepts and refuses is no success
+      // accepting the connection and rejecting the join is not a success
       socket(nth).accept();
       socket(nth).close();
       vi.advanceTimersByTime(pause - 1);
@@ -110,14 +110,14 @@ describe("signaling", () => {
     socket(pauses.length).receive(ROOM);
     socket(pauses.length).close();
     expect(signaling.joined).toBe(false);
-    // it was let in: others were too, and all of them lost it now
+    // it was let in: others were, too, and all of them have lost their connection
     vi.advanceTimersByTime(RECONNECT_SPREAD_MS - 1);
     expect(FakeWebSocket.all).toHaveLength(pauses.length + 1);
     vi.advanceTimersByTime(1);
     expect(FakeWebSocket.all).toHaveLength(pauses.length + 2);
   });
 
-  it("stays away once closed", () => {
+  it("does not reconnect once closed", () => {
     const { signaling } = connect();
     signaling.close();
     vi.advanceTimersByTime(100_000);
@@ -126,7 +126,7 @@ describe("signaling", () => {
 });
 
 describe("a viewer's token", () => {
-  it("is presented again while it is young", async () => {
+  it("is used again while it is fresh", async () => {
     const { socket } = connect();
     socket(0).accept();
     socket(0).receive(ROOM);
@@ -138,19 +138,19 @@ describe("a viewer's token", () => {
     expect(renewals).toBe(0);
   });
 
-  it("is renewed before a join when half of its life is over", async () => {
+  it("is renewed before a join after half of its lifetime", async () => {
     const { socket } = connect();
     socket(0).accept();
     socket(0).receive(ROOM);
     await vi.advanceTimersByTimeAsync(24 * 3_600_000);
-    expect(renewals).toBe(0); // who is in a room needs none
+    expect(renewals).toBe(0); // a member of a room needs no new one
     socket(0).close();
     await vi.advanceTimersByTimeAsync(RECONNECT_SPREAD_MS);
     socket(1).accept();
     expect(socket(1).sent).toMatchObject([{ type: "join", token: "token 1" }]);
   });
 
-  it("that is old joins as it is when the site gives no other", async () => {
+  it("that has expired is used if the site issues no other", async () => {
     renew = () => Promise.reject(new Error("the site is gone"));
     const { socket } = connect();
     await vi.advanceTimersByTimeAsync(LIFETIME_MS);
@@ -162,7 +162,7 @@ describe("a viewer's token", () => {
   });
 
   it.each(["token_missing", "token_invalid", "token_expired"])(
-    "is renewed after %s, with growing pauses",
+    "is renewed after %s, with backoff",
     async (code) => {
       const { socket } = connect();
       for (const [nth, pause] of [1_000, 2_000, 4_000, 8_000].entries()) {
@@ -179,7 +179,7 @@ describe("a viewer's token", () => {
     },
   );
 
-  it("stays when something else was wrong", async () => {
+  it("is kept after other errors", async () => {
     const { socket } = connect();
     socket(0).accept();
     socket(0).receive({ type: "error", code: "plan_version", message: "load the page again" });
@@ -189,7 +189,7 @@ describe("a viewer's token", () => {
     expect(renewals).toBe(0);
   });
 
-  it("that comes after the page has gone opens no socket", async () => {
+  it("that arrives after close() opens no socket", async () => {
     let give: (token: JoinToken) => void = () => undefined;
     renew = () => new Promise((resolve) => (give = resolve));
     const { signaling, socket } = connect();

@@ -1,4 +1,4 @@
-/** WebSocket's stand-in: the test is the server. */
+/** A fake WebSocket: the test plays the server. */
 
 export class FakeWebSocket {
   static all: FakeWebSocket[] = [];
@@ -14,7 +14,7 @@ export class FakeWebSocket {
   send(text: string): void {
     this.sent.push(JSON.parse(text) as Record<string, unknown>);
   }
-  /** What was sent since the last look. */
+  /** Messages sent since the last call. */
   take(): Record<string, unknown>[] {
     return this.sent.splice(0);
   }

@@ -50,7 +50,7 @@ describe("a link", () => {
     expect(channel.bufferedAmount).toBeLessThan(64 * 1024 + PIECE.byteLength + 64);
   });
 
-  it("leaves out what its receiver has by then", () => {
+  it("skips pieces that are no longer wanted", () => {
     channel.blocked = true;
     let late = false;
     sendPieces(8, (index) => !late || index % 2 === 0);
@@ -65,7 +65,7 @@ describe("a link", () => {
   it.each([
     ["when the channel says that it has room", () => channel.onbufferedamountlow?.()],
     ["also if the channel never says so", () => vi.advanceTimersByTime(50)],
-  ])("goes on %s", (_, nudge) => {
+  ])("continues %s", (_, nudge) => {
     channel.blocked = true;
     sendPieces(8);
     channel.blocked = false;
@@ -74,7 +74,7 @@ describe("a link", () => {
     expect(sent).toBe(8 * PIECE.byteLength);
   });
 
-  it("drops pieces for a member that cannot take them", () => {
+  it("drops pieces for a member that is too slow", () => {
     channel.blocked = true;
     const results = sendPieces(100);
     expect(results[0]).toBe(true);
@@ -82,7 +82,7 @@ describe("a link", () => {
     expect(results.filter(Boolean).length).toBeLessThanOrEqual(64 + 2);
   });
 
-  it("forgets its queue when it is closed", () => {
+  it("drops its queue when closed", () => {
     channel.blocked = true;
     sendPieces(10);
     const before = channel.sent.length;

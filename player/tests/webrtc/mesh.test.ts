@@ -77,7 +77,7 @@ describe("the mesh", () => {
     expect(a.received.map(({ from, data }) => [from, data.byteLength])).toEqual([["b", 26]]);
   });
 
-  it("batches candidates, and keeps those that overtake the description", async () => {
+  it("batches candidates, and keeps those that arrive before the description", async () => {
     const [a, b] = [member("a"), member("b")];
     await b.mesh.accept("a", { candidates: [{ candidate: "too soon" }] });
     a.mesh.connect(["b"]);
@@ -89,7 +89,7 @@ describe("the mesh", () => {
     expect(FakePeerConnection.all[1]?.candidates).toHaveLength(2);
   });
 
-  it("has at most six unfinished offers, and goes on as they finish or fail", async () => {
+  it("has at most six unfinished offers, and continues as they finish or fail", async () => {
     const a = member("a");
     const others = Array.from({ length: 9 }, (_, i) => `b${i}`);
     a.mesh.connect(others);
@@ -100,7 +100,7 @@ describe("the mesh", () => {
     await pause();
     expect(FakePeerConnection.all).toHaveLength(7);
     expect(a.mesh.isPending("b0")).toBe(false);
-    // nobody answers: the rest has its turn after the timeout
+    // nobody answers: the others have their turn after the timeout
     await pause(10_000);
     const called = FakePeerConnection.all.length;
     expect(called).toBeGreaterThanOrEqual(9);
@@ -109,7 +109,7 @@ describe("the mesh", () => {
     expect(a.mesh.unreachableCount).toBe(9);
   });
 
-  it("closes the links to those who left", async () => {
+  it("closes the links to members that left", async () => {
     const [a, b, c] = [member("a"), member("b"), member("c")];
     a.mesh.connect(["b", "c"]);
     await pause();
@@ -119,7 +119,7 @@ describe("the mesh", () => {
     expect(c.lost).toEqual([]);
   });
 
-  it("calls again after 2, 4, 8, … seconds while the member is in the room", async () => {
+  it("retries after 2, 4, 8, … seconds while the member is in the room", async () => {
     const a = member("a");
     a.mesh.connect(["b"]);
     await pause();
@@ -139,7 +139,7 @@ describe("the mesh", () => {
     expect(a.mesh.unreachableCount).toBe(0);
   });
 
-  it("makes a link that broke again: who called it calls, the other waits", async () => {
+  it("reconnects a lost link from the side that had made the offer", async () => {
     const [a, b] = [member("a"), member("b")];
     a.mesh.connect(["b"]);
     await pause();
@@ -154,7 +154,7 @@ describe("the mesh", () => {
     expect(FakePeerConnection.all).toHaveLength(4);
   });
 
-  it("has done with who sent nonsense", async () => {
+  it("does not reconnect to an expelled member", async () => {
     const [a, b] = [member("a"), member("b")];
     a.mesh.connect(["b"]);
     await pause();
@@ -164,7 +164,7 @@ describe("the mesh", () => {
     expect(b.mesh.size).toBe(0);
   });
 
-  it("does not lose a connection for a candidate that cannot be used", async () => {
+  it("survives a candidate that cannot be used", async () => {
     const [a, b] = [member("a"), member("b")];
     await b.mesh.accept("a", { candidates: [{ candidate: "unusable" }] });
     a.mesh.connect(["b"]);
@@ -175,7 +175,7 @@ describe("the mesh", () => {
     expect(FakePeerConnection.all[1]?.candidates).toContainEqual({ candidate: "good" });
   });
 
-  it("takes a new offer in place of an old link", async () => {
+  it("replaces an old link on a new offer", async () => {
     const [a, b] = [member("a"), member("b")];
     a.mesh.connect(["b"]);
     await pause();

@@ -3,7 +3,7 @@ import { Pacer, UploadCap } from "../../src/webrtc/pacing";
 
 const POLL_MS = 50;
 
-/** A link of so many bytes a millisecond, looked at every 50 ms, that is given slices to send. */
+/** An uplink of this many bytes per millisecond, updated every 50 ms, with slices to send. */
 class Simulated {
   pacer = new Pacer();
   now = 0;
@@ -36,7 +36,7 @@ class Simulated {
       }
     }
   }
-  /** How long a slice takes that is sent now, ms. */
+  /** How long it takes to send a slice, ms. */
   takes(bytes: number): number {
     const begun = this.now;
     this.waiting += bytes;
@@ -46,28 +46,28 @@ class Simulated {
 }
 
 describe("pacing", () => {
-  it("holds nothing back while nobody knows the link", () => {
+  it("does not limit an unmeasured uplink", () => {
     expect(new Simulated(1_000).takes(400_000)).toBeLessThanOrEqual(500);
   });
 
-  it("takes seven tenths of a link that was measured", () => {
+  it("uses seven tenths of a measured uplink", () => {
     const link = new Simulated(250).measured();
     expect(link.takes(300_000) / (300_000 / 250)).toBeCloseTo(1 / 0.7, 0);
   });
 
-  it("takes more rather than be late", () => {
+  it("uses more rather than be late", () => {
     // at seven tenths it would be 6.9 s
     expect(new Simulated(125).measured().takes(600_000)).toBeLessThanOrEqual(5_500);
   });
 
-  it("tries, now and then, whether a link has become faster", () => {
+  it("probes from time to time whether the uplink has become faster", () => {
     const link = new Simulated(1_000).measured();
     expect(link.takes(700_000)).toBeGreaterThan(800);
     link.run(31_000);
     expect(link.takes(700_000)).toBeLessThan(800);
   });
 
-  it("saves nothing up in a pause", () => {
+  it("saves up nothing during a pause", () => {
     const link = new Simulated(250).measured();
     link.run(20_000);
     expect(link.takes(300_000)).toBeGreaterThan(1_400);
@@ -76,7 +76,7 @@ describe("pacing", () => {
 
 const PIECE = 10_000;
 
-/** Sends pieces for so many seconds as fast as the limit lets them; returns bytes. */
+/** Send pieces for this many seconds as fast as the cap allows; returns bytes. */
 function sendFor(limit: UploadCap, fromMs: number, seconds: number): number {
   let sent = 0;
   for (let now = fromMs; now < fromMs + seconds * 1000; now += 50) {
@@ -89,21 +89,21 @@ function sendFor(limit: UploadCap, fromMs: number, seconds: number): number {
   return sent;
 }
 
-it("lets through what was allowed, whatever waits", () => {
+it("a cap lets through what it allows, however much is queued", () => {
   const limit = new UploadCap(() => 800_000);
   const sent = sendFor(limit, 0, 20);
-  // 100 kB/s, and a second's worth at once in the beginning
+  // 100 kB/s, and at the start one second's worth at once
   expect(sent).toBeGreaterThanOrEqual(2_000_000);
   expect(sent).toBeLessThanOrEqual(2_100_000 + PIECE);
 });
 
-it("saves up no more than a second's worth", () => {
+it("a cap saves up no more than one second", () => {
   const limit = new UploadCap(() => 800_000);
   sendFor(limit, 0, 1);
   expect(sendFor(limit, 60_000, 1)).toBeLessThanOrEqual(200_000 + PIECE);
 });
 
-it("follows a limit that is changed, and one that is taken away", () => {
+it("a cap can change and be removed", () => {
   let bps: number | null = 800_000;
   const limit = new UploadCap(() => bps);
   sendFor(limit, 0, 5);

@@ -1,4 +1,4 @@
-/** RTCPeerConnection's stand-in: two connections that exchange descriptions are linked at once. */
+/** A fake RTCPeerConnection: two connections that exchange descriptions are linked at once. */
 
 type Handler<T> = ((event: T) => void) | null;
 
@@ -13,7 +13,7 @@ export class FakeChannel {
   onclose: (() => void) | null = null;
   onbufferedamountlow: (() => void) | null = null;
   onmessage: Handler<{ data: unknown }> = null;
-  /** whether what is sent stays in the buffer */
+  /** whether sent data stays in the buffer */
   blocked = false;
 
   constructor(

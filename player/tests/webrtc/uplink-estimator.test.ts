@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { UplinkEstimator } from "../../src/webrtc/uplink-estimator";
 
-/** What of a link's bytes are pieces. */
+/** The fraction of an uplink's bytes that are pieces. */
 const PAYLOAD_PART = 0.85;
 let gauge: UplinkEstimator;
 let carried: number;
@@ -16,7 +16,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** The link carries so much and is looked at twenty times a second. */
+/** The uplink carries this much and is updated twenty times a second. */
 async function pass(ms: number, mbit: number, busy = true): Promise<void> {
   for (let t = 0; t < ms; t += 50) {
     gauge.update(busy, [connection]);
@@ -26,25 +26,25 @@ async function pass(ms: number, mbit: number, busy = true): Promise<void> {
 }
 const mbit = (): number => (gauge.bps ?? 0) / 1e6 / PAYLOAD_PART;
 
-describe("the gauge of a link", () => {
-  it("knows nothing of a link that nobody waits for", async () => {
+describe("the uplink estimate", () => {
+  it("is unknown while nothing waits for the uplink", async () => {
     await pass(20_000, 1, false);
     expect(gauge.bps).toBeNull();
   });
 
-  it("reads what the link carries while it is busy", async () => {
+  it("is what the uplink carries while busy", async () => {
     await pass(5_000, 1);
     expect(mbit()).toBeCloseTo(1, 1);
   });
 
-  it("does not count what fills the buffers on the way", async () => {
+  it("leaves out what fills buffers along the way", async () => {
     carried += 500_000;
     await pass(400, 8);
     await pass(4_000, 1);
     expect(mbit()).toBeCloseTo(1, 1);
   });
 
-  it("adds up stretches, and leaves out the time between them", async () => {
+  it("adds up busy periods without the time between them", async () => {
     for (let k = 0; k < 5; k += 1) {
       await pass(1_600, 1);
       await pass(2_400, 0, false);
@@ -52,13 +52,13 @@ describe("the gauge of a link", () => {
     expect(mbit()).toBeCloseTo(1, 1);
   });
 
-  it("soon believes that a link has become slower", async () => {
+  it("soon follows an uplink that has become slower", async () => {
     await pass(10_000, 8);
     await pass(12_000, 1);
     expect(mbit()).toBeLessThan(3);
   });
 
-  it("does not take a receiver that has stopped for a slow link", async () => {
+  it("is not lowered by a receiver that has stopped", async () => {
     await pass(8_000, 0.01);
     expect(gauge.bps).toBeNull();
     await pass(8_000, 4);
@@ -67,13 +67,13 @@ describe("the gauge of a link", () => {
     expect(mbit()).toBeGreaterThan(0.9 * before);
   });
 
-  it("forgets what it saw long ago", async () => {
+  it("expires", async () => {
     await pass(5_000, 1);
     await vi.advanceTimersByTimeAsync(61_000);
     expect(gauge.bps).toBeNull();
   });
 
-  it("knows nothing where nobody counts", async () => {
+  it("is unknown without byte counters", async () => {
     for (let t = 0; t < 10_000; t += 50) {
       gauge.update(true, [
         { wireBytes: () => Promise.resolve(null) },
@@ -84,7 +84,7 @@ describe("the gauge of a link", () => {
     expect(gauge.bps).toBeNull();
   });
 
-  it("does not take a connection that came meanwhile for a fast link", async () => {
+  it("is not raised by a connection that was added meanwhile", async () => {
     await pass(3_000, 1);
     let all = 10_000_000;
     const newcomer = { wireBytes: () => Promise.resolve((all += 1)) };

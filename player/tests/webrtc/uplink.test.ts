@@ -3,7 +3,7 @@ import { Link, UplinkScheduler } from "../../src/webrtc/uplink";
 import { content, descriptor } from "../support";
 import { FakeChannel } from "./rtc";
 
-/** What a link's counter has beside the pieces. */
+/** The fraction of a connection's byte counter that is pieces. */
 const PAYLOAD_PART = 0.85;
 const PIECE = content(32 * 1024);
 let uplink: UplinkScheduler;
@@ -38,7 +38,7 @@ const send = (link: Link, count: number): void => {
   for (let index = 0; index < count; index += 1)
     link.sendPiece({ descriptor: descriptor(1), index, bytes: PIECE, isStillWanted: () => true });
 };
-/** Lets the channels send so many bytes a millisecond together, the fuller first. */
+/** Let all channels together send this many bytes per millisecond, fullest first. */
 async function carry(channels: FakeChannel[], bytesPerMs: number, ms: number): Promise<void> {
   for (let t = 0; t < ms; t += 10) {
     let budget = bytesPerMs * 10;
@@ -51,8 +51,8 @@ async function carry(channels: FakeChannel[], bytesPerMs: number, ms: number): P
   }
 }
 
-describe("the uplink", () => {
-  it("measures what all links carry together", async () => {
+describe("the uplink scheduler", () => {
+  it("measures all links together", async () => {
     const both = [linked(), linked()];
     for (const { link } of both) send(link, 40);
     await carry(
@@ -64,7 +64,7 @@ describe("the uplink", () => {
     expect((uplink.bps ?? 0) / 1e6).toBeLessThan(1.15);
   });
 
-  it("does not take a member that stands still for a slow link", async () => {
+  it("is not misled by a member that has stalled", async () => {
     const stuck = linked();
     const fast = [linked(), linked()];
     send(stuck.link, 20);
@@ -80,24 +80,24 @@ describe("the uplink", () => {
     expect(fast.map(({ link }) => link.queuedBytes)).toEqual([0, 0]);
   });
 
-  it("does not take members whose own links are slow for a slow one", async () => {
+  it("is not misled by members whose own links are slow", async () => {
     const all = [linked(), linked(), linked()];
     for (const { link } of all) send(link, 60);
     const channels = all.map(({ channel }) => channel);
     await carry([...channels], 125, 5_000);
     expect(uplink.bps).not.toBeNull();
-    // two of them have taken another rendition: it was their links that were waited for
+    // two of them have switched variants: their own links were the bottleneck
     for (const { link } of all.slice(1)) uplink.excludeFromEstimate(link);
     expect(uplink.bps).toBeNull();
     await carry([...channels], 125, 10_000);
     expect(uplink.bps).toBeNull();
-    // not for ever
+    // but not forever
     for (const { link } of all) send(link, 60);
     await carry([...channels], 125, 30_000);
     expect((uplink.bps ?? 0) / 1e6).toBeCloseTo(1, 0);
   });
 
-  it("keeps count of what a link that is gone carried", async () => {
+  it("counts what a lost link carried", async () => {
     const [a, b] = [linked(), linked()];
     send(a.link, 60);
     send(b.link, 60);
@@ -109,7 +109,7 @@ describe("the uplink", () => {
     expect(uplink.bps).toBeGreaterThan(0);
   });
 
-  it("goes on with the turns where they ended when the link has room again", async () => {
+  it("continues its round robin where it stopped", async () => {
     const all = [linked(), linked(), linked(), linked(), linked()];
     for (const { link } of all) send(link, 60);
     const channels = all.map(({ channel }) => channel);
@@ -120,7 +120,7 @@ describe("the uplink", () => {
     expect(Math.max(...counts)).toBeLessThan(60);
   });
 
-  it("gives everybody a piece before anybody the next", () => {
+  it("sends everybody one piece before anybody the next", () => {
     const both = [linked(), linked()];
     for (const { link } of both) send(link, 4);
     expect(both.map(({ channel }) => channel.sent.length)).toEqual([2, 2]);
@@ -128,8 +128,8 @@ describe("the uplink", () => {
   });
 });
 
-describe("the viewer's own limit", () => {
-  it("holds pieces back, and is what the link is said to carry", () => {
+describe("the upload cap", () => {
+  it("holds pieces back, and bounds the uplink that is reported", () => {
     const limited = new UplinkScheduler(
       () => performance.now(),
       (bytes) => (sent += bytes),

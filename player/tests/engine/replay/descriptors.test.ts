@@ -11,12 +11,12 @@ const LINE = {
 const answering = (list: unknown) =>
   vi.fn<typeof fetch>(() => Promise.resolve(Response.json(list)));
 
-it("segments are as the list of their rendition says, which is asked for once", async () => {
+it("segments are described by the list of their variant, which is requested once", async () => {
   const fetching = answering({ segments: [LINE] });
   const descriptors = new ReplayDescriptors(HASHES, fetching, () => 0);
   const found = await descriptors.find(SEGMENT);
   expect(found).toMatchObject({ variant: 1, sequence: 7, size: 3_000_000, url: SEGMENT });
-  // the least power of two by which there are 32 at the most
+  // the smallest power of two with at most 32 pieces
   expect(found?.pieceSize).toBe(128 * 1024);
   expect(atob(found?.sha256 ?? "")).toBe("\x00\xff".repeat(16));
   expect(await descriptors.find("https://media.test/vod/abc-0/1/other.ts")).toBeUndefined();
@@ -27,7 +27,7 @@ it("segments are as the list of their rendition says, which is asked for once", 
   );
 });
 
-it("without a list nothing is known, and it is asked for again after a while", async () => {
+it("without a list nothing is described, and it is requested again after a while", async () => {
   let nowMs = 0;
   const fetching = answering({ segments: [LINE] });
   fetching.mockImplementationOnce(() => Promise.resolve(new Response("", { status: 503 })));
@@ -45,7 +45,7 @@ it.each([
   ["a line without a size", { segments: [{ ...LINE, size: undefined }] }],
   ["a line of no bytes", { segments: [{ ...LINE, size: 0 }] }],
   ["a hash that is none", { segments: [{ ...LINE, sha256: "abc" }] }],
-])("what is %s describes nothing", async (_, list) => {
+])("a list that is %s describes nothing", async (_, list) => {
   const descriptors = new ReplayDescriptors(HASHES, answering(list), () => 0);
   expect(await descriptors.find(SEGMENT)).toBeUndefined();
 });

@@ -17,7 +17,7 @@ afterEach(() => {
 });
 
 describe("a segment of a replay", () => {
-  it("comes from who holds it, whole and verified", async () => {
+  it("comes from a member that has it, complete and verified", async () => {
     const first = audience.viewer("first");
     const second = audience.viewer("second");
     await settled(first.exchange.want(await segment(3), never));
@@ -30,7 +30,7 @@ describe("a segment of a replay", () => {
     expect(second.store.ranges).toEqual([]);
   });
 
-  it("is asked for by who comes later, too", async () => {
+  it("is also requested by a member that joins later", async () => {
     const first = audience.viewer("first");
     await settled(first.exchange.want(await segment(3), never));
     const second = audience.viewer("second");
@@ -39,7 +39,7 @@ describe("a segment of a replay", () => {
     expect(second.stats.total.bytes.p2p).toBe(SIZE);
   });
 
-  it("comes from the store at once where there is no time", async () => {
+  it("comes from the store at once if there is no time", async () => {
     const first = audience.viewer("first");
     await settled(first.exchange.want(await segment(3), never));
     const second = audience.viewer("second", { bufferedS: URGENT_BUFFER_S - 1 });
@@ -49,7 +49,7 @@ describe("a segment of a replay", () => {
     expect(Date.now() - begun).toBeLessThan(200);
   });
 
-  it("comes from the store where nobody has it", async () => {
+  it("comes from the store if nobody has it", async () => {
     const alone = audience.viewer("alone");
     audience.viewer("elsewhere");
     const begun = Date.now();
@@ -58,7 +58,7 @@ describe("a segment of a replay", () => {
     expect(Date.now() - begun).toBeLessThan(200);
   });
 
-  it("is fetched once by those who need it at once", async () => {
+  it("is fetched once by viewers that need it at the same time", async () => {
     const viewers = ["a", "b", "c", "d"].map((id) => audience.viewer(id));
     for (const viewer of viewers) await settled(viewer.exchange.want(await segment(3), never));
     await pass(50);
@@ -70,7 +70,7 @@ describe("a segment of a replay", () => {
     }
     const fetched = viewers.map(({ stats }, k) => stats.total.bytes.store - (before[k] ?? 0));
     expect(fetched.reduce((sum, bytes) => sum + bytes, 0)).toBe(4 * SIZE);
-    // and not always by the same one
+    // and not always by the same viewer
     expect(Math.max(...fetched)).toBeLessThan(4 * SIZE);
   });
 
@@ -83,7 +83,7 @@ describe("a segment of a replay", () => {
     expect(alone.stats.total.bytes.store).toBe(SIZE);
   });
 
-  it("waits for links from when they may be made", async () => {
+  it("waits for links from the moment they may be made", async () => {
     let begin = (): void => undefined;
     const mayConnect = new Promise<void>((resolve) => (begin = resolve));
     const alone = audience.viewer("alone", { linking: true, mayConnect });
@@ -95,7 +95,7 @@ describe("a segment of a replay", () => {
     await settled(wanted);
   });
 
-  it("is asked of another one, and then of the store, where nothing comes", async () => {
+  it("is requested from another member, and then from the store, if nothing arrives", async () => {
     const holders = ["a", "b"].map((id) => audience.viewer(id));
     for (const viewer of holders) await settled(viewer.exchange.want(await segment(3), never));
     const viewer = audience.viewer("viewer");
@@ -110,7 +110,7 @@ describe("a segment of a replay", () => {
     expect(viewer.stats.total.bytes.store).toBe(SIZE);
   });
 
-  it("is not asked of who has failed, for a while", async () => {
+  it("is not requested for a while from a member that failed", async () => {
     const holders = ["a", "b"].map((id) => audience.viewer(id));
     audience.deaf = new Set(["a"]);
     const viewer = audience.viewer("viewer");
@@ -123,14 +123,14 @@ describe("a segment of a replay", () => {
     for (const sequence of [3, 4, 5, 6])
       await settled(viewer.exchange.want(await segment(sequence), never));
     expect(viewer.stats.total.bytes).toMatchObject({ p2p: 4 * SIZE, store: 0 });
-    // one silence, not four
+    // one timeout, not four
     expect(Date.now() - begun).toBeLessThan(4_000);
-    // and what a silence took is not taken for a slow link
+    // and a timeout does not make the link look slow
     const again = await settled(viewer.exchange.want(await segment(3), never));
     expect(again.transferMs).toBeLessThan(1_000);
   });
 
-  it("is requested by parts that a sender can queue", async () => {
+  it("is requested in runs that a sender can queue", async () => {
     const count = 32;
     const size = count * 8 * PIECE;
     const large = {
@@ -146,7 +146,7 @@ describe("a segment of a replay", () => {
     expect(audience.mostQueued).toBeLessThanOrEqual(1024 * 1024);
   });
 
-  it("is never a false one, and who sends that is expelled", async () => {
+  it("is discarded if corrupt, and its sender expelled", async () => {
     const poisoner = audience.viewer("poisoner");
     await settled(poisoner.exchange.want(await segment(3), never));
     audience.bad = new Set(["poisoner"]);
@@ -160,7 +160,7 @@ describe("a segment of a replay", () => {
     expect([...viewer.expelled]).toEqual(["poisoner"]);
   });
 
-  it("is taken only from who was asked", async () => {
+  it("is accepted only from the member that was asked", async () => {
     const viewer = audience.viewer("viewer");
     const wanted = viewer.exchange.want(await segment(3), never);
     for (const frame of encodePiece(0, 3, 0, content(PIECE, 9)))
@@ -170,7 +170,7 @@ describe("a segment of a replay", () => {
     expect(viewer.stats.segments.duplicates).toBeGreaterThan(0);
   });
 
-  it("is not sent by who uploads nothing", async () => {
+  it("is not served by a viewer that does not upload", async () => {
     const quiet = audience.viewer("quiet", { uploads: false });
     await settled(quiet.exchange.want(await segment(3), never));
     const viewer = audience.viewer("viewer");
@@ -179,7 +179,7 @@ describe("a segment of a replay", () => {
     expect(viewer.stats.total.bytes.p2p).toBe(0);
   });
 
-  it("goes when memory is full, and the others hear of it", async () => {
+  it("is evicted when memory is full, and members are told", async () => {
     const viewer = audience.viewer("viewer");
     const other = audience.viewer("other");
     for (let sequence = 0; sequence <= MAX_CACHED_SEGMENTS; sequence += 1)
@@ -192,18 +192,18 @@ describe("a segment of a replay", () => {
     expect(other.stats.total.bytes.p2p).toBe(SIZE);
   });
 
-  it("is no longer waited for by who has sought elsewhere", async () => {
+  it("is no longer waited for once the viewer seeks elsewhere", async () => {
     const viewer = audience.viewer("viewer", { linking: true });
     const seek = new AbortController();
     const wanted = viewer.exchange.want(await segment(3), seek.signal);
     seek.abort(new Error("sought"));
     await expect(settled(wanted)).rejects.toThrow("sought");
-    // nobody waits for it, so nobody pays for it
+    // nobody waits for it, so it is not downloaded
     await pass(10_000);
     expect(viewer.store.ranges).toEqual([]);
   });
 
-  it("is brought for who comes back to it before it was let go", async () => {
+  it("is delivered to a viewer that comes back before the download has ended", async () => {
     const viewer = audience.viewer("viewer", { linking: true });
     const seek = new AbortController();
     const wanted = viewer.exchange.want(await segment(3), seek.signal);
@@ -215,7 +215,7 @@ describe("a segment of a replay", () => {
     expect(viewer.stats.total.bytes.store).toBe(SIZE);
   });
 
-  it("is brought for one who waits when another one has left", async () => {
+  it("is delivered to one request when another was aborted", async () => {
     const viewer = audience.viewer("viewer", { linking: true });
     const seek = new AbortController();
     const left = expect(viewer.exchange.want(await segment(3), seek.signal)).rejects.toThrow("x");
@@ -225,13 +225,13 @@ describe("a segment of a replay", () => {
     expect((await settled(stays)).verified).toBe(true);
   });
 
-  it("is refused where the store's bytes are wrong", async () => {
+  it("is an error if the store's bytes are wrong", async () => {
     const viewer = audience.viewer("viewer");
     const wrong = { ...(await segment(3)), sha256: await sha256(content(SIZE, 2)) };
     await expect(settled(viewer.exchange.want(wrong, never))).rejects.toThrow("wrong hash");
   });
 
-  it("ends the link of who sends nonsense", () => {
+  it("closes the link of a member that sends nonsense", () => {
     const viewer = audience.viewer("viewer");
     viewer.exchange.frame("other", new ArrayBuffer(3));
     viewer.exchange.frame("other", encodeHave(0, 3, 1).buffer);

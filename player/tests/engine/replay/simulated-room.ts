@@ -1,4 +1,4 @@
-/** Viewers of a replay whose links are method calls. */
+/** A room of replay viewers whose links are method calls. */
 
 import { vi } from "vitest";
 
@@ -24,12 +24,12 @@ export async function segment(sequence: number): Promise<ReplayDescriptor> {
 
 export class Audience {
   viewers = new Map<string, ReturnType<Audience["viewer"]>>();
-  /** members that send nothing that they are asked for */
+  /** members that do not answer requests */
   deaf = new Set<string>();
-  /** members whose pieces are false */
+  /** members that send corrupt pieces */
   bad = new Set<string>();
   reported: string[] = [];
-  /** the most bytes that a viewer was to send at a time */
+  /** the most bytes that a viewer had queued at a time */
   mostQueued = 0;
 
   viewer(
@@ -91,7 +91,7 @@ export class Audience {
   }
 }
 
-/** WebCrypto answers in its own time, whatever the clock says. */
+/** WebCrypto takes real time, whatever the fake clock says. */
 export async function settled<T>(promise: Promise<T>): Promise<T> {
   const waiting = new Set([promise]);
   const end = (): void => {
