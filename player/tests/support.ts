@@ -7,7 +7,7 @@ import { verifier } from "../src/engine/verify";
 export const verify = verifier(crypto.subtle);
 
 /** The state of the network in a new engine. */
-export const NOTHING_KNOWN: Network = {
+export const UNKNOWN_NETWORK: Network = {
   bps: null,
   lateAt: -Infinity,
   missing: { all: 0, expected: 0 },

@@ -7,12 +7,12 @@ import { DownlinkEstimator } from "../../src/engine/downlink-estimator";
  */
 function transfer(
   link: DownlinkEstimator,
-  begun: number,
+  startedAt: number,
   bytes: number,
   perMs: number,
   peers = 0,
 ): number {
-  let now = begun;
+  let now = startedAt;
   link.responseStarted(now);
   for (let sent = 0; sent < bytes; sent += 16_384) {
     now += 16_384 / perMs;

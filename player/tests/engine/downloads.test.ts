@@ -9,9 +9,9 @@ import {
   OWN_RANGE,
   SIZE,
   SLICES,
-  begin,
+  reset,
   exchange,
-  fromPeer,
+  deliverFromPeer,
   never,
   t,
   until,
@@ -22,7 +22,7 @@ const FIRST_PIECE = `bytes=0-${PIECE_BYTES - 1}`;
 let running: Exchange[];
 
 beforeEach(async () => {
-  await begin();
+  await reset();
   FakeWebTorrent.all = [];
   running = [];
   useSeed("standby");
@@ -48,7 +48,7 @@ function started(store: StoreDouble) {
   return found;
 }
 const refusing = (status: number) => storeOf(t.bytes, () => new Response("", { status }));
-const silent = (): StoreDouble => {
+const unresponsive = (): StoreDouble => {
   const ranges: string[] = [];
   const fetch: typeof globalThis.fetch = (_, init) => {
     ranges.push(new Headers(init?.headers).get("Range") ?? "");
@@ -87,7 +87,7 @@ describe.each([503, 403, 404])("while the store answers %d", (status) => {
     it.announced(t.segment, SLICES, true);
     expect(await deliver()).toEqual([0, 1]);
     await until(() => {
-      expect([...t.broadcast].sort()).toEqual([0, 1]);
+      expect([...t.pushedToPeer].sort()).toEqual([0, 1]);
     });
     expect(stats.total.bytes).toEqual({ p2p: 0, store: 0, seed: 2 * PIECE_BYTES });
     expect(store.ranges).toEqual([OWN_RANGE]);
@@ -112,7 +112,7 @@ describe.each([503, 403, 404])("while the store answers %d", (status) => {
     expect(await deliver()).toEqual([0, 1]);
     await pass(2_000);
     expect(torrents()).toHaveLength(1);
-    fromPeer(it, [2, 3]);
+    deliverFromPeer(it, [2, 3]);
     await wanted;
   });
 
@@ -132,31 +132,31 @@ describe.each([503, 403, 404])("while the store answers %d", (status) => {
 
 describe("while the store is quiet", () => {
   it("an owner asks the seed after a second", async () => {
-    const { it, store } = started(silent());
+    const { it, store } = started(unresponsive());
     it.announced(t.segment, SLICES, true);
     await pass(700);
     expect(torrents()).toHaveLength(0);
     await pass(400);
     expect(await deliver()).toEqual([0, 1]);
     await until(() => {
-      expect([...t.broadcast].sort()).toEqual([0, 1]);
+      expect([...t.pushedToPeer].sort()).toEqual([0, 1]);
     });
     expect(store.ranges).toEqual([OWN_RANGE]);
   });
 
   it("a piece is requested from its holder despite the store attempt", async () => {
-    const { it } = started(silent());
+    const { it } = started(unresponsive());
     it.announced(t.segment, SLICES, true);
     it.frame("peer", encodeHave(0, t.segment.sequence, 0b1).buffer);
     await pass(700);
-    expect(t.said).toEqual([]);
+    expect(t.frames).toEqual([]);
     await pass(600);
-    const requests = t.said.map(([, frame]) => decodeFrame(frame.buffer));
+    const requests = t.frames.map(([, frame]) => decodeFrame(frame.buffer));
     expect(requests).toContainEqual(expect.objectContaining({ type: "request", piece: 0 }));
   });
 
   it("one piece at a time probes it, and nothing waits for it", async () => {
-    const { it, store } = started(silent());
+    const { it, store } = started(unresponsive());
     it.announced(t.segment, SLICES, true);
     await pass(1_100);
     await deliver();
@@ -180,7 +180,7 @@ it("a segment that only the seed has is not requested from the store", async () 
   t.bytes = next.bytes;
   it.announced(t.segment, SLICES, true);
   await until(() => {
-    expect(t.broadcast).toHaveLength(4);
+    expect(t.pushedToPeer).toHaveLength(4);
   });
   expect([store.ranges, torrents().length]).toEqual([[OWN_RANGE], 1]);
 });
@@ -242,7 +242,7 @@ describe('with the policy "assist"', () => {
     it.announced(t.segment, SLICES, true);
     expect(await deliver()).toEqual([0, 1]);
     await until(() => {
-      expect([...t.broadcast].sort()).toEqual([0, 1]);
+      expect([...t.pushedToPeer].sort()).toEqual([0, 1]);
     });
     await pass(3_000);
     expect([store.ranges, stats.total.bytes.seed]).toEqual([[], 2 * PIECE_BYTES]);
@@ -258,11 +258,11 @@ describe('with the policy "assist"', () => {
     torrent?.ready(SIZE, PIECE_BYTES);
     torrent?.bring(0, t.bytes.slice(0, PIECE_BYTES));
     await until(() => {
-      expect(t.broadcast).toEqual([0]);
+      expect(t.pushedToPeer).toEqual([0]);
     });
     await pass(1_000);
     await until(() => {
-      expect(t.broadcast).toEqual([0, 1]);
+      expect(t.pushedToPeer).toEqual([0, 1]);
     });
     expect(store.ranges).toEqual([`bytes=${PIECE_BYTES}-${2 * PIECE_BYTES - 1}`]);
     expect(torrent?.destroyed).toBe(true);
@@ -271,7 +271,7 @@ describe('with the policy "assist"', () => {
     t.bytes = next.bytes;
     it.announced(t.segment, SLICES, true);
     await until(() => {
-      expect(t.broadcast).toHaveLength(4);
+      expect(t.pushedToPeer).toHaveLength(4);
     });
     expect([store.ranges.at(-1), torrents().length]).toEqual([OWN_RANGE, 1]);
   });

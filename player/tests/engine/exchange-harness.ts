@@ -32,20 +32,20 @@ export const t = {
   /** when the links opened; null: there are none */
   linkedAt: null as number | null,
   /** pieces sent to "peer" */
-  broadcast: [] as number[],
-  closed: [] as string[],
+  pushedToPeer: [] as number[],
+  expelled: [] as string[],
   members: [] as string[],
   pushed: [] as [string, number][],
   /** for each push, whether its receiver still wants it */
-  wanted: [] as (() => boolean)[],
-  said: [] as [string, Uint8Array<ArrayBuffer>][],
+  stillWanted: [] as (() => boolean)[],
+  frames: [] as [string, Uint8Array<ArrayBuffer>][],
   reported: [] as string[],
   /** the client of the torrent seed, if there is one */
   seedClient: null as TorrentSeedClient | null,
 };
 
 /** Reset everything, with fake timers. */
-export async function begin(): Promise<void> {
+export async function reset(): Promise<void> {
   vi.useFakeTimers({ toFake: ["setInterval", "setTimeout", "clearInterval", "clearTimeout"] });
   const { descriptor: segment, bytes } = await published(7, SIZE);
   Object.assign(t, {
@@ -57,7 +57,14 @@ export async function begin(): Promise<void> {
     linkedAt: 0,
     members: ["peer"],
   });
-  Object.assign(t, { broadcast: [], closed: [], pushed: [], wanted: [], said: [], reported: [] });
+  Object.assign(t, {
+    pushedToPeer: [],
+    expelled: [],
+    pushed: [],
+    stillWanted: [],
+    frames: [],
+    reported: [],
+  });
   t.seedClient = null;
 }
 
@@ -74,12 +81,12 @@ export function exchange(store: StoreDouble = storeOf(t.bytes)) {
     },
     playing: () => (t.linkedAt === null ? [] : t.members),
     sendPiece: (id: string, { index, isStillWanted }: QueuedPiece) => {
-      if (id === "peer") t.broadcast.push(index);
-      t.wanted.push(isStillWanted);
+      if (id === "peer") t.pushedToPeer.push(index);
+      t.stillWanted.push(isStillWanted);
       t.pushed.push([id, index]);
     },
-    send: (id: string, frame: Uint8Array<ArrayBuffer>) => t.said.push([id, frame]),
-    expel: (id: string) => t.closed.push(id),
+    send: (id: string, frame: Uint8Array<ArrayBuffer>) => t.frames.push([id, frame]),
+    expel: (id: string) => t.expelled.push(id),
   } as unknown as Mesh;
   const it = new Exchange({
     store: new StoreClient({ fetch: store.fetch, now: () => t.clock }),
@@ -97,7 +104,7 @@ export function exchange(store: StoreDouble = storeOf(t.bytes)) {
   });
   return { it, stats, store };
 }
-export function fromPeer(it: Exchange, indices: number[], data = t.bytes): void {
+export function deliverFromPeer(it: Exchange, indices: number[], data = t.bytes): void {
   for (const index of indices) {
     const piece = data.subarray(index * PIECE_BYTES, (index + 1) * PIECE_BYTES);
     for (const frame of encodePiece(0, t.segment.sequence, index, piece))

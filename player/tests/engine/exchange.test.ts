@@ -6,16 +6,16 @@ import {
   PEERS_RANGE,
   SIZE,
   SLICES,
-  begin,
+  reset,
   exchange,
-  fromPeer,
+  deliverFromPeer,
   never,
   pass,
   t,
   until,
 } from "./exchange-harness";
 
-beforeEach(begin);
+beforeEach(reset);
 afterEach(() => {
   vi.useRealTimers();
 });
@@ -25,9 +25,9 @@ describe("a segment in a room", () => {
     const { it, stats, store } = exchange();
     it.announced(t.segment, SLICES, true);
     await until(() => {
-      expect([...t.broadcast].sort()).toEqual([0, 1]);
+      expect([...t.pushedToPeer].sort()).toEqual([0, 1]);
     });
-    fromPeer(it, [2, 3]);
+    deliverFromPeer(it, [2, 3]);
     const { pieces } = await it.want(t.segment, never());
     expect(new Uint8Array(pieces.copy())).toEqual(t.bytes);
     expect(store.ranges).toEqual([OWN_RANGE]);
@@ -39,9 +39,9 @@ describe("a segment in a room", () => {
     const { it, stats, store } = exchange();
     it.announced(t.segment, SLICES, true);
     await until(() => {
-      expect(t.broadcast).toHaveLength(2);
+      expect(t.pushedToPeer).toHaveLength(2);
     });
-    fromPeer(it, [3]);
+    deliverFromPeer(it, [3]);
     await until(() => {
       expect(stats.total.bytes.p2p).toBe(PIECE_BYTES);
     });
@@ -53,7 +53,7 @@ describe("a segment in a room", () => {
     await wanted;
     expect(store.ranges).toEqual([OWN_RANGE, `bytes=${2 * PIECE_BYTES}-${3 * PIECE_BYTES - 1}`]);
     expect(stats.segments.deadline_fetches).toBe(1);
-    expect([...t.broadcast].sort()).toEqual([0, 1]);
+    expect([...t.pushedToPeer].sort()).toEqual([0, 1]);
   });
 
   it("is fetched before the next one is due where uplinks are short", async () => {
@@ -79,12 +79,12 @@ describe("a segment in a room", () => {
       true,
     );
     await until(() => {
-      expect(t.wanted).toHaveLength(1);
+      expect(t.stillWanted).toHaveLength(1);
     });
     await pass(4_100);
-    expect(t.wanted.map((wanted) => wanted())).toEqual([true]);
+    expect(t.stillWanted.map((wanted) => wanted())).toEqual([true]);
     await pass(400);
-    expect(t.wanted.map((wanted) => wanted())).toEqual([false]);
+    expect(t.stillWanted.map((wanted) => wanted())).toEqual([false]);
   });
 
   it("comes from the store at once at start-up, and without a link to its owner", async () => {
@@ -105,7 +105,7 @@ describe("a segment in a room", () => {
     const wanted = it.want(t.segment, never());
     expect(store.ranges).toEqual([]);
     it.announced(t.segment, SLICES, true);
-    fromPeer(it, [2, 3]);
+    deliverFromPeer(it, [2, 3]);
     await wanted;
     expect(store.ranges).toEqual([OWN_RANGE]);
   });
@@ -114,7 +114,7 @@ describe("a segment in a room", () => {
     const before = await published(6, SIZE);
     const { it, store } = exchange();
     it.announced(before.descriptor, [], true);
-    fromPeer(it, [2, 3]);
+    deliverFromPeer(it, [2, 3]);
     it.announced(t.segment, SLICES, true);
     await it.want(t.segment, never());
     expect(store.ranges).toEqual([OWN_RANGE]);
@@ -137,9 +137,9 @@ describe("a segment in a room", () => {
     abort.abort();
     await expect(wanted).rejects.toThrow("no longer requested");
     await until(() => {
-      expect([...t.broadcast].sort()).toEqual([0, 1]);
+      expect([...t.pushedToPeer].sort()).toEqual([0, 1]);
     });
-    fromPeer(it, [2, 3]);
+    deliverFromPeer(it, [2, 3]);
     await it.want(t.segment, never());
   });
 });
@@ -189,13 +189,13 @@ describe("bad bytes", () => {
   it("from a peer close its link and do not count", async () => {
     const { it, stats } = exchange();
     it.announced(t.segment, SLICES, true);
-    fromPeer(
+    deliverFromPeer(
       it,
       [2],
       t.bytes.map((byte) => byte ^ 1),
     );
     await until(() => {
-      expect(t.closed).toEqual(["peer"]);
+      expect(t.expelled).toEqual(["peer"]);
     });
     expect(t.reported).toEqual(["peer"]);
     expect(stats.segments.bad_pieces).toBe(1);
@@ -210,7 +210,7 @@ describe("bad bytes", () => {
     const { it } = exchange();
     it.announced(t.segment, SLICES, true);
     if (frame) it.frame("peer", frame.buffer);
-    expect(t.closed).toEqual(["peer"]);
+    expect(t.expelled).toEqual(["peer"]);
   });
 
   it("from the store are fetched once more, past the cache", async () => {

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { encodeInterest, encodeHave, encodeRequest } from "../../src/protocol/frames";
 import { published } from "../support";
-import { SIZE, SLICES, begin, exchange, never, pass, t, until } from "./exchange-harness";
+import { SIZE, SLICES, reset, exchange, never, pass, t, until } from "./exchange-harness";
 
-beforeEach(begin);
+beforeEach(reset);
 afterEach(() => {
   vi.useRealTimers();
 });
@@ -20,7 +20,7 @@ describe("a paused member", () => {
     expect(t.pushed.map(([id]) => id)).toEqual(["other", "other"]);
     it.frame("peer", encodeInterest("want", 0, t.segment.sequence).buffer);
     it.frame("peer", encodeRequest(0, t.segment.sequence, 0).buffer);
-    expect(t.broadcast).toEqual([0]);
+    expect(t.pushedToPeer).toEqual([0]);
   });
 
   it("does not count as lacking a slice", async () => {
@@ -39,7 +39,7 @@ describe("a paused member", () => {
 
 describe("a paused viewer", () => {
   const types = () =>
-    t.said.filter(([, frame]) => (frame[0] ?? 0) > 3).map(([id, f]) => [id, f[0]]);
+    t.frames.filter(([, frame]) => (frame[0] ?? 0) > 3).map(([id, f]) => [id, f[0]]);
 
   it("tells members and new links after a while, and again when it continues", async () => {
     const { it } = exchange();

@@ -6,34 +6,34 @@ import {
   OWN_RANGE,
   PEERS_RANGE,
   SLICES,
-  begin,
+  reset,
   exchange,
-  fromPeer,
+  deliverFromPeer,
   never,
   pass,
   t,
   until,
 } from "./exchange-harness";
 
-beforeEach(begin);
+beforeEach(reset);
 afterEach(() => {
   vi.useRealTimers();
 });
 
 /** The requests made: member and piece. */
 const requests = (): [string, number][] =>
-  t.said.flatMap(([id, data]): [string, number][] => {
+  t.frames.flatMap(([id, data]): [string, number][] => {
     const frame = decodeFrame(data.buffer);
     return frame?.type === "request" ? [[id, frame.piece]] : [];
   });
 /** The availability sent: member and bitmap. */
-const told = (): [string, number][] =>
-  t.said.flatMap(([id, data]): [string, number][] => {
+const availabilitySent = (): [string, number][] =>
+  t.frames.flatMap(([id, data]): [string, number][] => {
     const frame = decodeFrame(data.buffer);
     return frame?.type === "have" ? [[id, frame.pieces]] : [];
   });
 /** Wait until this many pieces are here: hashing takes real time. */
-const here = (stats: Stats, pieces: number) =>
+const arrived = (stats: Stats, pieces: number) =>
   until(() => {
     const { p2p, store } = stats.total.bytes;
     expect(p2p + store).toBe(pieces * PIECE_BYTES);
@@ -47,14 +47,14 @@ describe("a late piece", () => {
   it("is requested from a holder", async () => {
     const { it, store, stats } = exchange();
     it.announced(t.segment, SLICES, true);
-    fromPeer(it, [3]);
-    await here(stats, 3);
+    deliverFromPeer(it, [3]);
+    await arrived(stats, 3);
     it.frame("other", encodeHave(0, 7, 0b1111).buffer);
     await pass(300);
     expect(requests()).toEqual([]);
     await pass(1_000);
     expect(requests()).toEqual([["other", 2]]);
-    fromPeer(it, [2]);
+    deliverFromPeer(it, [2]);
     await it.want(t.segment, never());
     expect(store.ranges).toEqual([OWN_RANGE]);
     expect(stats.segments).toMatchObject({ requested: 1, stepped_in: 0, deadline_fetches: 0 });
@@ -63,8 +63,8 @@ describe("a late piece", () => {
   it("is requested from another member if the first does not answer", async () => {
     const { it, stats } = exchange();
     it.announced(t.segment, SLICES, true);
-    fromPeer(it, [3]);
-    await here(stats, 3);
+    deliverFromPeer(it, [3]);
+    await arrived(stats, 3);
     it.frame("other", encodeHave(0, 7, 0b1111).buffer);
     await pass(1_500);
     it.frame("third", encodeHave(0, 7, 0b0100).buffer);
@@ -124,15 +124,15 @@ describe("a late piece", () => {
       expect(t.pushed).toHaveLength(6);
     });
     await pass(1_000);
-    expect(told()).toEqual(t.members.map((id) => [id, 0b0011]));
-    fromPeer(it, [2, 3]);
+    expect(availabilitySent()).toEqual(t.members.map((id) => [id, 0b0011]));
+    deliverFromPeer(it, [2, 3]);
     await until(() => {
-      expect(told().slice(3)).toEqual(t.members.map((id) => [id, 0b1111]));
+      expect(availabilitySent().slice(3)).toEqual(t.members.map((id) => [id, 0b1111]));
     });
     it.linkOpened("late");
-    expect(told().at(-1)).toEqual(["late", 0b1111]);
+    expect(availabilitySent().at(-1)).toEqual(["late", 0b1111]);
     it.memberSwitched("other");
-    expect(told().at(-1)).toEqual(["other", 0b1111]);
+    expect(availabilitySent().at(-1)).toEqual(["other", 0b1111]);
   });
 });
 
@@ -141,7 +141,7 @@ describe("a member without a link to the owner", () => {
     const { it } = exchange();
     const [own, peers] = SLICES;
     it.announced(t.segment, own && peers ? [own, { ...peers, relayTo: ["other"] }] : [], true);
-    fromPeer(it, [2, 3]);
+    deliverFromPeer(it, [2, 3]);
     await until(() => {
       expect(t.pushed.filter(([id]) => id === "other").sort()).toEqual([
         ["other", 2],
@@ -156,13 +156,13 @@ describe("a member that requests a piece", () => {
     const { it } = exchange();
     it.announced(t.segment, SLICES, true);
     await until(() => {
-      expect(t.broadcast).toHaveLength(2);
+      expect(t.pushedToPeer).toHaveLength(2);
     });
     it.frame("peer", encodeRequest(0, 7, 3).buffer);
     it.frame("peer", encodeRequest(0, 9, 0).buffer);
-    expect(t.broadcast).toHaveLength(2);
+    expect(t.pushedToPeer).toHaveLength(2);
     for (let nth = 0; nth < 20; nth += 1) it.frame("peer", encodeRequest(0, 7, 0).buffer);
-    expect(t.broadcast).toHaveLength(2 + 2 * 4);
-    expect(t.closed).toEqual([]);
+    expect(t.pushedToPeer).toHaveLength(2 + 2 * 4);
+    expect(t.expelled).toEqual([]);
   });
 });

@@ -35,7 +35,7 @@ it("without faults each byte leaves the store once, and no deadline is reached",
       const room = new SimulatedRoom(members);
       await room.run(SEGMENTS);
       expect([...room.fetched.values()].flat()).toEqual(Array(SEGMENTS * 8).fill(1));
-      for (const { stats, played, stalled } of room.seats) {
+      for (const { stats, played, stalled } of room.viewers) {
         expect([played, stalled]).toEqual([SEGMENTS, 0]);
         expect(stats.segments.deadline_fetches).toBe(0);
       }
@@ -49,7 +49,7 @@ it("with departures, delays and clock skew, every segment arrives before playbac
     fc.asyncProperty(fc.array(faulty, { minLength: 2, maxLength: 8 }), async (members) => {
       const room = new SimulatedRoom(members);
       await room.run(SEGMENTS);
-      for (const { alive, played, stalled } of room.seats)
+      for (const { alive, played, stalled } of room.viewers)
         if (alive) expect([played, stalled]).toEqual([SEGMENTS, 0]);
       // nobody fetches anything twice from the store
       expect(atMost(room)).toBeLessThanOrEqual(members.length);
@@ -66,7 +66,7 @@ it("a member that vanishes unnoticed costs the room one copy of its slices, not 
   await room.run(SEGMENTS);
   const copies = [...room.fetched.values()].flat();
   expect(Math.max(...copies)).toBeLessThanOrEqual(2);
-  for (const { id, stats, stalled } of room.seats) {
+  for (const { id, stats, stalled } of room.viewers) {
     expect(stalled).toBe(0);
     if (id !== "m0") expect(stats.segments.deadline_fetches).toBe(0);
   }

@@ -34,11 +34,11 @@ export interface Faults {
 }
 
 /** One viewer: its exchange, and a player that requests one segment after the other. */
-class Seat {
+class SimulatedViewer {
   readonly stats = new Stats();
   readonly exchange: Exchange;
   /** when the player's buffer runs out, ms */
-  dryAt = DELAY_MS;
+  bufferEndsAt = DELAY_MS;
   stalled = 0;
   played = 0;
   #asked = new Map<number, number>();
@@ -76,7 +76,7 @@ class Seat {
       you: () => id,
       variant: () => 0,
       onBadPiece: () => undefined,
-      bufferedS: () => Math.max(0, this.dryAt - room.now) / 1_000,
+      bufferedS: () => Math.max(0, this.bufferEndsAt - room.now) / 1_000,
       pausedS: () => 0,
       sharing: () => true,
     });
@@ -95,8 +95,8 @@ class Seat {
       if (this.room.now < due || this.#asked.has(segment.sequence)) continue;
       this.#asked.set(segment.sequence, this.room.now);
       void this.exchange.want(segment, new AbortController().signal).then(() => {
-        if (this.room.now > this.dryAt) this.stalled += 1;
-        this.dryAt = Math.max(this.dryAt, this.room.now) + SEGMENT_MS;
+        if (this.room.now > this.bufferEndsAt) this.stalled += 1;
+        this.bufferEndsAt = Math.max(this.bufferEndsAt, this.room.now) + SEGMENT_MS;
         this.played += 1;
       });
     }
@@ -105,7 +105,7 @@ class Seat {
 
 export class SimulatedRoom {
   now = 0;
-  readonly seats: Seat[];
+  readonly viewers: SimulatedViewer[];
   readonly published: { segment: Descriptor; at: number }[] = [];
   /** how often the store delivered each piece, by segment */
   readonly fetched = new Map<number, number[]>();
@@ -121,24 +121,26 @@ export class SimulatedRoom {
   };
 
   constructor(faults: Faults[]) {
-    this.seats = faults.map((each, number) => new Seat(`m${number}`, each, this));
+    this.viewers = faults.map((each, number) => new SimulatedViewer(`m${number}`, each, this));
   }
 
   linkedTo(id: MemberId): MemberId[] {
-    return this.seats.filter((seat) => seat.id !== id && this.#known(seat)).map((seat) => seat.id);
+    return this.viewers
+      .filter((viewer) => viewer.id !== id && this.#isHere(viewer))
+      .map((viewer) => viewer.id);
   }
 
   /** Deliver a frame after a delay if both members are still there then. */
-  deliver(from: Seat, to: MemberId, frame: Uint8Array<ArrayBuffer>, ms: number): void {
+  deliver(from: SimulatedViewer, to: MemberId, frame: Uint8Array<ArrayBuffer>, ms: number): void {
     const data = frame.slice().buffer;
     setTimeout(() => {
-      const receiver = this.seats.find(({ id }) => id === to);
+      const receiver = this.viewers.find(({ id }) => id === to);
       if (receiver?.alive && from.alive) receiver.exchange.frame(from.id, data);
     }, ms);
   }
 
   push(
-    from: Seat,
+    from: SimulatedViewer,
     to: MemberId,
     { descriptor: segment, index, bytes, isStillWanted }: QueuedPiece,
   ): void {
@@ -155,20 +157,20 @@ export class SimulatedRoom {
     const noticed = new Set<MemberId>();
     for (; this.now < end; this.now += STEP_MS) {
       if (this.now % SEGMENT_MS === 0 && this.published.length < segments) this.#publish();
-      for (const seat of this.seats) {
-        if (!this.#known(seat) && !noticed.has(seat.id)) {
-          noticed.add(seat.id);
-          for (const other of this.seats) if (other.alive) other.exchange.linkLost(seat.id);
+      for (const viewer of this.viewers) {
+        if (!this.#isHere(viewer) && !noticed.has(viewer.id)) {
+          noticed.add(viewer.id);
+          for (const other of this.viewers) if (other.alive) other.exchange.linkLost(viewer.id);
         }
-        seat.step();
+        viewer.step();
       }
       await vi.advanceTimersByTimeAsync(STEP_MS);
     }
-    for (const { exchange } of this.seats) exchange.close();
+    for (const { exchange } of this.viewers) exchange.close();
   }
 
   /** Whether the others take this member to be there. */
-  #known({ faults: { goneAt, unnoticedMs } }: Seat): boolean {
+  #isHere({ faults: { goneAt, unnoticedMs } }: SimulatedViewer): boolean {
     return goneAt === 0 || this.now < goneAt + unnoticedMs;
   }
 
@@ -176,15 +178,16 @@ export class SimulatedRoom {
     const segment = descriptor(this.published.length + 1, PIECES * 16_384);
     this.published.push({ segment, at: this.now });
     this.fetched.set(segment.sequence, Array<number>(PIECES).fill(0));
-    const ready = this.seats
-      .filter((seat) => this.#known(seat))
+    const ready = this.viewers
+      .filter((viewer) => this.#isHere(viewer))
       .map(({ id }): PlanMember => ({ id, weight: 4, unreachable: [] }));
     const slices = plan(ready, segment.sequence, segment.size, segment.pieceSize).map((slice) => ({
       ...slice,
       pushedBy: slice.owner,
       relayTo: [],
     }));
-    for (const seat of this.seats) if (seat.alive) seat.exchange.announced(segment, slices, true);
+    for (const viewer of this.viewers)
+      if (viewer.alive) viewer.exchange.announced(segment, slices, true);
   }
 
   async #read(

@@ -118,7 +118,7 @@ describe("pieces from the store", () => {
   });
 });
 
-describe("whole resources", () => {
+describe("complete resources", () => {
   const request = { signal: new AbortController().signal, onBytes: () => undefined };
   it("and byte ranges are read, also if the store ignores Range", async () => {
     const range = { first: 10, end: 300 };

@@ -8,12 +8,12 @@ const SIZE = 4 * PIECE_BYTES;
 const BYTES = content(PIECE_BYTES);
 let load: ReturnType<typeof vi.fn<() => Promise<typeof fakeWebTorrent>>>;
 let seedClient: TorrentSeedClient;
-let came: number[];
+let arrived: number[];
 
 beforeEach(() => {
   vi.useFakeTimers();
   FakeWebTorrent.all = [];
-  came = [];
+  arrived = [];
   load = vi.fn(() => Promise.resolve(fakeWebTorrent));
   seedClient = new TorrentSeedClient({
     policy: "standby",
@@ -34,9 +34,9 @@ function segment(sequence: number): Descriptor {
 }
 function fetching(sequence: number, indices: number[], signal = new AbortController().signal) {
   const outcome = seedClient
-    .fetch(segment(sequence), indices, { signal, onPiece: (index) => came.push(index) })
+    .fetch(segment(sequence), indices, { signal, onPiece: (index) => arrived.push(index) })
     .then(
-      () => "came",
+      () => "arrived",
       (error: unknown) => String(error),
     );
   return outcome;
@@ -69,8 +69,8 @@ describe("pieces from the seed", () => {
     it.bring(1, BYTES);
     expect(it.destroyed).toBe(false);
     it.bring(2, BYTES);
-    expect(await outcome).toBe("came");
-    expect([came, it.destroyed]).toEqual([[1, 2], true]);
+    expect(await outcome).toBe("arrived");
+    expect([arrived, it.destroyed]).toEqual([[1, 2], true]);
   });
 
   it("share one torrent and one client", async () => {
@@ -78,13 +78,13 @@ describe("pieces from the seed", () => {
     const it = await torrent();
     it.ready(SIZE, PIECE_BYTES);
     it.bring(0, BYTES);
-    expect([await outcomes[0], it.destroyed]).toEqual(["came", false]);
+    expect([await outcomes[0], it.destroyed]).toEqual(["arrived", false]);
     it.bring(1, BYTES);
-    expect(await outcomes[1]).toBe("came");
+    expect(await outcomes[1]).toBe("arrived");
     const third = fetching(8, [0]);
     (await torrent(1)).ready(SIZE, PIECE_BYTES);
     (await torrent(1)).bring(0, BYTES);
-    expect(await third).toBe("came");
+    expect(await third).toBe("arrived");
     expect([FakeWebTorrent.all.length, load.mock.calls.length]).toEqual([1, 1]);
   });
 
@@ -95,7 +95,7 @@ describe("pieces from the seed", () => {
     seedClient.cancel(segment(7), 1);
     expect([...it.selected]).toEqual([0]);
     it.bring(0, BYTES);
-    expect(await outcome).toBe("came");
+    expect(await outcome).toBe("arrived");
   });
 
   it("are rejected if the torrent does not match the segment", async () => {

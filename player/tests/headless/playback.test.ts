@@ -1,12 +1,12 @@
 import { describe, expect, it } from "vitest";
-import type { Listed, Playlist } from "./playback";
+import type { ListedSegment, Playlist } from "./playback";
 import { Playback } from "./playback";
 
 const SEGMENT_S = 4;
 
 /** A playlist of six segments that ends with `newest`. */
 function playlist(newest: number, gaps: readonly number[] = []): Playlist {
-  const segments = Array.from({ length: 6 }, (_, k): Listed => {
+  const segments = Array.from({ length: 6 }, (_, k): ListedSegment => {
     const sequence = newest - 5 + k;
     return { sequence, url: `${sequence}.ts`, durationS: SEGMENT_S, gap: gaps.includes(sequence) };
   });
@@ -14,13 +14,13 @@ function playlist(newest: number, gaps: readonly number[] = []): Playlist {
 }
 
 /** A player, and a clock that only `pass` advances. */
-function begun() {
+function createPlayback() {
   let nowMs = 0;
   const playback = new Playback(() => nowMs);
   const pass = (seconds: number): void => {
     for (let k = 0; k < seconds * 10; k += 1) {
       nowMs += 100;
-      playback.look();
+      playback.tick();
     }
   };
   const load = (): number | null => {
@@ -33,7 +33,7 @@ function begun() {
 
 describe("a player without a decoder", () => {
   it("starts two target durations behind the end, and loads from there", () => {
-    const { playback, load } = begun();
+    const { playback, load } = createPlayback();
     expect(playback.next()).toBeNull();
     playback.update(playlist(9));
     expect(playback.latencyS).toBeNull();
@@ -43,7 +43,7 @@ describe("a player without a decoder", () => {
   });
 
   it("plays in real time at the latency it began with", () => {
-    const { playback, pass, load } = begun();
+    const { playback, pass, load } = createPlayback();
     playback.update(playlist(9));
     load();
     load();
@@ -58,7 +58,7 @@ describe("a player without a decoder", () => {
   });
 
   it("counts a stall when its buffer runs out, and catches up later", () => {
-    const { playback, pass, load } = begun();
+    const { playback, pass, load } = createPlayback();
     playback.update(playlist(9));
     load();
     load();
@@ -78,13 +78,13 @@ describe("a player without a decoder", () => {
   });
 
   it("recognizes a playlist without news", () => {
-    const { playback } = begun();
+    const { playback } = createPlayback();
     expect(playback.update(playlist(9))).toBe(true);
     expect(playback.update(playlist(9))).toBe(false);
   });
 
   it("skips a gap", () => {
-    const { playback, load } = begun();
+    const { playback, load } = createPlayback();
     playback.update(playlist(9, [8]));
     expect([load(), playback.playing]).toEqual([8, false]);
     expect([load(), playback.playing]).toEqual([9, true]);
@@ -92,7 +92,7 @@ describe("a player without a decoder", () => {
   });
 
   it("rejoins a playlist that has moved on", () => {
-    const { playback, pass, load } = begun();
+    const { playback, pass, load } = createPlayback();
     playback.update(playlist(9));
     load();
     load();
@@ -103,7 +103,7 @@ describe("a player without a decoder", () => {
   });
 
   it("loads no more than hls.js would keep", () => {
-    const { playback, load } = begun();
+    const { playback, load } = createPlayback();
     const long = playlist(9);
     playback.update({ ...long, targetDurationS: 12 });
     expect([load(), load(), load(), load(), load()]).toEqual([4, 5, 6, 7, 8]);

@@ -12,7 +12,7 @@ const SYNC_DURATIONS = 2;
 const MAX_BUFFER_S = 20;
 
 /** One segment of a media playlist. */
-export interface Listed {
+export interface ListedSegment {
   sequence: Sequence;
   url: string;
   durationS: number;
@@ -23,11 +23,11 @@ export interface Listed {
 /** The fields of a media playlist that are used. */
 export interface Playlist {
   targetDurationS: number;
-  segments: readonly Listed[];
+  segments: readonly ListedSegment[];
 }
 
 /** A segment's position on the timeline, which begins with the first playlist; seconds. */
-interface Placed extends Listed {
+interface Placed extends ListedSegment {
   startS: number;
 }
 
@@ -95,7 +95,7 @@ export class Playback {
   }
 
   /** The segment to load now; null if there is none or enough is loaded. */
-  next(): Listed | null {
+  next(): ListedSegment | null {
     if (this.bufferedS >= MAX_BUFFER_S) return null;
     if (this.#next === null || this.#next < (this.#segments[0]?.sequence ?? 0)) {
       // at the start, or if the next one has left the playlist meanwhile
@@ -107,8 +107,8 @@ export class Playback {
   }
 
   /** A segment was loaded, or a gap skipped. */
-  loaded({ sequence }: Listed): void {
-    this.look();
+  loaded({ sequence }: ListedSegment): void {
+    this.tick();
     const placed = this.#segments.find((one) => one.sequence === sequence);
     this.#next = sequence + 1;
     // it left the playlist while it was being loaded
@@ -133,7 +133,7 @@ export class Playback {
   }
 
   /** Update to the current time; to be called several times a second. */
-  look(): void {
+  tick(): void {
     const now = this.#nowMs();
     const passedS = ((now - this.#lookedAtMs) / 1000) * this.#rate;
     this.#lookedAtMs = now;

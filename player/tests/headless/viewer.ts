@@ -9,10 +9,10 @@ import type { Platform } from "../../src/engine/options";
 import type { StationConfig } from "../../src/station/config";
 import { fetchConfig } from "../../src/station/config";
 import type { Snapshot } from "../../src/ui/snapshot";
-import type { Listed, Playlist } from "./playback";
+import type { ListedSegment, Playlist } from "./playback";
 import { Playback } from "./playback";
 
-const LOOK_MS = 100;
+const UPDATE_MS = 100;
 const RETRY_MS = 500;
 /**
  * As on the page (src/pages/watch.ts): links are made after the first picture, or after this time.
@@ -79,7 +79,7 @@ export async function watch(options: HeadlessOptions): Promise<HeadlessViewer> {
     log,
   });
 
-  async function feed({ url, sequence }: Listed): Promise<void> {
+  async function feed({ url, sequence }: ListedSegment): Promise<void> {
     const { data } = await engine.fragment(url, sequence, never);
     fed.push(hex(await subtle.digest("SHA-256", data)));
   }
@@ -102,7 +102,7 @@ export async function watch(options: HeadlessOptions): Promise<HeadlessViewer> {
   }
   async function loadPlaylists(): Promise<void> {
     for (;;) {
-      const begun = now();
+      const startedAt = now();
       let intervalMs = RETRY_MS;
       try {
         const playlist = await fetchPlaylist(platform.fetch, config.playlist);
@@ -110,7 +110,7 @@ export async function watch(options: HeadlessOptions): Promise<HeadlessViewer> {
         // RFC 8216 6.3.4, and hls.js: after the newest segment's duration, or half the target
         // duration
         const waitS = changed ? newestDurationS(playlist) : playlist.targetDurationS / 2;
-        intervalMs = waitS * 1000 - (now() - begun);
+        intervalMs = waitS * 1000 - (now() - startedAt);
       } catch (error) {
         log(`playlist: ${String(error)}`);
       }
@@ -123,11 +123,11 @@ export async function watch(options: HeadlessOptions): Promise<HeadlessViewer> {
   setInterval(() => {
     const before = playback.stalls;
     playback.measured(engine.network.completionMs);
-    playback.look();
+    playback.tick();
     if (playback.stalls > before) engine.stats.stalled();
     // the buffer may have room again
     void loadSegments();
-  }, LOOK_MS);
+  }, UPDATE_MS);
   void loadPlaylists();
 
   return {

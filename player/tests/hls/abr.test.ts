@@ -2,10 +2,10 @@ import Hls, { Events } from "hls.js";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { Network } from "../../src/engine/engine";
 import { levelController } from "../../src/hls/abr";
-import { NOTHING_KNOWN } from "../support";
+import { UNKNOWN_NETWORK } from "../support";
 
 const RATES = [400_000, 1_200_000];
-const CALM: Network = { ...NOTHING_KNOWN, bps: 40e6 };
+const CALM: Network = { ...UNKNOWN_NETWORK, bps: 40e6 };
 const network = { ...CALM };
 let buffered: number;
 let triggered: string[];

@@ -22,10 +22,10 @@ function encode(frame: Frame): Uint8Array {
   const { variant, sequence } = frame;
   switch (frame.type) {
     case "piece": {
-      const whole = new Uint8Array(frame.total);
-      whole.set(frame.payload, frame.offset);
-      const frames = [...encodePiece(variant, sequence, frame.piece, whole)];
-      return frames.find((one) => new DataView(one.buffer).getUint32(8) === frame.offset) ?? whole;
+      const piece = new Uint8Array(frame.total);
+      piece.set(frame.payload, frame.offset);
+      const frames = [...encodePiece(variant, sequence, frame.piece, piece)];
+      return frames.find((one) => new DataView(one.buffer).getUint32(8) === frame.offset) ?? piece;
     }
     case "have":
       return encodeHave(variant, sequence, frame.pieces);

@@ -4,7 +4,7 @@ import { Pacer, UploadCap } from "../../src/webrtc/pacing";
 const POLL_MS = 50;
 
 /** An uplink of this many bytes per millisecond, updated every 50 ms, with slices to send. */
-class Simulated {
+class SimulatedUplink {
   pacer = new Pacer();
   now = 0;
   waiting = 0;
@@ -37,52 +37,52 @@ class Simulated {
     }
   }
   /** How long it takes to send a slice, ms. */
-  takes(bytes: number): number {
-    const begun = this.now;
+  timeFor(bytes: number): number {
+    const startedAt = this.now;
     this.waiting += bytes;
     while (this.waiting + this.buffered > 0) this.run(POLL_MS);
-    return this.now - begun;
+    return this.now - startedAt;
   }
 }
 
 describe("pacing", () => {
   it("does not limit an unmeasured uplink", () => {
-    expect(new Simulated(1_000).takes(400_000)).toBeLessThanOrEqual(500);
+    expect(new SimulatedUplink(1_000).timeFor(400_000)).toBeLessThanOrEqual(500);
   });
 
   it("uses seven tenths of a measured uplink", () => {
-    const link = new Simulated(250).measured();
-    expect(link.takes(300_000) / (300_000 / 250)).toBeCloseTo(1 / 0.7, 0);
+    const link = new SimulatedUplink(250).measured();
+    expect(link.timeFor(300_000) / (300_000 / 250)).toBeCloseTo(1 / 0.7, 0);
   });
 
   it("uses more rather than be late", () => {
     // at seven tenths it would be 6.9 s
-    expect(new Simulated(125).measured().takes(600_000)).toBeLessThanOrEqual(5_500);
+    expect(new SimulatedUplink(125).measured().timeFor(600_000)).toBeLessThanOrEqual(5_500);
   });
 
   it("probes from time to time whether the uplink has become faster", () => {
-    const link = new Simulated(1_000).measured();
-    expect(link.takes(700_000)).toBeGreaterThan(800);
+    const link = new SimulatedUplink(1_000).measured();
+    expect(link.timeFor(700_000)).toBeGreaterThan(800);
     link.run(31_000);
-    expect(link.takes(700_000)).toBeLessThan(800);
+    expect(link.timeFor(700_000)).toBeLessThan(800);
   });
 
   it("saves up nothing during a pause", () => {
-    const link = new Simulated(250).measured();
+    const link = new SimulatedUplink(250).measured();
     link.run(20_000);
-    expect(link.takes(300_000)).toBeGreaterThan(1_400);
+    expect(link.timeFor(300_000)).toBeGreaterThan(1_400);
   });
 });
 
 const PIECE = 10_000;
 
 /** Send pieces for this many seconds as fast as the cap allows; returns bytes. */
-function sendFor(limit: UploadCap, fromMs: number, seconds: number): number {
+function sendFor(cap: UploadCap, fromMs: number, seconds: number): number {
   let sent = 0;
   for (let now = fromMs; now < fromMs + seconds * 1000; now += 50) {
-    limit.update(now);
-    while (limit.maySend && sent < 1e8) {
-      limit.sent(PIECE);
+    cap.update(now);
+    while (cap.maySend && sent < 1e8) {
+      cap.sent(PIECE);
       sent += PIECE;
     }
   }

@@ -2,15 +2,15 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { UplinkEstimator } from "../../src/webrtc/uplink-estimator";
 
 /** The fraction of an uplink's bytes that are pieces. */
-const PAYLOAD_PART = 0.85;
-let gauge: UplinkEstimator;
+const PAYLOAD_FRACTION = 0.85;
+let estimator: UplinkEstimator;
 let carried: number;
 const connection = { wireBytes: () => Promise.resolve(carried) };
 
 beforeEach(() => {
   vi.useFakeTimers();
   carried = 0;
-  gauge = new UplinkEstimator(() => performance.now());
+  estimator = new UplinkEstimator(() => performance.now());
 });
 afterEach(() => {
   vi.useRealTimers();
@@ -19,17 +19,17 @@ afterEach(() => {
 /** The uplink carries this much and is updated twenty times a second. */
 async function pass(ms: number, mbit: number, busy = true): Promise<void> {
   for (let t = 0; t < ms; t += 50) {
-    gauge.update(busy, [connection]);
+    estimator.update(busy, [connection]);
     await vi.advanceTimersByTimeAsync(50);
     carried += (mbit * 1e6 * 50) / 8_000;
   }
 }
-const mbit = (): number => (gauge.bps ?? 0) / 1e6 / PAYLOAD_PART;
+const mbit = (): number => (estimator.bps ?? 0) / 1e6 / PAYLOAD_FRACTION;
 
 describe("the uplink estimate", () => {
   it("is unknown while nothing waits for the uplink", async () => {
     await pass(20_000, 1, false);
-    expect(gauge.bps).toBeNull();
+    expect(estimator.bps).toBeNull();
   });
 
   it("is what the uplink carries while busy", async () => {
@@ -60,7 +60,7 @@ describe("the uplink estimate", () => {
 
   it("is not lowered by a receiver that has stopped", async () => {
     await pass(8_000, 0.01);
-    expect(gauge.bps).toBeNull();
+    expect(estimator.bps).toBeNull();
     await pass(8_000, 4);
     const before = mbit();
     await pass(8_000, 0.01);
@@ -70,18 +70,18 @@ describe("the uplink estimate", () => {
   it("expires", async () => {
     await pass(5_000, 1);
     await vi.advanceTimersByTimeAsync(61_000);
-    expect(gauge.bps).toBeNull();
+    expect(estimator.bps).toBeNull();
   });
 
   it("is unknown without byte counters", async () => {
     for (let t = 0; t < 10_000; t += 50) {
-      gauge.update(true, [
+      estimator.update(true, [
         { wireBytes: () => Promise.resolve(null) },
         { wireBytes: () => Promise.reject(new Error("no such report")) },
       ]);
       await vi.advanceTimersByTimeAsync(50);
     }
-    expect(gauge.bps).toBeNull();
+    expect(estimator.bps).toBeNull();
   });
 
   it("is not raised by a connection that was added meanwhile", async () => {
@@ -89,7 +89,7 @@ describe("the uplink estimate", () => {
     let all = 10_000_000;
     const newcomer = { wireBytes: () => Promise.resolve((all += 1)) };
     for (let t = 0; t < 8_000; t += 50) {
-      gauge.update(true, [connection, newcomer]);
+      estimator.update(true, [connection, newcomer]);
       await vi.advanceTimersByTimeAsync(50);
       carried += 6_250;
     }

@@ -4,7 +4,7 @@ import { content, descriptor } from "../support";
 import { FakeChannel } from "./rtc";
 
 /** The fraction of a connection's byte counter that is pieces. */
-const PAYLOAD_PART = 0.85;
+const PAYLOAD_FRACTION = 0.85;
 const PIECE = content(32 * 1024);
 let uplink: UplinkScheduler;
 let sent: number;
@@ -29,7 +29,7 @@ function linked(): { link: Link; channel: FakeChannel } {
     uplink.run();
   };
   const link: Link = new Link(channel as unknown as RTCDataChannel, 0, onWork, () =>
-    Promise.resolve(link.transmittedBytes / PAYLOAD_PART),
+    Promise.resolve(link.transmittedBytes / PAYLOAD_FRACTION),
   );
   uplink.add(link);
   return { link, channel };

@@ -4,13 +4,13 @@ import { URGENT_BUFFER_S } from "../../../src/engine/replay/policy";
 import { MAX_CACHED_SEGMENTS } from "../../../src/engine/replay/segment-cache";
 import { encodeHave, encodePiece } from "../../../src/protocol/frames";
 import { content, sha256, storeOf } from "../../support";
-import { Audience, PIECE, SIZE, never, pass, segment, settled } from "./simulated-room";
+import { SimulatedReplayRoom, PIECE, SIZE, never, pass, segment, settled } from "./simulated-room";
 
-let audience: Audience;
+let room: SimulatedReplayRoom;
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "Date"] });
-  audience = new Audience();
+  room = new SimulatedReplayRoom();
 });
 afterEach(() => {
   vi.useRealTimers();
@@ -18,8 +18,8 @@ afterEach(() => {
 
 describe("a segment of a replay", () => {
   it("comes from a member that has it, complete and verified", async () => {
-    const first = audience.viewer("first");
-    const second = audience.viewer("second");
+    const first = room.add("first");
+    const second = room.add("second");
     await settled(first.exchange.want(await segment(3), never));
     await pass(50);
     const got = await settled(second.exchange.want(await segment(3), never));
@@ -31,35 +31,35 @@ describe("a segment of a replay", () => {
   });
 
   it("is also requested by a member that joins later", async () => {
-    const first = audience.viewer("first");
+    const first = room.add("first");
     await settled(first.exchange.want(await segment(3), never));
-    const second = audience.viewer("second");
+    const second = room.add("second");
     await pass(50);
     await settled(second.exchange.want(await segment(3), never));
     expect(second.stats.total.bytes.p2p).toBe(SIZE);
   });
 
   it("comes from the store at once if there is no time", async () => {
-    const first = audience.viewer("first");
+    const first = room.add("first");
     await settled(first.exchange.want(await segment(3), never));
-    const second = audience.viewer("second", { bufferedS: URGENT_BUFFER_S - 1 });
-    const begun = Date.now();
+    const second = room.add("second", { bufferedS: URGENT_BUFFER_S - 1 });
+    const startedAt = Date.now();
     await settled(second.exchange.want(await segment(3), never));
     expect(second.stats.total.bytes).toMatchObject({ p2p: 0, store: SIZE });
-    expect(Date.now() - begun).toBeLessThan(200);
+    expect(Date.now() - startedAt).toBeLessThan(200);
   });
 
   it("comes from the store if nobody has it", async () => {
-    const alone = audience.viewer("alone");
-    audience.viewer("elsewhere");
-    const begun = Date.now();
+    const alone = room.add("alone");
+    room.add("elsewhere");
+    const startedAt = Date.now();
     await settled(alone.exchange.want(await segment(3), never));
     expect(alone.stats.total.bytes.store).toBe(SIZE);
-    expect(Date.now() - begun).toBeLessThan(200);
+    expect(Date.now() - startedAt).toBeLessThan(200);
   });
 
   it("is fetched once by viewers that need it at the same time", async () => {
-    const viewers = ["a", "b", "c", "d"].map((id) => audience.viewer(id));
+    const viewers = ["a", "b", "c", "d"].map((id) => room.add(id));
     for (const viewer of viewers) await settled(viewer.exchange.want(await segment(3), never));
     await pass(50);
     const before = viewers.map(({ stats }) => stats.total.bytes.store);
@@ -75,7 +75,7 @@ describe("a segment of a replay", () => {
   });
 
   it("waits for links that are being made", async () => {
-    const alone = audience.viewer("alone", { linking: true });
+    const alone = room.add("alone", { linking: true });
     const wanted = alone.exchange.want(await segment(3), never);
     await pass(3_000);
     expect(alone.store.ranges).toEqual([]);
@@ -86,7 +86,7 @@ describe("a segment of a replay", () => {
   it("waits for links from the moment they may be made", async () => {
     let begin = (): void => undefined;
     const mayConnect = new Promise<void>((resolve) => (begin = resolve));
-    const alone = audience.viewer("alone", { linking: true, mayConnect });
+    const alone = room.add("alone", { linking: true, mayConnect });
     await pass(6_000);
     begin();
     const wanted = alone.exchange.want(await segment(3), never);
@@ -96,11 +96,11 @@ describe("a segment of a replay", () => {
   });
 
   it("is requested from another member, and then from the store, if nothing arrives", async () => {
-    const holders = ["a", "b"].map((id) => audience.viewer(id));
+    const holders = ["a", "b"].map((id) => room.add(id));
     for (const viewer of holders) await settled(viewer.exchange.want(await segment(3), never));
-    const viewer = audience.viewer("viewer");
+    const viewer = room.add("viewer");
     await pass(50);
-    audience.deaf = new Set(["a"]);
+    room.unresponsive = new Set(["a"]);
     await settled(viewer.exchange.want(await segment(3), never));
     expect(viewer.stats.total.bytes.p2p).toBe(SIZE);
     const [deaf] = holders;
@@ -111,20 +111,20 @@ describe("a segment of a replay", () => {
   });
 
   it("is not requested for a while from a member that failed", async () => {
-    const holders = ["a", "b"].map((id) => audience.viewer(id));
-    audience.deaf = new Set(["a"]);
-    const viewer = audience.viewer("viewer");
+    const holders = ["a", "b"].map((id) => room.add(id));
+    room.unresponsive = new Set(["a"]);
+    const viewer = room.add("viewer");
     for (const sequence of [3, 4, 5, 6]) {
       for (const { exchange } of holders)
         await settled(exchange.want(await segment(sequence), never));
       await pass(50);
     }
-    const begun = Date.now();
+    const startedAt = Date.now();
     for (const sequence of [3, 4, 5, 6])
       await settled(viewer.exchange.want(await segment(sequence), never));
     expect(viewer.stats.total.bytes).toMatchObject({ p2p: 4 * SIZE, store: 0 });
     // one timeout, not four
-    expect(Date.now() - begun).toBeLessThan(4_000);
+    expect(Date.now() - startedAt).toBeLessThan(4_000);
     // and a timeout does not make the link look slow
     const again = await settled(viewer.exchange.want(await segment(3), never));
     expect(again.transferMs).toBeLessThan(1_000);
@@ -137,31 +137,31 @@ describe("a segment of a replay", () => {
       ...(await segment(3)),
       ...{ size, pieceSize: 8 * PIECE, sha256: await sha256(content(size)) },
     };
-    const holder = audience.viewer("holder", {}, storeOf(content(size)));
+    const holder = room.add("holder", {}, storeOf(content(size)));
     await settled(holder.exchange.want(large, never));
-    const viewer = audience.viewer("viewer");
+    const viewer = room.add("viewer");
     await pass(50);
     await settled(viewer.exchange.want(large, never));
     expect(viewer.stats.total.bytes).toMatchObject({ p2p: size, store: 0 });
-    expect(audience.mostQueued).toBeLessThanOrEqual(1024 * 1024);
+    expect(room.maxQueuedBytes).toBeLessThanOrEqual(1024 * 1024);
   });
 
   it("is discarded if corrupt, and its sender expelled", async () => {
-    const poisoner = audience.viewer("poisoner");
-    await settled(poisoner.exchange.want(await segment(3), never));
-    audience.bad = new Set(["poisoner"]);
-    const viewer = audience.viewer("viewer");
+    const sender = room.add("corrupt");
+    await settled(sender.exchange.want(await segment(3), never));
+    room.corrupt = new Set(["corrupt"]);
+    const viewer = room.add("viewer");
     await pass(50);
     const got = await settled(viewer.exchange.want(await segment(3), never));
     expect(new Uint8Array(got.pieces.copy())).toEqual(content(SIZE));
     expect(viewer.stats.segments.bad_pieces).toBe(1);
     expect(viewer.stats.total.bytes).toMatchObject({ p2p: 0, store: SIZE });
-    expect(audience.reported).toEqual(["poisoner"]);
-    expect([...viewer.expelled]).toEqual(["poisoner"]);
+    expect(room.reported).toEqual(["corrupt"]);
+    expect([...viewer.expelled]).toEqual(["corrupt"]);
   });
 
   it("is accepted only from the member that was asked", async () => {
-    const viewer = audience.viewer("viewer");
+    const viewer = room.add("viewer");
     const wanted = viewer.exchange.want(await segment(3), never);
     for (const frame of encodePiece(0, 3, 0, content(PIECE, 9)))
       viewer.exchange.frame("stranger", frame.buffer);
@@ -171,17 +171,17 @@ describe("a segment of a replay", () => {
   });
 
   it("is not served by a viewer that does not upload", async () => {
-    const quiet = audience.viewer("quiet", { uploads: false });
+    const quiet = room.add("quiet", { uploads: false });
     await settled(quiet.exchange.want(await segment(3), never));
-    const viewer = audience.viewer("viewer");
+    const viewer = room.add("viewer");
     await pass(50);
     await settled(viewer.exchange.want(await segment(3), never));
     expect(viewer.stats.total.bytes.p2p).toBe(0);
   });
 
   it("is evicted when memory is full, and members are told", async () => {
-    const viewer = audience.viewer("viewer");
-    const other = audience.viewer("other");
+    const viewer = room.add("viewer");
+    const other = room.add("other");
     for (let sequence = 0; sequence <= MAX_CACHED_SEGMENTS; sequence += 1)
       await settled(viewer.exchange.want(await segment(sequence), never));
     await pass(50);
@@ -193,7 +193,7 @@ describe("a segment of a replay", () => {
   });
 
   it("is no longer waited for once the viewer seeks elsewhere", async () => {
-    const viewer = audience.viewer("viewer", { linking: true });
+    const viewer = room.add("viewer", { linking: true });
     const seek = new AbortController();
     const wanted = viewer.exchange.want(await segment(3), seek.signal);
     seek.abort(new Error("sought"));
@@ -204,7 +204,7 @@ describe("a segment of a replay", () => {
   });
 
   it("is delivered to a viewer that comes back before the download has ended", async () => {
-    const viewer = audience.viewer("viewer", { linking: true });
+    const viewer = room.add("viewer", { linking: true });
     const seek = new AbortController();
     const wanted = viewer.exchange.want(await segment(3), seek.signal);
     const gone = expect(wanted).rejects.toThrow("sought");
@@ -216,7 +216,7 @@ describe("a segment of a replay", () => {
   });
 
   it("is delivered to one request when another was aborted", async () => {
-    const viewer = audience.viewer("viewer", { linking: true });
+    const viewer = room.add("viewer", { linking: true });
     const seek = new AbortController();
     const left = expect(viewer.exchange.want(await segment(3), seek.signal)).rejects.toThrow("x");
     const stays = viewer.exchange.want(await segment(3), never);
@@ -226,13 +226,13 @@ describe("a segment of a replay", () => {
   });
 
   it("is an error if the store's bytes are wrong", async () => {
-    const viewer = audience.viewer("viewer");
+    const viewer = room.add("viewer");
     const wrong = { ...(await segment(3)), sha256: await sha256(content(SIZE, 2)) };
     await expect(settled(viewer.exchange.want(wrong, never))).rejects.toThrow("wrong hash");
   });
 
   it("closes the link of a member that sends nonsense", () => {
-    const viewer = audience.viewer("viewer");
+    const viewer = room.add("viewer");
     viewer.exchange.frame("other", new ArrayBuffer(3));
     viewer.exchange.frame("other", encodeHave(0, 3, 1).buffer);
     expect([...viewer.expelled]).toEqual(["other"]);

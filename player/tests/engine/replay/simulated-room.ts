@@ -16,23 +16,23 @@ export const SIZE = 2 * PIECE + 500;
 export const never = new AbortController().signal;
 
 export async function segment(sequence: number): Promise<ReplayDescriptor> {
-  const known = { variant: 0, sequence, size: SIZE, duration: 4, pieceSize: PIECE };
+  const fields = { variant: 0, sequence, size: SIZE, duration: 4, pieceSize: PIECE };
   const url = `https://media.test/vod/a/0/stream-${sequence}.ts`;
   const others = { pieceHashes: [], infohash: null, stored: true };
-  return { ...known, ...others, url, sha256: await sha256(content(SIZE)) };
+  return { ...fields, ...others, url, sha256: await sha256(content(SIZE)) };
 }
 
-export class Audience {
-  viewers = new Map<string, ReturnType<Audience["viewer"]>>();
+export class SimulatedReplayRoom {
+  viewers = new Map<string, ReturnType<SimulatedReplayRoom["add"]>>();
   /** members that do not answer requests */
-  deaf = new Set<string>();
+  unresponsive = new Set<string>();
   /** members that send corrupt pieces */
-  bad = new Set<string>();
+  corrupt = new Set<string>();
   reported: string[] = [];
   /** the most bytes that a viewer had queued at a time */
-  mostQueued = 0;
+  maxQueuedBytes = 0;
 
-  viewer(
+  add(
     id: string,
     { bufferedS = 20, uploads = true, linking = false, mayConnect = Promise.resolve() } = {},
     store = storeOf(content(SIZE)),
@@ -53,13 +53,13 @@ export class Audience {
       isOpen: (other: string) => others().includes(other),
       send: deliver,
       sendPiece: (to: string, { descriptor, index, bytes, isStillWanted }: QueuedPiece) => {
-        if (this.deaf.has(id)) return;
+        if (this.unresponsive.has(id)) return;
         queued += bytes.byteLength;
-        this.mostQueued = Math.max(this.mostQueued, queued);
+        this.maxQueuedBytes = Math.max(this.maxQueuedBytes, queued);
         setTimeout(() => {
           queued -= bytes.byteLength;
           if (!isStillWanted()) return;
-          const sent = this.bad.has(id) ? bytes.map((byte) => byte ^ 1) : bytes;
+          const sent = this.corrupt.has(id) ? bytes.map((byte) => byte ^ 1) : bytes;
           const { variant, sequence } = descriptor;
           for (const frame of encodePiece(variant, sequence, index, sent)) deliver(to, frame);
           stats.uploaded(bytes.byteLength);
@@ -69,7 +69,7 @@ export class Audience {
         expelled.add(other);
       },
     };
-    const how = { bufferedS };
+    const player = { bufferedS };
     const exchange = new ReplayExchange({
       store: new StoreClient({ fetch: store.fetch, now: () => Date.now() }),
       ...{ stats, verify, mesh: mesh as unknown as Mesh },
@@ -77,10 +77,10 @@ export class Audience {
       you: () => id,
       mayConnect,
       isLinking: () => linking,
-      bufferedS: () => how.bufferedS,
+      bufferedS: () => player.bufferedS,
       onBadPiece: (from) => this.reported.push(from),
     });
-    const viewer = { id, exchange, stats, store, how, expelled };
+    const viewer = { id, exchange, stats, store, player, expelled };
     this.viewers.set(id, viewer);
     for (const one of this.viewers.values()) {
       if (one === viewer) continue;
