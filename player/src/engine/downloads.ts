@@ -127,8 +127,8 @@ export class Downloads {
         if (!quietTimer.ended) this.#askSeed(segment, indices, purpose);
       }, delayMs);
     });
-    const stop = purpose === "player" ? new AbortController() : this.#closed;
-    if (stop !== this.#closed) this.#playerRequests.set(stop, segment);
+    const controller = purpose === "player" ? new AbortController() : this.#closed;
+    if (controller !== this.#closed) this.#playerRequests.set(controller, segment);
     const { downlink } = this.#options;
     let responding = false;
     const onBytes = (count: number): void => {
@@ -140,7 +140,7 @@ export class Downloads {
       responding = true;
     };
     const end = (): void => {
-      this.#playerRequests.delete(stop);
+      this.#playerRequests.delete(controller);
       quietTimer.end();
       if (responding) downlink.responseEnded();
       for (const index of indices) {
@@ -149,7 +149,7 @@ export class Downloads {
       }
     };
     try {
-      const request = { signal: stop.signal, ...(seedClient && { attempts: 1 }) };
+      const request = { signal: controller.signal, ...(seedClient && { attempts: 1 }) };
       const bad = await this.#request(segment, range, onBytes, request);
       for (const badRange of rangesOf(bad)) {
         const stillBad = await this.#request(segment, badRange, onBytes, {
@@ -164,7 +164,7 @@ export class Downloads {
       end();
     } catch (error) {
       end();
-      if (stop.signal.aborted) return;
+      if (controller.signal.aborted) return;
       this.#askSeed(segment, indices, purpose);
       this.#giveUp(segment, indices, error);
     }
@@ -183,7 +183,7 @@ export class Downloads {
       segment.descriptor,
       range,
       (index, bytes) => checks.push(this.#verifyPiece(segment, index, bytes, bad)),
-      { ...request, onBytes: onBytes },
+      { ...request, onBytes },
     );
     await Promise.all(checks);
     return bad.sort((a, b) => a - b);

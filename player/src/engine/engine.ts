@@ -73,8 +73,8 @@ export class Engine {
       mayConnect: options.mayConnect,
       now,
       variant: () => this.#variant,
-      onJoined: (again) => {
-        this.#onJoined(again);
+      onJoined: (isRejoin) => {
+        this.#onJoined(isRejoin);
       },
       onSignalingLost: () => {
         this.#scheduleLookup();

@@ -214,8 +214,8 @@ export class Exchange {
   }
 
   /**
-   * Whether this is the first announcement of a segment. After a restart, signaling may announce
-   * old segments again, which nobody is waiting for.
+   * Whether a segment is newer than all announced ones, and not behind the playhead. After a
+   * restart, signaling may announce old segments again, which nobody is waiting for.
    */
   #isNew({ variant, sequence }: Descriptor): boolean {
     const newest = this.#newestAnnounced.get(variant) ?? -1;
@@ -294,9 +294,9 @@ export class Exchange {
     const { variant, sequence } = descriptor;
     const newest = this.#newestAnnounced.get(variant) ?? -1;
     // after a switch of variants, the player may still be waiting for a segment of the old one
-    const played = variant === this.#options.variant() || waiters.size > 0;
-    const shared = announcedAt !== null && played;
-    return shared && sequence > newest - REPAIRED_SEGMENTS;
+    const isPlayed = variant === this.#options.variant() || waiters.size > 0;
+    const exchanged = announcedAt !== null && isPlayed;
+    return exchanged && sequence > newest - REPAIRED_SEGMENTS;
   }
 
   /** Whether a peer may still deliver this piece: its owner, a successor, or any holder. */

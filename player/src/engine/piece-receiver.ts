@@ -49,7 +49,7 @@ export class PieceReceiver {
       return;
     }
     const piece = this.#reassembler.add(from, frame);
-    if (piece === "nonsense") this.#options.expel(from);
+    if (piece === "invalid") this.#options.expel(from);
     else if (piece !== "partial") void this.#verifyPiece(segment, from, frame.piece, piece);
   }
 

@@ -52,24 +52,24 @@ export class PlayerRequests {
    */
   async wait(segment: Segment, signal: AbortSignal): Promise<void> {
     await new Promise<void>((resolve, reject) => {
-      const leave = (): void => {
+      const onAbort = (): void => {
         segment.waiters.delete(waiter);
         reject(new Error("no longer requested"));
       };
       const waiter: Waiter = {
         startedAt: this.#options.now(),
         done: () => {
-          signal.removeEventListener("abort", leave);
+          signal.removeEventListener("abort", onAbort);
           resolve();
         },
         failed: (error) => {
-          signal.removeEventListener("abort", leave);
+          signal.removeEventListener("abort", onAbort);
           reject(error);
         },
       };
       segment.waiters.add(waiter);
       this.#abandonOtherVariants(segment);
-      signal.addEventListener("abort", leave, { once: true });
+      signal.addEventListener("abort", onAbort, { once: true });
       this.checkDeadline(segment);
     });
   }

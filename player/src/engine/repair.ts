@@ -76,9 +76,9 @@ function leastBusy(
   busy: (id: MemberId) => number,
   tieBreak: (index: number) => number,
 ): MemberId | null {
-  const free = ids.map((id, k) => ({ id, load: busy(id), place: tieBreak(k) }));
+  const free = ids.map((id, k) => ({ id, load: busy(id), order: tieBreak(k) }));
   const [best] = free
     .filter(({ load }) => load < MAX_REQUESTS)
-    .sort((a, b) => a.load - b.load || a.place - b.place);
+    .sort((a, b) => a.load - b.load || a.order - b.order);
   return best?.id ?? null;
 }

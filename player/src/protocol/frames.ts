@@ -178,10 +178,10 @@ export class Reassembler {
   /**
    * Add a frame that fits its descriptor.
    *
-   * @returns the complete piece with its last frame, "partial" until then, or "nonsense" if frames
+   * @returns the complete piece with its last frame, "partial" until then, or "invalid" if frames
    *   overlap or the peer leaves too much unfinished
    */
-  add(peer: MemberId, frame: PieceFrame): Uint8Array<ArrayBuffer> | "partial" | "nonsense" {
+  add(peer: MemberId, frame: PieceFrame): Uint8Array<ArrayBuffer> | "partial" | "invalid" {
     const { offset, total, payload } = frame;
     if (payload.byteLength === total) return payload;
     const partials = this.#partialsOf(peer);
@@ -190,11 +190,11 @@ export class Reassembler {
     if (!partial) {
       let unfinished = total;
       for (const { bytes } of partials.values()) unfinished += bytes.byteLength;
-      if (unfinished > MAX_PARTIAL_BYTES) return "nonsense";
+      if (unfinished > MAX_PARTIAL_BYTES) return "invalid";
       partial = { bytes: new Uint8Array(total), ranges: new Map(), received: 0 };
       partials.set(key, partial);
     }
-    if (overlaps(partial.ranges, offset, payload.byteLength)) return "nonsense";
+    if (overlaps(partial.ranges, offset, payload.byteLength)) return "invalid";
     partial.bytes.set(payload, offset);
     partial.ranges.set(offset, payload.byteLength);
     partial.received += payload.byteLength;

@@ -82,11 +82,7 @@ export interface ErrorMessage {
   message: string;
 }
 /** Error codes for a rejected join token. The viewer can try again with a new one. */
-export const TOKEN_REFUSALS: readonly string[] = [
-  "token_missing",
-  "token_invalid",
-  "token_expired",
-];
+export const TOKEN_ERRORS: readonly string[] = ["token_missing", "token_invalid", "token_expired"];
 export type ServerMessage =
   RosterMessage | SegmentMessage | SignalMessage | StreamMessage | ErrorMessage;
 

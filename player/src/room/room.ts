@@ -200,7 +200,7 @@ export class Room {
       onFrame: this.#options.onFrame,
       onSent: this.#options.onSent,
       upload,
-      uploadCapBps: uploadCapBps,
+      uploadCapBps,
     });
   }
 

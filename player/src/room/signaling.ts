@@ -1,7 +1,7 @@
 /** The WebSocket to signaling: joins, reconnects, passes messages on in order. */
 
 import type { ClientMessage, ServerMessage, Variant } from "../protocol/messages";
-import { PLAN_VERSION, TOKEN_REFUSALS, parseServerMessage } from "../protocol/messages";
+import { PLAN_VERSION, TOKEN_ERRORS, parseServerMessage } from "../protocol/messages";
 
 const FIRST_BACKOFF_MS = 1_000;
 const MAX_BACKOFF_MS = 30_000;
@@ -92,7 +92,7 @@ export class Signaling {
         this.#failures = 0;
       }
       this.#replayUnknown = message.type === "error" && message.code === "unknown_replay";
-      if (message.type === "error" && TOKEN_REFUSALS.includes(message.code)) tokens.markRefused();
+      if (message.type === "error" && TOKEN_ERRORS.includes(message.code)) tokens.markRejected();
       this.#options.onMessage(message);
     };
     // an error event is always followed by close
@@ -149,7 +149,7 @@ export class JoinTokens {
   #options: JoinTokensOptions;
   #token: JoinToken;
   #issuedAt: number;
-  #refused = false;
+  #rejected = false;
 
   constructor(options: JoinTokensOptions) {
     this.#options = options;
@@ -161,12 +161,12 @@ export class JoinTokens {
   get current(): string | null {
     const ageMs = this.#options.now() - this.#issuedAt;
     const old = ageMs > this.#token.lifetimeMs * FRESH_FRACTION;
-    return old || this.#refused ? null : this.#token.text;
+    return old || this.#rejected ? null : this.#token.text;
   }
 
   /** Signaling rejected the token. */
-  markRefused(): void {
-    this.#refused = true;
+  markRejected(): void {
+    this.#rejected = true;
   }
 
   /** Request a new token. Returns the old one if that fails: it may still be valid. */
@@ -174,7 +174,7 @@ export class JoinTokens {
     try {
       this.#token = await this.#options.renew(AbortSignal.timeout(RENEW_TIMEOUT_MS));
       this.#issuedAt = this.#options.now();
-      this.#refused = false;
+      this.#rejected = false;
     } catch {
       // retried before the next join
     }

@@ -105,8 +105,8 @@ export class UplinkEstimator {
     if (period !== this.#busyPeriod) return;
     const bytes = new Map<MeteredConnection, number>();
     for (const [k, count] of counts.entries()) {
-      const one = connections[k];
-      if (one && count !== null) bytes.set(one, count);
+      const connection = connections[k];
+      if (connection && count !== null) bytes.set(connection, count);
     }
     const reading = { at: this.now(), bytes };
     if (period.lastReading) this.#add(period.lastReading, reading);

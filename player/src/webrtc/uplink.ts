@@ -26,7 +26,7 @@ const MIN_AHEAD_BYTES = 96 * 1024;
 interface LinkProgress {
   transmittedBytes: number;
   /** when that last grew, ms */
-  at: number;
+  progressAt: number;
   /** until when the link is left out of the estimate, ms */
   excludedUntil: number;
 }
@@ -63,7 +63,11 @@ export class UplinkScheduler {
   }
 
   add(link: Link): void {
-    this.#links.set(link, { transmittedBytes: 0, at: this.now(), excludedUntil: -Infinity });
+    this.#links.set(link, {
+      transmittedBytes: 0,
+      progressAt: this.now(),
+      excludedUntil: -Infinity,
+    });
   }
 
   remove(link: Link): void {
@@ -128,8 +132,8 @@ export class UplinkScheduler {
     const { bps } = this;
     if (bps === null) return false;
     let bufferedBytes = 0;
-    for (const [link, { at }] of this.#links)
-      if (this.now() - at < STUCK_MS) bufferedBytes += link.bufferedBytes;
+    for (const [link, { progressAt }] of this.#links)
+      if (this.now() - progressAt < STUCK_MS) bufferedBytes += link.bufferedBytes;
     return bufferedBytes >= Math.max(MIN_AHEAD_BYTES, (bps / 8_000) * MAX_AHEAD_MS);
   }
 
@@ -146,9 +150,9 @@ export class UplinkScheduler {
     let waitingLinks = 0;
     for (const [link, progress] of this.#links) {
       if (link.transmittedBytes > progress.transmittedBytes || link.bufferedBytes === 0)
-        progress.at = now;
+        progress.progressAt = now;
       progress.transmittedBytes = link.transmittedBytes;
-      const stuck = now - progress.at >= STUCK_MS || now < progress.excludedUntil;
+      const stuck = now - progress.progressAt >= STUCK_MS || now < progress.excludedUntil;
       if (link.bufferedBytes > 0 && !stuck) waitingLinks += 1;
     }
     return waitingLinks >= Math.min(MIN_WAITING_LINKS, this.#links.size) && waitingLinks > 0;

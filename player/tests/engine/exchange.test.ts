@@ -203,7 +203,7 @@ describe("bad bytes", () => {
   });
 
   it.each([
-    ["a frame of nonsense", Uint8Array.of(1, 2, 3)],
+    ["an invalid frame", Uint8Array.of(1, 2, 3)],
     ["a piece that the segment has not", [...encodePiece(0, 7, 9, new Uint8Array(PIECE_BYTES))][0]],
     ["a piece of another length", [...encodePiece(0, 7, 2, new Uint8Array(100))][0]],
   ])("close the link: %s", (_, frame) => {

@@ -132,7 +132,7 @@ describe("reassembly", () => {
     const [first] = frames(1, 0, content(40_000));
     if (!first) throw new Error("a frame");
     expect(reassembler.add("a", first)).toBe("partial");
-    expect(reassembler.add("a", { ...first, offset: 5 })).toBe("nonsense");
+    expect(reassembler.add("a", { ...first, offset: 5 })).toBe("invalid");
   });
 
   it("limits what a peer may leave unfinished", () => {
@@ -148,7 +148,7 @@ describe("reassembly", () => {
         total,
         payload: content(9),
       });
-    expect([start(1), start(2), start(3)]).toEqual(["partial", "partial", "nonsense"]);
+    expect([start(1), start(2), start(3)]).toEqual(["partial", "partial", "invalid"]);
     reassembler.discardSegment(0, 1);
     expect(start(4)).toBe("partial");
     reassembler.discardPeer("a");

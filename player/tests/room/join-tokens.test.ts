@@ -28,7 +28,7 @@ describe("a join token", () => {
   });
 
   it("is renewed before it is used again after a rejection", async () => {
-    tokens.markRefused();
+    tokens.markRejected();
     expect(tokens.current).toBeNull();
     expect(await tokens.renew()).toBe("second");
     expect(tokens.current).toBe("second");

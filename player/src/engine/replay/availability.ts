@@ -22,15 +22,15 @@ export class ReplayAvailability {
   #backoffs = new Map<MemberId, { until: number; ms: number }>();
 
   /** A member reports that it has a segment, or no longer does. */
-  set(id: MemberId, where: SegmentKey, holds: boolean): void {
-    const held = this.#segments.get(id) ?? new Map<string, SegmentKey>();
-    this.#segments.set(id, held);
-    if (!holds) held.delete(key(where));
-    else if (held.size < MAX_SEGMENTS_PER_MEMBER) held.set(key(where), where);
+  set(id: MemberId, segment: SegmentKey, holds: boolean): void {
+    const segments = this.#segments.get(id) ?? new Map<string, SegmentKey>();
+    this.#segments.set(id, segments);
+    if (!holds) segments.delete(key(segment));
+    else if (segments.size < MAX_SEGMENTS_PER_MEMBER) segments.set(key(segment), segment);
   }
 
-  holds(id: MemberId, where: SegmentKey): boolean {
-    return this.#segments.get(id)?.has(key(where)) ?? false;
+  holds(id: MemberId, segment: SegmentKey): boolean {
+    return this.#segments.get(id)?.has(key(segment)) ?? false;
   }
 
   /** A member has delivered this many bytes. */
@@ -41,8 +41,8 @@ export class ReplayAvailability {
 
   /** A member did not deliver a segment that it has. */
   markFailed(id: MemberId, now: number): void {
-    const turnOf = this.#backoffs.get(id)?.ms ?? FIRST_BACKOFF_MS / 2;
-    const ms = Math.min(MAX_BACKOFF_MS, 2 * turnOf);
+    const previousMs = this.#backoffs.get(id)?.ms ?? FIRST_BACKOFF_MS / 2;
+    const ms = Math.min(MAX_BACKOFF_MS, 2 * previousMs);
     this.#backoffs.set(id, { until: now + ms, ms });
   }
 
@@ -52,18 +52,19 @@ export class ReplayAvailability {
    * @param asker the member that wants the segment
    */
   bestHolder(
-    where: SegmentKey,
+    segment: SegmentKey,
     asker: MemberId,
     except: ReadonlySet<MemberId>,
     now: number,
   ): MemberId | null {
     const candidates = [...this.#segments.keys()].filter(
       (id) =>
-        !except.has(id) && this.holds(id, where) && now >= (this.#backoffs.get(id)?.until ?? now),
+        !except.has(id) && this.holds(id, segment) && now >= (this.#backoffs.get(id)?.until ?? now),
     );
     const delivered = (id: MemberId): number => this.#deliveredBytes.get(id) ?? 0;
     // break ties differently for each viewer
-    const order = (id: MemberId): number => rank(where.sequence, where.variant, `${asker}/${id}`);
+    const order = (id: MemberId): number =>
+      rank(segment.sequence, segment.variant, `${asker}/${id}`);
     return candidates.sort((a, b) => delivered(a) - delivered(b) || order(a) - order(b))[0] ?? null;
   }
 
@@ -71,15 +72,15 @@ export class ReplayAvailability {
    * This viewer's turn for fetching a segment from the store: how many of the members that will
    * want it, too, go before.
    */
-  before(you: MemberId, where: SegmentKey): number {
-    const place = (id: MemberId): number => rank(where.sequence, where.variant, id);
+  turnOf(you: MemberId, segment: SegmentKey): number {
+    const order = (id: MemberId): number => rank(segment.sequence, segment.variant, id);
     const near = [...this.#segments].filter(([, held]) =>
       [...held.values()].some(
         ({ variant, sequence }) =>
-          variant === where.variant && Math.abs(sequence - where.sequence) <= NEAR_SEGMENTS,
+          variant === segment.variant && Math.abs(sequence - segment.sequence) <= NEAR_SEGMENTS,
       ),
     );
-    return near.filter(([id]) => place(id) < place(you)).length;
+    return near.filter(([id]) => order(id) < order(you)).length;
   }
 
   remove(id: MemberId): void {

@@ -71,8 +71,8 @@ export class ReplayEngine {
       mayConnect: options.mayConnect,
       now,
       variant: () => this.#variant,
-      onJoined: (again) => {
-        if (again) this.stats.rejoined();
+      onJoined: (isRejoin) => {
+        if (isRejoin) this.stats.rejoined();
       },
       onSignalingLost: () => undefined,
       // nothing is announced in rooms of a replay

@@ -142,7 +142,7 @@ export class ReplayExchange {
     if (pieces.has(frame.piece)) return;
     segment.progressAt = now();
     const piece = this.#reassembler.add(from, frame);
-    if (piece === "nonsense") {
+    if (piece === "invalid") {
       mesh?.expel(from);
     } else if (piece !== "partial" && pieces.beginVerification(frame.piece)) {
       pieces.put(frame.piece, piece);

@@ -39,12 +39,12 @@ export class ReplayPolicy {
     options: ReplayExchangeOptions,
     availability: ReplayAvailability,
     reassembler: Reassembler,
-    onWhole: (segment: ReplaySegment) => void,
+    onVerified: (segment: ReplaySegment) => void,
   ) {
     this.#options = options;
     this.#availability = availability;
     this.#reassembler = reassembler;
-    this.#onVerified = onWhole;
+    this.#onVerified = onVerified;
     void options.mayConnect.then(() => {
       this.#linkingSince = options.now();
     });
@@ -97,7 +97,7 @@ export class ReplayPolicy {
     const since = this.#linkingSince;
     if (isLinking() && (since === null || now() - since < LINKING_WAIT_MS)) return LINKING_WAIT_MS;
     const id = you();
-    const turn = id === null ? 0 : this.#availability.before(id, descriptor);
+    const turn = id === null ? 0 : this.#availability.turnOf(id, descriptor);
     return Math.min(MAX_TURN_MS, turn * TURN_MS);
   }
 

@@ -231,7 +231,7 @@ describe("a segment of a replay", () => {
     await expect(settled(viewer.exchange.want(wrong, never))).rejects.toThrow("wrong hash");
   });
 
-  it("closes the link of a member that sends nonsense", () => {
+  it("closes the link of a member that sends invalid frames", () => {
     const viewer = room.add("viewer");
     viewer.exchange.frame("other", new ArrayBuffer(3));
     viewer.exchange.frame("other", encodeHave(0, 3, 1).buffer);
