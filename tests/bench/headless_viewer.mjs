@@ -1,12 +1,13 @@
 // A viewer without a browser: node headless_viewer.mjs BUNDLE PAGE [ROOM]
-//   BUNDLE  player/tests/headless/viewer.ts, built
-//   ROOM    /ws/room of another signaling process than the page's
-// answers each line on stdin with the viewer's figures, one JSON object a line, and goes when stdin
+//   BUNDLE  the built player/tests/headless/viewer.ts
+//   ROOM    /ws/room of another signaling process (default: that of the page)
+// Answers each line on stdin with the viewer's stats, one JSON object per line, and exits when stdin
 // ends.
 import { createInterface } from "node:readline";
 import wrtc from "../../player/node_modules/@roamhq/wrtc/lib/index.js";
 
-// readyState changes at any time here, in browsers only between tasks: who has asked it may send
+// In browsers readyState changes only between tasks, so code may check it and then send. Here it may
+// change in between.
 const { send } = wrtc.RTCDataChannel.prototype;
 wrtc.RTCDataChannel.prototype.send = function (data) {
   try {
@@ -32,5 +33,5 @@ const viewer = await watch({
 });
 for await (const _ of createInterface({ input: process.stdin }))
   process.stdout.write(`${JSON.stringify(viewer.stats())}\n`);
-// with connections open `process.exit()` may break off in native code
+// with open connections, `process.exit()` may crash in native code
 process.kill(process.pid, "SIGKILL");

@@ -6,7 +6,7 @@
 import type { MemberId, Sequence } from "./messages";
 
 /** The origin share counts thirty-seconds of a segment. */
-export const ORIGIN_SHARE_UNITS = 32;
+const ORIGIN_SHARE_UNITS = 32;
 const SUCCESSORS = 2;
 
 /** Pieces from `first` (inclusive) to `end` (exclusive). */

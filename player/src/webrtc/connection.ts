@@ -49,10 +49,6 @@ export class Connection {
     };
   }
 
-  get open(): boolean {
-    return this.#channel?.readyState === "open";
-  }
-
   /**
    * Bytes this connection has sent so far, including headers; null if the browser does not count
    * them.

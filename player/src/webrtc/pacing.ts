@@ -86,7 +86,7 @@ export class UploadCap {
 }
 
 /** A token bucket: limits a rate, and how much may be sent at once. */
-export class TokenBucket {
+class TokenBucket {
   #bytes = 0;
   #at: number | null = null;
 

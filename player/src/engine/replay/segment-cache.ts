@@ -6,7 +6,7 @@ import type { MemberId, Sequence, Variant } from "../../protocol/messages";
 import type { ReplayDescriptor } from "./descriptors";
 
 export const MAX_CACHED_SEGMENTS = 64;
-export const MAX_CACHED_BYTES = 64 * 1024 * 1024;
+const MAX_CACHED_BYTES = 64 * 1024 * 1024;
 
 /** A segment being downloaded for the player. */
 export interface ReplayDownload {
