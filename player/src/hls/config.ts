@@ -1,7 +1,6 @@
 /** hls.js as this station needs it. */
 
 import type { FragmentLoaderConstructor, HlsConfig, LoadPolicy } from "hls.js";
-
 import { isTemporary } from "../engine/store";
 
 /** Outages are outlasted: with a buffer nobody notices, without one there is nothing to lose. */
@@ -56,4 +55,15 @@ function loadPolicy(maxLoadTimeMs: number): LoadPolicy {
       },
     },
   };
+}
+
+/** Returns the seconds of video ahead of the playhead; 0 when there is nothing to play. */
+export function aheadS({
+  buffered,
+  currentTime,
+}: Pick<HTMLMediaElement, "buffered" | "currentTime">): number {
+  for (let i = 0; i < buffered.length; i += 1)
+    if (buffered.start(i) <= currentTime && currentTime < buffered.end(i))
+      return buffered.end(i) - currentTime;
+  return 0;
 }

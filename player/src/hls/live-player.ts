@@ -6,7 +6,7 @@ import type { ErrorData, FragmentLoaderConstructor, LevelDetails } from "hls.js"
 import type { Network } from "../engine/engine";
 import { levelController } from "./abr";
 import { play } from "./autoplay";
-import { aheadS } from "./buffered";
+import { aheadS } from "./config";
 import { setDelay } from "./latency";
 import { hlsConfig } from "./config";
 import { LiveRate } from "./live-rate";

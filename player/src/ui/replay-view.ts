@@ -11,7 +11,7 @@ import type { Totals } from "./totals";
 import { sum, totalsOf } from "./totals";
 import type { WishOptions, Wishes } from "./wishes";
 import { isSame, sharingAs, wishesOf } from "./wishes";
-import { aheadS } from "../hls/buffered";
+import { aheadS } from "../hls/config";
 import { hlsConfig } from "../hls/config";
 import { watchStalls } from "../hls/stalls";
 import type { Replay } from "../station/replays";
