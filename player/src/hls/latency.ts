@@ -37,3 +37,60 @@ export function setDelay(hls: Hls, completionMs: number | null): void {
   const { liveSyncDuration = 0 } = hls.config;
   if (Math.abs(delayS - liveSyncDuration) >= MIN_DELAY_CHANGE_S) hls.targetLatency = delayS;
 }
+
+/** These are not heard. */
+const CATCH_UP_RATE = 1.05;
+const FALL_BACK_RATE = 0.95;
+/** This is hardly heard, and soon over. */
+const FAR_RATE = 1.1;
+const FAR_S = 2;
+const BEGIN_AT_S = 0.3;
+const END_AT_S = 0.1;
+/** Who jumped or paused, and is farther behind after that, wants to be there. */
+const ON_PURPOSE_S = 3;
+/** Below that the buffer is worth more than being live. */
+const MIN_BUFFER_S = 3;
+
+/** Keeps a viewer as far behind live as the page would be by itself, unnoticed. (hls.js does this
+ * for low-latency streams only, and only against falling behind.) */
+export class LiveRate {
+  /** the viewer has jumped, or gone on after a pause, since it was last looked at */
+  #moved = false;
+  #onPurpose = false;
+
+  constructor(video: EventTarget, signal: AbortSignal) {
+    let paused = false;
+    const on = (type: string, listener: () => void): void => {
+      video.addEventListener(type, listener, { signal });
+    };
+    on("pause", () => (paused = true));
+    on("playing", () => {
+      this.#moved ||= paused;
+      paused = false;
+    });
+    on("seeked", () => (this.#moved = true));
+  }
+
+  /** Returns the speed to play at; parameters as for `liveRate`. */
+  rate(lateS: number, bufferedS: number, rate: number): number {
+    if (this.#moved) this.#onPurpose = lateS > ON_PURPOSE_S;
+    this.#moved = false;
+    return this.#onPurpose ? 1 : liveRate(lateS, bufferedS, rate);
+  }
+}
+
+/**
+ * Returns the speed to play at for who wants to be live. Who is nearer to live than the others (a
+ * stream that has just begun has no older segments to begin with) would be the first to run dry.
+ *
+ * @param lateS seconds farther behind live than the page would be by itself; -Infinity if unknown
+ * @param bufferedS seconds of video ahead of the playhead
+ * @param rate the speed now
+ */
+export function liveRate(lateS: number, bufferedS: number, rate: number): number {
+  if (lateS === -Infinity) return 1;
+  if (lateS < -(rate < 1 ? END_AT_S : BEGIN_AT_S)) return FALL_BACK_RATE;
+  if (bufferedS < MIN_BUFFER_S) return 1;
+  if (lateS > FAR_S) return FAR_RATE;
+  return lateS > (rate > 1 ? END_AT_S : BEGIN_AT_S) ? CATCH_UP_RATE : 1;
+}

@@ -9,7 +9,7 @@ import { play } from "./autoplay";
 import { aheadS } from "./config";
 import { setDelay } from "./latency";
 import { hlsConfig } from "./config";
-import { LiveRate } from "./live-rate";
+import { LiveRate } from "./latency";
 import { MediaErrors } from "./media-errors";
 import { probe } from "./playlist-probe";
 import { Refresh } from "./playlist-refresh";
