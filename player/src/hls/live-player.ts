@@ -6,14 +6,11 @@ import type { ErrorData, FragmentLoaderConstructor, LevelDetails } from "hls.js"
 import type { Network } from "../engine/engine";
 import { levelController } from "./abr";
 import { play } from "./autoplay";
-import { aheadS } from "./config";
-import { setDelay } from "./latency";
-import { hlsConfig } from "./config";
-import { LiveRate } from "./latency";
-import { MediaErrors } from "./media-errors";
+import { aheadS, hlsConfig } from "./config";
+import { LiveRate, setDelay } from "./latency";
 import { probe } from "./playlist-probe";
 import { Refresh } from "./playlist-refresh";
-import { JUMP_AT_S, Sleep } from "./sleep";
+import { JUMP_AT_S, MediaErrors, Sleep } from "./watchdog";
 
 /** How often an offline station is asked for its playlist. */
 const PROBE_INTERVAL_MS = 3_000;

@@ -9,7 +9,7 @@ import type { OnAir } from "../hls/live-player";
 import { Live } from "../hls/live-player";
 import type { Snapshot } from "./snapshot";
 import { snapshot } from "./snapshot";
-import { watchStalls } from "../hls/stalls";
+import { watchStalls } from "../hls/watchdog";
 import type { Hindrance, NoUpload } from "./sharing-mode";
 import { Renditions } from "../hls/renditions";
 import { Switch } from "./engine-host";

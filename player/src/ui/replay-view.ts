@@ -11,9 +11,8 @@ import type { Totals } from "./totals";
 import { sum, totalsOf } from "./totals";
 import type { WishOptions, Wishes } from "./wishes";
 import { isSame, sharingAs, wishesOf } from "./wishes";
-import { aheadS } from "../hls/config";
-import { hlsConfig } from "../hls/config";
-import { watchStalls } from "../hls/stalls";
+import { aheadS, hlsConfig } from "../hls/config";
+import { watchStalls } from "../hls/watchdog";
 import type { Replay } from "../station/replays";
 
 const RETRY_MS = 2_000;

@@ -4,8 +4,7 @@
  */
 
 import type { Sequence } from "../../src/protocol/messages";
-import { liveRate } from "../../src/hls/latency";
-import { MIN_DELAY_CHANGE_S, liveDelayS } from "../../src/hls/latency";
+import { MIN_DELAY_CHANGE_S, liveDelayS, liveRate } from "../../src/hls/latency";
 
 /** As configured for hls.js on the page (src/hls/config.ts). */
 const SYNC_DURATIONS = 2;

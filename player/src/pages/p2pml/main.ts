@@ -20,7 +20,7 @@ import { coreConfig, liveRoom, p2pmlHlsConfig, settingsOf } from "./settings";
 import { useTokens } from "./sockets";
 import { SegmentHashes } from "./validator";
 import { probe } from "../../hls/playlist-probe";
-import { watchStalls } from "../../hls/stalls";
+import { watchStalls } from "../../hls/watchdog";
 
 const RETRY_MS = 2_000;
 const REFRESH_MS = 1_000;
