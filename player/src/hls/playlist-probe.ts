@@ -1,4 +1,4 @@
-/** A look at the station's playlist: whether there is something to load. */
+/** What the station's playlist tells before a player loads it. */
 
 /** "ended": there is a playlist, but a closed one; "unknown": nobody could say. */
 export type Probed = "live" | "ended" | "none" | "unknown";
@@ -12,10 +12,45 @@ export async function probe(playlist: URL): Promise<Probed> {
     if (response.status === NEVER_BROADCAST) return "none";
     if (!response.ok) return "unknown";
     const text = await response.text();
-    const media = /^#EXT-X-STREAM-INF:.*\s+([^#\s].*)$/m.exec(text)?.[1];
-    if (media !== undefined) return await probe(new URL(media.trim(), playlist));
+    const media = firstMediaPlaylist(text, playlist);
+    if (media) return await probe(media);
     return /^#EXT-X-ENDLIST/m.test(text) ? "ended" : "live";
   } catch {
     return "unknown";
   }
+}
+
+/**
+ * Returns the end of a media playlist's last segment; null where it does not say.
+ *
+ * @param playlist text of a media playlist (RFC 8216 section 4)
+ */
+export function endOf(playlist: string): Date | null {
+  let endMs: number | null = null;
+  for (const line of playlist.split("\n")) {
+    const date = /^#EXT-X-PROGRAM-DATE-TIME:(.+)$/.exec(line.trim())?.[1];
+    if (date !== undefined) endMs = Date.parse(date);
+    const durationS = /^#EXTINF:([\d.]+)/.exec(line)?.[1];
+    if (durationS !== undefined && endMs !== null) endMs += Number(durationS) * 1000;
+  }
+  return endMs === null || Number.isNaN(endMs) ? null : new Date(endMs);
+}
+
+/** Ask for the playlist; null when there is none, or it cannot be read. */
+export async function lastOnAir(playlist: URL): Promise<Date | null> {
+  try {
+    const response = await fetch(playlist);
+    if (!response.ok) return null;
+    const text = await response.text();
+    const media = firstMediaPlaylist(text, playlist);
+    return media ? await lastOnAir(media) : endOf(text);
+  } catch {
+    return null;
+  }
+}
+
+/** Returns the first media playlist that a multivariant playlist names; null for a media playlist. */
+function firstMediaPlaylist(text: string, playlist: URL): URL | null {
+  const uri = /^#EXT-X-STREAM-INF:.*\s+([^#\s].*)$/m.exec(text)?.[1];
+  return uri === undefined ? null : new URL(uri.trim(), playlist);
 }

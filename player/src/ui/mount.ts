@@ -4,7 +4,7 @@ import { moment } from "./format";
 import type { StationConfig } from "../station/config";
 import { fetchConfig } from "../station/config";
 import { make } from "./dom";
-import { lastOnAir } from "../hls/last-on-air";
+import { lastOnAir } from "../hls/playlist-probe";
 import { StationPlayer } from "./live-view";
 import type { PreferenceStore } from "./preferences";
 

@@ -1,5 +1,5 @@
 import { afterEach, expect, it, vi } from "vitest";
-import { probe } from "../../src/hls/playlist-probe";
+import { probe, endOf } from "../../src/hls/playlist-probe";
 
 const PLAYLIST = new URL("https://tv.test/live/playlist.m3u8");
 const MEDIA = "#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\nhttps://media.test/live/0/a-1.ts\n";
@@ -34,3 +34,28 @@ it.each([
   answers(bodies);
   expect(await probe(PLAYLIST)).toBe(found);
 });
+
+const ENDED = `#EXTM3U
+#EXT-X-TARGETDURATION:4
+#EXT-X-MEDIA-SEQUENCE:7
+#EXT-X-PROGRAM-DATE-TIME:2026-11-22T20:00:00.000Z
+#EXTINF:4.000,
+a-7.ts
+#EXT-X-PROGRAM-DATE-TIME:2026-11-22T20:00:04.500Z
+#EXTINF:2.5,
+a-8.ts
+#EXTINF:1.0,
+a-9.ts
+#EXT-X-ENDLIST
+`;
+
+it("a station was on air until the end of its last segment", () => {
+  expect(endOf(ENDED)?.toISOString()).toBe("2026-11-22T20:00:08.000Z");
+});
+
+it.each(["", "#EXTM3U\n#EXTINF:4,\na.ts", "#EXTM3U\n#EXT-X-PROGRAM-DATE-TIME:soon\n#EXTINF:4,\na"])(
+  "a playlist without dates does not say when",
+  (text) => {
+    expect(endOf(text)).toBeNull();
+  },
+);
