@@ -5,7 +5,6 @@ import type { ErrorData, FragmentLoaderConstructor, LevelDetails } from "hls.js"
 
 import type { Network } from "../engine/engine";
 import { levelController } from "./abr";
-import { play } from "./autoplay";
 import { aheadS, hlsConfig } from "./config";
 import { LiveRate, setDelay } from "./latency";
 import { probe } from "./playlist-probe";
@@ -134,7 +133,7 @@ export class Live {
   goToLive(): void {
     const position = this.livePositionS;
     if (position !== null) this.#o.video.currentTime = position;
-    play(this.#o.video);
+    this.#o.video.play().catch(() => undefined);
   }
 
   /** Seconds farther behind live than this page would be by itself. */
@@ -200,7 +199,8 @@ export class Live {
       this.#reloads = 0;
     });
     hls.on(Events.MANIFEST_PARSED, () => {
-      play(video);
+      // refused where the viewer must click first
+      video.play().catch(() => undefined);
     });
     hls.loadSource(playlist.href);
     hls.attachMedia(video);
