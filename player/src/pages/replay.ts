@@ -13,7 +13,7 @@ import { addBar } from "../ui/bar";
 import { adopt, element, make, say } from "../ui/dom";
 import { loadConfig, pictured, takeKeys } from "../ui/mount";
 import { PreferenceStore } from "../ui/preferences";
-import type { Totals } from "../ui/totals";
+import type { Totals } from "../ui/engine-host";
 import type { StationConfig } from "../station/config";
 import { outdated, watchParts } from "./deployment";
 import type { Replay } from "../station/replays";

@@ -12,11 +12,8 @@ import { snapshot } from "./snapshot";
 import { watchStalls } from "../hls/watchdog";
 import type { Hindrance, NoUpload } from "./sharing-mode";
 import { Renditions } from "../hls/renditions";
-import { Switch } from "./engine-host";
-import type { Totals } from "./totals";
-import { sum, totalsOf } from "./totals";
-import type { WishOptions, Wishes } from "./wishes";
-import { isSame, sharingAs, wishesOf } from "./wishes";
+import type { Totals, WishOptions, Wishes } from "./engine-host";
+import { Switch, isSame, sharingAs, sum, totalsOf, wishesOf } from "./engine-host";
 
 export interface PlayerOptions extends WishOptions {
   video: HTMLVideoElement;

@@ -3,7 +3,7 @@
 import type { Engine } from "../engine/engine";
 import type { SourceBytes } from "../protocol/messages";
 import { share } from "../engine/stats";
-import type { Totals } from "./totals";
+import type { Totals } from "./engine-host";
 import type { Live } from "../hls/live-player";
 
 export interface Snapshot {

@@ -2,8 +2,7 @@
 
 import { chipText } from "../../panel/chip-text";
 import type { Hindrance } from "../../ui/sharing-mode";
-import { hindrance, noUpload } from "../../ui/sharing-mode";
-import { browser } from "../../ui/browser";
+import { browser, hindrance, noUpload } from "../../ui/sharing-mode";
 import { element } from "../../ui/dom";
 import { PreferenceStore } from "../../ui/preferences";
 import Hls, { ErrorTypes, Events } from "hls.js";
