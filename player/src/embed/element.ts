@@ -7,11 +7,11 @@
 
 // part of this module: what is imported later would be another request
 import "../ui/controls";
-import frameCss from "../ui/frame.css?inline";
+import frameCss from "../ui/player.css?inline";
 import { adopt } from "../ui/dom";
 import type { PlayerSnapshot } from "../ui/live-view";
 import embedCss from "./embed.css?inline";
-import { Frame } from "./frame";
+import { Frame } from "./embedded-player";
 import hostCss from "./host.css?inline";
 
 export class ShoalPlayer extends HTMLElement {

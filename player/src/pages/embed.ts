@@ -1,6 +1,6 @@
 /** `/embed`: the player in an iframe, and what the page around it may tell it to do. */
 
-import { Frame } from "../embed/frame";
+import { Frame } from "../embed/embedded-player";
 import type { Command } from "../embed/messages";
 import { commandOf, stateOf } from "../embed/messages";
 import { takeKeys } from "../ui/mount";
