@@ -58,7 +58,7 @@ function loadPolicy(maxLoadTimeMs: number): LoadPolicy {
 }
 
 /** Returns the seconds of video ahead of the playhead; 0 when there is nothing to play. */
-export function aheadS({
+export function bufferAheadS({
   buffered,
   currentTime,
 }: Pick<HTMLMediaElement, "buffered" | "currentTime">): number {

@@ -13,7 +13,7 @@ const MAX_SPARE_SEGMENTS = 0.9;
 /** More target durations than these help nobody: then the room is the trouble. */
 const MAX_SEGMENTS = 4;
 /** A delay that differs by less stays as it is. */
-export const MIN_DELAY_CHANGE_S = 0.25;
+export const MIN_LATENCY_CHANGE_S = 0.25;
 
 /**
  * Returns seconds: a segment more than has been loaded when the next one is published, what the room
@@ -22,20 +22,20 @@ export const MIN_DELAY_CHANGE_S = 0.25;
  * @param targetS the playlist's target duration
  * @param completionMs how long the slowest of the last segments took; null if unknown
  */
-export function liveDelayS(targetS: number, completionMs: number | null): number {
+export function targetLatencyS(targetS: number, completionMs: number | null): number {
   const completionS = completionMs === null ? INITIAL_COMPLETION_S : completionMs / 1000;
   const spareS = Math.min(completionS + SPARE_SEGMENTS * targetS, MAX_SPARE_SEGMENTS * targetS);
-  const delayS = targetS + deadlineS(targetS) + Math.max(completionS, spareS);
-  return Math.min(MAX_SEGMENTS * targetS, delayS);
+  const latencyS = targetS + deadlineS(targetS) + Math.max(completionS, spareS);
+  return Math.min(MAX_SEGMENTS * targetS, latencyS);
 }
 
 /** Tells hls.js, where the delay has changed: who is elsewhere plays a little faster or slower. */
-export function setDelay(hls: Hls, completionMs: number | null): void {
+export function setTargetLatency(hls: Hls, completionMs: number | null): void {
   const targetS = hls.latestLevelDetails?.targetduration;
   if (targetS === undefined) return;
-  const delayS = liveDelayS(targetS, completionMs);
+  const latencyS = targetLatencyS(targetS, completionMs);
   const { liveSyncDuration = 0 } = hls.config;
-  if (Math.abs(delayS - liveSyncDuration) >= MIN_DELAY_CHANGE_S) hls.targetLatency = delayS;
+  if (Math.abs(latencyS - liveSyncDuration) >= MIN_LATENCY_CHANGE_S) hls.targetLatency = latencyS;
 }
 
 /** These are not heard. */
@@ -43,20 +43,20 @@ const CATCH_UP_RATE = 1.05;
 const FALL_BACK_RATE = 0.95;
 /** This is hardly heard, and soon over. */
 const FAR_RATE = 1.1;
-const FAR_S = 2;
-const BEGIN_AT_S = 0.3;
-const END_AT_S = 0.1;
+const FAR_LATENCY_S = 2;
+const START_AT_S = 0.3;
+const STOP_AT_S = 0.1;
 /** Who jumped or paused, and is farther behind after that, wants to be there. */
-const ON_PURPOSE_S = 3;
+const DELIBERATE_S = 3;
 /** Below that the buffer is worth more than being live. */
 const MIN_BUFFER_S = 3;
 
 /** Keeps a viewer as far behind live as the page would be by itself, unnoticed. (hls.js does this
  * for low-latency streams only, and only against falling behind.) */
-export class LiveRate {
+export class RateController {
   /** the viewer has jumped, or gone on after a pause, since it was last looked at */
-  #moved = false;
-  #onPurpose = false;
+  #jumped = false;
+  #deliberate = false;
 
   constructor(video: EventTarget, signal: AbortSignal) {
     let paused = false;
@@ -65,17 +65,17 @@ export class LiveRate {
     };
     on("pause", () => (paused = true));
     on("playing", () => {
-      this.#moved ||= paused;
+      this.#jumped ||= paused;
       paused = false;
     });
-    on("seeked", () => (this.#moved = true));
+    on("seeked", () => (this.#jumped = true));
   }
 
   /** Returns the speed to play at; parameters as for `liveRate`. */
-  rate(lateS: number, bufferedS: number, rate: number): number {
-    if (this.#moved) this.#onPurpose = lateS > ON_PURPOSE_S;
-    this.#moved = false;
-    return this.#onPurpose ? 1 : liveRate(lateS, bufferedS, rate);
+  rate(excessLatencyS: number, bufferedS: number, rate: number): number {
+    if (this.#jumped) this.#deliberate = excessLatencyS > DELIBERATE_S;
+    this.#jumped = false;
+    return this.#deliberate ? 1 : playbackRate(excessLatencyS, bufferedS, rate);
   }
 }
 
@@ -83,14 +83,14 @@ export class LiveRate {
  * Returns the speed to play at for who wants to be live. Who is nearer to live than the others (a
  * stream that has just begun has no older segments to begin with) would be the first to run dry.
  *
- * @param lateS seconds farther behind live than the page would be by itself; -Infinity if unknown
+ * @param excessLatencyS seconds farther behind live than the page would be by itself; -Infinity if unknown
  * @param bufferedS seconds of video ahead of the playhead
  * @param rate the speed now
  */
-export function liveRate(lateS: number, bufferedS: number, rate: number): number {
-  if (lateS === -Infinity) return 1;
-  if (lateS < -(rate < 1 ? END_AT_S : BEGIN_AT_S)) return FALL_BACK_RATE;
+export function playbackRate(excessLatencyS: number, bufferedS: number, rate: number): number {
+  if (excessLatencyS === -Infinity) return 1;
+  if (excessLatencyS < -(rate < 1 ? STOP_AT_S : START_AT_S)) return FALL_BACK_RATE;
   if (bufferedS < MIN_BUFFER_S) return 1;
-  if (lateS > FAR_S) return FAR_RATE;
-  return lateS > (rate > 1 ? END_AT_S : BEGIN_AT_S) ? CATCH_UP_RATE : 1;
+  if (excessLatencyS > FAR_LATENCY_S) return FAR_RATE;
+  return excessLatencyS > (rate > 1 ? STOP_AT_S : START_AT_S) ? CATCH_UP_RATE : 1;
 }

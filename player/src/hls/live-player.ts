@@ -4,85 +4,85 @@ import Hls, { ErrorTypes, Events } from "hls.js";
 import type { ErrorData, FragmentLoaderConstructor, LevelDetails } from "hls.js";
 
 import type { Network } from "../engine/engine";
-import { levelController } from "./abr";
-import { aheadS, hlsConfig } from "./config";
-import { LiveRate, setDelay } from "./latency";
-import { probe } from "./playlist-probe";
-import { Refresh } from "./playlist-refresh";
-import { JUMP_AT_S, MediaErrors, Sleep } from "./watchdog";
+import { engineAbrController } from "./abr";
+import { bufferAheadS, hlsConfig } from "./config";
+import { RateController, setTargetLatency } from "./latency";
+import { probePlaylist } from "./playlist-probe";
+import { PlaylistRefresh } from "./playlist-refresh";
+import { MAX_CATCH_UP_S, MediaErrorPolicy, SleepDetector } from "./watchdog";
 
 /** How often an offline station is asked for its playlist. */
 const PROBE_INTERVAL_MS = 3_000;
 const FIRST_RELOAD_MS = 1_000;
 const MAX_RELOAD_MS = 15_000;
 /** A picture that stood still for so long, though new segments came, is started again. */
-const STUCK_MS = 12_000;
-const WATCH_INTERVAL_MS = 1_000;
+const MAX_FROZEN_MS = 12_000;
+const CHECK_INTERVAL_MS = 1_000;
 
-export type OnAir = "connecting" | "on air" | "offline";
+export type StationState = "connecting" | "on air" | "offline";
 
-export interface LiveOptions {
+export interface LivePlayerOptions {
   video: HTMLVideoElement;
   playlist: URL;
   fragmentLoader: FragmentLoaderConstructor;
   /** what the network does for this viewer */
   network: () => Network;
   /** told of the playlist that the next segment will be taken from */
-  onIntended: (url: string) => void;
-  onState: (state: OnAir) => void;
+  onNextVariant: (url: string) => void;
+  onState: (state: StationState) => void;
   /** a new instance of hls.js begins */
   onHls: (hls: Hls) => void;
 }
 
-export class Live {
-  #o: LiveOptions;
+export class LivePlayer {
+  #options: LivePlayerOptions;
   #hls: Hls | null = null;
-  #state: OnAir = "connecting";
+  #state: StationState = "connecting";
   /** what signaling said last: whether a stream is on air */
-  #announced = true;
+  #onAir = true;
   /** whether a playlist is loaded, by hls.js or by the browser itself */
   #loaded = false;
   /** whether that playlist is closed: what comes next is in a new one */
-  #ended = false;
+  #playlistEnded = false;
   #probing = false;
   #reloads = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #mediaErrors = new MediaErrors();
-  #sleep = new Sleep(Date.now());
+  #mediaErrors = new MediaErrorPolicy();
+  #sleepDetector = new SleepDetector(Date.now());
   #lastPosition = 0;
   #movedAt = performance.now();
   #newestAt = -Infinity;
-  #newest = -1;
+  #newestSequence = -1;
   #pausedAt: number | null = null;
-  #watcher: ReturnType<typeof setInterval>;
+  #checkTimer: ReturnType<typeof setInterval>;
   #closed = new AbortController();
-  #liveRate: LiveRate;
-  #refresh: Refresh | null = null;
+  #rateController: RateController;
+  #refresh: PlaylistRefresh | null = null;
 
-  constructor(options: LiveOptions) {
-    this.#o = options;
+  constructor(options: LivePlayerOptions) {
+    this.#options = options;
     const { video } = options;
     const { signal } = this.#closed;
-    this.#liveRate = new LiveRate(video, signal);
+    this.#rateController = new RateController(video, signal);
     const onPause = (): void => {
       this.#pausedAt ??= performance.now();
     };
     const onPlaying = (): void => {
       this.#pausedAt = null;
       this.#reloads = 0;
-      this.#enter("on air");
+      this.#setState("on air");
     };
     video.addEventListener("pause", onPause, { signal });
     video.addEventListener("playing", onPlaying, { signal });
-    this.#watcher = setInterval(() => {
-      this.#watch();
-    }, WATCH_INTERVAL_MS);
+    this.#checkTimer = setInterval(() => {
+      this.#checkPicture();
+    }, CHECK_INTERVAL_MS);
     void this.#probe();
   }
 
   /** Whether there should be a picture, as far as this page knows. */
-  get expected(): boolean {
-    return this.#announced && !this.#ended && this.#state !== "offline";
+  get pictureExpected(): boolean {
+    return this.#onAir && !this.#playlistEnded && this.#state !== "offline";
   }
 
   /** Seconds behind live; null while unknown. */
@@ -97,20 +97,20 @@ export class Live {
 
   /** Seconds of video ahead of the playhead; 0 when there is nothing to play. */
   get bufferedS(): number {
-    return aheadS(this.#o.video);
+    return bufferAheadS(this.#options.video);
   }
 
   /** Signaling says that a stream went on air, or off. */
-  announce(live: boolean): void {
-    this.#announced = live;
-    if (!live) return;
+  setOnAir(onAir: boolean): void {
+    this.#onAir = onAir;
+    if (!onAir) return;
     // the end of the stream before may still be playing
-    if (!this.#loaded || this.#isOver()) this.#probeIn(this.bufferedS * 1000);
+    if (!this.#loaded || this.#hasFinished()) this.#probeIn(this.bufferedS * 1000);
   }
 
   /** Signaling announces a segment of the rendition that is played. */
-  published(sequence: number): void {
-    this.#refresh?.announced(sequence);
+  onPublished(sequence: number): void {
+    this.#refresh?.onPublished(sequence);
   }
 
   /** Seconds since the viewer paused; 0 while it plays, and before it did. */
@@ -121,7 +121,7 @@ export class Live {
   /** Stop for good: the player is taken out of its page. */
   close(): void {
     this.#closed.abort();
-    clearInterval(this.#watcher);
+    clearInterval(this.#checkTimer);
     this.#stop();
   }
 
@@ -132,19 +132,19 @@ export class Live {
 
   goToLive(): void {
     const position = this.livePositionS;
-    if (position !== null) this.#o.video.currentTime = position;
-    this.#o.video.play().catch(() => undefined);
+    if (position !== null) this.#options.video.currentTime = position;
+    this.#options.video.play().catch(() => undefined);
   }
 
   /** Seconds farther behind live than this page would be by itself. */
-  get #lateS(): number {
+  get #excessLatencyS(): number {
     return (this.latencyS ?? 0) - (this.targetLatencyS ?? Infinity);
   }
 
   async #probe(): Promise<void> {
     if (this.#probing) return;
     this.#probing = true;
-    const found = await probe(this.#o.playlist);
+    const found = await probePlaylist(this.#options.playlist);
     this.#probing = false;
     if (this.#closed.signal.aborted) return;
     if (found === "live") {
@@ -152,17 +152,17 @@ export class Live {
     } else if (found === "unknown") {
       this.#probeIn(this.#backoffMs());
     } else {
-      if (this.bufferedS < 1) this.#enter("offline");
+      if (this.bufferedS < 1) this.#setState("offline");
       this.#probeIn(PROBE_INTERVAL_MS);
     }
   }
 
   #probeIn(delayMs: number): void {
-    this.#later(delayMs, () => void this.#probe());
+    this.#schedule(delayMs, () => void this.#probe());
   }
 
   /** The one thing to do next. */
-  #later(delayMs: number, step: () => void): void {
+  #schedule(delayMs: number, step: () => void): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
@@ -180,14 +180,14 @@ export class Live {
     this.#stop();
     this.#loaded = true;
     this.#movedAt = performance.now();
-    const { video, playlist, fragmentLoader, network, onHls, onIntended } = this.#o;
+    const { video, playlist, fragmentLoader, network, onHls, onNextVariant } = this.#options;
     if (!Hls.isSupported()) {
       video.src = playlist.href;
       return;
     }
-    const levels = { network, bufferedS: () => this.bufferedS, onIntended };
-    const hls = (this.#hls = new Hls(hlsConfig(fragmentLoader, levelController(levels))));
-    this.#refresh = new Refresh(hls);
+    const abrOptions = { network, bufferedS: () => this.bufferedS, onNextVariant };
+    const hls = (this.#hls = new Hls(hlsConfig(fragmentLoader, engineAbrController(abrOptions))));
+    this.#refresh = new PlaylistRefresh(hls);
     onHls(hls);
     hls.on(Events.ERROR, (_, data) => {
       if (data.fatal) this.#recover(hls, data);
@@ -214,37 +214,37 @@ export class Live {
     this.#hls?.destroy();
     this.#hls = null;
     this.#loaded = false;
-    this.#ended = false;
-    this.#newest = -1;
+    this.#playlistEnded = false;
+    this.#newestSequence = -1;
   }
 
   #onPlaylist({ startSN, endSN, live }: LevelDetails): void {
-    if (this.#newest !== -1 && startSN > this.#newest) {
+    if (this.#newestSequence !== -1 && startSN > this.#newestSequence) {
       // nothing of what was there before: a new stream began while nobody looked
-      this.#later(0, () => {
+      this.#schedule(0, () => {
         this.#start();
       });
       return;
     }
-    if (endSN > this.#newest) {
+    if (endSN > this.#newestSequence) {
       this.#newestAt = performance.now();
       // now it is known where live is
-      if (this.#sleep.takeSlept() && this.#lateS > JUMP_AT_S) this.goToLive();
+      if (this.#sleepDetector.takeSlept() && this.#excessLatencyS > MAX_CATCH_UP_S) this.goToLive();
     }
-    this.#newest = Math.max(this.#newest, endSN);
-    if (live || this.#ended) return;
-    this.#ended = true;
+    this.#newestSequence = Math.max(this.#newestSequence, endSN);
+    if (live || this.#playlistEnded) return;
+    this.#playlistEnded = true;
     this.#probeIn(Math.max(PROBE_INTERVAL_MS, this.bufferedS * 1000));
   }
 
   #recover(hls: Hls, { type }: ErrorData): void {
     if (type === ErrorTypes.MEDIA_ERROR) {
-      const delayMs = this.#mediaErrors.add(performance.now());
+      const delayMs = this.#mediaErrors.onError(performance.now());
       if (delayMs === null) hls.recoverMediaError();
       else this.#reload(delayMs);
     } else if (type === ErrorTypes.NETWORK_ERROR && this.bufferedS > 0) {
       // the picture goes on meanwhile
-      this.#later(Math.min(this.#backoffMs(), this.bufferedS * 1000), () => {
+      this.#schedule(Math.min(this.#backoffMs(), this.bufferedS * 1000), () => {
         if (this.bufferedS > 0) hls.startLoad();
         else this.#reload(0);
       });
@@ -259,18 +259,22 @@ export class Live {
   }
 
   /** Whether what is loaded has come to its end; native playback ends with its playlist. */
-  #isOver(): boolean {
-    const { video } = this.#o;
+  #hasFinished(): boolean {
+    const { video } = this.#options;
     const native = this.#loaded && !this.#hls;
-    return this.#ended || (native && (video.ended || video.error !== null));
+    return this.#playlistEnded || (native && (video.ended || video.error !== null));
   }
 
   /** Looks whether the picture moves. */
-  #watch(): void {
-    const { video } = this.#o;
-    if (this.#hls) setDelay(this.#hls, this.#o.network().completionMs);
-    this.#sleep.look(Date.now(), video.currentTime, video.paused);
-    video.playbackRate = this.#liveRate.rate(this.#lateS, this.bufferedS, video.playbackRate);
+  #checkPicture(): void {
+    const { video } = this.#options;
+    if (this.#hls) setTargetLatency(this.#hls, this.#options.network().completionMs);
+    this.#sleepDetector.check(Date.now(), video.currentTime, video.paused);
+    video.playbackRate = this.#rateController.rate(
+      this.#excessLatencyS,
+      this.bufferedS,
+      video.playbackRate,
+    );
     const now = performance.now();
     const moved = video.currentTime !== this.#lastPosition;
     this.#lastPosition = video.currentTime;
@@ -279,19 +283,19 @@ export class Live {
       return;
     }
     const unexplained =
-      this.#state === "on air" && now - Math.max(this.#newestAt, this.#movedAt) > STUCK_MS;
-    if ((!this.#announced || this.#ended || unexplained) && this.bufferedS < 1)
-      this.#enter("offline");
+      this.#state === "on air" && now - Math.max(this.#newestAt, this.#movedAt) > MAX_FROZEN_MS;
+    if ((!this.#onAir || this.#playlistEnded || unexplained) && this.bufferedS < 1)
+      this.#setState("offline");
     // while nothing new is published, starting again would only repeat the last segments
-    const news = this.#newestAt > this.#movedAt + STUCK_MS / 2;
-    if (this.#hls && news && now - this.#movedAt > STUCK_MS) this.#start();
+    const hasNewSegments = this.#newestAt > this.#movedAt + MAX_FROZEN_MS / 2;
+    if (this.#hls && hasNewSegments && now - this.#movedAt > MAX_FROZEN_MS) this.#start();
     const idle = this.#timer === undefined && !this.#probing;
-    if (idle && this.#isOver()) this.#probeIn(this.#backoffMs());
+    if (idle && this.#hasFinished()) this.#probeIn(this.#backoffMs());
   }
 
-  #enter(state: OnAir): void {
+  #setState(state: StationState): void {
     if (state === this.#state) return;
     this.#state = state;
-    this.#o.onState(state);
+    this.#options.onState(state);
   }
 }

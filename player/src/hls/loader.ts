@@ -56,7 +56,7 @@ export function fragmentLoader(
     async #run(context: FragmentLoaderContext): Promise<void> {
       try {
         const { data, transferMs } = await this.#fetch(context);
-        this.#time(data.byteLength, transferMs);
+        this.#setTiming(data.byteLength, transferMs);
         this.#settle()?.onSuccess({ url: context.url, data, code: 200 }, this.stats, context, null);
       } catch (error) {
         const code = error instanceof StoreError ? error.status : 0;
@@ -79,7 +79,7 @@ export function fragmentLoader(
      * hls.js estimates the bandwidth from these times: they say how long the network took, as if
      * it had ended now. Waiting for peers is not slowness, nor is a hit in memory speed.
      */
-    #time(bytes: number, transferMs: number): void {
+    #setTiming(bytes: number, transferMs: number): void {
       const { stats } = this;
       const end = now();
       stats.loading = { start: end - transferMs, first: end - transferMs, end };

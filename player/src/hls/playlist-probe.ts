@@ -1,19 +1,19 @@
 /** What the station's playlist tells before a player loads it. */
 
 /** "ended": there is a playlist, but a closed one; "unknown": nobody could say. */
-export type Probed = "live" | "ended" | "none" | "unknown";
+export type PlaylistState = "live" | "ended" | "none" | "unknown";
 
-const NEVER_BROADCAST = 404;
+const NEVER_ON_AIR_STATUS = 404;
 
 /** Fetches the playlist; of a multivariant playlist also its first media playlist. */
-export async function probe(playlist: URL): Promise<Probed> {
+export async function probePlaylist(playlist: URL): Promise<PlaylistState> {
   try {
     const response = await fetch(playlist);
-    if (response.status === NEVER_BROADCAST) return "none";
+    if (response.status === NEVER_ON_AIR_STATUS) return "none";
     if (!response.ok) return "unknown";
     const text = await response.text();
     const media = firstMediaPlaylist(text, playlist);
-    if (media) return await probe(media);
+    if (media) return await probePlaylist(media);
     return /^#EXT-X-ENDLIST/m.test(text) ? "ended" : "live";
   } catch {
     return "unknown";
@@ -25,7 +25,7 @@ export async function probe(playlist: URL): Promise<Probed> {
  *
  * @param playlist text of a media playlist (RFC 8216 section 4)
  */
-export function endOf(playlist: string): Date | null {
+export function lastSegmentEnd(playlist: string): Date | null {
   let endMs: number | null = null;
   for (const line of playlist.split("\n")) {
     const date = /^#EXT-X-PROGRAM-DATE-TIME:(.+)$/.exec(line.trim())?.[1];
@@ -43,7 +43,7 @@ export async function lastOnAir(playlist: URL): Promise<Date | null> {
     if (!response.ok) return null;
     const text = await response.text();
     const media = firstMediaPlaylist(text, playlist);
-    return media ? await lastOnAir(media) : endOf(text);
+    return media ? await lastOnAir(media) : lastSegmentEnd(text);
   } catch {
     return null;
   }

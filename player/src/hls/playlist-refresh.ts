@@ -8,16 +8,16 @@ import { Events } from "hls.js";
 import type Hls from "hls.js";
 
 /** Its own clock goes on so many target durations after that: when nothing is announced any more. */
-const CLOCK_TARGETS = 1.5;
+const FALLBACK_TARGETS = 1.5;
 /** An edge may still have the playlist of a second ago. */
-const AGAIN_MS = 400;
-const MAX_LOOKS = 4;
+const RETRY_MS = 400;
+const MAX_ATTEMPTS = 4;
 
-export class Refresh {
+export class PlaylistRefresh {
   #hls: Hls;
   #now: () => number;
   #newest = -1;
-  #looks = 0;
+  #attempts = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(hls: Hls, now: () => number = () => performance.now()) {
@@ -26,23 +26,23 @@ export class Refresh {
   }
 
   /** A segment of the rendition that is played was announced, by its media sequence number. */
-  announced(sequence: number): void {
+  onPublished(sequence: number): void {
     if (sequence <= this.#newest) return;
     this.#newest = sequence;
-    this.#looks = 0;
-    this.#look();
+    this.#attempts = 0;
+    this.#load();
   }
 
   close(): void {
     clearTimeout(this.#timer);
   }
 
-  #look(): void {
+  #load(): void {
     clearTimeout(this.#timer);
     const level = this.#hls.levels[this.#hls.loadLevel];
     const details = level?.details;
     if (!level || !details?.live || details.endSN >= this.#newest) return;
-    details.requestScheduled = this.#now() + CLOCK_TARGETS * details.targetduration * 1000;
+    details.requestScheduled = this.#now() + FALLBACK_TARGETS * details.targetduration * 1000;
     this.#hls.trigger(Events.LEVEL_LOADING, {
       url: level.uri,
       level: this.#hls.loadLevel,
@@ -51,10 +51,10 @@ export class Refresh {
       id: 0,
       deliveryDirectives: null,
     });
-    this.#looks += 1;
-    if (this.#looks < MAX_LOOKS)
+    this.#attempts += 1;
+    if (this.#attempts < MAX_ATTEMPTS)
       this.#timer = setTimeout(() => {
-        this.#look();
-      }, AGAIN_MS);
+        this.#load();
+      }, RETRY_MS);
   }
 }

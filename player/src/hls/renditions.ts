@@ -24,12 +24,12 @@ export class Renditions extends EventTarget {
   follow(hls: Levels): void {
     this.#hls = hls;
     hls.on(Events.MANIFEST_PARSED, () => {
-      this.#list();
+      this.#refresh();
       const index = this.selectedIndex;
       if (index >= 0) hls.loadLevel = index;
     });
     hls.on(Events.LEVELS_UPDATED, () => {
-      this.#list();
+      this.#refresh();
     });
   }
 
@@ -51,7 +51,7 @@ export class Renditions extends EventTarget {
     }
   }
 
-  #list(): void {
+  #refresh(): void {
     const found = (this.#hls?.levels ?? []).map(({ width, height, bitrate }, index) => ({
       ...{ id: String(index), width, height, bitrate },
     }));

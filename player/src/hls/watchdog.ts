@@ -1,28 +1,28 @@
 /** What can go wrong with a running picture, and is noticed: sleep, stalls, media errors. No I/O. */
 
 /** Nothing was played for so long, and nobody looked. */
-const SLEPT_MS = 10_000;
+const MIN_SLEEP_MS = 10_000;
 /** Seconds: who slept and is later than this jumps to live rather than catch up. */
-export const JUMP_AT_S = 8;
+export const MAX_CATCH_UP_S = 8;
 
 /** Notices that the laptop was closed, or the tab frozen: who slept is not late on purpose. */
-export class Sleep {
-  #lookedAt: number;
+export class SleepDetector {
+  #checkedAt: number;
   #positionS = 0;
   #slept = false;
 
   /** @param wallMs the wall clock, which goes on in a sleeping laptop */
   constructor(wallMs: number) {
-    this.#lookedAt = wallMs;
+    this.#checkedAt = wallMs;
   }
 
   /** Looks; to be called every second or so. */
-  look(wallMs: number, positionS: number, paused: boolean): void {
-    const passedMs = wallMs - this.#lookedAt;
+  check(wallMs: number, positionS: number, paused: boolean): void {
+    const passedMs = wallMs - this.#checkedAt;
     const playedMs = (positionS - this.#positionS) * 1000;
-    this.#lookedAt = wallMs;
+    this.#checkedAt = wallMs;
     this.#positionS = positionS;
-    if (passedMs > SLEPT_MS && playedMs < passedMs / 2 && !paused) this.#slept = true;
+    if (passedMs > MIN_SLEEP_MS && playedMs < passedMs / 2 && !paused) this.#slept = true;
   }
 
   /** Whether it slept; says so once. */
@@ -42,14 +42,14 @@ export class Sleep {
 export function watchStalls(
   video: EventTarget,
   expected: () => boolean,
-  stalled: () => void,
+  onStall: () => void,
 ): void {
   let running = false;
   const stop = (): void => {
     running = false;
   };
-  const breakOff = (): void => {
-    if (running && expected()) stalled();
+  const onBreak = (): void => {
+    if (running && expected()) onStall();
     stop();
   };
   video.addEventListener("playing", () => {
@@ -57,7 +57,7 @@ export function watchStalls(
   });
   for (const type of ["pause", "seeking", "ended"]) video.addEventListener(type, stop);
   // emptied: the player was loaded anew under the viewer's eyes
-  for (const type of ["waiting", "emptied"]) video.addEventListener(type, breakOff);
+  for (const type of ["waiting", "emptied"]) video.addEventListener(type, onBreak);
 }
 
 /** Two within this time: the decoder will not recover by itself. */
@@ -70,12 +70,12 @@ const FIRST_RELOAD_MS = 1_000;
 const MAX_RELOAD_MS = 15_000;
 
 /** What to do about a media error: segments may load well while none can be decoded. */
-export class MediaErrors {
+export class MediaErrorPolicy {
   #at = -Infinity;
   #count = 0;
 
   /** Returns after how long to begin anew, ms; null: recover in place. */
-  add(now: number): number | null {
+  onError(now: number): number | null {
     const sinceMs = now - this.#at;
     this.#at = now;
     this.#count = sinceMs > CALM_MS ? 1 : this.#count + 1;

@@ -5,8 +5,8 @@ import type { EngineOptions } from "../engine/options";
 import { fragmentLoader } from "../hls/loader";
 import type { WebTorrentConstructor } from "../engine/webtorrent";
 import type { StationConfig } from "../station/config";
-import type { OnAir } from "../hls/live-player";
-import { Live } from "../hls/live-player";
+import type { StationState } from "../hls/live-player";
+import { LivePlayer } from "../hls/live-player";
 import type { Snapshot } from "./snapshot";
 import { snapshot } from "./snapshot";
 import { watchStalls } from "../hls/watchdog";
@@ -17,7 +17,7 @@ import { Switch, isSame, sharingAs, sum, totalsOf, wishesOf } from "./engine-hos
 
 export interface PlayerOptions extends WishOptions {
   video: HTMLVideoElement;
-  onState: (state: OnAir) => void;
+  onState: (state: StationState) => void;
 }
 
 /** The page's figures, and what is said of sharing. */
@@ -30,7 +30,7 @@ export interface PlayerSnapshot extends Snapshot {
 }
 
 export class StationPlayer {
-  readonly live: Live;
+  readonly live: LivePlayer;
   #o: PlayerOptions;
   #engine: Engine;
   #wishes: Wishes;
@@ -49,13 +49,13 @@ export class StationPlayer {
     const renditions = new Renditions();
     // media-chrome's quality menu looks for it there
     Object.defineProperty(video, "videoRenditions", { value: renditions, configurable: true });
-    this.live = new Live({
+    this.live = new LivePlayer({
       video,
       playlist: config.playlist,
       fragmentLoader: fragmentLoader(this.#switch),
       network: () => this.#engine.network,
-      onIntended: (url) => {
-        this.#engine.willSwitchTo(url);
+      onNextVariant: (url) => {
+        this.#engine.intend(url);
       },
       onState: options.onState,
       onHls: (hls) => {
@@ -72,7 +72,7 @@ export class StationPlayer {
     );
     watchStalls(
       video,
-      () => this.live.expected,
+      () => this.live.pictureExpected,
       () => {
         this.#engine.stats.stalled();
       },
@@ -143,10 +143,10 @@ export class StationPlayer {
       segments: config.segments,
       ...seedOf(config),
       onPublished: (sequence) => {
-        this.live.published(sequence);
+        this.live.onPublished(sequence);
       },
       onStream: (onAir) => {
-        this.live.announce(onAir);
+        this.live.setOnAir(onAir);
       },
     });
   }

@@ -8,7 +8,7 @@ import type { Hindrance } from "./sharing-mode";
 import { Renditions } from "../hls/renditions";
 import type { Totals, WishOptions, Wishes } from "./engine-host";
 import { Switch, isSame, sharingAs, sum, totalsOf, wishesOf } from "./engine-host";
-import { aheadS, hlsConfig } from "../hls/config";
+import { bufferAheadS, hlsConfig } from "../hls/config";
 import { watchStalls } from "../hls/watchdog";
 import type { Replay } from "../station/replays";
 
@@ -117,7 +117,7 @@ export class Playback {
     const { replay, video } = this.#o;
     return new ReplayEngine({
       ...sharingAs(this.#wishes, this.#o),
-      bufferedS: () => aheadS(video),
+      bufferedS: () => bufferAheadS(video),
       replay: replay.id,
       hashes: replay.hashes,
     });

@@ -4,7 +4,7 @@ import type { Engine } from "../engine/engine";
 import type { SourceBytes } from "../protocol/messages";
 import { share } from "../engine/stats";
 import type { Totals } from "./engine-host";
-import type { Live } from "../hls/live-player";
+import type { LivePlayer } from "../hls/live-player";
 
 export interface Snapshot {
   /** this viewer's id and its room; null while it is in none */
@@ -43,7 +43,7 @@ export interface Snapshot {
 /** Returns the figures as they are now; `totals` are those since the page was opened. */
 export function snapshot(
   engine: Engine,
-  live: Live,
+  live: LivePlayer,
   video: HTMLVideoElement,
   playlist: URL,
   firstPictureMs: number | null,

@@ -4,7 +4,7 @@
  */
 
 import type { Sequence } from "../../src/protocol/messages";
-import { MIN_DELAY_CHANGE_S, liveDelayS, liveRate } from "../../src/hls/latency";
+import { MIN_LATENCY_CHANGE_S, targetLatencyS, playbackRate } from "../../src/hls/latency";
 
 /** As configured for hls.js on the page (src/hls/config.ts). */
 const SYNC_DURATIONS = 2;
@@ -126,8 +126,8 @@ export class Playback {
 
   /** The room completes nine of ten segments within this time, ms; null: unknown. */
   measured(completionMs: number | null): void {
-    const delayS = liveDelayS(this.#targetDurationS, completionMs);
-    const changed = Math.abs(delayS - this.#delayS) >= MIN_DELAY_CHANGE_S;
+    const delayS = targetLatencyS(this.#targetDurationS, completionMs);
+    const changed = Math.abs(delayS - this.#delayS) >= MIN_LATENCY_CHANGE_S;
     if (this.#targetDurationS > 0 && changed) this.#delayS = delayS;
   }
 
@@ -143,7 +143,7 @@ export class Playback {
       this.#stalls += 1;
     }
     const lateS = (this.latencyS ?? 0) - this.#delayS;
-    this.#rate = liveRate(lateS, this.bufferedS, this.#rate);
+    this.#rate = playbackRate(lateS, this.bufferedS, this.#rate);
   }
 
   /** Where the newest segment ends. */

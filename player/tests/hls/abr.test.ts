@@ -1,10 +1,10 @@
 import Hls, { Events } from "hls.js";
 import { afterEach, beforeEach, expect, it, vi, describe } from "vitest";
 import type { Network } from "../../src/engine/engine";
-import { levelController, chooseLevel, isHopeless } from "../../src/hls/abr";
+import { engineAbrController, chooseLevel, isHopeless } from "../../src/hls/abr";
 import { NOTHING_KNOWN } from "../support";
 import fc from "fast-check";
-import type { LevelNeeds } from "../../src/hls/abr";
+import type { LevelInputs } from "../../src/hls/abr";
 
 const RATES = [400_000, 1_200_000];
 const CALM: Network = { ...UNKNOWN_NETWORK, bps: 40e6 };
@@ -39,10 +39,10 @@ function controller(loadLevel = 0) {
     off: vi.fn(),
     trigger: (event: string) => triggered.push(event),
   };
-  const Controller = levelController({
+  const Controller = engineAbrController({
     network: () => network,
     bufferedS: () => buffered,
-    onIntended: (url) => intended.push(url),
+    onNextVariant: (url) => intended.push(url),
   });
   const it = new Controller(hls as unknown as Hls);
   const loading = (level: number): void => {
@@ -114,7 +114,7 @@ it("gives up nothing where the viewer chose the rendition, or there is none belo
   expect(triggered).toEqual([]);
 });
 
-const STEADY: LevelNeeds = {
+const STEADY: LevelInputs = {
   now: 1_000,
   rates: [400_000, 1_200_000, 3_000_000],
   current: 1,

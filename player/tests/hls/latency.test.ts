@@ -1,5 +1,5 @@
 import { expect, it, beforeEach, describe } from "vitest";
-import { liveDelayS, LiveRate } from "../../src/hls/latency";
+import { targetLatencyS, RateController } from "../../src/hls/latency";
 
 it.each([
   ["of segments of 4 s", 4, 900, 8.9],
@@ -10,15 +10,15 @@ it.each([
   ["of a slower one", 4, 4_000, 9.6],
   ["of a room that brings nothing in time", 4, 60_000, 16],
 ])("the delay %s", (_, targetS, completionMs, expected) => {
-  expect(liveDelayS(targetS, completionMs)).toBeCloseTo(expected);
+  expect(targetLatencyS(targetS, completionMs)).toBeCloseTo(expected);
 });
 
 let video: EventTarget;
-let liveRate: LiveRate;
+let liveRate: RateController;
 
 beforeEach(() => {
   video = new EventTarget();
-  liveRate = new LiveRate(video, new AbortController().signal);
+  liveRate = new RateController(video, new AbortController().signal);
 });
 const events = (...types: string[]): void => {
   for (const type of types) video.dispatchEvent(new Event(type));

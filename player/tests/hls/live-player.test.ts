@@ -1,10 +1,10 @@
 import { ErrorTypes, Events } from "hls.js";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { OnAir } from "../../src/hls/live-player";
-import { Live } from "../../src/hls/live-player";
-import type { Probed } from "../../src/hls/playlist-probe";
-import { probe } from "../../src/hls/playlist-probe";
-import { UNKNOWN_NETWORK } from "../support";
+import type { StationState } from "../../src/hls/live-player";
+import { LivePlayer } from "../../src/hls/live-player";
+import type { PlaylistState } from "../../src/hls/playlist-probe";
+import { probePlaylist } from "../../src/hls/playlist-probe";
+import { NOTHING_KNOWN } from "../support";
 
 const { hls, FakeHls } = vi.hoisted(() => {
   class FakeHls {
@@ -70,16 +70,16 @@ class FakeVideo extends EventTarget {
 }
 
 let video: FakeVideo;
-let live: Live;
-let states: OnAir[];
-let found: Probed;
+let live: LivePlayer;
+let states: StationState[];
+let found: PlaylistState;
 
 beforeEach(() => {
   vi.useFakeTimers();
   hls.all = [];
   hls.supported = true;
   found = "live";
-  vi.mocked(probe)
+  vi.mocked(probePlaylist)
     .mockReset()
     .mockImplementation(() => Promise.resolve(found));
   states = [];
@@ -90,12 +90,12 @@ afterEach(() => {
 });
 const pause = (ms = 0) => vi.advanceTimersByTimeAsync(ms);
 async function open(): Promise<FakeHls> {
-  live = new Live({
+  live = new LivePlayer({
     video: video as unknown as HTMLVideoElement,
     playlist: new URL("https://tv.test/live/playlist.m3u8"),
     fragmentLoader: vi.fn(),
-    network: () => UNKNOWN_NETWORK,
-    onIntended: vi.fn(),
+    network: () => NOTHING_KNOWN,
+    onNextVariant: vi.fn(),
     onState: (state) => states.push(state),
     onHls: vi.fn(),
   });
@@ -213,13 +213,13 @@ describe("a laptop that slept", () => {
 
 describe("starting", () => {
   it("happens once, though signaling says that it is live while the playlist is asked for", async () => {
-    let answer: (found: Probed) => void = () => undefined;
-    vi.mocked(probe).mockImplementation(() => new Promise((resolve) => (answer = resolve)));
+    let answer: (found: PlaylistState) => void = () => undefined;
+    vi.mocked(probePlaylist).mockImplementation(() => new Promise((resolve) => (answer = resolve)));
     await open();
     hls.all = [];
-    live.announce(true);
+    live.setOnAir(true);
     await pause(100);
-    expect(probe).toHaveBeenCalledOnce();
+    expect(probePlaylist).toHaveBeenCalledOnce();
     answer("live");
     await pause(10_000);
     expect(hls.all).toHaveLength(1);
@@ -230,7 +230,7 @@ describe("starting", () => {
     await open();
     expect(states).toEqual(["offline"]);
     found = "live";
-    live.announce(true);
+    live.setOnAir(true);
     await pause();
     expect(newest().destroyed).toBe(false);
     onAir(8);
@@ -239,10 +239,10 @@ describe("starting", () => {
 
   it("while signaling says that nothing is on air shows that too", async () => {
     await open();
-    live.announce(false);
+    live.setOnAir(false);
     await pause(1_000);
     expect(states).toEqual(["offline"]);
-    expect(live.expected).toBe(false);
+    expect(live.pictureExpected).toBe(false);
   });
 });
 
@@ -253,7 +253,7 @@ describe("a stream's end", () => {
     onAir(8);
     found = "ended";
     playlist(first, 1, 11, false);
-    expect(live.expected).toBe(false);
+    expect(live.pictureExpected).toBe(false);
     await pause(8_000);
     expect(states).toEqual(["on air"]);
     video.ahead = 0;
@@ -264,9 +264,9 @@ describe("a stream's end", () => {
     await pause(3_000);
     expect(first.destroyed).toBe(true);
     expect(hls.all).toHaveLength(2);
-    expect(live.expected).toBe(false);
+    expect(live.pictureExpected).toBe(false);
     onAir(8);
-    expect(live.expected).toBe(true);
+    expect(live.pictureExpected).toBe(true);
   });
 
   it("that nobody saw shows in a playlist that has nothing of the one before", async () => {

@@ -1,5 +1,5 @@
 import { afterEach, expect, it, vi } from "vitest";
-import { probe, endOf } from "../../src/hls/playlist-probe";
+import { probePlaylist, lastSegmentEnd } from "../../src/hls/playlist-probe";
 
 const PLAYLIST = new URL("https://tv.test/live/playlist.m3u8");
 const MEDIA = "#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\nhttps://media.test/live/0/a-1.ts\n";
@@ -32,7 +32,7 @@ it.each([
   ],
 ])("a playlist is %s: %o", async (found, bodies) => {
   answers(bodies);
-  expect(await probe(PLAYLIST)).toBe(found);
+  expect(await probePlaylist(PLAYLIST)).toBe(found);
 });
 
 const ENDED = `#EXTM3U
@@ -50,12 +50,12 @@ a-9.ts
 `;
 
 it("a station was on air until the end of its last segment", () => {
-  expect(endOf(ENDED)?.toISOString()).toBe("2026-11-22T20:00:08.000Z");
+  expect(lastSegmentEnd(ENDED)?.toISOString()).toBe("2026-11-22T20:00:08.000Z");
 });
 
 it.each(["", "#EXTM3U\n#EXTINF:4,\na.ts", "#EXTM3U\n#EXT-X-PROGRAM-DATE-TIME:soon\n#EXTINF:4,\na"])(
   "a playlist without dates does not say when",
   (text) => {
-    expect(endOf(text)).toBeNull();
+    expect(lastSegmentEnd(text)).toBeNull();
   },
 );

@@ -1,6 +1,6 @@
 import type Hls from "hls.js";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { Refresh } from "../../src/hls/playlist-refresh";
+import { PlaylistRefresh } from "../../src/hls/playlist-refresh";
 
 const TARGET_S = 4;
 let details: { live: boolean; endSN: number; targetduration: number; requestScheduled: number };
@@ -21,7 +21,7 @@ afterEach(() => {
 });
 
 it("loads the playlist of the rendition that is played at once, and puts hls.js's clock off", () => {
-  new Refresh(hls, () => 5_000).announced(11);
+  new PlaylistRefresh(hls, () => 5_000).onPublished(11);
   expect(loads).toMatchObject([
     ["hlsLevelLoading", { url: "https://tv.test/live/1/playlist.m3u8", level: 1 }],
   ]);
@@ -29,32 +29,32 @@ it("loads the playlist of the rendition that is played at once, and puts hls.js'
 });
 
 it("leaves alone what is known, what is over, and what was not loaded yet", () => {
-  const refresh = new Refresh(hls);
-  refresh.announced(10);
+  const refresh = new PlaylistRefresh(hls);
+  refresh.onPublished(10);
   details.live = false;
-  refresh.announced(11);
+  refresh.onPublished(11);
   hls.levels.splice(0);
-  refresh.announced(12);
+  refresh.onPublished(12);
   expect(loads).toHaveLength(0);
 });
 
 it("looks again where an edge has the playlist of before, but not for ever", () => {
-  const refresh = new Refresh(hls);
-  refresh.announced(11);
+  const refresh = new PlaylistRefresh(hls);
+  refresh.onPublished(11);
   vi.advanceTimersByTime(400);
   expect(loads).toHaveLength(2);
   details.endSN = 11;
   vi.advanceTimersByTime(10_000);
   expect(loads).toHaveLength(2);
-  refresh.announced(12);
+  refresh.onPublished(12);
   vi.advanceTimersByTime(10_000);
   expect(loads).toHaveLength(2 + 4);
 });
 
 it("takes an announcement that is repeated for none, and none after its end", () => {
-  const refresh = new Refresh(hls);
-  refresh.announced(11);
-  refresh.announced(11);
+  const refresh = new PlaylistRefresh(hls);
+  refresh.onPublished(11);
+  refresh.onPublished(11);
   expect(loads).toHaveLength(1);
   refresh.close();
   vi.advanceTimersByTime(10_000);

@@ -18,7 +18,7 @@ import type { Sharing } from "./settings";
 import { coreConfig, liveRoom, p2pmlHlsConfig, settingsOf } from "./settings";
 import { useTokens } from "./sockets";
 import { SegmentHashes } from "./validator";
-import { probe } from "../../hls/playlist-probe";
+import { probePlaylist } from "../../hls/playlist-probe";
 import { watchStalls } from "../../hls/watchdog";
 
 const RETRY_MS = 2_000;
@@ -71,7 +71,7 @@ async function run(): Promise<void> {
       ? () => plainPlayer(hindered)
       : await sharingPlayer(settings, config);
   for (;;) {
-    while ((await probe(config.playlist)) !== "live") {
+    while ((await probePlaylist(config.playlist)) !== "live") {
       chip.textContent = "the station is offline";
       await pause(RETRY_MS);
     }
