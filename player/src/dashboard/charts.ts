@@ -20,7 +20,7 @@ interface Line {
   color: string;
   values: (series: Series) => Values;
   /** what the legend says, where that is not what is drawn */
-  said?: (series: Series) => Values;
+  legendValues?: (series: Series) => Values;
   fill?: boolean;
   bars?: boolean;
 }
@@ -30,7 +30,7 @@ interface Chart {
   lines: Line[];
   format: Format;
   /** top of the scale at least */
-  most: number;
+  minTop: number;
 }
 
 const CHARTS: Chart[] = [
@@ -38,20 +38,20 @@ const CHARTS: Chart[] = [
     // painted over each other: each is the sum of itself and those after it
     id: "shares",
     format: percent,
-    most: 1,
+    minTop: 1,
     lines: [
       {
         label: "seed",
         color: "--seed",
         values: ({ p2p, store, seed }) => stacked(p2p, store, seed),
-        said: ({ seed }) => seed,
+        legendValues: ({ seed }) => seed,
         fill: true,
       },
       {
         label: "store",
         color: "--store",
         values: ({ p2p, store }) => stacked(p2p, store),
-        said: ({ store }) => store,
+        legendValues: ({ store }) => store,
         fill: true,
       },
       { label: "viewers", color: "--p2p", values: ({ p2p }) => p2p, fill: true },
@@ -60,7 +60,7 @@ const CHARTS: Chart[] = [
   {
     id: "viewers",
     format: count,
-    most: 4,
+    minTop: 4,
     lines: [
       { label: "viewers", color: "--text", values: ({ viewers }) => viewers },
       { label: "linked", color: "--p2p", values: ({ linked }) => linked },
@@ -69,7 +69,7 @@ const CHARTS: Chart[] = [
   {
     id: "copies",
     format: copies,
-    most: 2,
+    minTop: 2,
     lines: [
       { label: "copies", color: "--store", values: (series) => series.copies },
       { label: "rooms", color: "--faint", values: ({ rooms }) => rooms },
@@ -79,13 +79,13 @@ const CHARTS: Chart[] = [
   {
     id: "delay",
     format: seconds,
-    most: 10,
+    minTop: 10,
     lines: [{ label: "delay", color: "--text", values: ({ latencyS }) => latencyS }],
   },
   {
     id: "stalls",
     format: count,
-    most: 4,
+    minTop: 4,
     lines: [{ label: "stalls", color: "--bad", values: ({ stalls }) => stalls, bars: true }],
   },
 ];
@@ -101,8 +101,8 @@ export function charts(figure: (id: string) => HTMLElement): (series: Series) =>
   };
 }
 
-function drawInto(parent: HTMLElement, { lines, format, most }: Chart) {
-  let said: Values[] = [];
+function drawInto(parent: HTMLElement, { lines, format, minTop }: Chart) {
+  let legendValues: Values[] = [];
   const empty = document.createElement("p");
   empty.className = "empty";
   const plot = new uPlot(
@@ -111,7 +111,7 @@ function drawInto(parent: HTMLElement, { lines, format, most }: Chart) {
       height: HEIGHT_PX,
       cursor: { sync: { key: SYNC }, drag: { x: false, y: false }, points: { size: 6 } },
       padding: [8, 20, 0, 0],
-      scales: { y: { range: (_, __, max) => [0, max > most ? max * 1.1 : most] } },
+      scales: { y: { range: (_, __, max) => [0, max > minTop ? max * 1.1 : minTop] } },
       axes: [
         axis({
           values: (_, times) => times.map((at) => clock(at)),
@@ -133,7 +133,7 @@ function drawInto(parent: HTMLElement, { lines, format, most }: Chart) {
           ...(bars ? { points: { show: false } } : {}),
           // without a cursor: the newest
           value: (_: uPlot, __: number, ___: number, at: number | null) =>
-            format((at === null ? said[i]?.at(-1) : said[i]?.[at]) ?? null),
+            format((at === null ? legendValues[i]?.at(-1) : legendValues[i]?.[at]) ?? null),
         })),
       ],
     } as uPlot.Options,
@@ -145,8 +145,8 @@ function drawInto(parent: HTMLElement, { lines, format, most }: Chart) {
     plot.setSize({ width: Math.max(1, entry?.contentRect.width ?? 0), height: HEIGHT_PX });
   }).observe(parent);
   const update = (series: Series): void => {
-    said = lines.map((line) => (line.said ?? line.values)(series));
-    const known = said.some((values) => values.some((value) => value !== null));
+    legendValues = lines.map((line) => (line.legendValues ?? line.values)(series));
+    const known = legendValues.some((values) => values.some((value) => value !== null));
     empty.textContent = known ? "" : emptyText(series);
     plot.setData([series.at, ...lines.map(({ values }) => values(series))] as uPlot.AlignedData);
   };

@@ -1,7 +1,7 @@
 /** Keeps the stream of events open while the page is seen, and says how it is. */
 
 import type { ServerEvent } from "./events";
-import { RefusedError, readEvents } from "./events";
+import { TokenRejectedError, readEvents } from "./events";
 
 const FIRST_RETRY_MS = 1_000;
 const MAX_RETRY_MS = 10_000;
@@ -12,29 +12,29 @@ export interface ConnectionOptions {
   token: string;
   onEvent: (event: ServerEvent) => void;
   /** the station does not answer; `why` is for the operator */
-  onLost: (why: string) => void;
+  onLost: (reason: string) => void;
   /** the token is wrong; nothing more is tried */
   onRefused: () => void;
 }
 
 export class Connection {
-  #o: ConnectionOptions;
-  #reading: AbortController | null = null;
+  #options: ConnectionOptions;
+  #request: AbortController | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #failures = 0;
   #onVisible = (): void => {
     if (document.hidden) this.#pause();
-    else this.renew();
+    else this.reopen();
   };
 
   constructor(options: ConnectionOptions) {
-    this.#o = options;
+    this.#options = options;
     document.addEventListener("visibilitychange", this.#onVisible);
-    this.renew();
+    this.reopen();
   }
 
   /** Opens the stream anew, for what its URL names now. */
-  renew(): void {
+  reopen(): void {
     this.#pause();
     void this.#read();
   }
@@ -46,36 +46,36 @@ export class Connection {
 
   #pause(): void {
     clearTimeout(this.#timer);
-    this.#reading?.abort();
-    this.#reading = null;
+    this.#request?.abort();
+    this.#request = null;
   }
 
   async #read(): Promise<void> {
-    const reading = new AbortController();
-    this.#reading = reading;
-    const { url, token, onEvent, onLost, onRefused } = this.#o;
-    let why = "the stream of figures has ended";
+    const request = new AbortController();
+    this.#request = request;
+    const { url, token, onEvent, onLost, onRefused } = this.#options;
+    let reason = "the stream of figures has ended";
     try {
-      const take = (event: ServerEvent): void => {
-        if (reading.signal.aborted) return;
+      const onServerEvent = (event: ServerEvent): void => {
+        if (request.signal.aborted) return;
         this.#failures = 0;
         onEvent(event);
       };
-      await readEvents(url(), token, take, reading.signal);
+      await readEvents(url(), token, onServerEvent, request.signal);
     } catch (error) {
-      if (reading.signal.aborted) return;
-      if (error instanceof RefusedError) {
+      if (request.signal.aborted) return;
+      if (error instanceof TokenRejectedError) {
         this.close();
         onRefused();
         return;
       }
-      why = error instanceof Error ? error.message : String(error);
+      reason = error instanceof Error ? error.message : String(error);
     }
-    if (reading.signal.aborted) return;
-    onLost(why);
+    if (request.signal.aborted) return;
+    onLost(reason);
     this.#timer = setTimeout(
       () => {
-        this.renew();
+        this.reopen();
       },
       Math.min(MAX_RETRY_MS, FIRST_RETRY_MS * 2 ** this.#failures),
     );

@@ -11,24 +11,25 @@ export interface Hourly {
   ec2DirectUsd: number;
 }
 
-export class Costs {
-  #seen: { at: number; cost: RunningCost }[] = [];
+export class CostRate {
+  #samples: { at: number; cost: RunningCost }[] = [];
 
   /** @param at seconds, monotonic */
   add(cost: RunningCost | null, at: number): void {
-    const last = this.#seen.at(-1)?.cost;
+    const last = this.#samples.at(-1)?.cost;
     // a service was restarted, and counts from the beginning
-    const anew = cost && last && (cost.usd < last.usd || cost.ec2_direct_usd < last.ec2_direct_usd);
-    if (!cost || anew) this.#seen = [];
-    if (cost) this.#seen.push({ at, cost });
-    const second = (): number => this.#seen[1]?.at ?? Infinity;
-    while (at - second() >= WINDOW_S) this.#seen.shift();
+    const restarted =
+      cost && last && (cost.usd < last.usd || cost.ec2_direct_usd < last.ec2_direct_usd);
+    if (!cost || restarted) this.#samples = [];
+    if (cost) this.#samples.push({ at, cost });
+    const second = (): number => this.#samples[1]?.at ?? Infinity;
+    while (at - second() >= WINDOW_S) this.#samples.shift();
   }
 
   /** Null until it is known. */
   get hourly(): Hourly | null {
-    const first = this.#seen[0];
-    const last = this.#seen.at(-1);
+    const first = this.#samples[0];
+    const last = this.#samples.at(-1);
     if (!first || !last || last.at - first.at < MIN_WINDOW_S) return null;
     const hours = (last.at - first.at) / 3600;
     return {

@@ -3,7 +3,7 @@
 const SVG = "http://www.w3.org/2000/svg";
 
 /** Makes a part of an SVG picture. */
-export function draw<K extends keyof SVGElementTagNameMap>(
+export function makeSvg<K extends keyof SVGElementTagNameMap>(
   tag: K,
   attributes: Record<string, string | number>,
   ...content: (string | Node)[]

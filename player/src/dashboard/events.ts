@@ -7,17 +7,17 @@ export interface ServerEvent {
 
 /** Cuts a stream of text into events (HTML Living Standard, 9.2.6; our lines end in \n). No I/O. */
 export class EventParser {
-  #rest = "";
+  #incomplete = "";
   #name = "";
   #data: string[] = [];
 
   /** Returns the events that end in `text`. */
   push(text: string): ServerEvent[] {
-    const lines = (this.#rest + text).split("\n");
-    this.#rest = lines.pop() ?? "";
+    const lines = (this.#incomplete + text).split("\n");
+    this.#incomplete = lines.pop() ?? "";
     const events: ServerEvent[] = [];
     for (const line of lines) {
-      if (line !== "") this.#take(line);
+      if (line !== "") this.#readLine(line);
       else if (this.#data.length > 0)
         events.push({ name: this.#name || "message", data: this.#data.join("\n") });
       if (line === "") {
@@ -28,7 +28,7 @@ export class EventParser {
     return events;
   }
 
-  #take(line: string): void {
+  #readLine(line: string): void {
     const [, field, value = ""] = /^([^:]*):? ?(.*)$/.exec(line) ?? [];
     if (field === "event") this.#name = value;
     else if (field === "data") this.#data.push(value);
@@ -36,10 +36,10 @@ export class EventParser {
 }
 
 /** The station does not take the operator's token. */
-export class RefusedError extends Error {}
+export class TokenRejectedError extends Error {}
 
 /** The stream sends something every 2 s: silence means that the way to it is broken. */
-const SILENCE_MS = 10_000;
+const SILENCE_TIMEOUT_MS = 10_000;
 
 /**
  * Reads events until the stream ends.
@@ -53,18 +53,18 @@ export async function readEvents(
   onEvent: (event: ServerEvent) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const over = new AbortController();
-  const give = (): void => {
-    over.abort(new Error("the station has fallen silent"));
+  const timeout = new AbortController();
+  const onSilence = (): void => {
+    timeout.abort(new Error("the station has fallen silent"));
   };
-  let silence = setTimeout(give, SILENCE_MS);
+  let silence = setTimeout(onSilence, SILENCE_TIMEOUT_MS);
   try {
     const response = await fetch(url, {
       headers: { Authorization: `Bearer ${token}` },
       cache: "no-store",
-      signal: AbortSignal.any([signal, over.signal]),
+      signal: AbortSignal.any([signal, timeout.signal]),
     });
-    if (response.status === 401) throw new RefusedError("the station refuses this token");
+    if (response.status === 401) throw new TokenRejectedError("the station refuses this token");
     if (!response.ok || !response.body) throw new Error(`the site answered ${response.status}`);
     const parser = new EventParser();
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
@@ -72,7 +72,7 @@ export async function readEvents(
       const { done, value } = await reader.read();
       if (done) return;
       clearTimeout(silence);
-      silence = setTimeout(give, SILENCE_MS);
+      silence = setTimeout(onSilence, SILENCE_TIMEOUT_MS);
       for (const event of parser.push(value)) onEvent(event);
     }
   } finally {

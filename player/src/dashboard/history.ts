@@ -40,7 +40,7 @@ export interface Series {
   latencyS: (number | null)[];
 }
 
-export class History {
+export class HistoryWindow {
   #rows: Row[] = [];
 
   /** @param spanS so much is kept */
@@ -101,7 +101,7 @@ export class History {
       store: part("store"),
       seed: part("seed"),
       copies: each(copiesOf),
-      stalls: each((rows) => (known(rows, "stalls").length > 0 ? sum(rows, "stalls") : null)),
+      stalls: each((rows) => (knownValues(rows, "stalls").length > 0 ? sum(rows, "stalls") : null)),
       latencyS: each((rows) => mean(rows, "latency_s")),
     };
   }
@@ -117,17 +117,17 @@ function copiesOf(rows: readonly Row[]): number | null {
   return (Math.max(0, fetched) * viewers) / wanted;
 }
 
-function known(rows: readonly Row[], name: keyof Row): number[] {
+function knownValues(rows: readonly Row[], name: keyof Row): number[] {
   return rows.map((row) => row[name]).filter((value) => value !== null);
 }
 function sum(rows: readonly Row[], name: keyof Row): number {
-  return known(rows, name).reduce((a, b) => a + b, 0);
+  return knownValues(rows, name).reduce((a, b) => a + b, 0);
 }
 function mean(rows: readonly Row[], name: keyof Row): number | null {
-  const values = known(rows, name);
+  const values = knownValues(rows, name);
   return values.length > 0 ? sum(rows, name) / values.length : null;
 }
 function highest(rows: readonly Row[], name: keyof Row): number | null {
-  const values = known(rows, name);
+  const values = knownValues(rows, name);
   return values.length > 0 ? Math.max(...values) : null;
 }

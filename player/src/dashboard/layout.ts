@@ -35,12 +35,12 @@ export const STORE: Point = { x: CENTER, y: CENTER };
 /** Lines from the store to who fetches there, and from members to those that they push to. */
 export function edges({ members, from_store, pushes }: RoomPicture): Edge[] {
   const fetched = Object.entries(from_store).map(([to, pieces]) => ({ to: Number(to), pieces }));
-  const most = Math.max(
+  const maxPieces = Math.max(
     1,
     ...fetched.map(({ pieces }) => pieces),
     ...pushes.map((push) => push[2]),
   );
-  const width = (pieces: number) => MIN_WIDTH + (MAX_WIDTH - MIN_WIDTH) * (pieces / most);
+  const width = (pieces: number) => MIN_WIDTH + (MAX_WIDTH - MIN_WIDTH) * (pieces / maxPieces);
   const at = (place: number) => position(place, members.length);
   return [
     ...fetched.map(({ to, pieces }) => ({
@@ -59,7 +59,7 @@ export function edges({ members, from_store, pushes }: RoomPicture): Edge[] {
 }
 
 /** A line where two members should have a link, and have none. */
-export function missing({ members }: RoomPicture): string[] {
+export function missingLinks({ members }: RoomPicture): string[] {
   const at = (place: number) => position(place, members.length);
   const pairs = new Set(
     members.flatMap(({ cut }, place) =>

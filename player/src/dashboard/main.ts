@@ -2,12 +2,12 @@
 
 import { charts } from "./charts";
 import { Connection } from "./connection";
-import { Costs } from "./costs";
+import { CostRate } from "./costs";
 import { element, make } from "../ui/dom";
 import type { ServerEvent } from "./events";
 import { ago, clock } from "./format";
-import { History } from "./history";
-import { facts, troubles } from "./problems";
+import { HistoryWindow } from "./history";
+import { healthFacts, problemLines } from "./problems";
 import { RoomsSection } from "./rooms";
 import { tiles } from "./tiles";
 import type { HistoryColumns, RoomsView, Station } from "./types";
@@ -18,21 +18,21 @@ const TOKEN_KEY = "shoal-operator-token";
 const signIn = element("sign-in", HTMLFormElement);
 const tokenField = element("token", HTMLInputElement);
 const refused = element("refused", HTMLElement);
-const figures = element("figures", HTMLElement);
+const content = element("figures", HTMLElement);
 const air = element("air", HTMLElement);
 const contact = element("contact", HTMLElement);
 const span = element("span", HTMLFieldSetElement);
 const signOut = element("sign-out", HTMLButtonElement);
 
 let connection: Connection | null = null;
-let history = new History(spanS());
-let costs = new Costs();
+let history = new HistoryWindow(spanS());
+let costRate = new CostRate();
 let room: string | null = null;
 let station: Station | null = null;
-let draw: ReturnType<typeof charts> | null = null;
+let updateCharts: ReturnType<typeof charts> | null = null;
 const rooms = new RoomsSection((chosen) => {
   room = chosen;
-  connection?.renew();
+  connection?.reopen();
 });
 
 signIn.addEventListener("submit", (event) => {
@@ -45,29 +45,29 @@ signOut.addEventListener("click", () => {
   askForToken(false);
 });
 span.addEventListener("change", () => {
-  history = new History(spanS());
-  draw?.(history.series());
-  connection?.renew();
+  history = new HistoryWindow(spanS());
+  updateCharts?.(history.series());
+  connection?.reopen();
 });
 
-const kept = sessionStorage.getItem(TOKEN_KEY);
-if (kept === null) askForToken(false);
-else start(kept);
+const storedToken = sessionStorage.getItem(TOKEN_KEY);
+if (storedToken === null) askForToken(false);
+else start(storedToken);
 
 function start(token: string): void {
   signIn.hidden = refused.hidden = true;
   contact.hidden = false;
-  say("connecting", false);
+  showContact("connecting", false);
   connection?.close();
   connection = new Connection({
     url: eventsUrl,
     token,
     onEvent: (event) => {
       sessionStorage.setItem(TOKEN_KEY, token);
-      take(event);
+      onEvent(event);
     },
     onLost: (why) => {
-      say(`no contact since ${clock(Date.now() / 1000, true)}: trying again`, true, why);
+      showContact(`no contact since ${clock(Date.now() / 1000, true)}: trying again`, true, why);
       document.body.toggleAttribute("data-stale", true);
     },
     onRefused: () => {
@@ -76,15 +76,15 @@ function start(token: string): void {
   });
 }
 
-function askForToken(wasRefused: boolean): void {
+function askForToken(rejected: boolean): void {
   connection?.close();
   connection = null;
   sessionStorage.removeItem(TOKEN_KEY);
-  figures.hidden = span.hidden = signOut.hidden = air.hidden = contact.hidden = true;
+  content.hidden = span.hidden = signOut.hidden = air.hidden = contact.hidden = true;
   signIn.hidden = false;
-  refused.hidden = !wasRefused;
-  history = new History(spanS());
-  costs = new Costs();
+  refused.hidden = !rejected;
+  history = new HistoryWindow(spanS());
+  costRate = new CostRate();
   station = null;
   tokenField.focus();
 }
@@ -98,37 +98,37 @@ function eventsUrl(): URL {
   return url;
 }
 
-function take({ name, data }: ServerEvent): void {
-  if (figures.hidden) {
-    figures.hidden = span.hidden = signOut.hidden = air.hidden = false;
-    draw ??= charts((id) => element(id, HTMLElement));
-    draw(history.series());
+function onEvent({ name, data }: ServerEvent): void {
+  if (content.hidden) {
+    content.hidden = span.hidden = signOut.hidden = air.hidden = false;
+    updateCharts ??= charts((id) => element(id, HTMLElement));
+    updateCharts(history.series());
   }
   document.body.toggleAttribute("data-stale", false);
-  say(`as of ${clock(Date.now() / 1000, true)}`, false);
+  showContact(`as of ${clock(Date.now() / 1000, true)}`, false);
   try {
     const value: unknown = JSON.parse(data);
     if (name === "station") showStation(value as Station);
     else if (name === "history") {
       history.add(value as HistoryColumns);
-      draw?.(history.series());
+      updateCharts?.(history.series());
       if (station) showTiles(station);
     } else if (name === "rooms") rooms.show(value as RoomsView | null);
   } catch (error) {
     // the site was updated under this page
-    say("this page does not understand the station: load it again", true, String(error));
+    showContact("this page does not understand the station: load it again", true, String(error));
   }
 }
 
 function showStation(now: Station): void {
   station = now;
-  costs.add(now.cost, performance.now() / 1000);
+  costRate.add(now.cost, performance.now() / 1000);
   const { live } = now;
   air.textContent = live === null ? "unknown" : live ? "on air" : "off air";
   air.className = `pill ${live ? "good" : ""}`;
   showTiles(now);
   element("problems", HTMLElement).replaceChildren(
-    ...troubles(now).map(({ service, message, since }) =>
+    ...problemLines(now).map(({ service, message, since }) =>
       make(
         "li",
         {},
@@ -153,7 +153,7 @@ function showStation(now: Station): void {
         make(
           "dl",
           {},
-          ...facts(health).flatMap(([fact, value]) => [
+          ...healthFacts(health).flatMap(([fact, value]) => [
             make("dt", {}, fact),
             make("dd", {}, value),
           ]),
@@ -165,7 +165,7 @@ function showStation(now: Station): void {
 
 function showTiles(now: Station): void {
   element("tiles", HTMLElement).replaceChildren(
-    ...tiles(now, history, costs.hourly).map(({ name, value, detail, tone }) =>
+    ...tiles(now, history, costRate.hourly).map(({ name, value, detail, tone }) =>
       make(
         "div",
         { class: `tile ${tone}` },
@@ -177,7 +177,7 @@ function showTiles(now: Station): void {
   );
 }
 
-function say(text: string, bad: boolean, title = ""): void {
+function showContact(text: string, bad: boolean, title = ""): void {
   contact.textContent = text;
   contact.title = title;
   contact.className = `pill ${bad ? "bad" : ""}`;

@@ -3,25 +3,25 @@
 import { ec2Video } from "./tiles";
 import type { Health, Station } from "./types";
 
-export interface Trouble {
+export interface ProblemLine {
   service: string;
   message: string;
   /** ISO 8601; null: not known */
   since: string | null;
 }
 
-const GONE = "unreachable";
+const UNREACHABLE = "unreachable";
 
 /** Returns what the operator must see first. */
-export function troubles(station: Station): Trouble[] {
-  const found: Trouble[] = [];
+export function problemLines(station: Station): ProblemLine[] {
+  const found: ProblemLine[] = [];
   for (const [service, health] of Object.entries(station.services)) {
     const problems = health.problems ?? [];
     found.push(
       ...problems.map(({ message, since }) => ({ service, message, since: since ?? null })),
     );
     if (health.status !== "ok" && problems.length === 0)
-      found.push({ service, message: worst(health), since: null });
+      found.push({ service, message: statusMessage(health), since: null });
   }
   if (station.ec2_video.services !== null && ec2Video(station))
     found.push({
@@ -31,8 +31,8 @@ export function troubles(station: Station): Trouble[] {
     });
   const { viewers, peers, not_sharing: apart } = station;
   // signaling says it, too, once it has stood for half a minute
-  const said = station.services["signaling"]?.problems?.some(({ code }) => code === "no_links");
-  if (!said && viewers !== null && apart !== null && viewers - apart > 1 && peers === 0)
+  const reported = station.services["signaling"]?.problems?.some(({ code }) => code === "no_links");
+  if (!reported && viewers !== null && apart !== null && viewers - apart > 1 && peers === 0)
     found.push({
       service: "rooms",
       message:
@@ -43,16 +43,16 @@ export function troubles(station: Station): Trouble[] {
   return found;
 }
 
-function worst({ status }: Health): string {
-  return status === GONE
+function statusMessage({ status }: Health): string {
+  return status === UNREACHABLE
     ? "does not answer: see its log, and whether it runs"
     : `says that it is ${status}`;
 }
 
 /** Returns what a service says of itself, as names and values. */
-export function facts(health: Health): [string, string][] {
+export function healthFacts(health: Health): [string, string][] {
   const { last_segment_age_s: age, store, standby, signaling, chunks } = health;
-  const said: [string, string | undefined][] = [
+  const facts: [string, string | undefined][] = [
     ["newest segment", typeof age === "number" ? `${age.toFixed(0)} s ago` : undefined],
     ["segments", chunks?.toLocaleString("en")],
     ["store", store],
@@ -62,5 +62,5 @@ export function facts(health: Health): [string, string][] {
     ["torrent peers", health.torrent_peers?.toString()],
     ["torrents", health.torrents?.toString()],
   ];
-  return said.filter((fact): fact is [string, string] => fact[1] !== undefined);
+  return facts.filter((fact): fact is [string, string] => fact[1] !== undefined);
 }

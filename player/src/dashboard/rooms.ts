@@ -1,23 +1,23 @@
 /** Rooms as a picture: who fetches from the store, and who pushes to whom. */
 
 import { element, make } from "../ui/dom";
-import { draw } from "./elements";
+import { makeSvg } from "./elements";
 import { UNKNOWN, bytes, percent, seconds } from "../ui/format";
 import { count } from "./format";
-import { SIZE, STORE, edges, missing, position } from "./layout";
+import { SIZE, STORE, edges, missingLinks, position } from "./layout";
 import { shareOf } from "./tiles";
 import type { RoomMember, RoomPicture, RoomsView, ViewerFigures } from "./types";
 
 /** So many rooms have a button; a station has more only when it has a crowd. */
-const MAX_NAMES = 40;
+const MAX_BUTTONS = 40;
 
 export class RoomsSection {
-  #names = element("room-names", HTMLElement);
+  #buttons = element("room-names", HTMLElement);
   #picture = element("picture", HTMLElement);
   #none = element("no-rooms", HTMLElement);
   #view: RoomsView | null = null;
   /** id of the member whose links are picked out */
-  #picked: string | null = null;
+  #selected: string | null = null;
 
   /** @param onRoom asked for the picture of another room */
   constructor(private readonly onRoom: (room: string) => void) {}
@@ -27,8 +27,8 @@ export class RoomsSection {
     const picture = view?.picture ?? null;
     this.#none.textContent = this.#summary(view);
     const rooms = view?.rooms ?? [];
-    this.#names.replaceChildren(
-      ...(rooms.length > 1 ? rooms.slice(0, MAX_NAMES) : []).map(({ room, members }) => {
+    this.#buttons.replaceChildren(
+      ...(rooms.length > 1 ? rooms.slice(0, MAX_BUTTONS) : []).map(({ room, members }) => {
         const button = make("button", {}, `${shortName(room)} · ${members}`);
         button.type = "button";
         button.dataset["key"] = `room ${room}`;
@@ -39,7 +39,7 @@ export class RoomsSection {
         return button;
       }),
     );
-    if (!picture?.members.some(({ id }) => id === this.#picked)) this.#picked = null;
+    if (!picture?.members.some(({ id }) => id === this.#selected)) this.#selected = null;
     this.#draw(picture);
   }
 
@@ -49,7 +49,7 @@ export class RoomsSection {
     const members = rooms.reduce((sum, room) => sum + room.members, 0);
     const beside = apart > 0 ? ` ${count(apart)} cannot or may not share, and sit in none.` : "";
     if (rooms.length === 0) return `No viewer is in a room.${beside}`;
-    const more = rooms.length > MAX_NAMES ? ` The ${MAX_NAMES} largest are listed.` : "";
+    const more = rooms.length > MAX_BUTTONS ? ` The ${MAX_BUTTONS} largest are listed.` : "";
     const viewers = members === 1 ? "1 viewer" : `${count(members)} viewers`;
     return `${viewers} in ${rooms.length === 1 ? "1 room" : `${rooms.length} rooms`}.${beside}${more}`;
   }
@@ -63,18 +63,22 @@ export class RoomsSection {
       document.querySelector<HTMLElement>(`[data-key="${CSS.escape(focused)}"]`)?.focus();
   }
 
-  #pick(id: string): void {
-    this.#picked = this.#picked === id ? null : id;
+  #select(id: string): void {
+    this.#selected = this.#selected === id ? null : id;
     this.#draw(this.#view?.picture ?? null);
   }
 
   #svg(picture: RoomPicture): Element {
     const { members, pushes, from_store: fetched } = picture;
-    const picked = members.findIndex(({ id }) => id === this.#picked);
+    const selected = members.findIndex(({ id }) => id === this.#selected);
     const lines = edges(picture).map(({ from, to, path, width }) => {
       const kind = from === null ? "fetch" : "push";
-      const role = picked < 0 ? "" : from === picked ? "out" : to === picked ? "in" : "other";
-      return draw("path", { d: path, class: `${kind} ${role}`, "stroke-width": width.toFixed(1) });
+      const role = selected < 0 ? "" : from === selected ? "out" : to === selected ? "in" : "other";
+      return makeSvg("path", {
+        d: path,
+        class: `${kind} ${role}`,
+        "stroke-width": width.toFixed(1),
+      });
     });
     const label =
       `Room ${shortName(picture.room)}: ${members.length} viewers,` +
@@ -82,12 +86,12 @@ export class RoomsSection {
     return make(
       "div",
       { class: "drawing" },
-      draw(
+      makeSvg(
         "svg",
         { viewBox: `0 0 ${SIZE} ${SIZE}`, role: "group", "aria-label": label },
-        ...missing(picture).map((d) => draw("path", { d, class: "cut" })),
+        ...missingLinks(picture).map((d) => makeSvg("path", { d, class: "cut" })),
         ...lines,
-        draw("rect", {
+        makeSvg("rect", {
           class: "store",
           x: STORE.x - 26,
           y: STORE.y - 13,
@@ -95,7 +99,7 @@ export class RoomsSection {
           height: 26,
           rx: 6,
         }),
-        draw("text", { class: "store-name", x: STORE.x, y: STORE.y + 4 }, "store"),
+        makeSvg("text", { class: "store-name", x: STORE.x, y: STORE.y + 4 }, "store"),
         ...members.map((member, place) => this.#node(member, place, members.length)),
       ),
       legend(),
@@ -105,26 +109,26 @@ export class RoomsSection {
   #node(member: RoomMember, place: number, members: number): Element {
     const { x, y } = position(place, members);
     const number = String(place + 1);
-    const node = draw(
+    const node = makeSvg(
       "g",
       {
-        class: `node ${stateOf(member)}${member.id === this.#picked ? " picked" : ""}`,
+        class: `node ${stateOf(member)}${member.id === this.#selected ? " picked" : ""}`,
         tabindex: 0,
         role: "button",
-        "aria-pressed": String(member.id === this.#picked),
+        "aria-pressed": String(member.id === this.#selected),
         "aria-label": `Viewer ${number}, ${STATES[stateOf(member)]}`,
         "data-key": `node ${member.id}`,
       },
-      draw("circle", { cx: x.toFixed(1), cy: y.toFixed(1), r: members > 16 ? 11 : 14 }),
-      draw("text", { x: x.toFixed(1), y: (y + 4).toFixed(1) }, number),
+      makeSvg("circle", { cx: x.toFixed(1), cy: y.toFixed(1), r: members > 16 ? 11 : 14 }),
+      makeSvg("text", { x: x.toFixed(1), y: (y + 4).toFixed(1) }, number),
     );
     node.addEventListener("click", () => {
-      this.#pick(member.id);
+      this.#select(member.id);
     });
     node.addEventListener("keydown", (event) => {
       if (event.key !== "Enter" && event.key !== " ") return;
       event.preventDefault();
-      this.#pick(member.id);
+      this.#select(member.id);
     });
     return node;
   }
@@ -164,7 +168,7 @@ export class RoomsSection {
     ];
     const row = make("tr", {}, headCell(String(place + 1), "row"));
     row.append(...cells.map((text) => make("td", {}, text)));
-    if (id === this.#picked) row.className = "picked";
+    if (id === this.#selected) row.className = "picked";
     return row;
   }
 }
@@ -208,10 +212,10 @@ function legend(): Element {
       make(
         "span",
         { class: "key" },
-        draw(
+        makeSvg(
           "svg",
           { viewBox: "0 0 20 8", "aria-hidden": "true" },
-          draw("path", { d: "M0,4L20,4", class: kind }),
+          makeSvg("path", { d: "M0,4L20,4", class: kind }),
         ),
         text,
       ),

@@ -3,7 +3,7 @@
 import type { Hourly } from "./costs";
 import { bytes, percent, seconds } from "../ui/format";
 import { copies, count, dollars } from "./format";
-import type { History } from "./history";
+import type { HistoryWindow } from "./history";
 import type { Bytes, Station } from "./types";
 
 export interface Tile {
@@ -14,11 +14,11 @@ export interface Tile {
   tone: "plain" | "bad";
 }
 
-export function tiles(station: Station, history: History, hourly: Hourly | null): Tile[] {
+export function tiles(station: Station, history: HistoryWindow, hourly: Hourly | null): Tile[] {
   const { cost, viewers, peers, not_sharing, rooms, latency_s, stalls } = station;
   const ec2 = ec2Video(station);
   return [
-    tile("Viewers", count(viewers), linked(peers, not_sharing)),
+    tile("Viewers", count(viewers), linkedText(peers, not_sharing)),
     tile(
       "From other viewers",
       percent(shareOf(station.recent) ?? station.share),
@@ -67,7 +67,7 @@ function tile(name: string, value: string, detail: string): Tile {
   return { name, value, detail, tone: "plain" };
 }
 
-function linked(peers: number | null, notSharing: number | null): string {
+function linkedText(peers: number | null, notSharing: number | null): string {
   if (peers === null || notSharing === null) return "";
   return `${count(peers)} linked, ${count(notSharing)} cannot or may not share`;
 }

@@ -8,72 +8,72 @@
 // part of this module: what is imported later would be another request
 import "../ui/controls";
 import frameCss from "../ui/player.css?inline";
-import { adopt } from "../ui/dom";
-import type { PlayerSnapshot } from "../ui/live-view";
+import { adoptStyles } from "../ui/dom";
+import type { LiveStats } from "../ui/live-view";
 import embedCss from "./embed.css?inline";
-import { Frame } from "./embedded-player";
+import { EmbeddedPlayer } from "./embedded-player";
 import hostCss from "./host.css?inline";
 
 export class ShoalPlayer extends HTMLElement {
   static readonly observedAttributes = ["src", "p2p"];
-  #frame: Frame | null = null;
-  #left: AbortController | null = null;
-  #placed = false;
+  #player: EmbeddedPlayer | null = null;
+  #removal: AbortController | null = null;
+  #connected = false;
 
   connectedCallback(): void {
-    this.#placed = true;
-    this.#begin();
+    this.#connected = true;
+    this.#start();
   }
 
   disconnectedCallback(): void {
-    this.#placed = false;
-    this.#end();
+    this.#connected = false;
+    this.#stop();
   }
 
   attributeChangedCallback(): void {
     // an element that was there before its definition hears of its attributes first
-    if (this.#placed) this.#begin();
+    if (this.#connected) this.#start();
   }
 
   play(): Promise<void> {
-    return this.#frame?.play() ?? Promise.reject(new Error("<shoal-player> has no src"));
+    return this.#player?.play() ?? Promise.reject(new Error("<shoal-player> has no src"));
   }
 
   pause(): void {
-    this.#frame?.pause();
+    this.#player?.pause();
   }
 
   /** The figures; null before it began. */
-  stats(): PlayerSnapshot | null {
-    return this.#frame?.player?.stats() ?? null;
+  stats(): LiveStats | null {
+    return this.#player?.view?.stats() ?? null;
   }
 
-  #begin(): void {
-    this.#end();
+  #start(): void {
+    this.#stop();
     const src = this.getAttribute("src");
     if (src === null) return;
     const root = this.shadowRoot ?? this.#newRoot();
-    this.#left = new AbortController();
-    this.#frame = new Frame({
+    this.#removal = new AbortController();
+    this.#player = new EmbeddedPlayer({
       host: root,
       page: new URL(src, location.href),
       autoplay: this.hasAttribute("autoplay"),
-      here: this.getAttribute("p2p") !== "0",
+      sharingAllowed: this.getAttribute("p2p") !== "0",
       // it plays on from the store: the page around is not ours to load again
       onOutdated: () => undefined,
-      signal: this.#left.signal,
+      signal: this.#removal.signal,
     });
   }
 
-  #end(): void {
-    this.#left?.abort();
-    this.#left = this.#frame = null;
+  #stop(): void {
+    this.#removal?.abort();
+    this.#removal = this.#player = null;
     this.shadowRoot?.replaceChildren();
   }
 
   #newRoot(): ShadowRoot {
     const root = this.attachShadow({ mode: "open" });
-    for (const css of [hostCss, frameCss, embedCss]) adopt(root, css);
+    for (const css of [hostCss, frameCss, embedCss]) adoptStyles(root, css);
     return root;
   }
 }

@@ -2,12 +2,12 @@
 
 import { showSharing } from "../panel/sharing-view";
 import { make } from "../ui/dom";
-import type { Mounted } from "../ui/mount";
+import type { MountedPlayer } from "../ui/mount";
 import { loadConfig, mount } from "../ui/mount";
-import type { StationPlayer } from "../ui/live-view";
+import type { LiveView } from "../ui/live-view";
 import { PreferenceStore } from "../ui/preferences";
 
-export interface FrameOptions {
+export interface EmbeddedPlayerOptions {
   /** where the player goes: nothing else is in there */
   host: Element | ShadowRoot;
   /** a page of the station */
@@ -15,27 +15,27 @@ export interface FrameOptions {
   /** begin at once, without sound; else the viewer begins, or `play()` */
   autoplay: boolean;
   /** false: this player does not share */
-  here: boolean;
+  sharingAllowed: boolean;
   /** the player is older than its station */
   onOutdated: () => void;
   signal: AbortSignal;
 }
 
-export class Frame {
+export class EmbeddedPlayer {
   readonly video = make("video", { slot: "media", playsinline: "" });
   readonly controller = make("media-controller" as "div", {
     ...{ defaultstreamtype: "live", hotkeys: "noarrowup noarrowdown no< no>" },
   });
-  #o: FrameOptions;
+  #options: EmbeddedPlayerOptions;
   #chip = make("button", { class: "chip", type: "button", slot: "top-chrome" }, "starting");
-  #start = make("button", { class: "start", type: "button", "aria-label": "Play" });
+  #startButton = make("button", { class: "start", type: "button", "aria-label": "Play" });
   #panel = make("div", { class: "panel-host", hidden: "" });
   #note = make("div", { class: "note-host" });
-  #mounted: Promise<Mounted> | null = null;
-  #player: StationPlayer | null = null;
+  #mounted: Promise<MountedPlayer> | null = null;
+  #view: LiveView | null = null;
 
-  constructor(options: FrameOptions) {
-    this.#o = options;
+  constructor(options: EmbeddedPlayerOptions) {
+    this.#options = options;
     this.controller.append(this.video, this.#chip);
     const stage = make("div", { class: "stage" }, this.controller, this.#panel, this.#note);
     // with the panel, which would be left behind
@@ -44,24 +44,24 @@ export class Frame {
     this.#chip.disabled = true;
     if (options.autoplay) {
       this.video.muted = true;
-      void this.#begin();
+      void this.#start();
     } else {
       this.#chip.hidden = true;
-      stage.append(this.#start);
-      this.#start.addEventListener("click", () => void this.play());
+      stage.append(this.#startButton);
+      this.#startButton.addEventListener("click", () => void this.play());
     }
   }
 
   /** null before the viewer, or the page around, has begun */
-  get player(): StationPlayer | null {
-    return this.#player;
+  get view(): LiveView | null {
+    return this.#view;
   }
 
   /** Play; rejects where the browser wants the viewer to begin. */
   async play(): Promise<void> {
-    const { player } = await this.#begin();
+    const { view } = await this.#start();
     // a browser that does not let it play with sound may do without
-    if (player.live.livePositionS === null) return;
+    if (view.live.livePositionS === null) return;
     await this.video.play();
   }
 
@@ -69,28 +69,28 @@ export class Frame {
     this.video.pause();
   }
 
-  #begin(): Promise<Mounted> {
+  #start(): Promise<MountedPlayer> {
     this.#mounted ??= this.#mount();
     return this.#mounted;
   }
 
-  async #mount(): Promise<Mounted> {
-    const { page, here, onOutdated, signal } = this.#o;
+  async #mount(): Promise<MountedPlayer> {
+    const { page, sharingAllowed, onOutdated, signal } = this.#options;
     const { controller, video } = this;
-    this.#start.remove();
+    this.#startButton.remove();
     this.#chip.hidden = false;
     const config = await loadConfig(page);
     const preferences = new PreferenceStore();
     const mounted = mount({
-      ...{ controller, video, page, config, preferences, here, onOutdated, signal },
+      ...{ controller, video, page, config, preferences, sharingAllowed, onOutdated, signal },
     });
-    this.#player = mounted.player;
+    this.#view = mounted.view;
     showSharing({
       ...{
-        player: mounted.player,
+        view: mounted.view,
         preferences,
         consent: config.consent,
-        begun: mounted.begun,
+        mayConnect: mounted.mayConnect,
         signal,
       },
       ...{ chip: this.#chip, panelHost: this.#panel, noteHost: this.#note },

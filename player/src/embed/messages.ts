@@ -5,7 +5,7 @@ export const COMMANDS = ["play", "pause", "mute", "unmute", "live", "stats", "su
 export type Command = (typeof COMMANDS)[number];
 
 /** Read a message; null if it is none of ours. */
-export function commandOf(data: unknown): { command: Command; id: unknown } | null {
+export function parseCommand(data: unknown): { command: Command; id: unknown } | null {
   if (typeof data !== "object" || data === null) return null;
   const { shoal, id } = data as Record<string, unknown>;
   const command = COMMANDS.find((name) => name === shoal);
@@ -22,7 +22,7 @@ export interface StateMessage {
 }
 
 /** Returns the state in the words of the messages. */
-export function stateOf(
+export function playingStateOf(
   video: Pick<HTMLVideoElement, "paused" | "muted" | "readyState">,
   onAir: "connecting" | "on air" | "offline",
 ): StateMessage {

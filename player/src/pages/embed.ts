@@ -1,61 +1,62 @@
 /** `/embed`: the player in an iframe, and what the page around it may tell it to do. */
 
-import { Frame } from "../embed/embedded-player";
+import { EmbeddedPlayer } from "../embed/embedded-player";
 import type { Command } from "../embed/messages";
-import { commandOf, stateOf } from "../embed/messages";
-import { takeKeys } from "../ui/mount";
-import { outdated, watchParts } from "./deployment";
+import { parseCommand, playingStateOf } from "../embed/messages";
+import { forwardKeys } from "../ui/mount";
+import { offerUpdate, reloadWhenReplaced } from "./deployment";
 
 const page = new URL(location.href);
 const autoplay = page.searchParams.get("autoplay");
 const host = document.querySelector("main");
 if (!host) throw new Error("the page has no <main>");
-const frame = new Frame({
+const player = new EmbeddedPlayer({
   ...{ host, page, signal: new AbortController().signal },
   autoplay: autoplay !== null && autoplay !== "0" && autoplay !== "false",
-  here: page.searchParams.get("p2p") !== "0",
-  onOutdated: outdated,
+  sharingAllowed: page.searchParams.get("p2p") !== "0",
+  onOutdated: offerUpdate,
 });
-watchParts();
-const { video, controller } = frame;
-takeKeys(controller);
-window.shoal = { stats: () => frame.player?.stats() ?? null };
+reloadWhenReplaced();
+const { video, controller } = player;
+forwardKeys(controller);
+window.shoal = { stats: () => player.view?.stats() ?? null };
 
 /** Origins of the page around, that want to hear of changes. */
 const subscribers = new Set<string>();
-let told = "";
+let lastSent = "";
 
 addEventListener("message", ({ data, source, origin }) => {
-  const message = source === parent ? commandOf(data) : null;
-  if (message) obey(message.command, message.id, origin);
+  const message = source === parent ? parseCommand(data) : null;
+  if (message) execute(message.command, message.id, origin);
 });
 // to anybody: that a player is here is no secret
 if (parent !== window) parent.postMessage({ shoal: "ready" }, "*");
-for (const type of ["playing", "play", "pause", "volumechange"]) video.addEventListener(type, tell);
-new MutationObserver(tell).observe(controller, { attributeFilter: ["data-offline"] });
+for (const type of ["playing", "play", "pause", "volumechange"])
+  video.addEventListener(type, notify);
+new MutationObserver(notify).observe(controller, { attributeFilter: ["data-offline"] });
 
-function obey(command: Command, id: unknown, origin: string): void {
+function execute(command: Command, id: unknown, origin: string): void {
   const answer = (body: Record<string, unknown>): void => {
     parent.postMessage({ ...body, id }, origin);
   };
   switch (command) {
     case "play":
-      frame.play().catch((error: unknown) => {
+      player.play().catch((error: unknown) => {
         answer({ shoal: "error", message: String(error) });
       });
       break;
     case "pause":
-      frame.pause();
+      player.pause();
       break;
     case "mute":
     case "unmute":
       video.muted = command === "mute";
       break;
     case "live":
-      frame.player?.live.goToLive();
+      player.view?.live.goToLive();
       break;
     case "stats":
-      answer({ shoal: "stats", stats: frame.player?.stats() ?? null });
+      answer({ shoal: "stats", stats: player.view?.stats() ?? null });
       break;
     case "subscribe":
       subscribers.add(origin);
@@ -65,15 +66,15 @@ function obey(command: Command, id: unknown, origin: string): void {
 }
 
 function state() {
-  const begun = frame.player !== null && video.readyState >= video.HAVE_CURRENT_DATA;
+  const hasPicture = player.view !== null && video.readyState >= video.HAVE_CURRENT_DATA;
   const offline = controller.hasAttribute("data-offline");
-  return stateOf(video, offline ? "offline" : begun ? "on air" : "connecting");
+  return playingStateOf(video, offline ? "offline" : hasPicture ? "on air" : "connecting");
 }
 
-function tell(): void {
+function notify(): void {
   const message = state();
   const text = JSON.stringify(message);
-  if (text === told) return;
-  told = text;
+  if (text === lastSent) return;
+  lastSent = text;
   for (const origin of subscribers) parent.postMessage(message, origin);
 }

@@ -8,17 +8,17 @@ import { showNote } from "../panel/note";
 import panelCss from "../panel/panel.css?inline";
 import { NOTE } from "../panel/explanations";
 import { share } from "../engine/stats";
-import { isChoice } from "../ui/sharing-mode";
-import { addBar } from "../ui/bar";
-import { adopt, element, make, say } from "../ui/dom";
-import { loadConfig, pictured, takeKeys } from "../ui/mount";
+import { canChoose } from "../ui/sharing-mode";
+import { addControlBar } from "../ui/bar";
+import { adoptStyles, element, make, setText } from "../ui/dom";
+import { loadConfig, firstPicture, forwardKeys } from "../ui/mount";
 import { PreferenceStore } from "../ui/preferences";
 import type { Totals } from "../ui/engine-host";
 import type { StationConfig } from "../station/config";
-import { outdated, watchParts } from "./deployment";
+import { offerUpdate, reloadWhenReplaced } from "./deployment";
 import type { Replay } from "../station/replays";
-import { fetchReplays, length } from "../station/replays";
-import { Playback } from "../ui/replay-view";
+import { fetchReplays, durationText } from "../station/replays";
+import { ReplayView } from "../ui/replay-view";
 
 const REFRESH_MS = 1_000;
 const RETRY_MS = 5_000;
@@ -38,69 +38,70 @@ declare global {
 }
 
 const page = new URL(location.href);
-const wanted = page.searchParams.get("id");
+const requestedId = page.searchParams.get("id");
 const preferences = new PreferenceStore();
 
-watchParts();
+reloadWhenReplaced();
 void loadConfig(page).then(async (config) => {
   document.title = `Replays · ${config.title}`;
-  const none = element("none", HTMLElement);
+  const listStatus = element("none", HTMLElement);
   if (config.replays === null) {
-    none.textContent = "This station keeps no replays.";
+    listStatus.textContent = "This station keeps no replays.";
     return;
   }
-  const replays = await untilListed(config.replays, none);
-  const chosen = replays.find(({ id }) => id === wanted);
-  if (replays.length === 0) none.textContent = "There is no replay yet.";
-  else if (wanted !== null && !chosen) none.textContent = "This replay is no longer there.";
-  else none.textContent = chosen ? "All replays" : "Streams to be watched again";
-  element("list", HTMLElement).append(...replays.map(entry));
+  const replays = await fetchReplaysWithRetry(config.replays, listStatus);
+  const chosen = replays.find(({ id }) => id === requestedId);
+  if (replays.length === 0) listStatus.textContent = "There is no replay yet.";
+  else if (requestedId !== null && !chosen)
+    listStatus.textContent = "This replay is no longer there.";
+  else listStatus.textContent = chosen ? "All replays" : "Streams to be watched again";
+  element("list", HTMLElement).append(...replays.map(listItem));
   if (chosen) play(chosen, config);
 });
 
-function entry(replay: Replay): HTMLElement {
-  const link = make("a", { href: `/replay?id=${encodeURIComponent(replay.id)}` }, name(replay));
-  if (replay.id === wanted) link.setAttribute("aria-current", "page");
-  return make("li", {}, link, ` · ${length(replay.durationS)} · ${bytes(replay.size)}`);
+function listItem(replay: Replay): HTMLElement {
+  const link = make("a", { href: `/replay?id=${encodeURIComponent(replay.id)}` }, titleOf(replay));
+  if (replay.id === requestedId) link.setAttribute("aria-current", "page");
+  return make("li", {}, link, ` · ${durationText(replay.durationS)} · ${bytes(replay.size)}`);
 }
 
 /** "Today at 20:15" */
-function name({ begun }: Replay): string {
-  const when = moment(begun, new Date()).replace(/^on /, "");
+function titleOf({ start }: Replay): string {
+  const when = moment(start, new Date()).replace(/^on /, "");
   return when.charAt(0).toUpperCase() + when.slice(1);
 }
 
 function play(replay: Replay, config: StationConfig): void {
-  adopt(document, panelCss);
-  const title = name(replay);
+  adoptStyles(document, panelCss);
+  const title = titleOf(replay);
   document.title = `${title} · ${config.title}`;
   element("title", HTMLElement).textContent = title;
   const controller = element("player", HTMLElement);
   controller.hidden = false;
-  takeKeys(controller);
+  forwardKeys(controller);
   const video = element("video", HTMLVideoElement);
   if (config.poster) video.poster = config.poster.href;
-  const playback = new Playback({
+  const view = new ReplayView({
     ...{ video, page, config, replay, preferences },
-    here: page.searchParams.get("p2p") !== "0",
-    begun: pictured(video),
-    onOutdated: outdated,
+    sharingAllowed: page.searchParams.get("p2p") !== "0",
+    mayConnect: firstPicture(video),
+    onOutdated: offerUpdate,
   });
   window.replay = {
     stats: () => ({
-      ...playback.totals,
-      room: playback.membership.room,
-      peers: playback.peers,
-      first_picture_ms: playback.firstPictureMs,
+      ...view.totals,
+      room: view.membership.room,
+      peers: view.peers,
+      first_picture_ms: view.firstPictureMs,
       playing: !video.paused && video.readyState > video.HAVE_CURRENT_DATA,
     }),
   };
   offerTorrent(replay);
-  showSharing(playback, config);
-  playback.load();
+  showSharing(view, config);
+  view.load();
   // as a button it would be named otherwise than it reads
   const time = make("media-time-display" as "div", { showduration: "", notoggle: "" });
-  void addBar({ controller, video, own: [time], signal: new AbortController().signal });
+  void addControlBar({ controller, video, extra: [time], signal: new AbortController().signal });
   // refused where the viewer must click first
   video.play().catch(() => undefined);
 }
@@ -112,33 +113,33 @@ function offerTorrent({ torrent }: Replay): void {
   element("whole", HTMLElement).hidden = false;
 }
 
-function showSharing(playback: Playback, config: StationConfig): void {
+function showSharing(view: ReplayView, config: StationConfig): void {
   const chip = element("state", HTMLElement);
-  const wish = element("share", HTMLInputElement);
+  const shareSwitch = element("share", HTMLInputElement);
   const table = element("figures", HTMLElement);
   element("about", HTMLElement).hidden = chip.hidden = false;
   element("explained", HTMLElement).textContent = NOTE;
-  element("choice", HTMLElement).hidden = !isChoice(playback.hindrance);
+  element("choice", HTMLElement).hidden = !canChoose(view.blocker);
   const rows = ["From viewers", "From the store", "Sent to viewers", "Connected"].map((name) => {
     const value = make("dd");
     table.append(make("div", {}, make("dt", {}, name), value));
     return value;
   });
   const refresh = (): void => {
-    const { hindrance, peers, storeFailing, totals } = playback;
-    const { members, unreachable } = playback.membership;
-    wish.checked = hindrance === null;
+    const { blocker, peers, storeFailing, totals } = view;
+    const { members, unreachable } = view.membership;
+    shareSwitch.checked = blocker === null;
     const part = share(totals);
-    say(chip, chipText({ hindrance, peers, share: part, members, unreachable, storeFailing }));
+    setText(chip, chipText({ blocker, peers, share: part, members, unreachable, storeFailing }));
     const texts = [
       `${bytes(totals.bytes.p2p)} (${percent(part)})`,
       ...[bytes(totals.bytes.store), bytes(totals.uploaded)],
       peers === 1 ? "1 viewer" : `${peers} viewers`,
     ];
-    for (const [index, value] of rows.entries()) say(value, texts[index] ?? "");
+    for (const [index, value] of rows.entries()) setText(value, texts[index] ?? "");
   };
-  wish.addEventListener("change", () => {
-    preferences.set({ share: wish.checked });
+  shareSwitch.addEventListener("change", () => {
+    preferences.set({ share: shareSwitch.checked });
   });
   preferences.addEventListener("change", refresh);
   addEventListener("storage", ({ key }) => {
@@ -147,7 +148,7 @@ function showSharing(playback: Playback, config: StationConfig): void {
   refresh();
   setInterval(refresh, REFRESH_MS);
   const { noted, share: decided } = preferences.now;
-  if (!noted && decided === null && isChoice(playback.hindrance))
+  if (!noted && decided === null && canChoose(view.blocker))
     showNote(
       element("note", HTMLElement),
       preferences,
@@ -157,13 +158,13 @@ function showSharing(playback: Playback, config: StationConfig): void {
 }
 
 /** Asks for the list, for as long as it takes. */
-async function untilListed(list: URL, status: HTMLElement): Promise<Replay[]> {
+async function fetchReplaysWithRetry(list: URL, status: HTMLElement): Promise<Replay[]> {
   for (;;) {
     try {
       return await fetchReplays(list);
     } catch (error) {
       console.warn("the list of replays cannot be read", error);
-      say(status, "The station does not answer. This page goes on trying.");
+      setText(status, "The station does not answer. This page goes on trying.");
     }
     await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
   }

@@ -3,7 +3,7 @@
 import uPlot from "uplot";
 import uPlotCss from "uplot/dist/uPlot.min.css?inline";
 
-import { adopt } from "../ui/dom";
+import { adoptStyles } from "../ui/dom";
 import { WINDOW_S } from "./rates";
 
 const HEIGHT_PX = 150;
@@ -19,7 +19,7 @@ export class Chart {
   /** Draw into `host`, whose CSS has the colours. */
   constructor(host: HTMLElement) {
     this.#host = host;
-    adopt(host.getRootNode() as Document | ShadowRoot, uPlotCss);
+    adoptStyles(host.getRootNode() as Document | ShadowRoot, uPlotCss);
     this.#plot = new uPlot(this.#options(), [[], [], [], [], []], host);
     this.#resized = new ResizeObserver(() => {
       this.#plot.setSize({ width: host.clientWidth, height: HEIGHT_PX });

@@ -1,10 +1,10 @@
 /** The sharing chip: where the video comes from, in a few plain words. Pure. */
 
-import type { Hindrance } from "../ui/sharing-mode";
+import type { Blocker } from "../ui/sharing-mode";
 
 export interface SharingState {
   /** what keeps this viewer from sharing; null: nothing does */
-  hindrance: Hindrance | null;
+  blocker: Blocker | null;
   /** members of the room, this viewer included; 0 while it is in none */
   members: number;
   /** of them, those to whom the last attempt to connect failed */
@@ -17,7 +17,7 @@ export interface SharingState {
 }
 
 /** Why a viewer has nothing but the store. */
-const LACKS: Record<Hindrance, string> = {
+const REASONS: Record<Blocker, string> = {
   "no MSE": "this browser plays the stream by itself",
   "no WebSocket": "this browser has no WebSockets",
   "no WebRTC": "this browser has no WebRTC",
@@ -29,11 +29,11 @@ const LACKS: Record<Hindrance, string> = {
 
 /** Returns the chip's text. */
 export function chipText(state: SharingState): string {
-  const { hindrance, members, unreachable, peers, share, storeFailing } = state;
-  if (hindrance)
+  const { blocker, members, unreachable, peers, share, storeFailing } = state;
+  if (blocker)
     return storeFailing
-      ? `the store does not answer, and ${LACKS[hindrance]}`
-      : `from the store: ${LACKS[hindrance]}`;
+      ? `the store does not answer, and ${REASONS[blocker]}`
+      : `from the store: ${REASONS[blocker]}`;
   if (peers > 0) {
     const viewers = peers === 1 ? "1 viewer" : `${peers} viewers`;
     return share === null

@@ -1,12 +1,12 @@
 /** What the panel explains, in whole sentences. Pure. */
 
-import type { Hindrance, NoUpload } from "../ui/sharing-mode";
+import type { Blocker, ReceiveOnlyReason } from "../ui/sharing-mode";
 
 /** What this is about; one sentence, shown on the first visit and in the panel. */
 export const NOTE =
   "Viewers of this station pass the video on to each other, so other viewers can see your IP address.";
 
-const HINDRANCES: Record<Hindrance, string> = {
+const BLOCKERS: Record<Blocker, string> = {
   "no MSE":
     "This browser plays the stream by itself and lets no page hand it video, so everything comes" +
     " from the station's store. A newer version of the system may share.",
@@ -27,7 +27,7 @@ const HINDRANCES: Record<Hindrance, string> = {
     " comes from the station's store.",
 };
 
-const NO_UPLOADS: Record<NoUpload, string> = {
+const RECEIVE_ONLY_REASONS: Record<ReceiveOnlyReason, string> = {
   "saving data":
     "Your browser is set to save data, so this page receives from others and sends nothing.",
   "mobile data": "You are on mobile data, so this page receives from others and sends nothing.",
@@ -37,9 +37,9 @@ const NO_UPLOADS: Record<NoUpload, string> = {
 };
 
 /** What is explained under the switches. */
-export interface Situation {
-  hindrance: Hindrance | null;
-  noUpload: NoUpload | null;
+export interface ExplanationContext {
+  blocker: Blocker | null;
+  receiveOnlyReason: ReceiveOnlyReason | null;
   /** members of the room, this viewer included; 0 while it is in none */
   members: number;
   peers: number;
@@ -54,35 +54,35 @@ export interface Situation {
 }
 
 /** Signaling has had time to answer. */
-const PATIENCE_S = 10;
+const SIGNALING_TIMEOUT_S = 10;
 
 /** Returns whole sentences, the most important first. */
-export function explain(situation: Situation): string[] {
-  const { hindrance, noUpload, members, peers, unreachable, openS, remembered } = situation;
-  const said: string[] = [];
-  if (hindrance) said.push(HINDRANCES[hindrance]);
+export function explain(context: ExplanationContext): string[] {
+  const { blocker, receiveOnlyReason, members, peers, unreachable, openS, remembered } = context;
+  const sentences: string[] = [];
+  if (blocker) sentences.push(BLOCKERS[blocker]);
   else {
-    if (members === 0 && openS > PATIENCE_S)
-      said.push(
+    if (members === 0 && openS > SIGNALING_TIMEOUT_S)
+      sentences.push(
         "The station's WebSocket cannot be reached, so no other viewers are found: a firewall, a" +
           " proxy or an extension may block it. Everything comes from the store meanwhile.",
       );
-    if (noUpload) said.push(NO_UPLOADS[noUpload]);
+    if (receiveOnlyReason) sentences.push(RECEIVE_ONLY_REASONS[receiveOnlyReason]);
     if (peers === 0 && unreachable > 0)
-      said.push(
+      sentences.push(
         "Other viewers are there, but no connection to them could be made: their network or yours" +
           " does not let it through. Everything comes from the store meanwhile.",
       );
-    said.push(...aboutTheLocalNetwork(situation));
+    sentences.push(...explainLocalNetwork(context));
   }
   if (!remembered)
-    said.push(
+    sentences.push(
       "This browser keeps nothing for this page (a private window?): settings last until it is closed.",
     );
-  return said;
+  return sentences;
 }
 
-function aboutTheLocalNetwork({ localNetwork, mac, members, peers }: Situation): string[] {
+function explainLocalNetwork({ localNetwork, mac, members, peers }: ExplanationContext): string[] {
   const allLinked = peers >= members - 1;
   if (localNetwork === "denied")
     return [

@@ -4,7 +4,7 @@
 const NAMES = ["local-network", "local-network-access"];
 
 /** Returns null where the browser knows of no such permission. */
-export async function localNetwork(): Promise<PermissionStatus | null> {
+export async function queryLocalNetwork(): Promise<PermissionStatus | null> {
   for (const name of NAMES) {
     try {
       return await navigator.permissions.query({ name: name as PermissionName });

@@ -1,7 +1,7 @@
 /** The note on the first visit: what sharing means, in one sentence, and a way out. */
 
 import type { Consent } from "../station/config";
-import { adopt, make } from "../ui/dom";
+import { adoptStyles, make } from "../ui/dom";
 import type { PreferenceStore } from "../ui/preferences";
 import noteCss from "./note.css?inline";
 import { NOTE } from "./explanations";
@@ -13,7 +13,7 @@ export function showNote(
   consent: Consent,
   signal: AbortSignal,
 ): void {
-  adopt(host.getRootNode() as Document | ShadowRoot, noteCss);
+  adoptStyles(host.getRootNode() as Document | ShadowRoot, noteCss);
   const button = (text: string, share: boolean | null, kind: string): HTMLElement => {
     const made = make("button", { type: "button", class: kind }, text);
     made.addEventListener("click", () => {
@@ -30,10 +30,10 @@ export function showNote(
     make("div", {}, yes, button("Don't share", false, "no")),
   );
   host.append(note);
-  const look = (): void => {
+  const update = (): void => {
     const { noted, share } = preferences.now;
     if (noted || share !== null) note.remove();
   };
-  preferences.addEventListener("change", look, { signal });
-  look();
+  preferences.addEventListener("change", update, { signal });
+  update();
 }

@@ -1,18 +1,18 @@
 /** The panel behind the chip: what this browser gets and gives, and the switches for it. */
 
-import { adopt, make, say } from "../ui/dom";
-import type { PlayerSnapshot } from "../ui/live-view";
+import { adoptStyles, make, setText } from "../ui/dom";
+import type { LiveStats } from "../ui/live-view";
 import type { PreferenceStore } from "../ui/preferences";
-import { isChoice } from "../ui/sharing-mode";
+import { canChoose } from "../ui/sharing-mode";
 import type { Chart } from "./chart";
 import { bytes, percent, seconds, speed } from "../ui/format";
-import { localNetwork } from "./local-network";
+import { queryLocalNetwork } from "./local-network";
 import panelCss from "./panel.css?inline";
 import type { Rates } from "./rates";
 import { NOTE, explain } from "./explanations";
 
 /** Mbit/s */
-const LIMITS = [0.5, 1, 2, 5, 10];
+const UPLOAD_LIMITS_MBPS = [0.5, 1, 2, 5, 10];
 
 const ROWS = {
   speed: "Speed",
@@ -32,11 +32,11 @@ export class Panel {
   readonly element: HTMLElement;
   #preferences: PreferenceStore;
   #values = new Map<keyof typeof ROWS, HTMLElement>();
-  #explained = make("div", { class: "explained", role: "status" });
-  #share = make("input", { type: "checkbox", role: "switch" });
-  #mobile = make("input", { type: "checkbox", role: "switch" });
-  #limit = make("select");
-  #picture = make("div", { class: "chart", role: "img" });
+  #explanations = make("div", { class: "explained", role: "status" });
+  #shareSwitch = make("input", { type: "checkbox", role: "switch" });
+  #mobileSwitch = make("input", { type: "checkbox", role: "switch" });
+  #limitSelect = make("select");
+  #chartHost = make("div", { class: "chart", role: "img" });
   #chart: Chart | null = null;
   #localNetwork: PermissionState | null = null;
 
@@ -46,31 +46,35 @@ export class Panel {
    */
   constructor(root: DocumentOrShadowRoot, preferences: PreferenceStore, close: () => void) {
     this.#preferences = preferences;
-    adopt(root, panelCss);
-    const closing = make("button", { type: "button", class: "close", "aria-label": "Close" }, "×");
-    closing.addEventListener("click", close);
+    adoptStyles(root, panelCss);
+    const closeButton = make(
+      "button",
+      { type: "button", class: "close", "aria-label": "Close" },
+      "×",
+    );
+    closeButton.addEventListener("click", close);
     const heading = make("h2", { id: "sharing-heading", tabindex: "-1" }, "Sharing");
     this.element = make(
       "section",
       { class: "panel", "aria-labelledby": "sharing-heading" },
-      make("div", { class: "head" }, heading, closing),
+      make("div", { class: "head" }, heading, closeButton),
       make("p", {}, NOTE),
-      this.#explained,
+      this.#explanations,
       this.#switches(),
-      this.#picture,
+      this.#chartHost,
       this.#legend(),
       this.#table(),
     );
     this.element.addEventListener("keydown", (event) => {
       if (event.key === "Escape") close();
     });
-    void localNetwork().then((status) => {
+    void queryLocalNetwork().then((status) => {
       if (!status) return;
-      const look = (): void => {
+      const update = (): void => {
         this.#localNetwork = status.state;
       };
-      status.addEventListener("change", look);
-      look();
+      status.addEventListener("change", update);
+      update();
     });
   }
 
@@ -78,32 +82,32 @@ export class Panel {
   async opened(): Promise<void> {
     this.element.querySelector("h2")?.focus();
     const { Chart } = await import("./chart");
-    this.#chart ??= new Chart(this.#picture);
+    this.#chart ??= new Chart(this.#chartHost);
   }
 
-  show(stats: PlayerSnapshot, rates: Rates, nowMs: number): void {
+  show(stats: LiveStats, rates: Rates, nowMs: number): void {
     const { now, remembered } = this.#preferences;
-    const choice = isChoice(stats.hindrance);
-    this.#share.checked = stats.hindrance === null;
-    this.#share.disabled = !choice;
-    this.#mobile.checked = !now.uploadOnMobile;
-    this.#limit.value = String(now.uploadLimitMbps ?? "");
-    this.#showFigures(stats, rates);
+    const canChooseSharing = canChoose(stats.hindrance);
+    this.#shareSwitch.checked = stats.hindrance === null;
+    this.#shareSwitch.disabled = !canChooseSharing;
+    this.#mobileSwitch.checked = !now.uploadOnMobile;
+    this.#limitSelect.value = String(now.uploadLimitMbps ?? "");
+    this.#showStats(stats, rates);
     const sentences = explain({
-      ...{ hindrance: stats.hindrance, noUpload: stats.no_upload, members: stats.members },
+      ...{ blocker: stats.hindrance, receiveOnlyReason: stats.no_upload, members: stats.members },
       ...{ peers: stats.peers, unreachable: stats.unreachable, openS: nowMs / 1000, remembered },
       localNetwork: this.#localNetwork,
       mac: navigator.userAgent.includes("Macintosh"),
     });
-    const said = sentences.join("\n");
-    if (this.#explained.dataset["said"] !== said) {
-      this.#explained.dataset["said"] = said;
-      this.#explained.replaceChildren(...sentences.map((sentence) => make("p", {}, sentence)));
+    const text = sentences.join("\n");
+    if (this.#explanations.dataset["said"] !== text) {
+      this.#explanations.dataset["said"] = text;
+      this.#explanations.replaceChildren(...sentences.map((sentence) => make("p", {}, sentence)));
     }
     this.#chart?.show(rates.columns(nowMs));
   }
 
-  #showFigures(stats: PlayerSnapshot, rates: Rates): void {
+  #showStats(stats: LiveStats, rates: Rates): void {
     const { p2p, store, seed, up } = rates.mean;
     const total = stats.bytes.p2p + stats.bytes.store + stats.bytes.seed;
     const part = (count: number): string =>
@@ -122,33 +126,33 @@ export class Panel {
       buffer: seconds(stats.buffer_s),
       dropped: String(stats.dropped_frames),
     };
-    for (const [key, element] of this.#values) say(element, values[key]);
+    for (const [key, element] of this.#values) setText(element, values[key]);
     const { hindrance } = stats;
     const label = `The last two minutes. Now ${speeds}${hindrance ? "" : `, ${speed(p2p)} from viewers`}.`;
-    this.#picture.setAttribute("aria-label", label);
+    this.#chartHost.setAttribute("aria-label", label);
   }
 
   #switches(): HTMLElement {
-    this.#share.addEventListener("change", () => {
-      this.#preferences.set({ share: this.#share.checked, noted: true });
+    this.#shareSwitch.addEventListener("change", () => {
+      this.#preferences.set({ share: this.#shareSwitch.checked, noted: true });
     });
-    this.#mobile.addEventListener("change", () => {
-      this.#preferences.set({ uploadOnMobile: !this.#mobile.checked });
+    this.#mobileSwitch.addEventListener("change", () => {
+      this.#preferences.set({ uploadOnMobile: !this.#mobileSwitch.checked });
     });
-    this.#limit.append(
+    this.#limitSelect.append(
       new Option("no limit", ""),
-      ...LIMITS.map((mbps) => new Option(`${mbps} Mbit/s`, String(mbps))),
+      ...UPLOAD_LIMITS_MBPS.map((mbps) => new Option(`${mbps} Mbit/s`, String(mbps))),
     );
-    this.#limit.addEventListener("change", () => {
-      const { value } = this.#limit;
+    this.#limitSelect.addEventListener("change", () => {
+      const { value } = this.#limitSelect;
       this.#preferences.set({ uploadLimitMbps: value === "" ? null : Number(value) });
     });
     return make(
       "div",
       { class: "switches" },
-      make("label", {}, this.#share, "Share with other viewers"),
-      make("label", {}, this.#mobile, "Don't upload on mobile data"),
-      make("label", {}, "Upload at most ", this.#limit),
+      make("label", {}, this.#shareSwitch, "Share with other viewers"),
+      make("label", {}, this.#mobileSwitch, "Don't upload on mobile data"),
+      make("label", {}, "Upload at most ", this.#limitSelect),
     );
   }
 

@@ -23,20 +23,20 @@ interface Counters {
 }
 
 export class Rates {
-  #before: (Counters & { atMs: number }) | null = null;
+  #previous: (Counters & { atMs: number }) | null = null;
   #samples: Sample[] = [];
 
   /** To be called about once a second; `nowMs` rises. */
   add({ bytes, uploaded }: Counters, nowMs: number): void {
-    const before = this.#before;
-    this.#before = { bytes: { ...bytes }, uploaded, atMs: nowMs };
-    if (!before || nowMs <= before.atMs) return;
-    const perS = 8_000 / (nowMs - before.atMs);
+    const previous = this.#previous;
+    this.#previous = { bytes: { ...bytes }, uploaded, atMs: nowMs };
+    if (!previous || nowMs <= previous.atMs) return;
+    const perS = 8_000 / (nowMs - previous.atMs);
     const rate = {
-      p2p: (bytes.p2p - before.bytes.p2p) * perS,
-      store: (bytes.store - before.bytes.store) * perS,
-      seed: (bytes.seed - before.bytes.seed) * perS,
-      up: (uploaded - before.uploaded) * perS,
+      p2p: (bytes.p2p - previous.bytes.p2p) * perS,
+      store: (bytes.store - previous.bytes.store) * perS,
+      seed: (bytes.seed - previous.bytes.seed) * perS,
+      up: (uploaded - previous.uploaded) * perS,
     };
     this.#samples.push({ atMs: nowMs, rate });
     const oldest = nowMs - WINDOW_S * 1000;
@@ -59,7 +59,7 @@ export class Rates {
    */
   columns(nowMs: number): [number[], number[], number[], number[], number[]] {
     const columns: [number[], number[], number[], number[], number[]] = [[], [], [], [], []];
-    const shown = smooth(this.#samples);
+    const shown = smoothed(this.#samples);
     for (const { atMs, rate } of shown) {
       columns[0].push((atMs - nowMs) / 1000);
       columns[1].push(rate.seed / 1e6);
@@ -74,7 +74,7 @@ export class Rates {
 /** The chart shows means of so many seconds, or it would be all spikes. */
 const SMOOTH_S = 5;
 
-function smooth(samples: readonly Sample[]): Sample[] {
+function smoothed(samples: readonly Sample[]): Sample[] {
   return samples.map(({ atMs }, index) => {
     const part = samples.slice(Math.max(0, index + 1 - SMOOTH_S), index + 1);
     const rate = { p2p: 0, store: 0, seed: 0, up: 0 };

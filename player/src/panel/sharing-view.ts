@@ -1,9 +1,9 @@
 /** Chip, panel and note: kept up to date once a second. The latter two are loaded when needed. */
 
 import type { Consent } from "../station/config";
-import { isChoice } from "../ui/sharing-mode";
-import { say } from "../ui/dom";
-import type { StationPlayer } from "../ui/live-view";
+import { canChoose } from "../ui/sharing-mode";
+import { setText } from "../ui/dom";
+import type { LiveView } from "../ui/live-view";
 import type { PreferenceStore } from "../ui/preferences";
 import { chipText } from "./chip-text";
 import type { Panel } from "./panel";
@@ -12,7 +12,7 @@ import { Rates } from "./rates";
 const REFRESH_MS = 1_000;
 
 export interface SharingViewOptions {
-  player: StationPlayer;
+  view: LiveView;
   preferences: PreferenceStore;
   consent: Consent;
   /** says how much is shared, and opens the panel */
@@ -22,21 +22,24 @@ export interface SharingViewOptions {
   /** where the first visit's note goes */
   noteHost: HTMLElement;
   /** there is a picture, or none is to be waited for */
-  begun: Promise<void>;
+  mayConnect: Promise<void>;
   /** the player is taken out of its page */
   signal: AbortSignal;
 }
 
 export function showSharing(options: SharingViewOptions): void {
-  const { player, preferences, consent, chip, panelHost, noteHost, begun, signal } = options;
+  const { view, preferences, consent, chip, panelHost, noteHost, mayConnect, signal } = options;
   const rates = new Rates();
   let panel: Panel | null = null;
 
   const refresh = (): void => {
-    const stats = player.stats();
+    const stats = view.stats();
     const now = performance.now();
     rates.add(stats, now);
-    say(chip, chipText({ ...stats, storeFailing: player.storeFailing }));
+    setText(
+      chip,
+      chipText({ ...stats, blocker: stats.hindrance, storeFailing: view.storeFailing }),
+    );
     if (!panelHost.hidden) panel?.show(stats, rates, now);
   };
   const close = (): void => {
@@ -69,9 +72,9 @@ export function showSharing(options: SharingViewOptions): void {
     clearInterval(timer);
   });
 
-  void begun.then(async () => {
+  void mayConnect.then(async () => {
     const { noted, share } = preferences.now;
-    if (noted || share !== null || !isChoice(player.stats().hindrance) || signal.aborted) return;
+    if (noted || share !== null || !canChoose(view.stats().hindrance) || signal.aborted) return;
     const { showNote } = await import("./note");
     showNote(noteHost, preferences, consent, signal);
   });

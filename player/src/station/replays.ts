@@ -2,7 +2,7 @@
 
 export interface Replay {
   id: string;
-  begun: Date;
+  start: Date;
   durationS: number;
   /** bytes */
   size: number;
@@ -52,23 +52,23 @@ function parseReplay(item: Record<string, unknown>, base: URL): Replay {
   if (shared && !magnet.startsWith("magnet:?")) throw new Error("a replay's magnet is none");
   return {
     id: text("id"),
-    begun: new Date(text("begun")),
+    start: new Date(text("begun")),
     durationS: number("duration"),
     size: number("size"),
-    playlist: web(text("playlist"), base),
-    hashes: web(text("hashes"), base),
-    torrent: shared ? { magnet, file: web(torrent, base) } : null,
+    playlist: httpUrl(text("playlist"), base),
+    hashes: httpUrl(text("hashes"), base),
+    torrent: shared ? { magnet, file: httpUrl(torrent, base) } : null,
   };
 }
 
-function web(text: string, base: URL): URL {
+function httpUrl(text: string, base: URL): URL {
   const url = new URL(text, base);
   if (!url.protocol.startsWith("http")) throw new Error(`${text} is no address on the web`);
   return url;
 }
 
 /** How long something takes, for people: "1 h 12 min", "12 min", "40 s". */
-export function length(s: number): string {
+export function durationText(s: number): string {
   if (s < 60) return `${Math.round(s)} s`;
   const minutes = Math.round(s / 60);
   const h = Math.floor(minutes / 60);

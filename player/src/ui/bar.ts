@@ -13,7 +13,7 @@ import "media-chrome/dist/media-volume-range.js";
 // the last one: it begins to work when it is defined
 import "media-chrome/dist/media-controller.js";
 
-import { breathe } from "./yield-to-main";
+import { yieldToMain } from "./yield-to-main";
 import { make } from "./dom";
 import type { Renditions } from "../hls/renditions";
 
@@ -27,17 +27,22 @@ const RIGHT = [
 ];
 const MENUS = ["media-captions-menu", "media-rendition-menu"];
 
-export interface BarOptions {
+export interface ControlBarOptions {
   controller: HTMLElement;
   video: HTMLVideoElement;
   /** what this page has beside the volume */
-  own: HTMLElement[];
+  extra: HTMLElement[];
   /** the player is taken out of its page */
   signal: AbortSignal;
 }
 
 /** Put the controls into a <media-controller>, which shows them when they are complete. */
-export async function addBar({ controller, video, own, signal }: BarOptions): Promise<void> {
+export async function addControlBar({
+  controller,
+  video,
+  extra,
+  signal,
+}: ControlBarOptions): Promise<void> {
   const bar = element("media-control-bar", { hidden: "" });
   const range = element("media-time-range", { hidden: "" });
   const gap = make("span", { class: "gap" });
@@ -58,13 +63,13 @@ export async function addBar({ controller, video, own, signal }: BarOptions): Pr
   ];
   for (const step of steps) {
     // each of them takes a phone some 10 ms
-    await breathe();
+    await yieldToMain();
     if (signal.aborted) return;
     step();
   }
-  gap.before(...own);
+  gap.before(...extra);
   bar.hidden = range.hidden = false;
-  void offered(video, signal).then(async () => {
+  void choiceOffered(video, signal).then(async () => {
     await import("./menus");
     if (signal.aborted) return;
     range.before(...MENUS.map((name) => element(name, { anchor: "auto", hidden: "" })));
@@ -83,16 +88,16 @@ function element(name: string, attributes = {}): HTMLElement {
 }
 
 /** There is a choice of renditions or of captions: few stations have either. */
-function offered(video: HTMLVideoElement, signal: AbortSignal): Promise<void> {
+function choiceOffered(video: HTMLVideoElement, signal: AbortSignal): Promise<void> {
   const { videoRenditions } = video as { videoRenditions?: Renditions };
   const { textTracks } = video;
   return new Promise((resolve) => {
-    const look = (): void => {
+    const check = (): void => {
       const texts = [...textTracks].filter(({ kind }) => kind !== "metadata");
       if (texts.length > 0 || (videoRenditions?.length ?? 0) > 0) resolve();
     };
-    videoRenditions?.addEventListener("addrendition", look, { signal });
-    textTracks.addEventListener("addtrack", look, { signal });
-    look();
+    videoRenditions?.addEventListener("addrendition", check, { signal });
+    textTracks.addEventListener("addtrack", check, { signal });
+    check();
   });
 }

@@ -2,10 +2,10 @@
 
 import "media-chrome/dist/media-live-button.js";
 
-import { behind } from "./format";
-import { addBar } from "./bar";
-import { make, say } from "./dom";
-import type { StationPlayer } from "./live-view";
+import { liveOffset } from "./format";
+import { addControlBar } from "./bar";
+import { make, setText } from "./dom";
+import type { LiveView } from "./live-view";
 
 /** Within one segment of where a viewer starts counts as live. */
 const LIVE_MARGIN_S = 6;
@@ -15,16 +15,16 @@ const REFRESH_MS = 1_000;
 export async function addControls(
   controller: HTMLElement,
   video: HTMLVideoElement,
-  player: StationPlayer,
+  view: LiveView,
   signal: AbortSignal,
 ): Promise<void> {
-  const late = make("span", { class: "behind" });
+  const latencyLabel = make("span", { class: "behind" });
   // media-chrome would seek to the very edge, where there is nothing to play yet
   controller.addEventListener(
     "mediaseektoliverequest",
     (event) => {
       event.stopImmediatePropagation();
-      player.live.goToLive();
+      view.live.goToLive();
     },
     { capture: true, signal },
   );
@@ -33,24 +33,29 @@ export async function addControls(
     "mediaseekrequest",
     (event) => {
       const { detail } = event as CustomEvent<number>;
-      const livePositionS = player.live.livePositionS;
+      const livePositionS = view.live.livePositionS;
       if (livePositionS === null || detail <= livePositionS) return;
       event.stopImmediatePropagation();
-      player.live.goToLive();
+      view.live.goToLive();
     },
     { capture: true, signal },
   );
   const refresh = (): void => {
-    const { live } = player;
+    const { live } = view;
     const edge = (live.targetLatencyS ?? 0) + LIVE_MARGIN_S;
     controller.setAttribute("liveedgeoffset", edge.toFixed(0));
     const latency = live.latencyS ?? 0;
-    say(late, latency > edge + 1 ? behind(latency) : "");
+    setText(latencyLabel, latency > edge + 1 ? liveOffset(latency) : "");
   };
   refresh();
   const timer = setInterval(refresh, REFRESH_MS);
   signal.addEventListener("abort", () => {
     clearInterval(timer);
   });
-  await addBar({ controller, video, own: [make("media-live-button" as "div"), late], signal });
+  await addControlBar({
+    controller,
+    video,
+    extra: [make("media-live-button" as "div"), latencyLabel],
+    signal,
+  });
 }

@@ -20,12 +20,12 @@ export function element<T extends HTMLElement>(id: string, type: new () => T): T
 }
 
 /** Change an element's text, if it is another: screen readers would say it again. */
-export function say(element: HTMLElement, text: string): void {
+export function setText(element: HTMLElement, text: string): void {
   if (element.textContent !== text) element.textContent = text;
 }
 
 /** Have CSS text apply in a document, or in a shadow tree. */
-export function adopt(root: DocumentOrShadowRoot, css: string): void {
+export function adoptStyles(root: DocumentOrShadowRoot, css: string): void {
   const sheet = new CSSStyleSheet();
   sheet.replaceSync(css);
   root.adoptedStyleSheets = [...root.adoptedStyleSheets, sheet];

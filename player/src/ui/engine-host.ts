@@ -6,36 +6,41 @@ import type { Stats } from "../engine/stats";
 import Hls from "hls.js";
 import type { StationConfig } from "../station/config";
 import { fetchConfig } from "../station/config";
-import type { Hindrance, NoUpload } from "./sharing-mode";
-import { browser, hindrance, noUpload, unconnected } from "./sharing-mode";
+import type { Blocker, ReceiveOnlyReason } from "./sharing-mode";
+import {
+  detectBrowser,
+  findBlocker,
+  receiveOnlyReason,
+  DisconnectedWebSocket,
+} from "./sharing-mode";
 import type { PreferenceStore } from "./preferences";
 
 type FragmentSource = Pick<Engine, "fragment" | "resource">;
 
 /** Hands the player's requests to the engine that is in charge, and again to the one after it. */
-export class Switch implements FragmentSource {
+export class EngineHost implements FragmentSource {
   #source: FragmentSource | null = null;
   #replaced = new AbortController();
 
   /** Another engine takes over; what the one before has not delivered is asked of this one. */
-  to(source: FragmentSource): void {
-    const before = this.#replaced;
+  use(source: FragmentSource): void {
+    const previous = this.#replaced;
     this.#source = source;
     this.#replaced = new AbortController();
-    before.abort();
+    previous.abort();
   }
 
   fragment(...[url, sequence, signal]: Parameters<Engine["fragment"]>) {
-    return this.#ask(signal, (source, until) => source.fragment(url, sequence, until));
+    return this.#request(signal, (source, until) => source.fragment(url, sequence, until));
   }
 
   resource(...[url, range, signal, sequence]: Parameters<Engine["resource"]>) {
-    return this.#ask(signal, (source, until) => source.resource(url, range, until, sequence));
+    return this.#request(signal, (source, until) => source.resource(url, range, until, sequence));
   }
 
-  async #ask<T>(
+  async #request<T>(
     signal: AbortSignal,
-    ask: (source: FragmentSource, until: AbortSignal) => Promise<T>,
+    request: (source: FragmentSource, until: AbortSignal) => Promise<T>,
   ): Promise<T> {
     for (;;) {
       const source = this.#source;
@@ -48,7 +53,7 @@ export class Switch implements FragmentSource {
       signal.addEventListener("abort", stop);
       replaced.addEventListener("abort", stop);
       try {
-        return await ask(source, until.signal);
+        return await request(source, until.signal);
       } catch (error) {
         if (signal.aborted || !replaced.aborted) throw error;
       } finally {
@@ -69,10 +74,10 @@ export function totalsOf({ total, segments }: Pick<Stats, "total" | "segments">)
   return structuredClone({ ...total, segments });
 }
 
-export function sum(a: Totals, b: Totals): Totals {
+export function addTotals(a: Totals, b: Totals): Totals {
   return {
-    bytes: bytes(a.bytes, b.bytes),
-    startup: bytes(a.startup, b.startup),
+    bytes: addBytes(a.bytes, b.bytes),
+    startup: addBytes(a.startup, b.startup),
     uploaded: a.uploaded + b.uploaded,
     stalls: a.stalls + b.stalls,
     segments: {
@@ -86,51 +91,60 @@ export function sum(a: Totals, b: Totals): Totals {
   };
 }
 
-function bytes(a: SourceBytes, b: SourceBytes): SourceBytes {
+function addBytes(a: SourceBytes, b: SourceBytes): SourceBytes {
   return { p2p: a.p2p + b.p2p, store: a.store + b.store, seed: a.seed + b.seed };
 }
 
 /** Another wish is another engine. */
-export interface Wishes {
+export interface SharingMode {
   /** what keeps this viewer from sharing; null if nothing does */
-  hindrance: Hindrance | null;
+  blocker: Blocker | null;
   /** what keeps it from sending to others; null if nothing does */
-  noUpload: NoUpload | null;
+  receiveOnlyReason: ReceiveOnlyReason | null;
 }
 
-export interface WishOptions {
+export interface SharingOptions {
   /** a page of the station */
   page: URL;
   config: StationConfig;
   preferences: PreferenceStore;
   /** false: this player does not share, whatever the viewer prefers elsewhere */
-  here: boolean;
+  sharingAllowed: boolean;
   /** there is a picture, or none is to be waited for: links to others may be made */
-  begun: Promise<void>;
+  mayConnect: Promise<void>;
   /** signaling plans otherwise than this page, which is older than its station */
   onOutdated: () => void;
 }
 
 /** Returns what is wished for now. */
-export function wishesOf({ preferences, config, here }: WishOptions): Wishes {
+export function sharingModeOf({
+  preferences,
+  config,
+  sharingAllowed,
+}: SharingOptions): SharingMode {
   const { now } = preferences;
-  const found = hindrance(browser(Hls.isSupported()), now, config.consent, here);
-  return { hindrance: found, noUpload: noUpload(navigator, now.uploadOnMobile) };
+  const blocker = findBlocker(
+    detectBrowser(Hls.isSupported()),
+    now,
+    config.consent,
+    sharingAllowed,
+  );
+  return { blocker, receiveOnlyReason: receiveOnlyReason(navigator, now.uploadOnMobile) };
 }
 
 /** Whether two wishes are the same. */
-export function isSame(a: Wishes, b: Wishes): boolean {
-  return a.hindrance === b.hindrance && a.noUpload === b.noUpload;
+export function isSameMode(a: SharingMode, b: SharingMode): boolean {
+  return a.blocker === b.blocker && a.receiveOnlyReason === b.receiveOnlyReason;
 }
 
 /** Returns the options by which an engine, live or of a replay, shares as is wished. */
-export function sharingAs(wishes: Wishes, options: WishOptions) {
-  const { config, page, preferences, begun, onOutdated } = options;
+export function engineOptions(mode: SharingMode, options: SharingOptions) {
+  const { config, page, preferences, mayConnect, onOutdated } = options;
   return {
     platform: {
       fetch: fetch.bind(globalThis),
-      WebSocket: "WebSocket" in globalThis ? WebSocket : unconnected,
-      PeerConnection: wishes.hindrance === null ? RTCPeerConnection : null,
+      WebSocket: "WebSocket" in globalThis ? WebSocket : DisconnectedWebSocket,
+      PeerConnection: mode.blocker === null ? RTCPeerConnection : null,
       subtle: isSecureContext ? crypto.subtle : null,
       now: () => performance.now(),
     },
@@ -138,12 +152,12 @@ export function sharingAs(wishes: Wishes, options: WishOptions) {
     joinToken: config.joinToken,
     renewJoinToken: async (signal: AbortSignal) => (await fetchConfig(page, signal)).joinToken,
     iceServers: config.iceServers,
-    upload: wishes.noUpload === null,
+    upload: mode.receiveOnlyReason === null,
     uploadLimitBps: () => {
       const { uploadLimitMbps } = preferences.now;
       return uploadLimitMbps === null ? null : uploadLimitMbps * 1e6;
     },
-    ...{ begun, onOutdated },
+    ...{ begun: mayConnect, onOutdated },
     log: (line: string) => {
       console.log(line);
     },

@@ -36,7 +36,7 @@ export function percent(part: Known): string {
 }
 
 /** How far behind live, for the control bar: −0:42, −1:02:03. */
-export function behind(s: number): string {
+export function liveOffset(s: number): string {
   const whole = Math.floor(s);
   const [h, m] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
   const two = (n: number): string => String(n).padStart(2, "0");

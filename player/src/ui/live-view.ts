@@ -10,49 +10,56 @@ import { LivePlayer } from "../hls/live-player";
 import type { Snapshot } from "./snapshot";
 import { snapshot } from "./snapshot";
 import { watchStalls } from "../hls/watchdog";
-import type { Hindrance, NoUpload } from "./sharing-mode";
+import type { Blocker, ReceiveOnlyReason } from "./sharing-mode";
 import { Renditions } from "../hls/renditions";
-import type { Totals, WishOptions, Wishes } from "./engine-host";
-import { Switch, isSame, sharingAs, sum, totalsOf, wishesOf } from "./engine-host";
+import type { Totals, SharingOptions, SharingMode } from "./engine-host";
+import {
+  EngineHost,
+  isSameMode,
+  engineOptions,
+  addTotals,
+  totalsOf,
+  sharingModeOf,
+} from "./engine-host";
 
-export interface PlayerOptions extends WishOptions {
+export interface LiveViewOptions extends SharingOptions {
   video: HTMLVideoElement;
   onState: (state: StationState) => void;
 }
 
 /** The page's figures, and what is said of sharing. */
-export interface PlayerSnapshot extends Snapshot {
+export interface LiveStats extends Snapshot {
   /** null: it shares */
-  hindrance: Hindrance | null;
+  hindrance: Blocker | null;
   /** null: it sends to others, if it shares */
-  no_upload: NoUpload | null;
+  no_upload: ReceiveOnlyReason | null;
   dropped_frames: number;
 }
 
-export class StationPlayer {
+export class LiveView {
   readonly live: LivePlayer;
-  #o: PlayerOptions;
+  #options: LiveViewOptions;
   #engine: Engine;
-  #wishes: Wishes;
+  #mode: SharingMode;
   /** what the engines before this one counted */
-  #past: Totals | null = null;
-  #switch = new Switch();
+  #pastTotals: Totals | null = null;
+  #host = new EngineHost();
   #closed = new AbortController();
   #firstPictureMs: number | null = null;
 
-  constructor(options: PlayerOptions) {
-    this.#o = options;
+  constructor(options: LiveViewOptions) {
+    this.#options = options;
     const { video, config, preferences } = options;
-    this.#wishes = wishesOf(this.#o);
+    this.#mode = sharingModeOf(this.#options);
     this.#engine = this.#newEngine();
-    this.#switch.to(this.#engine);
+    this.#host.use(this.#engine);
     const renditions = new Renditions();
     // media-chrome's quality menu looks for it there
     Object.defineProperty(video, "videoRenditions", { value: renditions, configurable: true });
     this.live = new LivePlayer({
       video,
       playlist: config.playlist,
-      fragmentLoader: fragmentLoader(this.#switch),
+      fragmentLoader: fragmentLoader(this.#host),
       network: () => this.#engine.network,
       onNextVariant: (url) => {
         this.#engine.intend(url);
@@ -77,11 +84,11 @@ export class StationPlayer {
         this.#engine.stats.stalled();
       },
     );
-    const look = (): void => {
-      this.#look();
+    const checkMode = (): void => {
+      this.#checkMode();
     };
-    preferences.addEventListener("change", look, { signal });
-    connection()?.addEventListener("change", look, { signal });
+    preferences.addEventListener("change", checkMode, { signal });
+    connection()?.addEventListener("change", checkMode, { signal });
   }
 
   /** Open links to other viewers. */
@@ -93,14 +100,14 @@ export class StationPlayer {
     return this.#engine.storeFailing;
   }
 
-  stats(): PlayerSnapshot {
-    const { video, config } = this.#o;
-    const counted = totalsOf(this.#engine.stats);
-    const totals = this.#past ? sum(this.#past, counted) : counted;
+  stats(): LiveStats {
+    const { video, config } = this.#options;
+    const current = totalsOf(this.#engine.stats);
+    const totals = this.#pastTotals ? addTotals(this.#pastTotals, current) : current;
     return {
       ...snapshot(this.#engine, this.live, video, config.playlist, this.#firstPictureMs, totals),
-      hindrance: this.#wishes.hindrance,
-      no_upload: this.#wishes.noUpload,
+      hindrance: this.#mode.blocker,
+      no_upload: this.#mode.receiveOnlyReason,
       dropped_frames: video.getVideoPlaybackQuality().droppedVideoFrames,
     };
   }
@@ -117,23 +124,23 @@ export class StationPlayer {
   }
 
   /** Something that the wishes depend on may have changed. */
-  #look(): void {
-    const wishes = wishesOf(this.#o);
-    if (isSame(wishes, this.#wishes)) return;
-    this.#wishes = wishes;
-    const before = this.#engine;
+  #checkMode(): void {
+    const mode = sharingModeOf(this.#options);
+    if (isSameMode(mode, this.#mode)) return;
+    this.#mode = mode;
+    const previous = this.#engine;
     const engine = this.#newEngine();
-    const counted = totalsOf(before.stats);
-    this.#past = this.#past ? sum(this.#past, counted) : counted;
+    const current = totalsOf(previous.stats);
+    this.#pastTotals = this.#pastTotals ? addTotals(this.#pastTotals, current) : current;
     this.#engine = engine;
-    this.#switch.to(engine);
-    before.close();
+    this.#host.use(engine);
+    previous.close();
   }
 
   #newEngine(): Engine {
-    const { config, video } = this.#o;
+    const { config, video } = this.#options;
     return new Engine({
-      ...sharingAs(this.#wishes, this.#o),
+      ...engineOptions(this.#mode, this.#options),
       player: {
         bufferedS: () => this.live.bufferedS,
         latencyS: () => this.live.latencyS,

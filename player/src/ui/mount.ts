@@ -5,14 +5,14 @@ import type { StationConfig } from "../station/config";
 import { fetchConfig } from "../station/config";
 import { make } from "./dom";
 import { lastOnAir } from "../hls/playlist-probe";
-import { StationPlayer } from "./live-view";
+import { LiveView } from "./live-view";
 import type { PreferenceStore } from "./preferences";
 
 /** Controls and links to others come after the first picture, or after this long without one. */
 const MAX_FIRST_PICTURE_MS = 2_500;
 const CONFIG_RETRY_MS = 2_000;
 
-const SPEAKER =
+const SPEAKER_PATH =
   "M4 9v6h4l5 5V4L8 9H4zm12.6-1.2-1.4 1.4a4 4 0 0 1 0 5.600l1.400 1.400a6 6 0 0 0 0-8.400z";
 
 export interface MountOptions {
@@ -23,65 +23,66 @@ export interface MountOptions {
   config: StationConfig;
   preferences: PreferenceStore;
   /** false: this player does not share, whatever the viewer prefers elsewhere */
-  here: boolean;
+  sharingAllowed: boolean;
   /** the player is older than its station */
   onOutdated: () => void;
   signal: AbortSignal;
 }
 
-export interface Mounted {
-  player: StationPlayer;
+export interface MountedPlayer {
+  view: LiveView;
   /** there is a picture, or none is to be waited for */
-  begun: Promise<void>;
+  mayConnect: Promise<void>;
 }
 
-export function mount(options: MountOptions): Mounted {
-  const { controller, video, page, config, preferences, here, onOutdated, signal } = options;
+export function mount(options: MountOptions): MountedPlayer {
+  const { controller, video, page, config, preferences, sharingAllowed, onOutdated, signal } =
+    options;
   // with the attribute media-chrome would not remember the volume
   if (video.hasAttribute("muted")) {
     video.removeAttribute("muted");
     video.muted = true;
   }
   if (config.poster) video.poster = config.poster.href;
-  const last = make("span", { hidden: "" });
+  const lastOnAirText = make("span", { hidden: "" });
   const offline = make(
     "div",
     { class: "offline", slot: "centered-chrome", role: "status", noautohide: "", hidden: "" },
     make("strong", {}, "The station is offline."),
-    last,
+    lastOnAirText,
     make("span", {}, "It starts here by itself."),
   );
   const unmute = unmuteButton(video, signal);
   controller.append(offline, unmute);
-  const begun = pictured(video);
-  const player = new StationPlayer({
-    ...{ video, page, config, preferences, here, begun, onOutdated },
+  const mayConnect = firstPicture(video);
+  const view = new LiveView({
+    ...{ video, page, config, preferences, sharingAllowed, mayConnect, onOutdated },
     onState: (state) => {
       offline.hidden = state !== "offline";
       controller.toggleAttribute("data-offline", state === "offline");
       if (state !== "offline") return;
       void lastOnAir(config.playlist).then((date) => {
-        last.hidden = date === null;
-        if (date) last.textContent = `It was last on air ${moment(date, new Date())}.`;
+        lastOnAirText.hidden = date === null;
+        if (date) lastOnAirText.textContent = `It was last on air ${moment(date, new Date())}.`;
       });
     },
   });
   const close = (): void => {
-    player.close();
+    view.close();
   };
   signal.addEventListener("abort", close);
   // its host may be gone since it asked for the configuration
   if (signal.aborted) close();
-  void begun.then(async () => {
+  void mayConnect.then(async () => {
     const { addControls } = await import("./controls");
-    if (!signal.aborted) await addControls(controller, video, player, signal);
+    if (!signal.aborted) await addControls(controller, video, view, signal);
   });
   addEventListener(
     "pagehide",
     ({ persisted }) => {
       // a page that may be shown again keeps its engine; others let their peers know at once
-      if (persisted) player.report();
-      else player.close();
+      if (persisted) view.report();
+      else view.close();
     },
     { signal },
   );
@@ -92,11 +93,11 @@ export function mount(options: MountOptions): Mounted {
     },
     { signal },
   );
-  return { player, begun };
+  return { view, mayConnect };
 }
 
 /** Keys work wherever on a page of ours nothing else has the focus. */
-export function takeKeys(controller: HTMLElement): void {
+export function forwardKeys(controller: HTMLElement): void {
   addEventListener("keyup", (event) => {
     const { target, ctrlKey, altKey, metaKey } = event;
     if (target !== document.body || ctrlKey || altKey || metaKey) return;
@@ -119,7 +120,7 @@ export async function loadConfig(page: URL): Promise<StationConfig> {
 }
 
 /** There is a picture, or none is to be waited for. */
-export function pictured(video: HTMLVideoElement): Promise<void> {
+export function firstPicture(video: HTMLVideoElement): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {
       resolve();
@@ -140,7 +141,7 @@ function unmuteButton(video: HTMLVideoElement, signal: AbortSignal): HTMLElement
   icon.setAttribute("viewBox", "0 0 24 24");
   icon.setAttribute("aria-hidden", "true");
   const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
-  path.setAttribute("d", SPEAKER);
+  path.setAttribute("d", SPEAKER_PATH);
   icon.append(path);
   const attributes = { class: "unmute", slot: "top-chrome", type: "button", noautohide: "" };
   const button = make("button", attributes, icon, "Turn the sound on");

@@ -4,10 +4,17 @@ import Hls, { ErrorTypes, Events } from "hls.js";
 
 import { fragmentLoader } from "../hls/loader";
 import { ReplayEngine } from "../engine/replay/engine";
-import type { Hindrance } from "./sharing-mode";
+import type { Blocker } from "./sharing-mode";
 import { Renditions } from "../hls/renditions";
-import type { Totals, WishOptions, Wishes } from "./engine-host";
-import { Switch, isSame, sharingAs, sum, totalsOf, wishesOf } from "./engine-host";
+import type { Totals, SharingOptions, SharingMode } from "./engine-host";
+import {
+  EngineHost,
+  isSameMode,
+  engineOptions,
+  addTotals,
+  totalsOf,
+  sharingModeOf,
+} from "./engine-host";
 import { bufferAheadS, hlsConfig } from "../hls/config";
 import { watchStalls } from "../hls/watchdog";
 import type { Replay } from "../station/replays";
@@ -18,27 +25,27 @@ const MEDIA_RECOVERY_MS = 5_000;
 /** Others have so long to bring a segment. */
 const BUFFER_S = 30;
 
-export interface PlaybackOptions extends WishOptions {
+export interface ReplayViewOptions extends SharingOptions {
   video: HTMLVideoElement;
   replay: Replay;
 }
 
-export class Playback {
-  #o: PlaybackOptions;
+export class ReplayView {
+  #options: ReplayViewOptions;
   #engine: ReplayEngine;
-  #switch = new Switch();
-  #wishes: Wishes;
+  #host = new EngineHost();
+  #mode: SharingMode;
   /** what the engines before this one counted */
-  #past: Totals | null = null;
+  #pastTotals: Totals | null = null;
   #mediaErrorAt = -Infinity;
   firstPictureMs: number | null = null;
 
-  constructor(options: PlaybackOptions) {
-    this.#o = options;
+  constructor(options: ReplayViewOptions) {
+    this.#options = options;
     const { video, preferences } = options;
-    this.#wishes = wishesOf(this.#o);
+    this.#mode = sharingModeOf(this.#options);
     this.#engine = this.#newEngine();
-    this.#switch.to(this.#engine);
+    this.#host.use(this.#engine);
     watchStalls(
       video,
       () => true,
@@ -50,7 +57,7 @@ export class Playback {
       this.firstPictureMs ??= Math.round(performance.now());
     });
     preferences.addEventListener("change", () => {
-      this.#look();
+      this.#checkMode();
     });
     addEventListener("pagehide", () => {
       this.#engine.report();
@@ -68,25 +75,25 @@ export class Playback {
     return this.#engine.membership;
   }
   /** What keeps this viewer from sharing; null if nothing does. */
-  get hindrance(): Hindrance | null {
-    return this.#wishes.hindrance;
+  get blocker(): Blocker | null {
+    return this.#mode.blocker;
   }
   /** Since the page was opened. */
   get totals(): Totals {
-    const counted = totalsOf(this.#engine.stats);
-    return this.#past ? sum(this.#past, counted) : counted;
+    const current = totalsOf(this.#engine.stats);
+    return this.#pastTotals ? addTotals(this.#pastTotals, current) : current;
   }
 
   /** Load the replay. */
   load(): void {
-    const { video, replay } = this.#o;
+    const { video, replay } = this.#options;
     if (!Hls.isSupported()) {
       // this browser plays HLS by itself
       video.src = replay.playlist.href;
       return;
     }
     const hls = new Hls({
-      ...hlsConfig(fragmentLoader(this.#switch)),
+      ...hlsConfig(fragmentLoader(this.#host)),
       maxBufferLength: BUFFER_S,
     });
     const renditions = new Renditions();
@@ -101,22 +108,22 @@ export class Playback {
   }
 
   /** Something that the wishes depend on may have changed. */
-  #look(): void {
-    const wishes = wishesOf(this.#o);
-    if (isSame(wishes, this.#wishes)) return;
-    this.#wishes = wishes;
-    const before = this.#engine;
+  #checkMode(): void {
+    const mode = sharingModeOf(this.#options);
+    if (isSameMode(mode, this.#mode)) return;
+    this.#mode = mode;
+    const previous = this.#engine;
     this.#engine = this.#newEngine();
-    const counted = totalsOf(before.stats);
-    this.#past = this.#past ? sum(this.#past, counted) : counted;
-    this.#switch.to(this.#engine);
-    before.close();
+    const current = totalsOf(previous.stats);
+    this.#pastTotals = this.#pastTotals ? addTotals(this.#pastTotals, current) : current;
+    this.#host.use(this.#engine);
+    previous.close();
   }
 
   #newEngine(): ReplayEngine {
-    const { replay, video } = this.#o;
+    const { replay, video } = this.#options;
     return new ReplayEngine({
-      ...sharingAs(this.#wishes, this.#o),
+      ...engineOptions(this.#mode, this.#options),
       bufferedS: () => bufferAheadS(video),
       replay: replay.id,
       hashes: replay.hashes,
@@ -124,7 +131,7 @@ export class Playback {
   }
 
   #recover(hls: Hls, type: ErrorTypes): void {
-    const { video, replay } = this.#o;
+    const { video, replay } = this.#options;
     const now = performance.now();
     if (type === ErrorTypes.MEDIA_ERROR && now - this.#mediaErrorAt > MEDIA_RECOVERY_MS) {
       this.#mediaErrorAt = now;

@@ -4,11 +4,11 @@ import type { Consent } from "../station/config";
 import type { Preferences } from "./preferences";
 
 /** What keeps a viewer from sharing. */
-export type Hindrance =
+export type Blocker =
   "no MSE" | "no WebSocket" | "no WebRTC" | "no WebCrypto" | "not here" | "off" | "undecided";
 
 /** What the browser has. */
-export interface Browser {
+export interface BrowserSupport {
   /** Media Source Extensions, or Safari's managed ones */
   mse: boolean;
   webSocket: boolean;
@@ -18,7 +18,7 @@ export interface Browser {
 }
 
 /** What is looked at of `navigator`; not every browser has all of it. */
-export interface Surroundings {
+export interface NavigatorInfo {
   userAgent: string;
   userAgentData?: { mobile?: boolean };
   connection?: { type?: string; saveData?: boolean };
@@ -27,40 +27,40 @@ export interface Surroundings {
 /**
  * Returns what keeps this viewer from sharing, the browser's reasons first; null if nothing does.
  *
- * @param here false: the page was opened without sharing (`?p2p=0`)
+ * @param sharingAllowed false: the page was opened without sharing (`?p2p=0`)
  */
-export function hindrance(
-  browser: Browser,
+export function findBlocker(
+  browser: BrowserSupport,
   { share }: Pick<Preferences, "share">,
   consent: Consent,
-  here: boolean,
-): Hindrance | null {
+  sharingAllowed: boolean,
+): Blocker | null {
   if (!browser.mse) return "no MSE";
   if (!browser.webSocket) return "no WebSocket";
   if (!browser.webRtc) return "no WebRTC";
   if (!browser.webCrypto) return "no WebCrypto";
-  if (!here) return "not here";
+  if (!sharingAllowed) return "not here";
   if (share === false) return "off";
   return share === null && consent === "ask" ? "undecided" : null;
 }
 
 /** Whether the viewer can turn sharing on and off: the browser has all that it takes. */
-export function isChoice(found: Hindrance | null): boolean {
-  return found === null || found === "off" || found === "undecided";
+export function canChoose(blocker: Blocker | null): boolean {
+  return blocker === null || blocker === "off" || blocker === "undecided";
 }
 
 /** Why a viewer that shares sends nothing; null if it does. */
-export type NoUpload = "saving data" | "mobile data" | "unknown link";
+export type ReceiveOnlyReason = "saving data" | "mobile data" | "unknown link";
 
 /**
  * Returns why this browser should receive only: not at somebody's expense.
  *
  * @param onMobile the viewer allows mobile data, and links of which nothing is known
  */
-export function noUpload(
-  { userAgent, userAgentData, connection }: Surroundings,
+export function receiveOnlyReason(
+  { userAgent, userAgentData, connection }: NavigatorInfo,
   onMobile: boolean,
-): NoUpload | null {
+): ReceiveOnlyReason | null {
   if (connection?.saveData === true) return "saving data";
   if (onMobile) return null;
   if (connection?.type === "cellular") return "mobile data";
@@ -69,7 +69,7 @@ export function noUpload(
 }
 
 /** @param mse whether hls.js can play here */
-export function browser(mse: boolean): Browser {
+export function detectBrowser(mse: boolean): BrowserSupport {
   return {
     mse,
     webSocket: "WebSocket" in globalThis,
@@ -89,7 +89,7 @@ function canConnect(): boolean {
 }
 
 /** A WebSocket for browsers that have none: it never opens. */
-class Unconnected extends EventTarget {
+class Disconnected extends EventTarget {
   static readonly CONNECTING = 0;
   static readonly OPEN = 1;
   readonly readyState = 0;
@@ -99,4 +99,4 @@ class Unconnected extends EventTarget {
   }
 }
 
-export const unconnected = Unconnected as unknown as typeof WebSocket;
+export const DisconnectedWebSocket = Disconnected as unknown as typeof WebSocket;

@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { Costs } from "../../src/dashboard/costs";
+import { CostRate } from "../../src/dashboard/costs";
 import { bytes, percent } from "../../src/ui/format";
 import { ago, dollars } from "../../src/dashboard/format";
-import { History } from "../../src/dashboard/history";
-import { facts, troubles } from "../../src/dashboard/problems";
+import { HistoryWindow } from "../../src/dashboard/history";
+import { healthFacts, problemLines } from "../../src/dashboard/problems";
 import { tiles } from "../../src/dashboard/tiles";
 import type { Station } from "../../src/dashboard/types";
 
@@ -54,12 +54,12 @@ describe("figures for people", () => {
   });
 
   it("are dashes where nobody knows", () => {
-    for (const { value } of tiles(NOTHING, new History(60), null)) expect(value).toBe("–");
+    for (const { value } of tiles(NOTHING, new HistoryWindow(60), null)) expect(value).toBe("–");
   });
 
   it("stand in tiles", () => {
     const shown = Object.fromEntries(
-      tiles(STATION, new History(60), { usd: 0.5, ec2DirectUsd: 8 }).map((tile) => [
+      tiles(STATION, new HistoryWindow(60), { usd: 0.5, ec2DirectUsd: 8 }).map((tile) => [
         tile.name,
         tile.value,
       ]),
@@ -77,13 +77,13 @@ describe("figures for people", () => {
 
 describe("what is wrong", () => {
   it("is nothing on a station that works, and on one with a single viewer", () => {
-    expect(troubles(STATION)).toEqual([]);
-    expect(troubles({ ...STATION, viewers: 2, not_sharing: 1, peers: 0 })).toEqual([]);
+    expect(problemLines(STATION)).toEqual([]);
+    expect(problemLines({ ...STATION, viewers: 2, not_sharing: 1, peers: 0 })).toEqual([]);
   });
 
   it("is said in the services' own words, and of those that do not answer", () => {
     const problem = { code: "store", message: "the store fails", since: "2030-01-01T00:00:00Z" };
-    const found = troubles({
+    const found = problemLines({
       ...STATION,
       services: {
         broadcaster: { status: "degraded", problems: [problem] },
@@ -97,10 +97,10 @@ describe("what is wrong", () => {
   });
 
   it("is also video through this host, and viewers without a link", () => {
-    const bad = troubles({ ...STATION, ec2_video: { services: 0, gateway: 5 }, peers: 0 });
+    const bad = problemLines({ ...STATION, ec2_video: { services: 0, gateway: 5 }, peers: 0 });
     expect(bad.map(({ service }) => service)).toEqual(["this host", "rooms"]);
     const problems = [{ code: "no_links", message: "not one link", since: "2030-01-01T00:00:00Z" }];
-    const said = troubles({
+    const said = problemLines({
       ...STATION,
       peers: 0,
       services: { signaling: { status: "degraded", problems } },
@@ -109,7 +109,7 @@ describe("what is wrong", () => {
   });
 
   it("is not invented where a service does not say", () => {
-    expect(facts({ status: "ok", chunks: 7, last_segment_age_s: null })).toEqual([
+    expect(healthFacts({ status: "ok", chunks: 7, last_segment_age_s: null })).toEqual([
       ["segments", "7"],
     ]);
   });
@@ -119,7 +119,7 @@ describe("the cost of an hour", () => {
   const at = (usd: number) => ({ usd, ec2_direct_usd: 10 * usd, prices_as_of: "" });
 
   it("is the slope of what it has cost, once there is enough of it", () => {
-    const costs = new Costs();
+    const costs = new CostRate();
     costs.add(at(1), 0);
     costs.add(at(1.01), 20);
     expect(costs.hourly).toBeNull();
@@ -131,7 +131,7 @@ describe("the cost of an hour", () => {
   });
 
   it("begins anew when a service was restarted, or is away", () => {
-    const costs = new Costs();
+    const costs = new CostRate();
     costs.add(at(5), 0);
     costs.add(at(1), 60);
     expect(costs.hourly).toBeNull();

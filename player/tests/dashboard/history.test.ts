@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { History } from "../../src/dashboard/history";
+import { HistoryWindow } from "../../src/dashboard/history";
 import type { HistoryColumns } from "../../src/dashboard/types";
 
 const START = 1_900_000_000 - (1_900_000_000 % 600);
@@ -37,7 +37,7 @@ function columns(rows: Row[], begin = START): HistoryColumns {
 
 describe("the history", () => {
   it("is shown in steps of half a minute: sums of amounts, the mean of the delay", () => {
-    const history = new History(3600);
+    const history = new HistoryWindow(3600);
     history.add(
       columns([
         { viewers: 2, p2p: 30, store: 10, stalls: 1, latency_s: 8 },
@@ -56,26 +56,26 @@ describe("the history", () => {
   });
 
   it("counts how often a segment was fetched, start-up apart", () => {
-    const history = new History(3600);
+    const history = new HistoryWindow(3600);
     const row = { viewers: 10, p2p: 900, store: 100, wanted: 1000 };
     history.add(columns([row, row, { ...row, store: 500, startup: 400 }]));
     expect(history.series().copies).toEqual([1]);
     expect(history.copiesNow).toBe(1);
-    expect(new History(60).copiesNow).toBeNull();
-    const alone = new History(60);
+    expect(new HistoryWindow(60).copiesNow).toBeNull();
+    const alone = new HistoryWindow(60);
     alone.add(columns([{ viewers: 1, store: 500, wanted: 500 }]));
     expect(alone.copiesNow).toBe(1);
   });
 
   it("says nothing of a step without figures", () => {
-    const history = new History(3600);
+    const history = new HistoryWindow(3600);
     history.add(columns([{ viewers: null }, { viewers: null }, { viewers: null }]));
     const { p2p, viewers, stalls, copies } = history.series();
     expect([p2p, viewers, stalls, copies]).toEqual([[null], [null], [null], [null]]);
   });
 
   it("takes no row twice, and keeps no more than its span", () => {
-    const history = new History(60);
+    const history = new HistoryWindow(60);
     history.add(columns([{ viewers: 1 }, { viewers: 2 }, { viewers: 3 }]));
     history.add(columns([{ viewers: 9 }, { viewers: 9 }, { viewers: 9 }, { viewers: 4 }]));
     expect(history.size).toBe(4);
@@ -86,7 +86,7 @@ describe("the history", () => {
   });
 
   it("draws a day with no more points than can be seen", () => {
-    const history = new History(86_400);
+    const history = new HistoryWindow(86_400);
     history.add(columns(Array<Row>(8640).fill({ viewers: 5 })));
     expect(history.series().at.length).toBeLessThanOrEqual(241);
   });

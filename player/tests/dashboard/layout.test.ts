@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { SIZE, edges, missing, position } from "../../src/dashboard/layout";
+import { SIZE, edges, missingLinks, position } from "../../src/dashboard/layout";
 import type { RoomMember, RoomPicture } from "../../src/dashboard/types";
 
 const member = (cut: number[] = []): RoomMember => ({
@@ -45,5 +45,5 @@ it("lines are as wide as what they carry, and both directions of a pair are seen
 });
 
 it("a missing link is one line, though both say that it is missing", () => {
-  expect(missing(PICTURE)).toHaveLength(1);
+  expect(missingLinks(PICTURE)).toHaveLength(1);
 });

@@ -28,7 +28,8 @@ Object.defineProperty(document, "hidden", { get: () => hidden });
 vi.stubGlobal("document", document);
 vi.stubGlobal("performance", { now: () => openMs });
 
-const { outdated, watchParts } = await import("../../src/pages/deployment");
+const { offerUpdate: outdated, reloadWhenReplaced: watchParts } =
+  await import("../../src/pages/deployment");
 watchParts();
 function rejected(reason: unknown): void {
   page.dispatchEvent(Object.assign(new Event("unhandledrejection"), { reason }));

@@ -3,7 +3,7 @@ import type { SharingState } from "../../src/panel/chip-text";
 import { chipText } from "../../src/panel/chip-text";
 
 const able: SharingState = {
-  ...{ hindrance: null, members: 3, unreachable: 0, peers: 2, share: 0.679 },
+  ...{ blocker: null, members: 3, unreachable: 0, peers: 2, share: 0.679 },
   storeFailing: false,
 };
 
@@ -16,16 +16,16 @@ it.each<[Partial<SharingState>, string]>([
   [{ peers: 0, unreachable: 2 }, "from the store: could not connect to other viewers"],
   [{ peers: 0, members: 1 }, "from the store: no other viewer yet"],
   [{ peers: 0, members: 0 }, "from the store: no contact to other viewers"],
-  [{ hindrance: "no WebRTC" }, "from the store: this browser has no WebRTC"],
-  [{ hindrance: "no WebCrypto" }, "from the store: sharing needs https"],
-  [{ hindrance: "off" }, "from the store: sharing is off"],
-  [{ hindrance: "undecided" }, "from the store: not shared yet"],
-  [{ hindrance: "no WebSocket" }, "from the store: this browser has no WebSockets"],
-  [{ hindrance: "no MSE" }, "from the store: this browser plays the stream by itself"],
+  [{ blocker: "no WebRTC" }, "from the store: this browser has no WebRTC"],
+  [{ blocker: "no WebCrypto" }, "from the store: sharing needs https"],
+  [{ blocker: "off" }, "from the store: sharing is off"],
+  [{ blocker: "undecided" }, "from the store: not shared yet"],
+  [{ blocker: "no WebSocket" }, "from the store: this browser has no WebSockets"],
+  [{ blocker: "no MSE" }, "from the store: this browser plays the stream by itself"],
   [{ storeFailing: true }, "67 % from 2 viewers"],
   [{ storeFailing: true, peers: 0, members: 1 }, "the store does not answer"],
   [
-    { storeFailing: true, hindrance: "no WebRTC" },
+    { storeFailing: true, blocker: "no WebRTC" },
     "the store does not answer, and this browser has no WebRTC",
   ],
 ])("%o reads %s", (change, text) => {

@@ -1,9 +1,9 @@
 import { expect, it } from "vitest";
-import type { Situation } from "../../src/panel/explanations";
+import type { ExplanationContext } from "../../src/panel/explanations";
 import { explain } from "../../src/panel/explanations";
 
-const fine: Situation = {
-  ...{ hindrance: null, noUpload: null, members: 5, peers: 4, unreachable: 0, openS: 60 },
+const fine: ExplanationContext = {
+  ...{ blocker: null, receiveOnlyReason: null, members: 5, peers: 4, unreachable: 0, openS: 60 },
   ...{ remembered: true, localNetwork: "granted", mac: false },
 };
 
@@ -11,17 +11,17 @@ it("who shares without trouble is told nothing", () => {
   expect(explain(fine)).toEqual([]);
 });
 
-it.each<[Partial<Situation>, RegExp]>([
-  [{ hindrance: "no WebRTC" }, /WebRTC.*extension/],
-  [{ hindrance: "no WebSocket" }, /WebSockets/],
-  [{ hindrance: "no WebCrypto" }, /https/],
-  [{ hindrance: "no MSE" }, /plays the stream by itself/],
-  [{ hindrance: "off" }, /no connection to other viewers is made/],
-  [{ hindrance: "undecided" }, /until you do/],
-  [{ hindrance: "not here" }, /without sharing/],
-  [{ noUpload: "mobile data" }, /sends nothing/],
-  [{ noUpload: "unknown link" }, /Wi-Fi or mobile/],
-  [{ noUpload: "saving data" }, /save data/],
+it.each<[Partial<ExplanationContext>, RegExp]>([
+  [{ blocker: "no WebRTC" }, /WebRTC.*extension/],
+  [{ blocker: "no WebSocket" }, /WebSockets/],
+  [{ blocker: "no WebCrypto" }, /https/],
+  [{ blocker: "no MSE" }, /plays the stream by itself/],
+  [{ blocker: "off" }, /no connection to other viewers is made/],
+  [{ blocker: "undecided" }, /until you do/],
+  [{ blocker: "not here" }, /without sharing/],
+  [{ receiveOnlyReason: "mobile data" }, /sends nothing/],
+  [{ receiveOnlyReason: "unknown link" }, /Wi-Fi or mobile/],
+  [{ receiveOnlyReason: "saving data" }, /save data/],
   [{ members: 0, peers: 0 }, /WebSocket cannot be reached/],
   [{ peers: 0, unreachable: 4 }, /no connection to them/],
   [{ localNetwork: "denied" }, /left out/],
@@ -41,5 +41,5 @@ it("a question that was not in the way is not brought up", () => {
 
 it("signaling gets time to answer, and who does not share hears nothing of peers", () => {
   expect(explain({ ...fine, members: 0, peers: 0, openS: 3 })).toEqual([]);
-  expect(explain({ ...fine, hindrance: "off", localNetwork: "denied" })).toHaveLength(1);
+  expect(explain({ ...fine, blocker: "off", localNetwork: "denied" })).toHaveLength(1);
 });

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { length, parseReplays } from "../../src/station/replays";
+import { durationText, parseReplays } from "../../src/station/replays";
 
 const LIST = new URL("https://tv.test/live/replays.json");
 const REPLAY = {
@@ -18,7 +18,7 @@ it("a replay is read with its torrent, or without one while that is made", () =>
     { replays: [REPLAY, { ...REPLAY, torrent: null, magnet: null }] },
     LIST,
   );
-  expect(replay?.begun.getTime()).toBe(Date.UTC(2026, 10, 22, 20, 15));
+  expect(replay?.start.getTime()).toBe(Date.UTC(2026, 10, 22, 20, 15));
   expect(replay?.playlist.href).toBe(REPLAY.playlist);
   expect(replay?.torrent).toEqual({ magnet: REPLAY.magnet, file: new URL(REPLAY.torrent) });
   expect(early?.torrent).toBeNull();
@@ -35,7 +35,7 @@ it.each([
 });
 
 it("a length is said as people say it", () => {
-  expect([7.6, 59.4, 60, 719, 3600, 4321].map(length)).toEqual([
+  expect([7.6, 59.4, 60, 719, 3600, 4321].map(durationText)).toEqual([
     ...["8 s", "59 s", "1 min", "12 min", "1 h 0 min", "1 h 12 min"],
   ]);
 });

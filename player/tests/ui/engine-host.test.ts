@@ -1,7 +1,7 @@
 /** An engine that delivers when it is told to. */
 
 import { expect, it } from "vitest";
-import { Switch, sum, totalsOf } from "../../src/ui/engine-host";
+import { EngineHost, addTotals, totalsOf } from "../../src/ui/engine-host";
 import { Stats, share } from "../../src/engine/stats";
 
 class FakeEngine {
@@ -24,10 +24,10 @@ class FakeEngine {
 
 it("what the engine before has not delivered is asked of the next one", async () => {
   const [first, second] = [new FakeEngine("first"), new FakeEngine("second")];
-  const source = new Switch();
-  source.to(first);
+  const source = new EngineHost();
+  source.use(first);
   const waiting = source.fragment("a.ts", 1, new AbortController().signal);
-  source.to(second);
+  source.use(second);
   await Promise.resolve();
   await Promise.resolve();
   second.deliver("a.ts");
@@ -37,16 +37,16 @@ it("what the engine before has not delivered is asked of the next one", async ()
 
 it("an error is the engine's answer, and is not asked again", async () => {
   const engine = new FakeEngine("only");
-  const source = new Switch();
-  source.to(engine);
+  const source = new EngineHost();
+  source.use(engine);
   const { signal } = new AbortController();
   await expect(source.resource("init.mp4", null, signal, null)).rejects.toThrow("no such thing");
 });
 
 it("who asked may give up", async () => {
   const engine = new FakeEngine("only");
-  const source = new Switch();
-  source.to(engine);
+  const source = new EngineHost();
+  source.use(engine);
   const control = new AbortController();
   const waiting = source.fragment("a.ts", 1, control.signal);
   control.abort();
@@ -66,7 +66,7 @@ function counted(p2p: number, store: number, startup: number): Stats {
 }
 
 it("figures go on over a change of engines, and the share with them", () => {
-  const all = sum(totalsOf(counted(600, 400, 50)), totalsOf(counted(300, 700, 0)));
+  const all = addTotals(totalsOf(counted(600, 400, 50)), totalsOf(counted(300, 700, 0)));
   expect(all.bytes).toEqual({ p2p: 900, store: 1150, seed: 0 });
   expect(all.startup).toEqual({ p2p: 0, store: 50, seed: 0 });
   expect([all.uploaded, all.stalls, all.segments.complete]).toEqual([450, 2, 6]);

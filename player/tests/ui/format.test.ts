@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { behind, bytes, moment, percent, seconds, speed } from "../../src/ui/format";
+import { liveOffset, bytes, moment, percent, seconds, speed } from "../../src/ui/format";
 
 it.each([
   [0, "0 B"],
@@ -32,7 +32,11 @@ it("a percentage never says more than there was", () => {
 });
 
 it("times are short", () => {
-  expect([behind(9.9), behind(65), behind(3_723)]).toEqual(["−0:09", "−1:05", "−1:02:03"]);
+  expect([liveOffset(9.9), liveOffset(65), liveOffset(3_723)]).toEqual([
+    "−0:09",
+    "−1:05",
+    "−1:02:03",
+  ]);
   expect([seconds(9.87), seconds(null)]).toEqual(["9.9 s", "–"]);
 });
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import type { Browser } from "../../src/ui/sharing-mode";
-import { hindrance, isChoice, noUpload } from "../../src/ui/sharing-mode";
+import type { BrowserSupport } from "../../src/ui/sharing-mode";
+import { findBlocker, canChoose, receiveOnlyReason } from "../../src/ui/sharing-mode";
 
-const able: Browser = { mse: true, webSocket: true, webRtc: true, webCrypto: true };
+const able: BrowserSupport = { mse: true, webSocket: true, webRtc: true, webCrypto: true };
 
 describe("a viewer shares", () => {
   it.each([
@@ -16,15 +16,15 @@ describe("a viewer shares", () => {
     ["nor over http", { ...able, webCrypto: false }, null, "notice", true, "no WebCrypto"],
     ["nor where the system plays", { ...able, mse: false }, null, "notice", true, "no MSE"],
   ] as const)("%s", (_, browser, share, consent, here, found) => {
-    expect(hindrance(browser, { share }, consent, here)).toBe(found);
+    expect(findBlocker(browser, { share }, consent, here)).toBe(found);
   });
 
   it("by choice only where the browser could", () => {
-    expect([null, "off", "undecided"].map((one) => isChoice(one as never))).toEqual([
+    expect([null, "off", "undecided"].map((one) => canChoose(one as never))).toEqual([
       ...[true, true, true],
     ]);
-    expect(isChoice("no WebRTC")).toBe(false);
-    expect(isChoice("not here")).toBe(false);
+    expect(canChoose("no WebRTC")).toBe(false);
+    expect(canChoose("not here")).toBe(false);
   });
 });
 
@@ -47,12 +47,14 @@ describe("a viewer sends to others", () => {
     ],
     ["a tablet that wants desktop pages", { ...phone, userAgentData: { mobile: false } }, null],
   ])("%s", (_, surroundings, reason) => {
-    expect(noUpload(surroundings, false)).toBe(reason);
+    expect(receiveOnlyReason(surroundings, false)).toBe(reason);
   });
 
   it("where the viewer allowed mobile data, all but those who save it", () => {
-    expect(noUpload({ ...phone, connection: { type: "cellular" } }, true)).toBeNull();
-    expect(noUpload(phone, true)).toBeNull();
-    expect(noUpload({ ...phone, connection: { saveData: true } }, true)).toBe("saving data");
+    expect(receiveOnlyReason({ ...phone, connection: { type: "cellular" } }, true)).toBeNull();
+    expect(receiveOnlyReason(phone, true)).toBeNull();
+    expect(receiveOnlyReason({ ...phone, connection: { saveData: true } }, true)).toBe(
+      "saving data",
+    );
   });
 });

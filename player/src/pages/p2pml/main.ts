@@ -1,8 +1,8 @@
 /** The page /p2pml: hls.js and p2p-media-loader, as others use them, on this station. */
 
 import { chipText } from "../../panel/chip-text";
-import type { Hindrance } from "../../ui/sharing-mode";
-import { browser, hindrance, noUpload } from "../../ui/sharing-mode";
+import type { Blocker } from "../../ui/sharing-mode";
+import { detectBrowser, findBlocker, receiveOnlyReason } from "../../ui/sharing-mode";
 import { element } from "../../ui/dom";
 import { PreferenceStore } from "../../ui/preferences";
 import Hls, { ErrorTypes, Events } from "hls.js";
@@ -12,11 +12,11 @@ import type { HlsJsP2PEngine } from "p2p-media-loader-hlsjs";
 import type { StationConfig } from "../../station/config";
 import { fetchConfig } from "../../station/config";
 import type { P2pmlStats } from "./stats";
-import { Figures, rows } from "./stats";
+import { Counters, rows } from "./stats";
 import { hlsConfig } from "../../hls/config";
 import type { Sharing } from "./settings";
-import { coreConfig, liveRoom, p2pmlHlsConfig, settingsOf } from "./settings";
-import { useTokens } from "./sockets";
+import { coreConfig, fetchWindows, p2pmlHlsConfig, settingsOf } from "./settings";
+import { useJoinTokens } from "./sockets";
 import { SegmentHashes } from "./validator";
 import { probePlaylist } from "../../hls/playlist-probe";
 import { watchStalls } from "../../hls/watchdog";
@@ -26,7 +26,7 @@ const REFRESH_MS = 1_000;
 /** Two media errors within this time: the decoder will not recover by itself. */
 const MEDIA_RECOVERY_MS = 5_000;
 /** Of a viewer that does not share. */
-const NOBODY = { members: 0, unreachable: 0, peers: 0, share: null, storeFailing: false };
+const NOT_SHARING = { members: 0, unreachable: 0, peers: 0, share: null, storeFailing: false };
 
 const page = new URL(location.href);
 const settings = settingsOf(page);
@@ -36,7 +36,7 @@ const chip = element("state", HTMLElement);
 const video = element("video", HTMLVideoElement);
 const table = element("figures", HTMLTableSectionElement);
 
-const figures = new Figures();
+const counters = new Counters();
 let hls: Hls | null = null;
 /** whether a stream is loaded that has not ended */
 let onAir = false;
@@ -47,11 +47,11 @@ watchStalls(
   video,
   () => onAir,
   () => {
-    figures.stalls += 1;
+    counters.stalls += 1;
   },
 );
 video.addEventListener("loadeddata", () => {
-  figures.firstPictureMs ??= Math.round(performance.now());
+  counters.firstPictureMs ??= Math.round(performance.now());
 });
 window.p2pml = { stats };
 void run();
@@ -64,66 +64,66 @@ async function run(): Promise<void> {
     video.src = config.playlist.href;
     return;
   }
-  const here = page.searchParams.get("p2p") !== "0";
-  const hindered = hindrance(browser(true), preferences, config.consent, here);
+  const sharingAllowed = page.searchParams.get("p2p") !== "0";
+  const blocker = findBlocker(detectBrowser(true), preferences, config.consent, sharingAllowed);
   const newPlayer =
-    settings === "plain" || hindered !== null
-      ? () => plainPlayer(hindered)
+    settings === "plain" || blocker !== null
+      ? () => plainPlayer(blocker)
       : await sharingPlayer(settings, config);
   for (;;) {
     while ((await probePlaylist(config.playlist)) !== "live") {
       chip.textContent = "the station is offline";
       await pause(RETRY_MS);
     }
-    await watch(config, newPlayer());
+    await playUntilOver(config, newPlayer());
     await pause(RETRY_MS);
   }
 }
 
 /** hls.js by itself. */
-function plainPlayer(hindered: Hindrance | null): Hls {
+function plainPlayer(blocker: Blocker | null): Hls {
   const player = new Hls(
     hlsConfig(Hls.DefaultConfig.loader as unknown as FragmentLoaderConstructor),
   );
   player.on(Events.FRAG_LOADED, (_, { frag }) => {
-    figures.http += frag.stats.loaded;
+    counters.http += frag.stats.loaded;
   });
-  chip.textContent = hindered ? chipText({ hindrance: hindered, ...NOBODY }) : "from the store";
+  chip.textContent = blocker ? chipText({ blocker, ...NOT_SHARING }) : "from the store";
   return player;
 }
 
 /** Returns what makes players that share. */
 async function sharingPlayer(settings: Sharing, config: StationConfig): Promise<() => Hls> {
-  useTokens(config, page);
+  useJoinTokens(config, page);
   // loaded only now: it takes the WebSocket class that it finds
   const { HlsJsP2PEngine } = await import("p2p-media-loader-hlsjs");
   const { segments } = config;
   const { subtle } = crypto;
   const hashes = new SegmentHashes({ segments, fetch: fetch.bind(globalThis), subtle });
-  const isP2PUploadDisabled = noUpload(navigator, preferences.uploadOnMobile) !== null;
+  const isP2PUploadDisabled = receiveOnlyReason(navigator, preferences.uploadOnMobile) !== null;
   return () => {
     const core = { ...coreConfig(settings, config, hashes), isP2PUploadDisabled };
     const engine = new HlsJsP2PEngine({ core });
-    figures.watch(engine);
+    counters.attach(engine);
     const player = new Hls(p2pmlHlsConfig(settings, engine.getConfigForHlsJs()));
     engine.bindHls(player);
-    if (settings === "best") keepRoom(player, engine);
+    if (settings === "best") keepWindows(player, engine);
     chip.textContent = "on air";
     return player;
   };
 }
 
 /** Leaves peers as much time as the live delay allows. */
-function keepRoom(player: Hls, engine: HlsJsP2PEngine): void {
+function keepWindows(player: Hls, engine: HlsJsP2PEngine): void {
   player.on(Events.LEVEL_UPDATED, (_, { details }) => {
-    const { bufferS, highDemandS } = liveRoom(details.targetduration, player.latency);
+    const { bufferS, highDemandS } = fetchWindows(details.targetduration, player.latency);
     player.config.maxBufferLength = player.config.maxMaxBufferLength = bufferS;
     engine.applyDynamicConfig({ core: { highDemandTimeWindow: highDemandS } });
   });
 }
 
 /** Plays until the stream ends or breaks for good. */
-async function watch(config: StationConfig, player: Hls) {
+async function playUntilOver(config: StationConfig, player: Hls) {
   hls = player;
   onAir = true;
   const over = new AbortController();
@@ -161,7 +161,7 @@ async function watch(config: StationConfig, player: Hls) {
 }
 
 function stats(): P2pmlStats {
-  const { p2p, http, uploaded, refused, peers, stalls } = figures;
+  const { p2p, http, uploaded, refused, peers, stalls } = counters;
   const latency = hls?.latency ?? 0;
   return {
     p2p,
@@ -171,13 +171,13 @@ function stats(): P2pmlStats {
     peers,
     stalls,
     latency_s: latency > 0 ? latency : null,
-    first_picture_ms: figures.firstPictureMs,
+    first_picture_ms: counters.firstPictureMs,
     playing: !video.paused && video.readyState > video.HAVE_CURRENT_DATA,
   };
 }
 
 function show(): void {
-  const shown = rows(stats(), figures.share).map(([name, text]) => {
+  const shown = rows(stats(), counters.share).map(([name, text]) => {
     const row = document.createElement("tr");
     const head = document.createElement("th");
     head.scope = "row";

@@ -79,7 +79,7 @@ export function p2pmlHlsConfig(
 }
 
 /** How far ahead of the playhead what is to be fetched. */
-export interface Room {
+export interface FetchWindows {
   /** seconds that hls.js buffers */
   bufferS: number;
   /** seconds within which a segment is fetched over HTTP; in the rest of the buffer peers have time */
@@ -93,7 +93,7 @@ export interface Room {
  * @param segmentS seconds of a segment
  * @param latencyS seconds that the playhead is behind live
  */
-export function liveRoom(segmentS: number, latencyS: number): Room {
+export function fetchWindows(segmentS: number, latencyS: number): FetchWindows {
   const bufferS = Math.max(2 * segmentS, latencyS - segmentS);
   return { bufferS, highDemandS: Math.min(MAX_HIGH_DEMAND_S, bufferS / 2) };
 }

@@ -4,7 +4,7 @@ import { fetchConfig } from "../../station/config";
 import type { StationConfig } from "../../station/config";
 
 /** Lets every new socket to our tracker carry a token that is valid then. */
-export function useTokens(config: StationConfig, page: URL): void {
+export function useJoinTokens(config: StationConfig, page: URL): void {
   let token = config.joinToken.text;
   setInterval(() => {
     fetchConfig(page).then(
@@ -26,9 +26,9 @@ export function withToken(
 ): typeof WebSocket {
   return class extends Base {
     constructor(url: string | URL, protocols?: string | string[]) {
-      const wanted = new URL(url);
-      if (wanted.href === tracker.href) wanted.searchParams.set("token", token());
-      super(wanted, protocols);
+      const target = new URL(url);
+      if (target.href === tracker.href) target.searchParams.set("token", token());
+      super(target, protocols);
     }
   };
 }

@@ -2,7 +2,7 @@
 
 import type { HlsJsP2PEngine } from "p2p-media-loader-hlsjs";
 
-export class Figures {
+export class Counters {
   /** bytes received from peers, and over HTTP; wanted in the end or not */
   p2p = 0;
   http = 0;
@@ -17,7 +17,7 @@ export class Figures {
   #peers = new Set<string>();
 
   /** Count what this engine does. */
-  watch(engine: HlsJsP2PEngine): void {
+  attach(engine: HlsJsP2PEngine): void {
     engine.addEventListener("onChunkDownloaded", (bytes, source) => {
       this[source] += bytes;
     });

@@ -4,7 +4,7 @@ import { variantOf } from "../../engine/descriptors";
 import type { Variant } from "../../protocol/messages";
 
 /** The edge keeps the list for a second: one that lacks the segment is asked for again. */
-const LOOKUPS = 3;
+const MAX_LOOKUPS = 3;
 const LOOKUP_INTERVAL_MS = 600;
 const LOOKUP_TIMEOUT_MS = 1_500;
 /** Two windows of 60 segments in each of four renditions. */
@@ -16,12 +16,12 @@ export type Verdict = "genuine" | "false" | "unknown";
 export async function verdict(
   subtle: SubtleCrypto,
   data: ArrayBuffer,
-  wanted: string | undefined,
+  expected: string | undefined,
 ): Promise<Verdict> {
-  if (wanted === undefined) return "unknown";
+  if (expected === undefined) return "unknown";
   const digest = new Uint8Array(await subtle.digest("SHA-256", data));
   const hex = [...digest].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  return hex === wanted ? "genuine" : "false";
+  return hex === expected ? "genuine" : "false";
 }
 
 export interface SegmentHashesOptions {
@@ -52,15 +52,15 @@ export class SegmentHashes {
   async #find(url: string): Promise<string | undefined> {
     const variant = variantOf(url);
     if (variant === null) return undefined;
-    for (let lookup = 1; lookup <= LOOKUPS && !this.#hashes.has(url); lookup += 1) {
+    for (let lookup = 1; lookup <= MAX_LOOKUPS && !this.#hashes.has(url); lookup += 1) {
       if (lookup > 1) await new Promise((resolve) => setTimeout(resolve, LOOKUP_INTERVAL_MS));
-      if (!(await this.#look(variant))) break;
+      if (!(await this.#fetchNew(variant))) break;
     }
     return this.#hashes.get(url);
   }
 
   /** Learn what was published since the last look; false where that cannot be had. */
-  async #look(variant: Variant): Promise<boolean> {
+  async #fetchNew(variant: Variant): Promise<boolean> {
     const list = new URL(`${variant}/segments.json`, this.#options.segments);
     const newest = this.#newest.get(variant);
     if (newest !== undefined) list.searchParams.set("after", String(newest));

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import {
   coreConfig,
-  liveRoom,
+  fetchWindows,
   p2pmlHlsConfig,
   settingsOf,
 } from "../../../src/pages/p2pml/settings";
@@ -93,5 +93,5 @@ it.each([
   [2, 4.5, 4, 2],
   [4, 0, 8, 4],
 ])("segments of %d s, %d s behind live: room for peers", (segmentS, latencyS, bufferS, highS) => {
-  expect(liveRoom(segmentS, latencyS)).toEqual({ bufferS, highDemandS: highS });
+  expect(fetchWindows(segmentS, latencyS)).toEqual({ bufferS, highDemandS: highS });
 });

@@ -1,9 +1,9 @@
 import type { CoreEventMap } from "p2p-media-loader-core";
 import type { HlsJsP2PEngine } from "p2p-media-loader-hlsjs";
 import { beforeEach, expect, it } from "vitest";
-import { Figures, rows } from "../../../src/pages/p2pml/stats";
+import { Counters, rows } from "../../../src/pages/p2pml/stats";
 
-let figures: Figures;
+let figures: Counters;
 let tell: CoreEventMap;
 
 beforeEach(() => {
@@ -13,8 +13,8 @@ beforeEach(() => {
       listeners[name] = listener;
     },
   };
-  figures = new Figures();
-  figures.watch(engine as unknown as HlsJsP2PEngine);
+  figures = new Counters();
+  figures.attach(engine as unknown as HlsJsP2PEngine);
   tell = listeners as unknown as CoreEventMap;
 });
 
