@@ -1,14 +1,15 @@
-/** Vite plugin: hls.js without what no station of ours has any use for.
+/**
+ * Vite plugin: leaves out parts of hls.js that our stations do not use.
  *
- * hls.js is one file, and its default configuration names every part. A part is left out as in
- * hls.js's own light build, which has no captions either: its field is `undefined`, and the bundler
- * drops what nothing names any more.
+ * hls.js is one file whose default configuration refers to every part. A part is left out the way
+ * hls.js's own light build does it (which lacks captions, too): its field is set to `undefined`,
+ * and the bundler drops the unreferenced code.
  */
 
 import type { Plugin } from "vite";
 
 const HLS = /\/node_modules\/hls\.js\/dist\/hls\.mjs$/;
-/** DRM, separate audio, statistics for CDNs, a choice of CDNs, advertisements, thumbnails. */
+/** DRM, separate audio, CDN statistics (CMCD), content steering, advertisements, thumbnails. */
 const UNUSED = {
   emeController: "EMEController",
   audioStreamController: "AudioStreamController",
@@ -29,7 +30,10 @@ export function hlsParts(): Plugin {
       for (const [field, part] of Object.entries(UNUSED)) {
         const before = left;
         left = left.replace(new RegExp(`\\b${field}: ${part}\\b`), `${field}: undefined`);
-        if (left === before) throw new Error(`hls.js: nothing says ${field}: ${part} any more`);
+        if (left === before)
+          throw new Error(
+            `hls.js no longer contains "${field}: ${part}": adapt build/hls-parts.ts`,
+          );
       }
       return left;
     },

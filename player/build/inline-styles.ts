@@ -1,7 +1,7 @@
-/** Vite plugin: pages carry their styles, and are painted before their scripts have come.
+/** Vite plugins: inline the pages' styles, and let scripts load after the first paint.
  *
- * A stylesheet of its own holds the first paint up for another round trip, with scripts beside it on
- * the line. The policy lets these styles in by their hashes (`style-hashes.ts`).
+ * A separate stylesheet would delay the first paint by a round trip, and compete with scripts for
+ * bandwidth. The Content-Security-Policy allows the inlined styles by hash (`style-hashes.ts`).
  */
 
 import { readFileSync } from "node:fs";
@@ -10,7 +10,7 @@ import type { Plugin } from "vite";
 const LINK = /<link rel="stylesheet" href="\/([^"]+)" \/>/g;
 const SCRIPT = /<(?:script type="module"|link rel="modulepreload")(?= )/g;
 
-/** The styles, before Vite minifies them. */
+/** Inlines the styles, before Vite minifies them. */
 export function inlineStyles(): Plugin {
   return {
     name: "shoal-inline-styles",
@@ -25,7 +25,7 @@ export function inlineStyles(): Plugin {
   };
 }
 
-/** What is painted first has the line to itself; scripts have nothing else to compete with. */
+/** Gives scripts low priority, so that they do not compete with what is painted first. */
 export function scriptsAfterPaint(): Plugin {
   return {
     name: "shoal-scripts-after-paint",

@@ -1,9 +1,11 @@
-/** Vite plugin: beside each asset the same, compressed, which the site sends to who takes it. */
+/**
+ * Vite plugin: adds compressed copies of assets, for the site to send to browsers that accept them.
+ */
 
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import type { Plugin } from "vite";
 
-const WORTH_BYTES = 1_000;
+const MIN_SIZE_BYTES = 1_000;
 const TEXT = /\.(js|css|svg)$/;
 
 export function precompressed(): Plugin {
@@ -16,7 +18,7 @@ export function precompressed(): Plugin {
       handler(_, bundle) {
         for (const [fileName, output] of Object.entries(bundle)) {
           const source = output.type === "chunk" ? output.code : output.source;
-          if (!TEXT.test(fileName) || source.length < WORTH_BYTES) continue;
+          if (!TEXT.test(fileName) || source.length < MIN_SIZE_BYTES) continue;
           const bytes = Buffer.from(source);
           const params = { [constants.BROTLI_PARAM_QUALITY]: 10 };
           const gzip = gzipSync(bytes, { level: 9 });

@@ -1,8 +1,9 @@
-/** Vite plugin: `styles.json` in the build, for the site's Content-Security-Policy.
+/**
+ * Vite plugin: `styles.json` in the build, for the site's Content-Security-Policy.
  *
- * Pages carry their styles in <style>, and media-chrome's elements bring theirs so in shadow trees: a
- * policy without 'unsafe-inline' lets them in by their hashes. The latter are taken from the elements
- * that the build contains, asked for their templates as on a server.
+ * Pages have their styles in <style>, and so do media-chrome's elements in their shadow trees. A
+ * policy without 'unsafe-inline' allows them by hash. The elements' styles come from the templates
+ * that they return for server-side rendering; only elements that the build contains are asked.
  */
 
 import { createHash } from "node:crypto";
@@ -10,7 +11,9 @@ import type { Plugin } from "vite";
 
 const ELEMENTS = /\/node_modules\/media-chrome\/dist\/(menu\/)?media-[\w-]+\.js$/;
 
-/** What media-chrome's classes have; the second argument are the element's properties. */
+/**
+ * A template function of media-chrome's classes; the second argument is the element's properties.
+ */
 type Template = (attributes: object, properties: object) => string;
 
 export function styleHashes(): Plugin {
@@ -39,13 +42,13 @@ export function styleHashes(): Plugin {
   };
 }
 
-/** The texts of the <style> elements in HTML. */
+/** Returns the contents of the <style> elements in HTML. */
 function stylesIn(html: string): string[] {
   const found = html.matchAll(/<style[^>]*>([^]*?)<\/style>/g);
   return [...found].flatMap(([, style]) => (style ? [style] : []));
 }
 
-/** What an element writes into its shadow tree. */
+/** Returns the styles that an element puts into its shadow tree. */
 async function stylesOf(id: string): Promise<string[]> {
   const exported = (await import(id)) as Record<string, unknown>;
   const found: string[] = [];

@@ -82,9 +82,9 @@ def test_two_viewers_of_a_replay_share_it(running: Station, browser: Browser) ->
     watch.page.get_by_text("The station is offline.").wait_for(timeout=20_000)
     screenshot(watch.page, "replay-offline")
     watch.page.get_by_role("link", name="Replays").click()
-    watch.page.get_by_text("Streams to be watched again").wait_for()
-    screenshot(watch.page, "replay-list")
-    assert serious_violations(watch.page) == []
+    watch.page.get_by_text("Past streams").wait_for()
+    picture(watch.page, "replay-list")
+    assert serious(watch.page) == []
     watch.page.locator("#list a").click()
     first = watch
     first.hook = "replay"
@@ -188,8 +188,8 @@ def test_who_does_not_share_makes_no_connection(running: Station, browser: Brows
     assert alone.page.evaluate("() => made") == 0
     assert alone.stats()["peers"] == other.stats()["peers"] == 0
     gone = Viewer(browser, f"{gateway}/replay?id=another-1", width=390, height=844)
-    gone.page.get_by_text("This replay is no longer there.").wait_for()
-    screenshot(gone.page, "replay-phone-gone")
+    gone.page.get_by_text("This replay is no longer available.").wait_for()
+    picture(gone.page, "replay-phone-gone")
     phone = Viewer(
         browser, f"{gateway}/replay?id={replay['id']}", hook="replay", width=390, height=844
     )

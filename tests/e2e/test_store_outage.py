@@ -190,7 +190,7 @@ def test_a_viewer_alone_outlasts_it_too_and_one_without_webrtc_is_told(
     played_on(before, during, SHORT_OUTAGE_S, stalls=1)
     assert during["bytes"]["seed"] > 0
     assert copies <= MAX_COPIES
-    assert told == "the store does not answer, and this browser has no WebRTC"
+    assert told == "the store is not responding, and this browser has no WebRTC"
     assert webtorrents(without) == []
     # it plays on when the store is back
     position = without.stats()["position_s"]

@@ -1,4 +1,4 @@
-/** The charts, drawn by uPlot. */
+/** The dashboard's charts, drawn by uPlot. */
 
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
@@ -7,7 +7,7 @@ import { clock, copies, count } from "./format";
 import type { Series } from "./history";
 
 const HEIGHT_PX = 180;
-/** The clock's lines are whole minutes and hours apart. */
+/** Distances between the time axis's grid lines: whole minutes and hours. */
 const INCREMENTS_S = [60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 21_600];
 const SYNC = "time";
 
@@ -19,7 +19,7 @@ interface Line {
   /** a CSS variable */
   color: string;
   values: (series: Series) => Values;
-  /** what the legend says, where that is not what is drawn */
+  /** values for the legend, if they differ from those drawn */
   legendValues?: (series: Series) => Values;
   fill?: boolean;
   bars?: boolean;
@@ -29,13 +29,13 @@ interface Chart {
   id: string;
   lines: Line[];
   format: Format;
-  /** top of the scale at least */
+  /** the scale reaches at least this value */
   minTop: number;
 }
 
 const CHARTS: Chart[] = [
   {
-    // painted over each other: each is the sum of itself and those after it
+    // painted over each other: each line is the sum of its own values and those of the lines after it
     id: "shares",
     format: percent,
     minTop: 1,
@@ -63,7 +63,7 @@ const CHARTS: Chart[] = [
     minTop: 4,
     lines: [
       { label: "viewers", color: "--text", values: ({ viewers }) => viewers },
-      { label: "linked", color: "--p2p", values: ({ linked }) => linked },
+      { label: "connected", color: "--p2p", values: ({ linked }) => linked },
     ],
   },
   {
@@ -77,10 +77,10 @@ const CHARTS: Chart[] = [
     ],
   },
   {
-    id: "delay",
+    id: "latency",
     format: seconds,
     minTop: 10,
-    lines: [{ label: "delay", color: "--text", values: ({ latencyS }) => latencyS }],
+    lines: [{ label: "latency", color: "--text", values: ({ latencyS }) => latencyS }],
   },
   {
     id: "stalls",
@@ -90,7 +90,7 @@ const CHARTS: Chart[] = [
   },
 ];
 
-/** Draws all charts into their figures; returns what gives them new values. */
+/** Draws all charts into their <figure>s; returns a function that updates them. */
 export function charts(figure: (id: string) => HTMLElement): (series: Series) => void {
   const drawn = CHARTS.map((chart) => drawInto(figure(chart.id), chart));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
@@ -129,9 +129,9 @@ function drawInto(parent: HTMLElement, { lines, format, minTop }: Chart) {
           ...(fill || bars ? { fill: () => css(color) } : {}),
           ...(bars ? { paths: uPlot.paths.bars?.({ size: [0.8, 12] }) } : {}),
           width: fill ? 0 : 2,
-          // a single row is a point
+          // uPlot shows a single row as a point
           ...(bars ? { points: { show: false } } : {}),
-          // without a cursor: the newest
+          // without a cursor: the newest value
           value: (_: uPlot, __: number, ___: number, at: number | null) =>
             format((at === null ? legendValues[i]?.at(-1) : legendValues[i]?.[at]) ?? null),
         })),
@@ -159,8 +159,8 @@ function time(at: number | undefined): string {
 
 function emptyText({ at }: Series): string {
   return at.length === 0
-    ? "No figures yet: signaling writes a row every ten seconds"
-    : "Nothing in the time shown";
+    ? "No data yet: signaling adds a row every ten seconds"
+    : "No data in this time range";
 }
 
 function axis(options: uPlot.Axis): uPlot.Axis {
@@ -179,7 +179,7 @@ function stacked(...parts: Values[]): Values {
   );
 }
 
-/** A colour as it is now, dark or light. */
+/** Returns a CSS variable's current color, dark or light. */
 function css(variable: string): string {
   const probe = document.createElement("i");
   probe.style.color = `var(${variable})`;

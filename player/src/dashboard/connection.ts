@@ -1,4 +1,4 @@
-/** Keeps the stream of events open while the page is seen, and says how it is. */
+/** Keeps the stream of events open while the page is visible, and reports its state. */
 
 import type { ServerEvent } from "./events";
 import { TokenRejectedError, readEvents } from "./events";
@@ -7,13 +7,13 @@ const FIRST_RETRY_MS = 1_000;
 const MAX_RETRY_MS = 10_000;
 
 export interface ConnectionOptions {
-  /** where the events are, as of now: it names what is there already */
+  /** returns the current URL of the events, which excludes data that the page already has */
   url: () => URL;
   token: string;
   onEvent: (event: ServerEvent) => void;
-  /** the station does not answer; `why` is for the operator */
+  /** the connection failed and will be retried; `reason` is for the operator */
   onLost: (reason: string) => void;
-  /** the token is wrong; nothing more is tried */
+  /** the token was rejected; there are no more retries */
   onRefused: () => void;
 }
 
@@ -33,7 +33,7 @@ export class Connection {
     this.reopen();
   }
 
-  /** Opens the stream anew, for what its URL names now. */
+  /** Opens the stream again, with its current URL. */
   reopen(): void {
     this.#pause();
     void this.#read();
@@ -54,7 +54,7 @@ export class Connection {
     const request = new AbortController();
     this.#request = request;
     const { url, token, onEvent, onLost, onRefused } = this.#options;
-    let reason = "the stream of figures has ended";
+    let reason = "the station closed the stream of events";
     try {
       const onServerEvent = (event: ServerEvent): void => {
         if (request.signal.aborted) return;

@@ -1,9 +1,9 @@
-/** What an hour costs as things are now: the slope of what it has cost so far. Pure. */
+/** Current cost per hour: the slope of the cost so far. Pure. */
 
 import type { RunningCost } from "./types";
 
 const WINDOW_S = 300;
-/** Segments come in steps: over less than this the slope says nothing. */
+/** Cost rises in steps, one per segment: over less time the slope means nothing. */
 const MIN_WINDOW_S = 30;
 
 export interface Hourly {
@@ -17,7 +17,7 @@ export class CostRate {
   /** @param at seconds, monotonic */
   add(cost: RunningCost | null, at: number): void {
     const last = this.#samples.at(-1)?.cost;
-    // a service was restarted, and counts from the beginning
+    // a service was restarted, so its counters start from zero
     const restarted =
       cost && last && (cost.usd < last.usd || cost.ec2_direct_usd < last.ec2_direct_usd);
     if (!cost || restarted) this.#samples = [];
@@ -26,7 +26,7 @@ export class CostRate {
     while (at - second() >= WINDOW_S) this.#samples.shift();
   }
 
-  /** Null until it is known. */
+  /** Cost per hour; null until it is known. */
   get hourly(): Hourly | null {
     const first = this.#samples[0];
     const last = this.#samples.at(-1);

@@ -1,8 +1,8 @@
-/** Parts of SVG pictures. */
+/** SVG elements. */
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** Makes a part of an SVG picture. */
+/** Creates an SVG element with attributes and content. */
 export function makeSvg<K extends keyof SVGElementTagNameMap>(
   tag: K,
   attributes: Record<string, string | number>,

@@ -1,17 +1,17 @@
-/** Server-sent events over fetch: an EventSource cannot show a token. */
+/** Server-sent events over fetch, because an EventSource cannot send a token. */
 
 export interface ServerEvent {
   name: string;
   data: string;
 }
 
-/** Cuts a stream of text into events (HTML Living Standard, 9.2.6; our lines end in \n). No I/O. */
+/** Parses a stream of text into events (HTML Standard, 9.2.6; our lines end in \n). No I/O. */
 export class EventParser {
   #incomplete = "";
   #name = "";
   #data: string[] = [];
 
-  /** Returns the events that end in `text`. */
+  /** Returns the events that `text` completes. */
   push(text: string): ServerEvent[] {
     const lines = (this.#incomplete + text).split("\n");
     this.#incomplete = lines.pop() ?? "";
@@ -35,17 +35,17 @@ export class EventParser {
   }
 }
 
-/** The station does not take the operator's token. */
+/** The station rejected the operator's token. */
 export class TokenRejectedError extends Error {}
 
-/** The stream sends something every 2 s: silence means that the way to it is broken. */
+/** The stream sends something every 2 s, so silence means that the connection is broken. */
 const SILENCE_TIMEOUT_MS = 10_000;
 
 /**
  * Reads events until the stream ends.
  *
- * @throws RefusedError when the token is not taken; other errors when there is no answer, another
- * one than expected, silence, or `signal` is aborted
+ * @throws TokenRejectedError if the token is rejected; other errors if the request fails, the
+ * stream falls silent, or `signal` is aborted
  */
 export async function readEvents(
   url: URL,
@@ -55,7 +55,7 @@ export async function readEvents(
 ): Promise<void> {
   const timeout = new AbortController();
   const onSilence = (): void => {
-    timeout.abort(new Error("the station has fallen silent"));
+    timeout.abort(new Error(`no data from ${url.pathname} for ${SILENCE_TIMEOUT_MS / 1000} s`));
   };
   let silence = setTimeout(onSilence, SILENCE_TIMEOUT_MS);
   try {
@@ -64,8 +64,9 @@ export async function readEvents(
       cache: "no-store",
       signal: AbortSignal.any([signal, timeout.signal]),
     });
-    if (response.status === 401) throw new TokenRejectedError("the station refuses this token");
-    if (!response.ok || !response.body) throw new Error(`the site answered ${response.status}`);
+    if (response.status === 401) throw new TokenRejectedError("the station rejected this token");
+    if (!response.ok || !response.body)
+      throw new Error(`${url.pathname}: the site answered HTTP ${response.status}`);
     const parser = new EventParser();
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     for (;;) {

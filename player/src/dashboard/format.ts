@@ -1,4 +1,4 @@
-/** Figures for people. Pure. What is not known is a dash. */
+/** Formats numbers for people; unknown ones are a dash. Pure. */
 
 import { UNKNOWN } from "../ui/format";
 
@@ -15,7 +15,7 @@ export function dollars(value: number | null | undefined): string {
   return value > 0 && value < 0.01 ? "< $0.01" : `$${value.toFixed(2)}`;
 }
 
-/** The time of day of a Unix time, where the reader is. */
+/** Formats a Unix time as the local time of day. */
 export function clock(unixS: number, withSeconds = false): string {
   const two = (value: number): string => value.toString().padStart(2, "0");
   const at = new Date(unixS * 1000);
@@ -23,7 +23,7 @@ export function clock(unixS: number, withSeconds = false): string {
   return withSeconds ? `${time}:${two(at.getSeconds())}` : time;
 }
 
-/** How long ago an ISO 8601 time was. */
+/** Formats how long ago an ISO 8601 time was. */
 export function ago(iso: string, nowMs: number): string {
   const s = Math.max(0, Math.round((nowMs - Date.parse(iso)) / 1000));
   if (Number.isNaN(s)) return iso;

@@ -1,10 +1,10 @@
-/** The rows of the chosen span, and what the charts show of them. Pure. */
+/** The rows of the chosen time range, and the series that the charts draw from them. Pure. */
 
 import type { HistoryColumns } from "./types";
 
-/** More points than these nobody sees. */
+/** More points than these would not be visible. */
 const MAX_POINTS = 240;
-/** A segment takes 5 s, reports come every 10: a shorter step would show the beat of the two. */
+/** Segments come every 5 s and reports every 10: shorter steps would show the beat of the two. */
 const MIN_STEP_S = 30;
 
 const NAMES = [
@@ -23,18 +23,18 @@ const NAMES = [
 
 type Row = Record<(typeof NAMES)[number], number | null> & { at: number };
 
-/** What the charts draw: one value a step, null where it is not known. */
+/** What the charts draw: one value per step, null where unknown. */
 export interface Series {
   /** Unix time of each step's end */
   at: number[];
   viewers: (number | null)[];
   linked: (number | null)[];
   rooms: (number | null)[];
-  /** parts of what was received, 0 to 1 */
+  /** fractions of the received bytes, 0 to 1 */
   p2p: (number | null)[];
   store: (number | null)[];
   seed: (number | null)[];
-  /** how often each segment was fetched from store or seed, viewers' start-up apart */
+  /** how often each segment was fetched from store or seed, without viewers' start-up */
   copies: (number | null)[];
   stalls: (number | null)[];
   latencyS: (number | null)[];
@@ -43,7 +43,7 @@ export interface Series {
 export class HistoryWindow {
   #rows: Row[] = [];
 
-  /** @param spanS so much is kept */
+  /** @param spanS seconds of history to keep */
   constructor(readonly spanS: number) {}
 
   get size(): number {
@@ -53,11 +53,11 @@ export class HistoryWindow {
   get newest(): number | null {
     return this.#rows.at(-1)?.at ?? null;
   }
-  /** Stalls in the whole span. */
+  /** Stalls in the whole time range. */
   get stalls(): number {
     return sum(this.#rows, "stalls");
   }
-  /** Copies of the last minute. */
+  /** Copies per segment in the last minute; null while unknown. */
   get copiesNow(): number | null {
     const { newest } = this;
     return newest === null ? null : copiesOf(this.#rows.filter(({ at }) => at > newest - 60));
@@ -107,7 +107,10 @@ export class HistoryWindow {
   }
 }
 
-/** How often each segment came from store or seed; null while nothing was there to be fetched. */
+/**
+ * Returns how often each segment was fetched from store or seed; null if there was nothing to
+ * fetch.
+ */
 function copiesOf(rows: readonly Row[]): number | null {
   const wanted = sum(rows, "wanted");
   const viewers = mean(rows, "viewers");

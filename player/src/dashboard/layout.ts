@@ -1,4 +1,4 @@
-/** Where the parts of a room's picture go. Pure. */
+/** Layout of a room's diagram. Pure. */
 
 import type { RoomPicture } from "./types";
 
@@ -7,7 +7,7 @@ const CENTER = SIZE / 2;
 const RADIUS = 160;
 const MAX_WIDTH = 5;
 const MIN_WIDTH = 0.6;
-/** How far a line bends towards the middle, of its way there. */
+/** How far a line bends toward the center, as a fraction of the distance. */
 const BEND = 0.35;
 
 export interface Point {
@@ -16,7 +16,7 @@ export interface Point {
 }
 
 export interface Edge {
-  /** place in `members`; null: the store */
+  /** index in `members`; null: the store */
   from: number | null;
   to: number;
   /** an SVG path */
@@ -24,7 +24,7 @@ export interface Edge {
   width: number;
 }
 
-/** Members stand in a circle around the store, the first one on top. */
+/** Returns a member's position: they form a circle around the store, the first one at the top. */
 export function position(place: number, members: number): Point {
   const turn = (place / Math.max(1, members)) * 2 * Math.PI - Math.PI / 2;
   return { x: CENTER + RADIUS * Math.cos(turn), y: CENTER + RADIUS * Math.sin(turn) };
@@ -32,7 +32,7 @@ export function position(place: number, members: number): Point {
 
 export const STORE: Point = { x: CENTER, y: CENTER };
 
-/** Lines from the store to who fetches there, and from members to those that they push to. */
+/** Returns the lines from the store to members that fetch there, and between members that push. */
 export function edges({ members, from_store, pushes }: RoomPicture): Edge[] {
   const fetched = Object.entries(from_store).map(([to, pieces]) => ({ to: Number(to), pieces }));
   const maxPieces = Math.max(
@@ -58,7 +58,7 @@ export function edges({ members, from_store, pushes }: RoomPicture): Edge[] {
   ];
 }
 
-/** A line where two members should have a link, and have none. */
+/** Returns a line for each pair of members that should have a link but do not. */
 export function missingLinks({ members }: RoomPicture): string[] {
   const at = (place: number) => position(place, members.length);
   const pairs = new Set(
@@ -76,7 +76,7 @@ function line(from: Point, to: Point): string {
   return `M${point(from)}L${point(to)}`;
 }
 
-/** Both directions of a pair are seen: each bends to its own side. */
+/** Each direction of a pair bends to its own side, so that both are visible. */
 function curve(from: Point, to: Point): string {
   const middle = { x: (from.x + to.x) / 2, y: (from.y + to.y) / 2 };
   const side = { x: (to.y - from.y) * 0.08, y: (from.x - to.x) * 0.08 };

@@ -1,4 +1,4 @@
-/** The operator's dashboard: the token, the stream of figures, and what is shown of them. */
+/** The operator's dashboard: sign-in, the stream of events, and what is shown of them. */
 
 import { charts } from "./charts";
 import { Connection } from "./connection";
@@ -18,7 +18,7 @@ const TOKEN_KEY = "shoal-operator-token";
 const signIn = element("sign-in", HTMLFormElement);
 const tokenField = element("token", HTMLInputElement);
 const refused = element("refused", HTMLElement);
-const content = element("figures", HTMLElement);
+const content = element("stats", HTMLElement);
 const air = element("air", HTMLElement);
 const contact = element("contact", HTMLElement);
 const span = element("span", HTMLFieldSetElement);
@@ -67,7 +67,7 @@ function start(token: string): void {
       onEvent(event);
     },
     onLost: (why) => {
-      showContact(`no contact since ${clock(Date.now() / 1000, true)}: trying again`, true, why);
+      showContact(`no connection since ${clock(Date.now() / 1000, true)}, retrying`, true, why);
       document.body.toggleAttribute("data-stale", true);
     },
     onRefused: () => {
@@ -89,7 +89,7 @@ function askForToken(rejected: boolean): void {
   tokenField.focus();
 }
 
-/** What is there already is not asked for again. */
+/** Returns the URL of the events, without data that the page already has. */
 function eventsUrl(): URL {
   const url = new URL("/api/events", location.href);
   const after = history.newest ?? Date.now() / 1000 - history.spanS;
@@ -115,8 +115,8 @@ function onEvent({ name, data }: ServerEvent): void {
       if (station) showTiles(station);
     } else if (name === "rooms") rooms.show(value as RoomsView | null);
   } catch (error) {
-    // the site was updated under this page
-    showContact("this page does not understand the station: load it again", true, String(error));
+    // the site was upgraded while this page was open
+    showContact("this page is older than the station: reload it", true, String(error));
   }
 }
 
@@ -124,7 +124,7 @@ function showStation(now: Station): void {
   station = now;
   costRate.add(now.cost, performance.now() / 1000);
   const { live } = now;
-  air.textContent = live === null ? "unknown" : live ? "on air" : "off air";
+  air.textContent = live === null ? "unknown" : live ? "on air" : "offline";
   air.className = `pill ${live ? "good" : ""}`;
   showTiles(now);
   element("problems", HTMLElement).replaceChildren(

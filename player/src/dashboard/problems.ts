@@ -1,4 +1,4 @@
-/** What is wrong, in the words of those who noticed it. Pure. */
+/** What is wrong, as the services report it. Pure. */
 
 import { ec2Video } from "./tiles";
 import type { Health, Station } from "./types";
@@ -6,13 +6,13 @@ import type { Health, Station } from "./types";
 export interface ProblemLine {
   service: string;
   message: string;
-  /** ISO 8601; null: not known */
+  /** ISO 8601; null if unknown */
   since: string | null;
 }
 
 const UNREACHABLE = "unreachable";
 
-/** Returns what the operator must see first. */
+/** Returns the problems that the operator should see first. */
 export function problemLines(station: Station): ProblemLine[] {
   const found: ProblemLine[] = [];
   for (const [service, health] of Object.entries(station.services)) {
@@ -26,18 +26,18 @@ export function problemLines(station: Station): ProblemLine[] {
   if (station.ec2_video.services !== null && ec2Video(station))
     found.push({
       service: "this host",
-      message: "video goes through it, which should come from the store and from viewers",
+      message: "serves video, which should come only from the store and from other viewers",
       since: null,
     });
   const { viewers, peers, not_sharing: apart } = station;
-  // signaling says it, too, once it has stood for half a minute
+  // signaling reports this itself once it has lasted half a minute
   const reported = station.services["signaling"]?.problems?.some(({ code }) => code === "no_links");
   if (!reported && viewers !== null && apart !== null && viewers - apart > 1 && peers === 0)
     found.push({
       service: "rooms",
       message:
-        `${viewers} viewers and not one link between them: all of it comes from the store.` +
-        " Just after they joined this is normal for 15 s; else look at a viewer's console",
+        `no links between ${viewers} viewers, so all video comes from the store. This is normal for` +
+        " 15 s after they join; after that, check a viewer's console",
       since: null,
     });
   return found;
@@ -45,11 +45,11 @@ export function problemLines(station: Station): ProblemLine[] {
 
 function statusMessage({ status }: Health): string {
   return status === UNREACHABLE
-    ? "does not answer: see its log, and whether it runs"
-    : `says that it is ${status}`;
+    ? "does not respond: check that it is running, and its log"
+    : `reports its status as ${status}`;
 }
 
-/** Returns what a service says of itself, as names and values. */
+/** Returns what a service reports about itself, as names and values. */
 export function healthFacts(health: Health): [string, string][] {
   const { last_segment_age_s: age, store, standby, signaling, chunks } = health;
   const facts: [string, string | undefined][] = [

@@ -1,4 +1,4 @@
-/** Rooms as a picture: who fetches from the store, and who pushes to whom. */
+/** Rooms as a diagram: who fetches from the store, and who pushes to whom. */
 
 import { element, make } from "../ui/dom";
 import { makeSvg } from "./elements";
@@ -8,7 +8,7 @@ import { SIZE, STORE, edges, missingLinks, position } from "./layout";
 import { shareOf } from "./tiles";
 import type { RoomMember, RoomPicture, RoomsView, ViewerFigures } from "./types";
 
-/** So many rooms have a button; a station has more only when it has a crowd. */
+/** At most this many rooms have a button; only a large audience fills more. */
 const MAX_BUTTONS = 40;
 
 export class RoomsSection {
@@ -16,10 +16,10 @@ export class RoomsSection {
   #picture = element("picture", HTMLElement);
   #none = element("no-rooms", HTMLElement);
   #view: RoomsView | null = null;
-  /** id of the member whose links are picked out */
+  /** id of the member whose lines are highlighted */
   #selected: string | null = null;
 
-  /** @param onRoom asked for the picture of another room */
+  /** @param onRoom called when the operator chooses another room */
   constructor(private readonly onRoom: (room: string) => void) {}
 
   show(view: RoomsView | null): void {
@@ -44,12 +44,12 @@ export class RoomsSection {
   }
 
   #summary(view: RoomsView | null): string {
-    if (!view) return "Signaling does not answer: who shares with whom cannot be known.";
+    if (!view) return "Signaling does not respond, so there is no data about rooms.";
     const { rooms, apart } = view;
     const members = rooms.reduce((sum, room) => sum + room.members, 0);
-    const beside = apart > 0 ? ` ${count(apart)} cannot or may not share, and sit in none.` : "";
-    if (rooms.length === 0) return `No viewer is in a room.${beside}`;
-    const more = rooms.length > MAX_BUTTONS ? ` The ${MAX_BUTTONS} largest are listed.` : "";
+    const beside = apart > 0 ? ` ${count(apart)} not sharing, in no room.` : "";
+    if (rooms.length === 0) return `No viewers in rooms.${beside}`;
+    const more = rooms.length > MAX_BUTTONS ? ` Only the ${MAX_BUTTONS} largest are listed.` : "";
     const viewers = members === 1 ? "1 viewer" : `${count(members)} viewers`;
     return `${viewers} in ${rooms.length === 1 ? "1 room" : `${rooms.length} rooms`}.${beside}${more}`;
   }
@@ -89,7 +89,7 @@ export class RoomsSection {
       makeSvg(
         "svg",
         { viewBox: `0 0 ${SIZE} ${SIZE}`, role: "group", "aria-label": label },
-        ...missingLinks(picture).map((d) => makeSvg("path", { d, class: "cut" })),
+        ...missingLinks(picture).map((d) => makeSvg("path", { d, class: "missing-link" })),
         ...lines,
         makeSvg("rect", {
           class: "store",
@@ -137,12 +137,12 @@ export class RoomsSection {
     const head = [
       "",
       "viewer",
-      "rendition",
+      "quality",
       "state",
       "from viewers",
       "sent",
       "links",
-      "delay",
+      "latency",
       "stalls",
     ];
     const table = make(
@@ -177,7 +177,7 @@ type State = "full" | "part" | "receives" | "joining";
 
 const STATES: Record<State, string> = {
   full: "shares",
-  part: "shares less: weak uplink",
+  part: "shares less (slow uplink)",
   receives: "receives only",
   joining: "connecting",
 };
@@ -187,7 +187,7 @@ function stateOf({ ready, weight }: RoomMember): State {
   return weight === 0 ? "receives" : weight < 4 ? "part" : "full";
 }
 
-/** Peers' part of what a viewer received, its start-up apart. */
+/** Returns the share of one viewer: peer bytes ÷ all bytes, without start-up. */
 function steadyShare({ bytes: all, startup }: ViewerFigures): number | null {
   if (!all || !startup) return null;
   const { p2p, store, seed } = all;
@@ -202,12 +202,12 @@ function legend(): Element {
   const entries: [string, string][] = [
     ["push", "pushes to"],
     ["fetch", "fetches from the store"],
-    ["cut", "no link"],
+    ["missing-link", "no link"],
   ];
   return make(
     "p",
     { class: "hint" },
-    "The plan for the newest segment; the wider, the more. ",
+    "The plan for the newest segment; wider lines carry more pieces. ",
     ...entries.map(([kind, text]) =>
       make(
         "span",
@@ -229,7 +229,7 @@ function headCell(text: string, scope: "row" | "col"): HTMLElement {
   return cell;
 }
 
-/** A room's name ends in its number; what stands before is its process'. */
+/** Room names end in the room's number, after an id of their node. */
 function shortName(room: string): string {
   return room === "" ? UNKNOWN : `room ${room.slice(room.lastIndexOf("-") + 1)}`;
 }

@@ -1,4 +1,4 @@
-/** The figures of this moment, as tiles. Pure. */
+/** The current statistics, as tiles. Pure. */
 
 import type { Hourly } from "./costs";
 import { bytes, percent, seconds } from "../ui/format";
@@ -10,7 +10,7 @@ export interface Tile {
   name: string;
   value: string;
   detail: string;
-  /** "bad": the operator should do something about it */
+  /** "bad": the operator should act */
   tone: "plain" | "bad";
 }
 
@@ -24,27 +24,27 @@ export function tiles(station: Station, history: HistoryWindow, hourly: Hourly |
       percent(shareOf(station.recent) ?? station.share),
       shareOf(station.recent) === null
         ? "since signaling started"
-        : `lately; ${percent(station.share)} since signaling started`,
+        : `recently; ${percent(station.share)} since signaling started`,
     ),
     tile(
-      "Copies of a segment",
+      "Copies per segment",
       copies(history.copiesNow),
       rooms === null
         ? ""
         : `fetched in the last minute, ${rooms === 1 ? "1 room" : `${rooms} rooms`}`,
     ),
-    tile("Delay", seconds(latency_s), "behind live, median"),
+    tile("Latency", seconds(latency_s), "behind live, median"),
     tile(
       "Stalls",
       count(history.size > 0 ? history.stalls : null),
-      stalls === null ? "" : `in the time shown; ${count(stalls)} since signaling started`,
+      stalls === null ? "" : `in this time range; ${count(stalls)} since signaling started`,
     ),
     {
-      ...tile("Video through this host", bytes(ec2), ec2 ? "it should be 0" : ""),
+      ...tile("Video through this host", bytes(ec2), ec2 ? "should be 0" : ""),
       tone: ec2 ? "bad" : "plain",
     },
     tile(
-      "Cost of an hour",
+      "Cost per hour",
       dollars(hourly?.usd),
       hourly ? `${dollars(hourly.ec2DirectUsd)} straight from EC2` : cost ? "measuring" : "",
     ),
@@ -52,13 +52,13 @@ export function tiles(station: Station, history: HistoryWindow, hourly: Hourly |
       "Cost so far",
       dollars(cost?.usd),
       cost
-        ? `since the services started, the host apart; list prices of ${cost.prices_as_of}`
-        : "not known",
+        ? `since the services started, without the host; list prices of ${cost.prices_as_of}`
+        : "unknown",
     ),
   ];
 }
 
-/** Of two counts the larger one stands, as in the report. */
+/** Returns video bytes from the EC2 host: the larger of two counts, as in the report. */
 export function ec2Video({ ec2_video: { services, gateway } }: Station): number | null {
   return services === null ? gateway : Math.max(services, gateway ?? 0);
 }
@@ -69,10 +69,10 @@ function tile(name: string, value: string, detail: string): Tile {
 
 function linkedText(peers: number | null, notSharing: number | null): string {
   if (peers === null || notSharing === null) return "";
-  return `${count(peers)} linked, ${count(notSharing)} cannot or may not share`;
+  return `${count(peers)} connected to others, ${count(notSharing)} not sharing`;
 }
 
-/** Peers' part of what came lately; null while that is nothing. */
+/** Returns peer bytes ÷ all bytes; null if there are none. */
 export function shareOf(received: Bytes | null): number | null {
   if (received === null) return null;
   const all = received.p2p + received.store + received.seed;

@@ -1,13 +1,13 @@
 /**
  * `<shoal-player src="https://tv.example">`: a station's player as a web component, one ES module.
  *
- * Attributes: `src` (a URL of the station), `autoplay` (begins without sound), `p2p="0"` (does not
- * share). Methods: `play()`, `pause()`, `stats()`.
+ * Attributes: `src` (a URL of the station), `autoplay` (starts muted), `p2p="0"` (does not share).
+ * Methods: `play()`, `pause()`, `stats()`.
  */
 
-// part of this module: what is imported later would be another request
+// imported statically to be part of this module: a dynamic import would be another request
 import "../ui/controls";
-import frameCss from "../ui/player.css?inline";
+import playerCss from "../ui/player.css?inline";
 import { adoptStyles } from "../ui/dom";
 import type { LiveStats } from "../ui/live-view";
 import embedCss from "./embed.css?inline";
@@ -31,7 +31,7 @@ export class ShoalPlayer extends HTMLElement {
   }
 
   attributeChangedCallback(): void {
-    // an element that was there before its definition hears of its attributes first
+    // an element that existed before its definition gets this callback before it is connected
     if (this.#connected) this.#start();
   }
 
@@ -43,7 +43,7 @@ export class ShoalPlayer extends HTMLElement {
     this.#player?.pause();
   }
 
-  /** The figures; null before it began. */
+  /** The player's statistics; null before it has started. */
   stats(): LiveStats | null {
     return this.#player?.view?.stats() ?? null;
   }
@@ -59,7 +59,7 @@ export class ShoalPlayer extends HTMLElement {
       page: new URL(src, location.href),
       autoplay: this.hasAttribute("autoplay"),
       sharingAllowed: this.getAttribute("p2p") !== "0",
-      // it plays on from the store: the page around is not ours to load again
+      // it plays on from the store; reloading the embedding page is not up to us
       onOutdated: () => undefined,
       signal: this.#removal.signal,
     });
@@ -73,7 +73,7 @@ export class ShoalPlayer extends HTMLElement {
 
   #newRoot(): ShadowRoot {
     const root = this.attachShadow({ mode: "open" });
-    for (const css of [hostCss, frameCss, embedCss]) adoptStyles(root, css);
+    for (const css of [hostCss, playerCss, embedCss]) adoptStyles(root, css);
     return root;
   }
 }

@@ -1,4 +1,4 @@
-/** An embedded player, in an iframe's page or in a web component: picture, chip, panel. */
+/** An embedded player: picture, chip and panel, for the iframe page and the web component. */
 
 import { showSharing } from "../panel/sharing-view";
 import { make } from "../ui/dom";
@@ -8,15 +8,15 @@ import type { LiveView } from "../ui/live-view";
 import { PreferenceStore } from "../ui/preferences";
 
 export interface EmbeddedPlayerOptions {
-  /** where the player goes: nothing else is in there */
+  /** container for the player, with nothing else in it */
   host: Element | ShadowRoot;
-  /** a page of the station */
+  /** URL of a page of the station */
   page: URL;
-  /** begin at once, without sound; else the viewer begins, or `play()` */
+  /** start at once, muted; otherwise the viewer or `play()` starts it */
   autoplay: boolean;
   /** false: this player does not share */
   sharingAllowed: boolean;
-  /** the player is older than its station */
+  /** called when the player is older than its station */
   onOutdated: () => void;
   signal: AbortSignal;
 }
@@ -38,7 +38,7 @@ export class EmbeddedPlayer {
     this.#options = options;
     this.controller.append(this.video, this.#chip);
     const stage = make("div", { class: "stage" }, this.controller, this.#panel, this.#note);
-    // with the panel, which would be left behind
+    // the stage, so that the panel is part of the full screen
     Object.assign(this.controller, { fullscreenElement: stage });
     options.host.append(stage);
     this.#chip.disabled = true;
@@ -52,15 +52,15 @@ export class EmbeddedPlayer {
     }
   }
 
-  /** null before the viewer, or the page around, has begun */
+  /** null until the viewer or the embedding page has started it */
   get view(): LiveView | null {
     return this.#view;
   }
 
-  /** Play; rejects where the browser wants the viewer to begin. */
+  /** Starts playback; rejects if the browser wants the viewer to start it. */
   async play(): Promise<void> {
     const { view } = await this.#start();
-    // a browser that does not let it play with sound may do without
+    // loading has only begun: the live player starts playback itself
     if (view.live.livePositionS === null) return;
     await this.video.play();
   }

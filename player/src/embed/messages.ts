@@ -1,10 +1,10 @@
-/** What the page around an embedded player may say to it, and hears from it (postMessage). Pure. */
+/** Messages between an embedded player and the page around it (postMessage). Pure. */
 
 export const COMMANDS = ["play", "pause", "mute", "unmute", "live", "stats", "subscribe"] as const;
 
 export type Command = (typeof COMMANDS)[number];
 
-/** Read a message; null if it is none of ours. */
+/** Parses a message; returns null if it is not one of ours. */
 export function parseCommand(data: unknown): { command: Command; id: unknown } | null {
   if (typeof data !== "object" || data === null) return null;
   const { shoal, id } = data as Record<string, unknown>;
@@ -14,14 +14,14 @@ export function parseCommand(data: unknown): { command: Command; id: unknown } |
 
 export type PlayingState = "connecting" | "playing" | "paused" | "offline";
 
-/** What a subscriber is told whenever it changes. */
+/** Sent to subscribers at each change. */
 export interface StateMessage {
   shoal: "state";
   state: PlayingState;
   muted: boolean;
 }
 
-/** Returns the state in the words of the messages. */
+/** Returns the state message for a player. */
 export function playingStateOf(
   video: Pick<HTMLVideoElement, "paused" | "muted" | "readyState">,
   onAir: "connecting" | "on air" | "offline",

@@ -1,4 +1,4 @@
-/** hls.js's choice of rendition, made by the engine's measurements (`abrController`). */
+/** Adaptive bitrate: which variant to play, and hls.js's `abrController` that plays it. */
 
 import Hls, { Events } from "hls.js";
 import type { FragLoadingData, HlsConfig, LevelSwitchingData } from "hls.js";
@@ -7,23 +7,23 @@ import type { Missing } from "../engine/demand";
 
 const CHECK_INTERVAL_MS = 250;
 
-/** What the controller asks. */
+/** What the controller asks of the player. */
 export interface AbrOptions {
   network: () => Network;
   /** seconds of video ahead of the playhead */
   bufferedS: () => number;
-  /** told of a rendition's playlist: the next segment will be taken from there */
+  /** called with the URL of the media playlist that the next segment will come from */
   onNextVariant: (url: string) => void;
 }
 
-/** Returns the class that hls.js makes its controller of. */
-export function engineAbrController(source: AbrOptions): HlsConfig["abrController"] {
-  const { network, bufferedS, onNextVariant } = source;
+/** Returns the controller class for hls.js: it decides by what the engine has measured. */
+export function engineAbrController(options: AbrOptions): HlsConfig["abrController"] {
+  const { network, bufferedS, onNextVariant } = options;
   return class extends Hls.DefaultConfig.abrController {
     #changedAt = -Infinity;
     #timer: ReturnType<typeof setInterval> | undefined;
 
-    /** The next fragment's rendition; the first ones, and what was forced, are hls.js's affair. */
+    /** The next fragment's level; hls.js itself chooses the first ones and forced ones. */
     override get nextAutoLevel(): number {
       const current = this.hls.loadLevel;
       const { bps } = network();
@@ -48,7 +48,7 @@ export function engineAbrController(source: AbrOptions): HlsConfig["abrControlle
       if (this.hls.latestLevelDetails) this.#changedAt = performance.now();
     }
 
-    /** hls.js would take the wait for peers for a slow link, so this watches in its place. */
+    /** hls.js would mistake waiting for peers for a slow connection, so this replaces its check. */
     protected override onFragLoading(_: Events.FRAG_LOADING, { frag }: FragLoadingData): void {
       clearInterval(this.#timer);
       if (frag.sn === "initSegment") return;
@@ -63,7 +63,9 @@ export function engineAbrController(source: AbrOptions): HlsConfig["abrControlle
       }, CHECK_INTERVAL_MS);
     }
 
-    /** Takes a lower rendition for the next fragment, or at once where this one is hopeless. */
+    /**
+     * Picks a lower level for the next fragment, or at once if this fragment cannot arrive in time.
+     */
     #checkProgress(level: number, abort: () => void): void {
       const { hls } = this;
       const { bps, missing } = network();
@@ -98,39 +100,44 @@ export function engineAbrController(source: AbrOptions): HlsConfig["abrControlle
   };
 }
 
-/** What the link must carry of a rendition's rate to go up to it, to go down to it, to stay. */
+/**
+ * Required bandwidth, in multiples of a variant's rate: to switch up to it, down to it, to stay.
+ */
 const UP_FACTOR = 1.5;
 const DOWN_FACTOR = 1.2;
 const STAY_FACTOR = 1.1;
-/** A room shares a rendition: who changes every moment is of use to nobody. */
+/** Room members share within a variant, so one that switches all the time helps nobody. */
 const MIN_DWELL_S = 30;
-/** What the room has not brought in time lately, it will not bring in a higher rate. */
+/** No switch up for this long after the room was late: a higher rate would be later still. */
 const LATE_HOLD_S = 15;
-/** A segment on its way must be here so long before the picture stops. */
+/** A pending segment must arrive this long before the buffer runs out. */
 const MARGIN_S = 2;
-/** With less than so many segments to play the picture is more important than the room. */
+/** Below this many buffered segments, avoiding a stall matters more than staying in the room. */
 const SHORT_SEGMENTS = 1.5;
 
 export interface LevelInputs {
   /** seconds, monotonic */
   now: number;
-  /** bit/s of each rendition, ascending */
+  /** bit/s of each level, ascending */
   rates: readonly number[];
-  /** index of the rendition that is played */
+  /** index of the level being played */
   current: number;
-  /** when that was changed last, s; -Infinity: never */
+  /** when the level last changed, s; -Infinity: never */
   changedAt: number;
-  /** what the link carries, bit/s */
+  /** estimated bandwidth, bit/s */
   bps: number;
   /** seconds of video ahead of the playhead */
   bufferedS: number;
-  /** a segment's duration */
+  /** duration of a segment */
   segmentS: number;
-  /** when pieces had to be fetched because peers were late, s; -Infinity: never */
+  /** when late peers last made the player fetch pieces itself, s; -Infinity: never */
   lateAt: number;
 }
 
-/** Returns the index of the rendition to play. */
+/**
+ * Returns the index of the level to play: one that the connection carries with headroom, changed
+ * rarely. Pure.
+ */
 export function chooseLevel(inputs: LevelInputs): number {
   const { now, rates, current, changedAt, bps, bufferedS, segmentS, lateAt } = inputs;
   const settled = now - changedAt >= MIN_DWELL_S;
@@ -143,19 +150,20 @@ export function chooseLevel(inputs: LevelInputs): number {
   return Math.max(current, highestWithin(rates, bps / UP_FACTOR));
 }
 
-/** A segment on its way. */
+/** A segment being loaded. */
 export interface PendingSegment {
-  /** what is missing of it, and how much of that peers bring, who have sent it already */
+  /** bytes still missing, and how many of those peers have already sent */
   missing: Missing;
-  /** how large it is in a lower rendition, bytes */
+  /** its size in the lower variant, bytes */
   lowerBytes: number;
   bps: number;
   bufferedS: number;
 }
 
 /**
- * Whether to give up a segment and take it in a lower rendition: the picture would stop before it is
- * here, or soon after, and the other one would be here sooner, behind what peers have sent.
+ * Returns whether to abandon a segment for a lower variant: the picture would stop before it is
+ * complete, or soon after, and the lower one would be here sooner, even queued behind what peers
+ * have already sent.
  */
 export function isHopeless({ missing, lowerBytes, bps, bufferedS }: PendingSegment): boolean {
   if ((8 * missing.all) / bps <= bufferedS - MARGIN_S) return false;

@@ -1,16 +1,16 @@
-/** hls.js as this station needs it. */
+/** hls.js's configuration for this station. */
 
 import type { FragmentLoaderConstructor, HlsConfig, LoadPolicy } from "hls.js";
 import { isTemporary } from "../engine/store";
 
-/** Outages are outlasted: with a buffer nobody notices, without one there is nothing to lose. */
+/** Keep retrying through outages: with a buffer nobody notices, without one nothing is lost. */
 const MAX_RETRIES = 1_000;
 const FIRST_RETRY_MS = 500;
 const MAX_RETRY_MS = 2_000;
 const MAX_TIMEOUT_RETRIES = 4;
 const MAX_TO_FIRST_BYTE_MS = 10_000;
 
-/** hls.js's configuration, with a loader for its fragments and what chooses their rendition. */
+/** Returns the configuration, with the given fragment loader and, if any, ABR controller. */
 export function hlsConfig(
   fLoader: FragmentLoaderConstructor,
   abrController?: HlsConfig["abrController"],
@@ -18,7 +18,7 @@ export function hlsConfig(
   return {
     fLoader,
     ...(abrController && { abrController }),
-    // a worker would take the engine's buffers away
+    // a worker would detach the engine's buffers
     enableWorker: false,
     lowLatencyMode: false,
     liveSyncDurationCount: 2,
@@ -34,9 +34,9 @@ export function hlsConfig(
 }
 
 /**
- * hls.js by itself gives up at once when there is no answer (status 0), unless the browser says
- * that it is offline. What has no answer (a gap, a segment that cannot be parsed) and what was
- * refused for good is left to it: it plays on behind the segment.
+ * By default hls.js gives up at once on a failed connection (status 0) unless the browser reports
+ * that it is offline. Errors without a response (a gap, a segment that cannot be parsed) and
+ * permanent refusals are left to hls.js, which skips the segment.
  */
 function loadPolicy(maxLoadTimeMs: number): LoadPolicy {
   return {
@@ -57,7 +57,7 @@ function loadPolicy(maxLoadTimeMs: number): LoadPolicy {
   };
 }
 
-/** Returns the seconds of video ahead of the playhead; 0 when there is nothing to play. */
+/** Returns the seconds of video buffered ahead of the playback position; 0 if there are none. */
 export function bufferAheadS({
   buffered,
   currentTime,

@@ -1,26 +1,29 @@
-/** How far behind live to play. */
+/** How far behind live to play, and the playback rate that keeps a viewer there. */
 
 import type Hls from "hls.js";
 import { deadlineS } from "../engine/deadline";
 
-/** Until it was measured. */
+/** Until a segment's completion has been measured. */
 const INITIAL_COMPLETION_S = 1;
-/** Beside a segment's length: a store that falls silent is noticed, and its seed asked, meanwhile. */
+/** Spare time, in target durations: enough to notice that the store is quiet and ask the seed. */
 const SPARE_SEGMENTS = 0.6;
-/** What the room needs, and what is to spare, are together no more than this: who waits for a slow
- * room has that time for whatever else takes long. */
+/**
+ * Limit for the room's completion time plus spare time, in target durations: the time spent waiting
+ * for a slow room also covers other delays.
+ */
 const MAX_SPARE_SEGMENTS = 0.9;
-/** More target durations than these help nobody: then the room is the trouble. */
+/** More target durations than this would not help: the room itself is too slow. */
 const MAX_SEGMENTS = 4;
-/** A delay that differs by less stays as it is. */
+/** Smaller changes of the target latency are ignored. */
 export const MIN_LATENCY_CHANGE_S = 0.25;
 
 /**
- * Returns seconds: a segment more than has been loaded when the next one is published, what the room
- * needs to bring that before the player would take it from the store, and a part of one to spare.
+ * Returns the target latency in seconds: one segment more than is loaded when the next is
+ * published, the deadline at which the player would turn to the store, and the time that the room
+ * needs to complete a segment, with some to spare.
  *
  * @param targetS the playlist's target duration
- * @param completionMs how long the slowest of the last segments took; null if unknown
+ * @param completionMs completion time of the slowest recent segment; null if unknown
  */
 export function targetLatencyS(targetS: number, completionMs: number | null): number {
   const completionS = completionMs === null ? INITIAL_COMPLETION_S : completionMs / 1000;
@@ -29,7 +32,7 @@ export function targetLatencyS(targetS: number, completionMs: number | null): nu
   return Math.min(MAX_SEGMENTS * targetS, latencyS);
 }
 
-/** Tells hls.js, where the delay has changed: who is elsewhere plays a little faster or slower. */
+/** Sets hls.js's target latency if it changed; the playback rate then moves the viewer there. */
 export function setTargetLatency(hls: Hls, completionMs: number | null): void {
   const targetS = hls.latestLevelDetails?.targetduration;
   if (targetS === undefined) return;
@@ -38,23 +41,23 @@ export function setTargetLatency(hls: Hls, completionMs: number | null): void {
   if (Math.abs(latencyS - liveSyncDuration) >= MIN_LATENCY_CHANGE_S) hls.targetLatency = latencyS;
 }
 
-/** These are not heard. */
+/** Inaudible. */
 const CATCH_UP_RATE = 1.05;
 const FALL_BACK_RATE = 0.95;
-/** This is hardly heard, and soon over. */
+/** Barely audible, and soon over. */
 const FAR_RATE = 1.1;
 const FAR_LATENCY_S = 2;
 const START_AT_S = 0.3;
 const STOP_AT_S = 0.1;
-/** Who jumped or paused, and is farther behind after that, wants to be there. */
+/** A viewer that is farther behind than this after a seek or a pause wants to be there. */
 const DELIBERATE_S = 3;
-/** Below that the buffer is worth more than being live. */
+/** With less buffered, the buffer matters more than the latency. */
 const MIN_BUFFER_S = 3;
 
-/** Keeps a viewer as far behind live as the page would be by itself, unnoticed. (hls.js does this
- * for low-latency streams only, and only against falling behind.) */
+/** Keeps a viewer at the target latency by imperceptible changes of the playback rate. (hls.js does
+ * so only for low-latency streams, and only to catch up.) */
 export class RateController {
-  /** the viewer has jumped, or gone on after a pause, since it was last looked at */
+  /** the viewer sought, or resumed after a pause, since the last call of `rate` */
   #jumped = false;
   #deliberate = false;
 
@@ -71,7 +74,7 @@ export class RateController {
     on("seeked", () => (this.#jumped = true));
   }
 
-  /** Returns the speed to play at; parameters as for `liveRate`. */
+  /** Returns the playback rate to use; parameters as for `playbackRate`. */
   rate(excessLatencyS: number, bufferedS: number, rate: number): number {
     if (this.#jumped) this.#deliberate = excessLatencyS > DELIBERATE_S;
     this.#jumped = false;
@@ -80,12 +83,12 @@ export class RateController {
 }
 
 /**
- * Returns the speed to play at for who wants to be live. Who is nearer to live than the others (a
- * stream that has just begun has no older segments to begin with) would be the first to run dry.
+ * Returns the playback rate that brings a viewer to the target latency. One that is closer to live
+ * than the target (a new stream has no older segments to start from) would be the first to stall.
  *
- * @param excessLatencyS seconds farther behind live than the page would be by itself; -Infinity if unknown
- * @param bufferedS seconds of video ahead of the playhead
- * @param rate the speed now
+ * @param excessLatencyS latency minus target latency, seconds; -Infinity if unknown
+ * @param bufferedS seconds buffered ahead of the playback position
+ * @param rate the current playback rate
  */
 export function playbackRate(excessLatencyS: number, bufferedS: number, rate: number): number {
   if (excessLatencyS === -Infinity) return 1;

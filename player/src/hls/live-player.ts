@@ -1,4 +1,4 @@
-/** The live picture: hls.js on a <video>, started when the station is on air, and kept going. */
+/** The live picture: hls.js on a <video>, started when the station is on air and kept running. */
 
 import Hls, { ErrorTypes, Events } from "hls.js";
 import type { ErrorData, FragmentLoaderConstructor, LevelDetails } from "hls.js";
@@ -11,11 +11,11 @@ import { probePlaylist } from "./playlist-probe";
 import { PlaylistRefresh } from "./playlist-refresh";
 import { MAX_CATCH_UP_S, MediaErrorPolicy, SleepDetector } from "./watchdog";
 
-/** How often an offline station is asked for its playlist. */
+/** How often to ask an offline station for its playlist. */
 const PROBE_INTERVAL_MS = 3_000;
 const FIRST_RELOAD_MS = 1_000;
 const MAX_RELOAD_MS = 15_000;
-/** A picture that stood still for so long, though new segments came, is started again. */
+/** A picture frozen for this long although new segments arrived is started again. */
 const MAX_FROZEN_MS = 12_000;
 const CHECK_INTERVAL_MS = 1_000;
 
@@ -25,12 +25,12 @@ export interface LivePlayerOptions {
   video: HTMLVideoElement;
   playlist: URL;
   fragmentLoader: FragmentLoaderConstructor;
-  /** what the network does for this viewer */
+  /** what the engine has measured */
   network: () => Network;
-  /** told of the playlist that the next segment will be taken from */
+  /** called with the URL of the media playlist that the next segment will come from */
   onNextVariant: (url: string) => void;
   onState: (state: StationState) => void;
-  /** a new instance of hls.js begins */
+  /** called with each new instance of hls.js */
   onHls: (hls: Hls) => void;
 }
 
@@ -38,11 +38,11 @@ export class LivePlayer {
   #options: LivePlayerOptions;
   #hls: Hls | null = null;
   #state: StationState = "connecting";
-  /** what signaling said last: whether a stream is on air */
+  /** whether a stream is being published, as signaling last reported */
   #onAir = true;
   /** whether a playlist is loaded, by hls.js or by the browser itself */
   #loaded = false;
-  /** whether that playlist is closed: what comes next is in a new one */
+  /** whether that playlist has EXT-X-ENDLIST: what follows is in a new one */
   #playlistEnded = false;
   #probing = false;
   #reloads = 0;
@@ -80,7 +80,7 @@ export class LivePlayer {
     void this.#probe();
   }
 
-  /** Whether there should be a picture, as far as this page knows. */
+  /** Whether there should be a picture, as far as the page knows. */
   get pictureExpected(): boolean {
     return this.#onAir && !this.#playlistEnded && this.#state !== "offline";
   }
@@ -90,42 +90,42 @@ export class LivePlayer {
     const latency = this.#hls?.latency ?? 0;
     return latency > 0 ? latency : null;
   }
-  /** How far behind live this page plays by itself; null while unknown. */
+  /** Target latency, seconds behind live; null while unknown. */
   get targetLatencyS(): number | null {
     return this.#hls?.targetLatency ?? null;
   }
 
-  /** Seconds of video ahead of the playhead; 0 when there is nothing to play. */
+  /** Seconds of video buffered ahead of the playback position. */
   get bufferedS(): number {
     return bufferAheadS(this.#options.video);
   }
 
-  /** Signaling says that a stream went on air, or off. */
+  /** Signaling reports that the station went on air or offline. */
   setOnAir(onAir: boolean): void {
     this.#onAir = onAir;
     if (!onAir) return;
-    // the end of the stream before may still be playing
+    // the end of the previous stream may still be playing
     if (!this.#loaded || this.#hasFinished()) this.#probeIn(this.bufferedS * 1000);
   }
 
-  /** Signaling announces a segment of the rendition that is played. */
+  /** Signaling announced a segment of the variant being played. */
   onPublished(sequence: number): void {
     this.#refresh?.onPublished(sequence);
   }
 
-  /** Seconds since the viewer paused; 0 while it plays, and before it did. */
+  /** Seconds since the viewer paused; 0 while playing and before the first picture. */
   get pausedS(): number {
     return this.#pausedAt === null ? 0 : (performance.now() - this.#pausedAt) / 1000;
   }
 
-  /** Stop for good: the player is taken out of its page. */
+  /** Stops for good: the player is removed from its page. */
   close(): void {
     this.#closed.abort();
     clearInterval(this.#checkTimer);
     this.#stop();
   }
 
-  /** Where a viewer that is live is on the video's timeline, seconds; null while unknown. */
+  /** Position of live on the video's timeline, seconds; null while unknown. */
   get livePositionS(): number | null {
     return this.#hls?.liveSyncPosition ?? null;
   }
@@ -136,7 +136,7 @@ export class LivePlayer {
     this.#options.video.play().catch(() => undefined);
   }
 
-  /** Seconds farther behind live than this page would be by itself. */
+  /** Latency minus target latency, seconds; -Infinity while unknown. */
   get #excessLatencyS(): number {
     return (this.latencyS ?? 0) - (this.targetLatencyS ?? Infinity);
   }
@@ -161,7 +161,7 @@ export class LivePlayer {
     this.#schedule(delayMs, () => void this.#probe());
   }
 
-  /** The one thing to do next. */
+  /** Schedules the next step; there is only one. */
   #schedule(delayMs: number, step: () => void): void {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => {
@@ -220,7 +220,7 @@ export class LivePlayer {
 
   #onPlaylist({ startSN, endSN, live }: LevelDetails): void {
     if (this.#newestSequence !== -1 && startSN > this.#newestSequence) {
-      // nothing of what was there before: a new stream began while nobody looked
+      // nothing in common with the last playlist: a new stream started in between
       this.#schedule(0, () => {
         this.#start();
       });
@@ -228,7 +228,7 @@ export class LivePlayer {
     }
     if (endSN > this.#newestSequence) {
       this.#newestAt = performance.now();
-      // now it is known where live is
+      // only now is the live position known
       if (this.#sleepDetector.takeSlept() && this.#excessLatencyS > MAX_CATCH_UP_S) this.goToLive();
     }
     this.#newestSequence = Math.max(this.#newestSequence, endSN);
@@ -243,7 +243,7 @@ export class LivePlayer {
       if (delayMs === null) hls.recoverMediaError();
       else this.#reload(delayMs);
     } else if (type === ErrorTypes.NETWORK_ERROR && this.bufferedS > 0) {
-      // the picture goes on meanwhile
+      // the buffer plays on meanwhile
       this.#schedule(Math.min(this.#backoffMs(), this.bufferedS * 1000), () => {
         if (this.bufferedS > 0) hls.startLoad();
         else this.#reload(0);
@@ -258,14 +258,14 @@ export class LivePlayer {
     this.#probeIn(delayMs);
   }
 
-  /** Whether what is loaded has come to its end; native playback ends with its playlist. */
+  /** Whether the loaded playlist has ended; native playback ends with it. */
   #hasFinished(): boolean {
     const { video } = this.#options;
     const native = this.#loaded && !this.#hls;
     return this.#playlistEnded || (native && (video.ended || video.error !== null));
   }
 
-  /** Looks whether the picture moves. */
+  /** Runs every second: adjusts latency and rate, and restarts a frozen picture. */
   #checkPicture(): void {
     const { video } = this.#options;
     if (this.#hls) setTargetLatency(this.#hls, this.#options.network().completionMs);
@@ -286,7 +286,7 @@ export class LivePlayer {
       this.#state === "on air" && now - Math.max(this.#newestAt, this.#movedAt) > MAX_FROZEN_MS;
     if ((!this.#onAir || this.#playlistEnded || unexplained) && this.bufferedS < 1)
       this.#setState("offline");
-    // while nothing new is published, starting again would only repeat the last segments
+    // without new segments a restart would only repeat the last ones
     const hasNewSegments = this.#newestAt > this.#movedAt + MAX_FROZEN_MS / 2;
     if (this.#hls && hasNewSegments && now - this.#movedAt > MAX_FROZEN_MS) this.#start();
     const idle = this.#timer === undefined && !this.#probing;

@@ -1,4 +1,4 @@
-/** hls.js's fragment loader (`fLoader`) over the engine. */
+/** hls.js's fragment loader (`fLoader`), backed by the engine. */
 
 import type {
   FragmentLoaderConstructor,
@@ -13,7 +13,7 @@ import { StoreError } from "../engine/store";
 
 type FragmentSource = Pick<Engine, "fragment" | "resource">;
 
-/** Returns the class that hls.js makes one object of per fragment. */
+/** Returns the loader class; hls.js makes one instance per fragment. */
 export function fragmentLoader(
   engine: FragmentSource,
   now: () => number = () => performance.now(),
@@ -39,7 +39,7 @@ export function fragmentLoader(
       void this.#run(context);
     }
 
-    /** Stop waiting. Pieces under way go on: peers count on them, and hls.js may come back. */
+    /** Stops waiting. Downloads continue: peers rely on the pieces, and hls.js may ask again. */
     abort(): void {
       const { context } = this;
       const callbacks = this.#settle();
@@ -76,8 +76,8 @@ export function fragmentLoader(
     }
 
     /**
-     * hls.js estimates the bandwidth from these times: they say how long the network took, as if
-     * it had ended now. Waiting for peers is not slowness, nor is a hit in memory speed.
+     * hls.js estimates the bandwidth from these times, so they give the time spent on the network,
+     * as if it had ended now: waiting for peers is not slow, and a cache hit is not fast.
      */
     #setTiming(bytes: number, transferMs: number): void {
       const { stats } = this;
@@ -87,7 +87,7 @@ export function fragmentLoader(
       stats.chunkCount = 1;
     }
 
-    /** Ends this loader; returns the callbacks if nothing ended it before. */
+    /** Ends this loader; returns the callbacks, or null if it had already ended. */
     #settle(): LoaderCallbacks<FragmentLoaderContext> | null {
       const callbacks = this.#callbacks;
       this.#callbacks = null;

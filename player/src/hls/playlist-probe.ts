@@ -1,11 +1,13 @@
-/** What the station's playlist tells before a player loads it. */
+/** What the station's playlist says before a player loads it. */
 
-/** "ended": there is a playlist, but a closed one; "unknown": nobody could say. */
+/**
+ * "ended": the playlist has EXT-X-ENDLIST; "none": there is none; "unknown": it could not be read.
+ */
 export type PlaylistState = "live" | "ended" | "none" | "unknown";
 
 const NEVER_ON_AIR_STATUS = 404;
 
-/** Fetches the playlist; of a multivariant playlist also its first media playlist. */
+/** Fetches the playlist, and the first media playlist if it is a multivariant playlist. */
 export async function probePlaylist(playlist: URL): Promise<PlaylistState> {
   try {
     const response = await fetch(playlist);
@@ -21,7 +23,7 @@ export async function probePlaylist(playlist: URL): Promise<PlaylistState> {
 }
 
 /**
- * Returns the end of a media playlist's last segment; null where it does not say.
+ * Returns when a media playlist's last segment ends; null without EXT-X-PROGRAM-DATE-TIME.
  *
  * @param playlist text of a media playlist (RFC 8216 section 4)
  */
@@ -36,7 +38,9 @@ export function lastSegmentEnd(playlist: string): Date | null {
   return endMs === null || Number.isNaN(endMs) ? null : new Date(endMs);
 }
 
-/** Ask for the playlist; null when there is none, or it cannot be read. */
+/**
+ * Returns when the playlist's last segment ends: when the station was last on air; null if unknown.
+ */
 export async function lastOnAir(playlist: URL): Promise<Date | null> {
   try {
     const response = await fetch(playlist);
@@ -49,7 +53,9 @@ export async function lastOnAir(playlist: URL): Promise<Date | null> {
   }
 }
 
-/** Returns the first media playlist that a multivariant playlist names; null for a media playlist. */
+/**
+ * Returns the first media playlist that a multivariant playlist names; null for a media playlist.
+ */
 function firstMediaPlaylist(text: string, playlist: URL): URL | null {
   const uri = /^#EXT-X-STREAM-INF:.*\s+([^#\s].*)$/m.exec(text)?.[1];
   return uri === undefined ? null : new URL(uri.trim(), playlist);

@@ -1,15 +1,15 @@
 /**
- * Has hls.js load the playlist when a segment was announced. By its own clock it looks once a
- * segment, at whatever moment its first look was: up to a segment's length after the others, with
- * as much less in its buffer, while it believes that it is as far behind live as they are.
+ * Makes hls.js reload the playlist when a segment is announced. By its own timer it reloads once
+ * per segment, at a phase set by its first load: up to a segment later than other viewers, with
+ * that much less buffered, although it believes that its latency is the same.
  */
 
 import { Events } from "hls.js";
 import type Hls from "hls.js";
 
-/** Its own clock goes on so many target durations after that: when nothing is announced any more. */
+/** hls.js's own timer takes over this many target durations later, if announcements stop. */
 const FALLBACK_TARGETS = 1.5;
-/** An edge may still have the playlist of a second ago. */
+/** An edge cache may still serve the playlist of a second ago. */
 const RETRY_MS = 400;
 const MAX_ATTEMPTS = 4;
 
@@ -25,7 +25,7 @@ export class PlaylistRefresh {
     this.#now = now;
   }
 
-  /** A segment of the rendition that is played was announced, by its media sequence number. */
+  /** A segment of the variant being played was announced, by its media sequence. */
   onPublished(sequence: number): void {
     if (sequence <= this.#newest) return;
     this.#newest = sequence;

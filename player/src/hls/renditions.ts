@@ -1,4 +1,4 @@
-/** The quality menu's list: hls.js's renditions in the form that media-chrome reads off the media
+/** The quality menu's list: hls.js's levels in the form that media-chrome reads from the media
  * element (`videoRenditions`). */
 
 import type Hls from "hls.js";
@@ -17,10 +17,10 @@ export class Renditions extends EventTarget {
   readonly [index: number]: Rendition;
   length = 0;
   #hls: Levels | null = null;
-  /** what the viewer chose, by the size of its picture; null: automatic */
+  /** the viewer's choice, by picture height; null: automatic */
   #chosen: number | null = null;
 
-  /** A new instance of hls.js plays: the viewer's choice holds for it, too. */
+  /** Follows a new instance of hls.js; the viewer's choice applies to it too. */
   follow(hls: Levels): void {
     this.#hls = hls;
     hls.on(Events.MANIFEST_PARSED, () => {
@@ -55,7 +55,7 @@ export class Renditions extends EventTarget {
     const found = (this.#hls?.levels ?? []).map(({ width, height, bitrate }, index) => ({
       ...{ id: String(index), width, height, bitrate },
     }));
-    // one is no choice; without sizes there are no names
+    // a single one is not a choice; without sizes there are no names
     const all = found.length > 1 && found.every(({ height }) => height > 0) ? found : [];
     const own = this as unknown as Record<number, Rendition>;
     for (let index = 0; index < Math.max(this.length, all.length); index += 1) {
@@ -67,7 +67,7 @@ export class Renditions extends EventTarget {
     const fewer = all.length < this.length;
     this.length = all.length;
     this.dispatchEvent(new Event(fewer ? "removerendition" : "addrendition"));
-    // the chosen one may be gone: then hls.js goes on by itself
+    // the chosen one may be gone: hls.js then chooses automatically
     this.dispatchEvent(new Event("change"));
   }
 }

@@ -1,22 +1,22 @@
-/** What can go wrong with a running picture, and is noticed: sleep, stalls, media errors. No I/O. */
+/** Detects what can stop a running picture: sleep, stalls, media errors. No I/O. */
 
-/** Nothing was played for so long, and nobody looked. */
+/** A gap this long between two checks, with nothing played, means that the device slept. */
 const MIN_SLEEP_MS = 10_000;
-/** Seconds: who slept and is later than this jumps to live rather than catch up. */
+/** After sleep, a viewer later than this jumps to live instead of catching up. */
 export const MAX_CATCH_UP_S = 8;
 
-/** Notices that the laptop was closed, or the tab frozen: who slept is not late on purpose. */
+/** Detects that the laptop was closed or the tab frozen: such a viewer is not late on purpose. */
 export class SleepDetector {
   #checkedAt: number;
   #positionS = 0;
   #slept = false;
 
-  /** @param wallMs the wall clock, which goes on in a sleeping laptop */
+  /** @param wallMs wall-clock time, which advances while a laptop sleeps */
   constructor(wallMs: number) {
     this.#checkedAt = wallMs;
   }
 
-  /** Looks; to be called every second or so. */
+  /** To be called about once a second. */
   check(wallMs: number, positionS: number, paused: boolean): void {
     const passedMs = wallMs - this.#checkedAt;
     const playedMs = (positionS - this.#positionS) * 1000;
@@ -25,7 +25,7 @@ export class SleepDetector {
     if (passedMs > MIN_SLEEP_MS && playedMs < passedMs / 2 && !paused) this.#slept = true;
   }
 
-  /** Whether it slept; says so once. */
+  /** Returns whether it slept since the last call. */
   takeSlept(): boolean {
     const slept = this.#slept;
     this.#slept = false;
@@ -34,8 +34,8 @@ export class SleepDetector {
 }
 
 /**
- * Calls `stalled` once whenever a running picture breaks off. Start-up, a pause and a seek are no
- * stalls, nor is the wait that follows them.
+ * Calls `onStall` each time a running picture breaks off. Start-up, pauses and seeks, and the
+ * waiting that follows them, do not count.
  *
  * @param expected whether there should be a picture now
  */
@@ -56,25 +56,25 @@ export function watchStalls(
     running = true;
   });
   for (const type of ["pause", "seeking", "ended"]) video.addEventListener(type, stop);
-  // emptied: the player was loaded anew under the viewer's eyes
+  // emptied: the player was reloaded while the viewer was watching
   for (const type of ["waiting", "emptied"]) video.addEventListener(type, onBreak);
 }
 
-/** Two within this time: the decoder will not recover by itself. */
+/** Two errors within this time: the decoder does not recover in place. */
 const RECOVERY_MS = 5_000;
-/** So many are recovered from in place; then all begins anew, at growing intervals. */
+/** Errors to recover from in place; after that the player is reloaded, at growing intervals. */
 const MAX_RECOVERIES = 3;
-/** After so long without one they are counted anew. */
+/** The count starts over after this long without an error. */
 const CALM_MS = 60_000;
 const FIRST_RELOAD_MS = 1_000;
 const MAX_RELOAD_MS = 15_000;
 
-/** What to do about a media error: segments may load well while none can be decoded. */
+/** How to handle media errors: segments may load fine while none can be decoded. */
 export class MediaErrorPolicy {
   #at = -Infinity;
   #count = 0;
 
-  /** Returns after how long to begin anew, ms; null: recover in place. */
+  /** Returns the delay before a reload, ms; null: recover in place. */
   onError(now: number): number | null {
     const sinceMs = now - this.#at;
     this.#at = now;

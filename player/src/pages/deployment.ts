@@ -1,27 +1,30 @@
-/** A page that is older than its station: a deployment came while it was open. */
+/** Handles pages that are older than their station: it was upgraded while they were open. */
 
 const KEY = "shoal-loaded-again-at";
-/** What a new page does not mend it shall not try again and again. */
+/** At most one automatic reload in this time, in case reloading does not help. */
 const MIN_INTERVAL_MS = 60_000;
-/** As Chromium, Firefox, WebKit and Vite say it. */
+/** The error messages of Chromium, Firefox, WebKit and Vite. */
 const CHUNK_MISSING = /dynamically imported module|Importing a module script failed|preload CSS/;
-/** Who has been here for so long is asked first. */
+/** Viewers who have been here for longer are asked before a reload. */
 const SETTLED_MS = 30_000;
 
-/** Loads the page again when a part of it that is asked for only now has been replaced. */
+/** Reloads the page when a chunk that it loads lazily no longer exists. */
 export function reloadWhenReplaced(): void {
   addEventListener("unhandledrejection", ({ reason }) => {
     if (!(reason instanceof Error && CHUNK_MISSING.test(reason.message))) return;
-    // the picture is worth more than what is missing
+    // a running picture matters more than the missing chunk
     if (performance.now() > SETTLED_MS) showReloadButton();
     else reload();
   });
 }
 
-/** Signaling plans otherwise than this page: it plays on from the store, until it is loaded again. */
+/**
+ * Offers a reload when signaling uses another plan version: until then, the page plays from the
+ * store.
+ */
 export function offerUpdate(): void {
   showReloadButton();
-  // nobody minds what nobody sees
+  // a hidden page is reloaded without asking
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) reload();
   });
@@ -32,7 +35,7 @@ function showReloadButton(): void {
   const button = document.createElement("button");
   button.type = "button";
   button.className = "outdated";
-  button.textContent = "The station has a newer version of this page: load it again";
+  button.textContent = "A newer version of this page is available. Reload";
   button.addEventListener("click", () => {
     location.reload();
   });
@@ -46,6 +49,7 @@ function reload(): void {
     sessionStorage.setItem(KEY, String(now));
     location.reload();
   } catch {
-    showReloadButton(); // without a memory it could go on for ever
+    // without storage, automatic reloads could go on forever
+    showReloadButton();
   }
 }

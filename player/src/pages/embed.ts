@@ -1,4 +1,4 @@
-/** `/embed`: the player in an iframe, and what the page around it may tell it to do. */
+/** `/embed`: the player for an iframe, controlled by messages from the page around it. */
 
 import { EmbeddedPlayer } from "../embed/embedded-player";
 import type { Command } from "../embed/messages";
@@ -21,7 +21,7 @@ const { video, controller } = player;
 forwardKeys(controller);
 window.shoal = { stats: () => player.view?.stats() ?? null };
 
-/** Origins of the page around, that want to hear of changes. */
+/** Origins of embedding pages that have subscribed to state changes. */
 const subscribers = new Set<string>();
 let lastSent = "";
 
@@ -29,7 +29,7 @@ addEventListener("message", ({ data, source, origin }) => {
   const message = source === parent ? parseCommand(data) : null;
   if (message) execute(message.command, message.id, origin);
 });
-// to anybody: that a player is here is no secret
+// to any origin: that there is a player is not a secret
 if (parent !== window) parent.postMessage({ shoal: "ready" }, "*");
 for (const type of ["playing", "play", "pause", "volumechange"])
   video.addEventListener(type, notify);

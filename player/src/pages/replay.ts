@@ -1,4 +1,4 @@
-/** The page /replay: streams that have ended, to be watched again (`?id=`), or a list of them. */
+/** The page /replay: the list of replays, or one of them (`?id=`). */
 
 import "media-chrome/dist/media-time-display.js";
 
@@ -44,17 +44,17 @@ const preferences = new PreferenceStore();
 reloadWhenReplaced();
 void loadConfig(page).then(async (config) => {
   document.title = `Replays · ${config.title}`;
-  const listStatus = element("none", HTMLElement);
+  const listStatus = element("list-status", HTMLElement);
   if (config.replays === null) {
-    listStatus.textContent = "This station keeps no replays.";
+    listStatus.textContent = "This station does not keep replays.";
     return;
   }
   const replays = await fetchReplaysWithRetry(config.replays, listStatus);
   const chosen = replays.find(({ id }) => id === requestedId);
-  if (replays.length === 0) listStatus.textContent = "There is no replay yet.";
+  if (replays.length === 0) listStatus.textContent = "There are no replays yet.";
   else if (requestedId !== null && !chosen)
-    listStatus.textContent = "This replay is no longer there.";
-  else listStatus.textContent = chosen ? "All replays" : "Streams to be watched again";
+    listStatus.textContent = "This replay is no longer available.";
+  else listStatus.textContent = chosen ? "All replays" : "Past streams";
   element("list", HTMLElement).append(...replays.map(listItem));
   if (chosen) play(chosen, config);
 });
@@ -65,7 +65,7 @@ function listItem(replay: Replay): HTMLElement {
   return make("li", {}, link, ` · ${durationText(replay.durationS)} · ${bytes(replay.size)}`);
 }
 
-/** "Today at 20:15" */
+/** Returns a replay's title, such as "Today at 20:15". */
 function titleOf({ start }: Replay): string {
   const when = moment(start, new Date()).replace(/^on /, "");
   return when.charAt(0).toUpperCase() + when.slice(1);
@@ -99,10 +99,10 @@ function play(replay: Replay, config: StationConfig): void {
   offerTorrent(replay);
   showSharing(view, config);
   view.load();
-  // as a button it would be named otherwise than it reads
+  // as a button, its accessible name would differ from its text
   const time = make("media-time-display" as "div", { showduration: "", notoggle: "" });
   void addControlBar({ controller, video, extra: [time], signal: new AbortController().signal });
-  // refused where the viewer must click first
+  // rejected if the viewer must click first
   video.play().catch(() => undefined);
 }
 
@@ -110,15 +110,15 @@ function offerTorrent({ torrent }: Replay): void {
   if (!torrent) return;
   element("magnet", HTMLAnchorElement).href = torrent.magnet;
   element("torrent", HTMLAnchorElement).href = torrent.file.href;
-  element("whole", HTMLElement).hidden = false;
+  element("download", HTMLElement).hidden = false;
 }
 
 function showSharing(view: ReplayView, config: StationConfig): void {
   const chip = element("state", HTMLElement);
   const shareSwitch = element("share", HTMLInputElement);
-  const table = element("figures", HTMLElement);
+  const table = element("stats", HTMLElement);
   element("about", HTMLElement).hidden = chip.hidden = false;
-  element("explained", HTMLElement).textContent = NOTE;
+  element("explanation", HTMLElement).textContent = NOTE;
   element("choice", HTMLElement).hidden = !canChoose(view.blocker);
   const rows = ["From viewers", "From the store", "Sent to viewers", "Connected"].map((name) => {
     const value = make("dd");
@@ -157,14 +157,14 @@ function showSharing(view: ReplayView, config: StationConfig): void {
     );
 }
 
-/** Asks for the list, for as long as it takes. */
+/** Fetches the list, retrying until it succeeds. */
 async function fetchReplaysWithRetry(list: URL, status: HTMLElement): Promise<Replay[]> {
   for (;;) {
     try {
       return await fetchReplays(list);
     } catch (error) {
-      console.warn("the list of replays cannot be read", error);
-      setText(status, "The station does not answer. This page goes on trying.");
+      console.warn("cannot read the list of replays, retrying", error);
+      setText(status, "The station is not responding. Trying again…");
     }
     await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
   }

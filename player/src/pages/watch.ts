@@ -1,4 +1,4 @@
-/** The watch page: the live picture, its controls, and where the video comes from. */
+/** The watch page: live picture, controls and sharing. */
 
 import { showSharing } from "../panel/sharing-view";
 import { element } from "../ui/dom";

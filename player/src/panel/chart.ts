@@ -1,4 +1,4 @@
-/** The chart of the last two minutes: what came, stacked by source, and what was sent, below. */
+/** Chart of the last two minutes: received, stacked by source, and sent, below the axis. */
 
 import uPlot from "uplot";
 import uPlotCss from "uplot/dist/uPlot.min.css?inline";
@@ -16,7 +16,7 @@ export class Chart {
   #plot: uPlot;
   #resized: ResizeObserver;
 
-  /** Draw into `host`, whose CSS has the colours. */
+  /** Draws into `host`; its CSS variables set the colors. */
   constructor(host: HTMLElement) {
     this.#host = host;
     adoptStyles(host.getRootNode() as Document | ShadowRoot, uPlotCss);
@@ -25,7 +25,7 @@ export class Chart {
       this.#plot.setSize({ width: host.clientWidth, height: HEIGHT_PX });
     });
     this.#resized.observe(host);
-    // light and dark have other colours, which a canvas does not follow by itself
+    // a canvas does not follow the switch between light and dark by itself
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
       this.#plot.redraw(false);
     });
@@ -36,15 +36,15 @@ export class Chart {
   }
 
   #options(): uPlot.Options {
-    const colour = (name: string) => () =>
+    const color = (name: string) => () =>
       getComputedStyle(this.#host).getPropertyValue(name).trim() || "#888";
     const line = (label: string, name: string): uPlot.Series => ({
-      ...{ label, stroke: colour(name), fill: colour(`${name}-fill`), width: LINE_PX },
+      ...{ label, stroke: color(name), fill: color(`${name}-fill`), width: LINE_PX },
       points: { show: false },
     });
     const axis: uPlot.Axis = {
-      stroke: colour("--chart-text"),
-      grid: { stroke: colour("--chart-grid"), width: 1 },
+      stroke: color("--chart-text"),
+      grid: { stroke: color("--chart-grid"), width: 1 },
       ticks: { show: false },
       font: "12px system-ui, sans-serif",
     };
@@ -66,14 +66,14 @@ export class Chart {
         line("sent", "--sent"),
       ],
       bands: [
-        { series: [3, 2], fill: colour("--viewers-fill") },
-        { series: [2, 1], fill: colour("--store-fill") },
+        { series: [3, 2], fill: color("--viewers-fill") },
+        { series: [2, 1], fill: color("--store-fill") },
       ],
     };
   }
 }
 
-/** Zero is always there, and a station at rest is no noise. */
+/** Always includes zero and at least 1 Mbit/s, so that an idle station does not look noisy. */
 function scale(_: uPlot, min: number | null, max: number | null): [number, number] {
   const [low, high] = [Math.min(0, min ?? 0), Math.max(1, max ?? 0)];
   return [low * 1.1, high * 1.1];

@@ -1,30 +1,31 @@
-/** The sharing chip: where the video comes from, in a few plain words. Pure. */
+/** Text of the sharing chip: where the video comes from, in a few words. Pure. */
 
+import { percent } from "../ui/format";
 import type { Blocker } from "../ui/sharing-mode";
 
 export interface SharingState {
-  /** what keeps this viewer from sharing; null: nothing does */
+  /** why this viewer does not share; null if it does */
   blocker: Blocker | null;
-  /** members of the room, this viewer included; 0 while it is in none */
+  /** members of the room, including this viewer; 0 while it is in no room */
   members: number;
-  /** of them, those to whom the last attempt to connect failed */
+  /** members to whom the last connection attempt failed */
   unreachable: number;
   peers: number;
-  /** 0 to 1, null while nothing was counted */
+  /** peer bytes ÷ all bytes, 0 to 1; null before the first byte */
   share: number | null;
-  /** whether the store does not answer this viewer */
+  /** whether the store fails for this viewer */
   storeFailing: boolean;
 }
 
-/** Why a viewer has nothing but the store. */
+/** Why everything comes from the store. */
 const REASONS: Record<Blocker, string> = {
-  "no MSE": "this browser plays the stream by itself",
+  "no MSE": "this browser plays the stream natively",
   "no WebSocket": "this browser has no WebSockets",
   "no WebRTC": "this browser has no WebRTC",
-  "no WebCrypto": "sharing needs https",
-  "not here": "sharing is off here",
+  "no WebCrypto": "sharing needs HTTPS",
+  "not here": "sharing is off in this player",
   off: "sharing is off",
-  undecided: "not shared yet",
+  undecided: "waiting for your choice",
 };
 
 /** Returns the chip's text. */
@@ -32,17 +33,15 @@ export function chipText(state: SharingState): string {
   const { blocker, members, unreachable, peers, share, storeFailing } = state;
   if (blocker)
     return storeFailing
-      ? `the store does not answer, and ${REASONS[blocker]}`
+      ? `the store is not responding, and ${REASONS[blocker]}`
       : `from the store: ${REASONS[blocker]}`;
   if (peers > 0) {
     const viewers = peers === 1 ? "1 viewer" : `${peers} viewers`;
-    return share === null
-      ? `connected to ${viewers}`
-      : `${Math.floor(share * 100)} % from ${viewers}`;
+    return share === null ? `connected to ${viewers}` : `${percent(share)} from ${viewers}`;
   }
-  if (storeFailing) return "the store does not answer";
-  if (members === 0) return "from the store: no contact to other viewers";
-  if (members === 1) return "from the store: no other viewer yet";
+  if (storeFailing) return "the store is not responding";
+  if (members === 0) return "from the store: cannot find other viewers";
+  if (members === 1) return "from the store: no other viewers yet";
   return unreachable >= members - 1
     ? "from the store: could not connect to other viewers"
     : "from the store: connecting to other viewers";

@@ -1,9 +1,9 @@
-/** Chromium's permission to reach devices on the viewer's own network, where the browser has one. */
+/** Chromium's permission to reach devices on the viewer's local network. */
 
-/** Newer names first. */
+/** The permission's names, the newest first. */
 const NAMES = ["local-network", "local-network-access"];
 
-/** Returns null where the browser knows of no such permission. */
+/** Returns the permission's status; null if the browser has no such permission. */
 export async function queryLocalNetwork(): Promise<PermissionStatus | null> {
   for (const name of NAMES) {
     try {

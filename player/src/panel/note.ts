@@ -1,4 +1,4 @@
-/** The note on the first visit: what sharing means, in one sentence, and a way out. */
+/** The note on the first visit: what sharing means, in one sentence, and a way to decline. */
 
 import type { Consent } from "../station/config";
 import { adoptStyles, make } from "../ui/dom";
@@ -6,7 +6,7 @@ import type { PreferenceStore } from "../ui/preferences";
 import noteCss from "./note.css?inline";
 import { NOTE } from "./explanations";
 
-/** Show it until the viewer has answered, here or in another tab, or in the panel. */
+/** Shows the note until the viewer has answered, here, in another tab or in the panel. */
 export function showNote(
   host: HTMLElement,
   preferences: PreferenceStore,
@@ -21,7 +21,7 @@ export function showNote(
     });
     return made;
   };
-  // who only takes note has decided nothing: the station may ask later
+  // "OK" is not a decision: the station may still ask later
   const yes = consent === "ask" ? button("Share", true, "yes") : button("OK", null, "yes");
   const note = make(
     "aside",

@@ -1,17 +1,16 @@
-/** The panel behind the chip: what this browser gets and gives, and the switches for it. */
+/** The panel that the chip opens: what this browser receives and sends, and the switches for it. */
 
 import { adoptStyles, make, setText } from "../ui/dom";
 import type { LiveStats } from "../ui/live-view";
 import type { PreferenceStore } from "../ui/preferences";
 import { canChoose } from "../ui/sharing-mode";
 import type { Chart } from "./chart";
-import { bytes, percent, seconds, speed } from "../ui/format";
+import { UNKNOWN, bytes, percent, seconds, speed } from "../ui/format";
 import { queryLocalNetwork } from "./local-network";
 import panelCss from "./panel.css?inline";
 import type { Rates } from "./rates";
 import { NOTE, explain } from "./explanations";
 
-/** Mbit/s */
 const UPLOAD_LIMITS_MBPS = [0.5, 1, 2, 5, 10];
 
 const ROWS = {
@@ -23,7 +22,7 @@ const ROWS = {
   saved: "Saved",
   peers: "Connected",
   room: "Room",
-  delay: "Behind live",
+  latency: "Latency",
   buffer: "Buffer",
   dropped: "Dropped frames",
 } as const;
@@ -32,7 +31,7 @@ export class Panel {
   readonly element: HTMLElement;
   #preferences: PreferenceStore;
   #values = new Map<keyof typeof ROWS, HTMLElement>();
-  #explanations = make("div", { class: "explained", role: "status" });
+  #explanations = make("div", { class: "explanations", role: "status" });
   #shareSwitch = make("input", { type: "checkbox", role: "switch" });
   #mobileSwitch = make("input", { type: "checkbox", role: "switch" });
   #limitSelect = make("select");
@@ -41,8 +40,8 @@ export class Panel {
   #localNetwork: PermissionState | null = null;
 
   /**
-   * @param root where the panel will be: its styles go there
-   * @param close the viewer wants to be rid of it
+   * @param root the document or shadow tree of the panel, which gets its styles
+   * @param close called when the viewer closes the panel
    */
   constructor(root: DocumentOrShadowRoot, preferences: PreferenceStore, close: () => void) {
     this.#preferences = preferences;
@@ -78,7 +77,7 @@ export class Panel {
     });
   }
 
-  /** It has been put into the page: the chart may be drawn now. */
+  /** To be called when the panel is in the page: focuses it and draws the chart. */
   async opened(): Promise<void> {
     this.element.querySelector("h2")?.focus();
     const { Chart } = await import("./chart");
@@ -100,8 +99,8 @@ export class Panel {
       mac: navigator.userAgent.includes("Macintosh"),
     });
     const text = sentences.join("\n");
-    if (this.#explanations.dataset["said"] !== text) {
-      this.#explanations.dataset["said"] = text;
+    if (this.#explanations.dataset["shown"] !== text) {
+      this.#explanations.dataset["shown"] = text;
       this.#explanations.replaceChildren(...sentences.map((sentence) => make("p", {}, sentence)));
     }
     this.#chart?.show(rates.columns(nowMs));
@@ -119,16 +118,16 @@ export class Panel {
       store: part(stats.bytes.store),
       seed: part(stats.bytes.seed),
       sent: bytes(stats.uploaded),
-      saved: `${bytes(stats.bytes.p2p)} that the store did not send`,
-      peers: stats.peers === 1 ? "1 viewer" : `${stats.peers} viewers`,
-      room: stats.room === null ? "–" : `${stats.room}, ${stats.members} in it`,
-      delay: seconds(stats.latency_s),
+      saved: `${bytes(stats.bytes.p2p)} not sent by the store`,
+      peers: viewers(stats.peers),
+      room: stats.room === null ? UNKNOWN : `${stats.room} (${viewers(stats.members)})`,
+      latency: seconds(stats.latency_s),
       buffer: seconds(stats.buffer_s),
       dropped: String(stats.dropped_frames),
     };
     for (const [key, element] of this.#values) setText(element, values[key]);
     const { hindrance } = stats;
-    const label = `The last two minutes. Now ${speeds}${hindrance ? "" : `, ${speed(p2p)} from viewers`}.`;
+    const label = `Last two minutes. Now ${speeds}${hindrance ? "" : `, ${speed(p2p)} from viewers`}.`;
     this.#chartHost.setAttribute("aria-label", label);
   }
 
@@ -140,7 +139,7 @@ export class Panel {
       this.#preferences.set({ uploadOnMobile: !this.#mobileSwitch.checked });
     });
     this.#limitSelect.append(
-      new Option("no limit", ""),
+      new Option("No limit", ""),
       ...UPLOAD_LIMITS_MBPS.map((mbps) => new Option(`${mbps} Mbit/s`, String(mbps))),
     );
     this.#limitSelect.addEventListener("change", () => {
@@ -164,17 +163,21 @@ export class Panel {
       key("viewers", "from viewers"),
       key("store", "store"),
       key("seed", "seed"),
-      key("sent", "sent, Mbit/s"),
+      key("sent", "sent (Mbit/s)"),
     );
   }
 
   #table(): HTMLElement {
     const list = make("dl");
     for (const [key, name] of Object.entries(ROWS) as [keyof typeof ROWS, string][]) {
-      const value = make("dd", { "data-figure": key });
+      const value = make("dd", { "data-stat": key });
       this.#values.set(key, value);
       list.append(make("div", {}, make("dt", {}, name), value));
     }
     return list;
   }
+}
+
+function viewers(count: number): string {
+  return count === 1 ? "1 viewer" : `${count} viewers`;
 }

@@ -1,13 +1,13 @@
-/** The last two minutes, second by second, out of counters that only rise. Pure. */
+/** Transfer rates of the last two minutes, second by second, from rising counters. Pure. */
 
 import type { SourceBytes } from "../protocol/messages";
 
-/** Seconds that are kept. */
+/** How much history is kept. */
 export const WINDOW_S = 120;
-/** What a line of the panel says is the mean of so many seconds: segments come in bursts. */
+/** The panel shows means over this many seconds, because segments arrive in bursts. */
 const MEAN_S = 10;
 
-/** bit/s by source, and sent to others. */
+/** bit/s received by source, and sent. */
 export interface Rate extends SourceBytes {
   up: number;
 }
@@ -26,7 +26,7 @@ export class Rates {
   #previous: (Counters & { atMs: number }) | null = null;
   #samples: Sample[] = [];
 
-  /** To be called about once a second; `nowMs` rises. */
+  /** Adds the counters' current values; to be called about once a second, with rising `nowMs`. */
   add({ bytes, uploaded }: Counters, nowMs: number): void {
     const previous = this.#previous;
     this.#previous = { bytes: { ...bytes }, uploaded, atMs: nowMs };
@@ -43,7 +43,7 @@ export class Rates {
     while (this.#samples[0] && this.#samples[0].atMs < oldest) this.#samples.shift();
   }
 
-  /** Now, averaged. */
+  /** The current rate, averaged. */
   get mean(): Rate {
     const mean = { p2p: 0, store: 0, seed: 0, up: 0 };
     const last = this.#samples.slice(-MEAN_S);
@@ -54,8 +54,8 @@ export class Rates {
   }
 
   /**
-   * The chart's columns: seconds before now (≤ 0), then in Mbit/s what came from the seed, from seed
-   * and store, from all three, and what was sent, which is drawn downwards.
+   * Returns the chart's columns: seconds before now (≤ 0), then in Mbit/s what came from the seed,
+   * from seed and store, from all three, and what was sent, negated so that it is drawn downwards.
    */
   columns(nowMs: number): [number[], number[], number[], number[], number[]] {
     const columns: [number[], number[], number[], number[], number[]] = [[], [], [], [], []];
@@ -71,7 +71,7 @@ export class Rates {
   }
 }
 
-/** The chart shows means of so many seconds, or it would be all spikes. */
+/** The chart shows means over this many seconds, to smooth out spikes. */
 const SMOOTH_S = 5;
 
 function smoothed(samples: readonly Sample[]): Sample[] {

@@ -1,4 +1,4 @@
-/** Chip, panel and note: kept up to date once a second. The latter two are loaded when needed. */
+/** Chip, panel and note, updated once a second. Panel and note are loaded when needed. */
 
 import type { Consent } from "../station/config";
 import { canChoose } from "../ui/sharing-mode";
@@ -15,15 +15,15 @@ export interface SharingViewOptions {
   view: LiveView;
   preferences: PreferenceStore;
   consent: Consent;
-  /** says how much is shared, and opens the panel */
+  /** shows how much is shared, and opens the panel */
   chip: HTMLButtonElement;
-  /** where the panel goes, empty until then */
+  /** container for the panel; empty until it is opened */
   panelHost: HTMLElement;
-  /** where the first visit's note goes */
+  /** container for the note on the first visit */
   noteHost: HTMLElement;
-  /** there is a picture, or none is to be waited for */
+  /** resolves when links to other viewers may be made */
   mayConnect: Promise<void>;
-  /** the player is taken out of its page */
+  /** aborted when the player is removed from its page */
   signal: AbortSignal;
 }
 

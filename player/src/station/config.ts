@@ -1,21 +1,20 @@
-/** `/config.json`: what the page must know of this station. */
+/** `/config.json`: what a page needs to know about its station. */
 
 import type { SeedPolicy } from "../engine/torrent-seed";
 import type { JoinToken } from "../room/signaling";
 
-/** Whether sharing starts before the viewer has been asked: the operator decides. */
+/** Whether sharing starts at once ("notice") or only with the viewer's consent ("ask"). */
 export type Consent = "notice" | "ask";
 
 export interface StationConfig {
   title: string;
-  /** shown while there is no picture; null: there is none */
+  /** image shown while there is no picture; null if there is none */
   poster: URL | null;
-  /** whether sharing begins before the viewer was asked */
   consent: Consent;
   playlist: URL;
   room: URL;
   segments: URL;
-  /** the list of streams that can be watched again; null: none are kept */
+  /** list of replays; null if the station keeps none */
   replays: URL | null;
   tracker: URL;
   /** p2p-media-loader's `swarmId` */
@@ -27,27 +26,27 @@ export interface StationConfig {
 }
 
 /**
- * Ask the station of this page for its `/config.json`.
+ * Fetches the station's `/config.json`.
  *
- * @throws if it does not answer, or not with what we know, or when `signal` is aborted
+ * @throws if the request fails, the response is invalid, or `signal` is aborted
  */
 export async function fetchConfig(page: URL, signal?: AbortSignal): Promise<StationConfig> {
   const response = await fetch(new URL("/config.json", page), signal ? { signal } : {});
-  if (!response.ok) throw new Error(`/config.json: the site answered ${response.status}`);
+  if (!response.ok) throw new Error(`/config.json: the site answered HTTP ${response.status}`);
   return parseConfig(await response.json(), page);
 }
 
 /**
- * Read `/config.json`. URLs in it may be relative to the page.
+ * Parses `/config.json`. URLs in it may be relative to the page.
  *
- * @throws if it is not what we know
+ * @throws if a field is missing or invalid
  */
 export function parseConfig(value: unknown, page: URL): StationConfig {
   if (typeof value !== "object" || value === null) throw new Error("/config.json: not an object");
   const config = value as Record<string, unknown>;
   const text = (name: string): string => {
     const field = config[name];
-    if (typeof field !== "string") throw new Error(`/config.json: ${name} is missing`);
+    if (typeof field !== "string") throw new Error(`/config.json: ${name} is not a string`);
     return field;
   };
   const socket = (name: string): URL => {
@@ -59,15 +58,15 @@ export function parseConfig(value: unknown, page: URL): StationConfig {
   const iceServers = config["ice_servers"];
   const standby = text("standby");
   if (standby !== "standby" && standby !== "assist" && standby !== "off")
-    throw new Error(`/config.json: standby is ${standby}`);
+    throw new Error(`/config.json: standby is ${standby}, not standby, assist or off`);
   const consent = text("consent");
   if (consent !== "notice" && consent !== "ask")
-    throw new Error(`/config.json: consent is ${consent}`);
+    throw new Error(`/config.json: consent is ${consent}, not notice or ask`);
   const poster = config["poster"];
   const replays = config["replays"];
   const lifetimeS = config["join_token_lifetime_s"];
   if (typeof lifetimeS !== "number" || !(lifetimeS > 0))
-    throw new Error("/config.json: join_token_lifetime_s is missing");
+    throw new Error("/config.json: join_token_lifetime_s is not a positive number");
   return {
     title: text("title"),
     poster: typeof poster === "string" ? new URL(poster, page) : null,

@@ -1,4 +1,4 @@
-/** The station's replays, as its list names them. */
+/** The station's list of replays. */
 
 export interface Replay {
   id: string;
@@ -7,49 +7,51 @@ export interface Replay {
   /** bytes */
   size: number;
   playlist: URL;
-  /** `…/segments.json`; a rendition's own list is `…/<variant>/segments.json` */
+  /** `…/segments.json`; the list of one variant is `…/<variant>/segments.json` */
   hashes: URL;
-  /** null: it is still being made */
+  /** null while it is still being made */
   torrent: { magnet: string; file: URL } | null;
 }
 
 /**
- * Ask for the list, newest first.
+ * Fetches the list, newest first.
  *
- * @throws if it cannot be had, or is not what we know
+ * @throws if the request fails or the list is invalid
  */
 export async function fetchReplays(list: URL): Promise<Replay[]> {
   const response = await fetch(list);
-  if (!response.ok) throw new Error(`${list.pathname}: the station answered ${response.status}`);
+  if (!response.ok)
+    throw new Error(`${list.pathname}: the station answered HTTP ${response.status}`);
   return parseReplays(await response.json(), list);
 }
 
 /**
- * Read the list.
+ * Parses the list.
  *
- * @throws if it is not what we know
+ * @throws if it is invalid
  */
 export function parseReplays(value: unknown, base: URL): Replay[] {
   const { replays } = value as { replays?: unknown };
-  if (!Array.isArray(replays)) throw new Error("the list of replays has none");
+  if (!Array.isArray(replays)) throw new Error("the list of replays has no array `replays`");
   return replays.map((item) => parseReplay(item as Record<string, unknown>, base));
 }
 
 function parseReplay(item: Record<string, unknown>, base: URL): Replay {
   const text = (name: string): string => {
     const field = item[name];
-    if (typeof field !== "string") throw new Error(`a replay's ${name} is missing`);
+    if (typeof field !== "string") throw new Error(`a replay's ${name} is not a string`);
     return field;
   };
   const number = (name: string): number => {
     const field = item[name];
-    if (typeof field !== "number") throw new Error(`a replay's ${name} is missing`);
+    if (typeof field !== "number") throw new Error(`a replay's ${name} is not a number`);
     return field;
   };
   const { magnet, torrent } = item;
   const shared = typeof magnet === "string" && typeof torrent === "string";
-  // a link that the page shows is nothing else
-  if (shared && !magnet.startsWith("magnet:?")) throw new Error("a replay's magnet is none");
+  // the page links to it, so it must not be any other kind of URL
+  if (shared && !magnet.startsWith("magnet:?"))
+    throw new Error(`a replay's magnet is not a magnet link`);
   return {
     id: text("id"),
     start: new Date(text("begun")),
@@ -63,11 +65,11 @@ function parseReplay(item: Record<string, unknown>, base: URL): Replay {
 
 function httpUrl(text: string, base: URL): URL {
   const url = new URL(text, base);
-  if (!url.protocol.startsWith("http")) throw new Error(`${text} is no address on the web`);
+  if (!url.protocol.startsWith("http")) throw new Error(`${text} is not an HTTP URL`);
   return url;
 }
 
-/** How long something takes, for people: "1 h 12 min", "12 min", "40 s". */
+/** Formats a duration in seconds: "1 h 12 min", "12 min", "40 s". */
 export function durationText(s: number): string {
   if (s < 60) return `${Math.round(s)} s`;
   const minutes = Math.round(s / 60);

@@ -1,4 +1,4 @@
-/** The bar with the controls, of media-chrome's elements: the same on every page with a player. */
+/** The control bar, made of media-chrome's elements: the same on every page with a player. */
 
 import "media-chrome/dist/media-airplay-button.js";
 import "media-chrome/dist/media-cast-button.js";
@@ -10,7 +10,7 @@ import "media-chrome/dist/media-pip-button.js";
 import "media-chrome/dist/media-play-button.js";
 import "media-chrome/dist/media-time-range.js";
 import "media-chrome/dist/media-volume-range.js";
-// the last one: it begins to work when it is defined
+// last: it starts to work as soon as it is defined
 import "media-chrome/dist/media-controller.js";
 
 import { yieldToMain } from "./yield-to-main";
@@ -18,7 +18,7 @@ import { make } from "./dom";
 import type { Renditions } from "../hls/renditions";
 
 const LEFT = ["media-play-button", "media-mute-button", "media-volume-range"];
-/** They show themselves only where they work. */
+/** Each is visible only where it works. */
 const RIGHT = [
   "media-airplay-button",
   "media-cast-button",
@@ -30,13 +30,13 @@ const MENUS = ["media-captions-menu", "media-rendition-menu"];
 export interface ControlBarOptions {
   controller: HTMLElement;
   video: HTMLVideoElement;
-  /** what this page has beside the volume */
+  /** the page's own controls, placed after the volume */
   extra: HTMLElement[];
-  /** the player is taken out of its page */
+  /** aborted when the player is removed from its page */
   signal: AbortSignal;
 }
 
-/** Put the controls into a <media-controller>, which shows them when they are complete. */
+/** Adds the control bar to a <media-controller>; it stays hidden until it is complete. */
 export async function addControlBar({
   controller,
   video,
@@ -62,7 +62,7 @@ export async function addControlBar({
     }),
   ];
   for (const step of steps) {
-    // each of them takes a phone some 10 ms
+    // each step takes a phone about 10 ms
     await yieldToMain();
     if (signal.aborted) return;
     step();
@@ -87,7 +87,7 @@ function element(name: string, attributes = {}): HTMLElement {
   return make(name as "div", attributes);
 }
 
-/** There is a choice of renditions or of captions: few stations have either. */
+/** Resolves once there is a choice of quality or captions: few stations have either. */
 function choiceOffered(video: HTMLVideoElement, signal: AbortSignal): Promise<void> {
   const { videoRenditions } = video as { videoRenditions?: Renditions };
   const { textTracks } = video;

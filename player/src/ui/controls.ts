@@ -1,4 +1,6 @@
-/** The live player's controls, in a chunk that the picture does not wait for. */
+/**
+ * The live player's controls, loaded separately so that the first picture does not wait for them.
+ */
 
 import "media-chrome/dist/media-live-button.js";
 
@@ -7,19 +9,19 @@ import { addControlBar } from "./bar";
 import { make, setText } from "./dom";
 import type { LiveView } from "./live-view";
 
-/** Within one segment of where a viewer starts counts as live. */
+/** Up to about one segment later than the target latency counts as live. */
 const LIVE_MARGIN_S = 6;
 const REFRESH_MS = 1_000;
 
-/** Put the controls into a <media-controller>. */
+/** Adds the controls to a <media-controller>. */
 export async function addControls(
   controller: HTMLElement,
   video: HTMLVideoElement,
   view: LiveView,
   signal: AbortSignal,
 ): Promise<void> {
-  const latencyLabel = make("span", { class: "behind" });
-  // media-chrome would seek to the very edge, where there is nothing to play yet
+  const latencyLabel = make("span", { class: "latency" });
+  // media-chrome would seek to the live edge, where there is nothing to play yet
   controller.addEventListener(
     "mediaseektoliverequest",
     (event) => {
@@ -28,7 +30,7 @@ export async function addControls(
     },
     { capture: true, signal },
   );
-  // forwards by key: beyond live there is nothing
+  // seeking forward by key: there is nothing beyond live
   controller.addEventListener(
     "mediaseekrequest",
     (event) => {

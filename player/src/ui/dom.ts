@@ -1,6 +1,6 @@
-/** Elements, and styles that the Content-Security-Policy lets in. */
+/** DOM helpers, and styles that the Content-Security-Policy allows. */
 
-/** Make an element with attributes and children. */
+/** Creates an element with attributes and children. */
 export function make<K extends keyof HTMLElementTagNameMap>(
   tag: K,
   attributes: Record<string, string> = {},
@@ -12,19 +12,23 @@ export function make<K extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
-/** Find what the page must have. */
+/**
+ * Returns the page's element with this id.
+ *
+ * @throws if there is none, or it is of another type
+ */
 export function element<T extends HTMLElement>(id: string, type: new () => T): T {
   const found = document.getElementById(id);
-  if (!(found instanceof type)) throw new Error(`the page has no #${id}`);
+  if (!(found instanceof type)) throw new Error(`the page has no ${type.name} with id ${id}`);
   return found;
 }
 
-/** Change an element's text, if it is another: screen readers would say it again. */
+/** Sets an element's text if it differs, so that screen readers do not repeat it. */
 export function setText(element: HTMLElement, text: string): void {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** Have CSS text apply in a document, or in a shadow tree. */
+/** Applies CSS text to a document or a shadow tree. */
 export function adoptStyles(root: DocumentOrShadowRoot, css: string): void {
   const sheet = new CSSStyleSheet();
   sheet.replaceSync(css);

@@ -1,4 +1,7 @@
-/** What makes a page's engines as its viewer's choice changes: requests and totals outlast each of them. */
+/**
+ * How a page's engines replace each other as its viewer's choice changes: requests and totals go
+ * on.
+ */
 
 import type { Engine } from "../engine/engine";
 import type { SourceBytes } from "../protocol/messages";
@@ -17,12 +20,16 @@ import type { PreferenceStore } from "./preferences";
 
 type FragmentSource = Pick<Engine, "fragment" | "resource">;
 
-/** Hands the player's requests to the engine that is in charge, and again to the one after it. */
+/**
+ * Passes the player's requests to the current engine, and repeats pending ones to its successor.
+ */
 export class EngineHost implements FragmentSource {
   #source: FragmentSource | null = null;
   #replaced = new AbortController();
 
-  /** Another engine takes over; what the one before has not delivered is asked of this one. */
+  /**
+   * Switches to another engine, which also gets the requests that the last one has not answered.
+   */
   use(source: FragmentSource): void {
     const previous = this.#replaced;
     this.#source = source;
@@ -45,7 +52,7 @@ export class EngineHost implements FragmentSource {
     for (;;) {
       const source = this.#source;
       const replaced = this.#replaced.signal;
-      if (!source) throw new Error("nobody to ask for segments yet");
+      if (!source) throw new Error("segments were requested before there was an engine");
       const until = new AbortController();
       const stop = (): void => {
         until.abort(signal.reason);
@@ -64,12 +71,12 @@ export class EngineHost implements FragmentSource {
   }
 }
 
-/** Counters that only rise. */
+/** A viewer's counters over all engines of a page; they only rise. */
 export type Totals = Pick<Stats["total"], "bytes" | "startup" | "uploaded" | "stalls"> & {
   segments: Stats["segments"];
 };
 
-/** What an engine counted. */
+/** Returns a copy of what an engine has counted. */
 export function totalsOf({ total, segments }: Pick<Stats, "total" | "segments">): Totals {
   return structuredClone({ ...total, segments });
 }
@@ -95,28 +102,28 @@ function addBytes(a: SourceBytes, b: SourceBytes): SourceBytes {
   return { p2p: a.p2p + b.p2p, store: a.store + b.store, seed: a.seed + b.seed };
 }
 
-/** Another wish is another engine. */
+/** What an engine is made for: when it changes, the page makes another engine. */
 export interface SharingMode {
-  /** what keeps this viewer from sharing; null if nothing does */
+  /** why this viewer does not share; null if it does */
   blocker: Blocker | null;
-  /** what keeps it from sending to others; null if nothing does */
+  /** why it only receives; null if it may send */
   receiveOnlyReason: ReceiveOnlyReason | null;
 }
 
 export interface SharingOptions {
-  /** a page of the station */
+  /** URL of a page of the station */
   page: URL;
   config: StationConfig;
   preferences: PreferenceStore;
-  /** false: this player does not share, whatever the viewer prefers elsewhere */
+  /** false: this player does not share, whatever the viewer's preferences */
   sharingAllowed: boolean;
-  /** there is a picture, or none is to be waited for: links to others may be made */
+  /** resolves when links to other viewers may be made: there is a picture, or it takes too long */
   mayConnect: Promise<void>;
-  /** signaling plans otherwise than this page, which is older than its station */
+  /** called when signaling uses another plan version: the page is older than its station */
   onOutdated: () => void;
 }
 
-/** Returns what is wished for now. */
+/** Returns the sharing mode that browser, preferences and station allow now. */
 export function sharingModeOf({
   preferences,
   config,
@@ -132,12 +139,12 @@ export function sharingModeOf({
   return { blocker, receiveOnlyReason: receiveOnlyReason(navigator, now.uploadOnMobile) };
 }
 
-/** Whether two wishes are the same. */
+/** Whether two sharing modes are the same. */
 export function isSameMode(a: SharingMode, b: SharingMode): boolean {
   return a.blocker === b.blocker && a.receiveOnlyReason === b.receiveOnlyReason;
 }
 
-/** Returns the options by which an engine, live or of a replay, shares as is wished. */
+/** Returns the options that make an engine, live or for a replay, share in this mode. */
 export function engineOptions(mode: SharingMode, options: SharingOptions) {
   const { config, page, preferences, mayConnect, onOutdated } = options;
   return {

@@ -1,13 +1,13 @@
-/** Numbers as people read them. Pure. */
+/** Formats numbers and times for people. Pure. */
 
-/** What is not known. */
+/** Stands for an unknown value. */
 export const UNKNOWN = "–";
 
 type Known = number | null | undefined;
 
 const BYTE_UNITS = ["B", "kB", "MB", "GB", "TB", "PB"];
 
-/** Decimal units, as store and seller count: 999 B, 1.2 kB, 12 MB. */
+/** Formats bytes in decimal units, as stores bill them: 999 B, 1.2 kB, 12 MB. */
 export function bytes(count: Known): string {
   if (count === null || count === undefined) return UNKNOWN;
   let value = count;
@@ -20,7 +20,7 @@ export function bytes(count: Known): string {
   return `${value.toFixed(digits)} ${BYTE_UNITS[unit] ?? ""}`;
 }
 
-/** bit/s → Mbit/s, or kbit/s below a tenth of one. */
+/** Formats bit/s as Mbit/s, or as kbit/s below 0.1 Mbit/s. */
 export function speed(bps: number): string {
   if (bps < 50) return "0";
   return bps < 99_500 ? `${(bps / 1e3).toFixed(0)} kbit/s` : `${(bps / 1e6).toFixed(1)} Mbit/s`;
@@ -30,12 +30,12 @@ export function seconds(value: Known): string {
   return value === null || value === undefined ? UNKNOWN : `${value.toFixed(1)} s`;
 }
 
-/** Whole percent, rounded down: nothing is claimed that did not come. */
+/** Formats a fraction as whole percent, rounded down so as not to overstate it. */
 export function percent(part: Known): string {
-  return part === null || part === undefined ? UNKNOWN : `${Math.floor(part * 100)} %`;
+  return part === null || part === undefined ? UNKNOWN : `${Math.floor(part * 100)}%`;
 }
 
-/** How far behind live, for the control bar: −0:42, −1:02:03. */
+/** Formats seconds behind live for the control bar: −0:42, −1:02:03. */
 export function liveOffset(s: number): string {
   const whole = Math.floor(s);
   const [h, m] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
@@ -43,7 +43,7 @@ export function liveOffset(s: number): string {
   return `−${h > 0 ? `${h}:${two(m)}` : m}:${two(whole % 60)}`;
 }
 
-/** When something was, for people: "today at 20:15", "on Sunday, 22 November at 20:15". */
+/** Formats a past time: "today at 20:15", "on Sunday, 22 November at 20:15". */
 export function moment(date: Date, now: Date, locale?: string): string {
   const time = date.toLocaleTimeString(locale, { hour: "2-digit", minute: "2-digit" });
   if (date.toDateString() === now.toDateString()) return `today at ${time}`;

@@ -1,4 +1,4 @@
-/** A station in a <video>: the live picture, the engine behind it, and whether that shares. */
+/** A station in a <video>: the live picture, and the engine behind it. */
 
 import { Engine } from "../engine/engine";
 import type { EngineOptions } from "../engine/options";
@@ -27,11 +27,11 @@ export interface LiveViewOptions extends SharingOptions {
   onState: (state: StationState) => void;
 }
 
-/** The page's figures, and what is said of sharing. */
+/** The page's statistics, with the sharing mode. */
 export interface LiveStats extends Snapshot {
-  /** null: it shares */
+  /** why it does not share; null if it does */
   hindrance: Blocker | null;
-  /** null: it sends to others, if it shares */
+  /** why it only receives; null if it may send */
   no_upload: ReceiveOnlyReason | null;
   dropped_frames: number;
 }
@@ -41,7 +41,7 @@ export class LiveView {
   #options: LiveViewOptions;
   #engine: Engine;
   #mode: SharingMode;
-  /** what the engines before this one counted */
+  /** what previous engines counted */
   #pastTotals: Totals | null = null;
   #host = new EngineHost();
   #closed = new AbortController();
@@ -54,7 +54,7 @@ export class LiveView {
     this.#engine = this.#newEngine();
     this.#host.use(this.#engine);
     const renditions = new Renditions();
-    // media-chrome's quality menu looks for it there
+    // media-chrome's quality menu reads it there
     Object.defineProperty(video, "videoRenditions", { value: renditions, configurable: true });
     this.live = new LivePlayer({
       video,
@@ -95,7 +95,7 @@ export class LiveView {
   get peers(): number {
     return this.#engine.peers;
   }
-  /** Whether the store does not answer this viewer. */
+  /** Whether the store fails for this viewer. */
   get storeFailing(): boolean {
     return this.#engine.storeFailing;
   }
@@ -112,7 +112,7 @@ export class LiveView {
     };
   }
 
-  /** Send the figures to signaling: the page may go. */
+  /** Sends the statistics to signaling now: the page may be about to close. */
   report(): void {
     this.#engine.report();
   }
@@ -123,7 +123,7 @@ export class LiveView {
     this.#engine.close();
   }
 
-  /** Something that the wishes depend on may have changed. */
+  /** Replaces the engine if the sharing mode has changed. */
   #checkMode(): void {
     const mode = sharingModeOf(this.#options);
     if (isSameMode(mode, this.#mode)) return;
@@ -168,7 +168,7 @@ function seedOf({ seedPolicy, tracker }: StationConfig): Pick<EngineOptions, "se
   return { seed: { policy: seedPolicy, tracker, load } };
 }
 
-/** The Network Information API, where there is one. */
+/** Returns the Network Information API's object; null where there is none. */
 function connection(): EventTarget | null {
   const { connection } = navigator as { connection?: EventTarget };
   return connection ?? null;

@@ -1,4 +1,4 @@
-/** The menus for quality and captions, which show themselves where there is a choice. */
+/** The menus for quality and captions; each is visible only where there is a choice. */
 
 import "media-chrome/dist/menu/media-captions-menu-button.js";
 import "media-chrome/dist/menu/media-captions-menu.js";

@@ -1,4 +1,4 @@
-/** Puts a station's player into a <media-controller>: picture, what it says itself, controls. */
+/** Puts a station's player into a <media-controller>: picture, messages, controls. */
 
 import { moment } from "./format";
 import type { StationConfig } from "../station/config";
@@ -8,7 +8,7 @@ import { lastOnAir } from "../hls/playlist-probe";
 import { LiveView } from "./live-view";
 import type { PreferenceStore } from "./preferences";
 
-/** Controls and links to others come after the first picture, or after this long without one. */
+/** Controls and links to other viewers wait for the first picture, but not longer than this. */
 const MAX_FIRST_PICTURE_MS = 2_500;
 const CONFIG_RETRY_MS = 2_000;
 
@@ -18,27 +18,27 @@ const SPEAKER_PATH =
 export interface MountOptions {
   controller: HTMLElement;
   video: HTMLVideoElement;
-  /** a page of the station */
+  /** URL of a page of the station */
   page: URL;
   config: StationConfig;
   preferences: PreferenceStore;
-  /** false: this player does not share, whatever the viewer prefers elsewhere */
+  /** false: this player does not share, whatever the viewer's preferences */
   sharingAllowed: boolean;
-  /** the player is older than its station */
+  /** called when the player is older than its station */
   onOutdated: () => void;
   signal: AbortSignal;
 }
 
 export interface MountedPlayer {
   view: LiveView;
-  /** there is a picture, or none is to be waited for */
+  /** resolves when links to other viewers may be made: there is a picture, or it takes too long */
   mayConnect: Promise<void>;
 }
 
 export function mount(options: MountOptions): MountedPlayer {
   const { controller, video, page, config, preferences, sharingAllowed, onOutdated, signal } =
     options;
-  // with the attribute media-chrome would not remember the volume
+  // while the attribute is set, media-chrome does not remember the volume
   if (video.hasAttribute("muted")) {
     video.removeAttribute("muted");
     video.muted = true;
@@ -50,7 +50,7 @@ export function mount(options: MountOptions): MountedPlayer {
     { class: "offline", slot: "centered-chrome", role: "status", noautohide: "", hidden: "" },
     make("strong", {}, "The station is offline."),
     lastOnAirText,
-    make("span", {}, "It starts here by itself."),
+    make("span", {}, "The stream will start here automatically."),
   );
   const unmute = unmuteButton(video, signal);
   controller.append(offline, unmute);
@@ -63,7 +63,7 @@ export function mount(options: MountOptions): MountedPlayer {
       if (state !== "offline") return;
       void lastOnAir(config.playlist).then((date) => {
         lastOnAirText.hidden = date === null;
-        if (date) lastOnAirText.textContent = `It was last on air ${moment(date, new Date())}.`;
+        if (date) lastOnAirText.textContent = `Last on air ${moment(date, new Date())}.`;
       });
     },
   });
@@ -71,7 +71,7 @@ export function mount(options: MountOptions): MountedPlayer {
     view.close();
   };
   signal.addEventListener("abort", close);
-  // its host may be gone since it asked for the configuration
+  // the host may have been removed while the configuration was loading
   if (signal.aborted) close();
   void mayConnect.then(async () => {
     const { addControls } = await import("./controls");
@@ -80,7 +80,7 @@ export function mount(options: MountOptions): MountedPlayer {
   addEventListener(
     "pagehide",
     ({ persisted }) => {
-      // a page that may be shown again keeps its engine; others let their peers know at once
+      // a page in the back/forward cache keeps its engine; otherwise peers learn at once
       if (persisted) view.report();
       else view.close();
     },
@@ -96,7 +96,7 @@ export function mount(options: MountOptions): MountedPlayer {
   return { view, mayConnect };
 }
 
-/** Keys work wherever on a page of ours nothing else has the focus. */
+/** Makes the player's keys work while nothing on the page has the focus. */
 export function forwardKeys(controller: HTMLElement): void {
   addEventListener("keyup", (event) => {
     const { target, ctrlKey, altKey, metaKey } = event;
@@ -107,25 +107,25 @@ export function forwardKeys(controller: HTMLElement): void {
   });
 }
 
-/** Reads /config.json, for as long as it takes. */
+/** Fetches /config.json, retrying until it succeeds. */
 export async function loadConfig(page: URL): Promise<StationConfig> {
   for (;;) {
     try {
       return await fetchConfig(page);
     } catch (error) {
-      console.warn("/config.json cannot be read", error);
+      console.warn("cannot read /config.json, retrying", error);
     }
     await new Promise((resolve) => setTimeout(resolve, CONFIG_RETRY_MS));
   }
 }
 
-/** There is a picture, or none is to be waited for. */
+/** Resolves when there is a picture, or when it has taken too long. */
 export function firstPicture(video: HTMLVideoElement): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {
       resolve();
     };
-    // a decoded picture is not on the screen yet; not every browser tells, and none in a hidden tab
+    // a decoded picture is not on screen yet; not all browsers report that, hidden tabs never do
     const decoded = (): void => {
       if (document.hidden || !("requestVideoFrameCallback" in video)) done();
     };
@@ -135,7 +135,7 @@ export function firstPicture(video: HTMLVideoElement): Promise<void> {
   });
 }
 
-/** Shown while a picture runs without its sound. */
+/** Returns a button that is visible while the video plays muted. */
 function unmuteButton(video: HTMLVideoElement, signal: AbortSignal): HTMLElement {
   const icon = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   icon.setAttribute("viewBox", "0 0 24 24");
@@ -144,7 +144,7 @@ function unmuteButton(video: HTMLVideoElement, signal: AbortSignal): HTMLElement
   path.setAttribute("d", SPEAKER_PATH);
   icon.append(path);
   const attributes = { class: "unmute", slot: "top-chrome", type: "button", noautohide: "" };
-  const button = make("button", attributes, icon, "Turn the sound on");
+  const button = make("button", attributes, icon, "Turn on sound");
   const show = (): void => {
     button.hidden = !video.muted || video.paused;
   };

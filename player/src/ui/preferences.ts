@@ -1,13 +1,13 @@
-/** What a viewer wants its browser to do for others; remembered in this browser. */
+/** A viewer's preferences on sharing, stored in the browser. */
 
 export interface Preferences {
-  /** pass the video on to other viewers, and take it from them; null: not decided yet */
+  /** whether to share with other viewers; null: not decided yet */
   share: boolean | null;
-  /** also where that may cost: over mobile data, or a phone that does not say what it uses */
+  /** upload also on mobile data, and on phones with an unknown connection type */
   uploadOnMobile: boolean;
-  /** the most to send to others, Mbit/s; null: no limit */
+  /** upload cap, Mbit/s; null: no limit */
   uploadLimitMbps: number | null;
-  /** the note on sharing was read */
+  /** the note about sharing has been read */
   noted: boolean;
 }
 
@@ -20,14 +20,14 @@ export const DEFAULTS: Preferences = {
 
 const KEY = "shoal.preferences";
 
-/** Read what was remembered; what is missing or makes no sense is as it is by default. */
+/** Parses stored preferences; missing and invalid values get their defaults. */
 export function parsePreferences(text: string | null): Preferences {
   let found: Record<string, unknown> = {};
   try {
     const value: unknown = JSON.parse(text ?? "{}");
     if (typeof value === "object" && value !== null) found = value as Record<string, unknown>;
   } catch {
-    // as if nothing had been remembered
+    // as if nothing had been stored
   }
   const { share, uploadOnMobile, uploadLimitMbps, noted } = found;
   return {
@@ -41,14 +41,14 @@ export function parsePreferences(text: string | null): Preferences {
   };
 }
 
-/** The preferences of this browser; `change` is told of when they change here or in another tab. */
+/** This browser's preferences; dispatches `change` when they change here or in another tab. */
 export class PreferenceStore extends EventTarget {
-  /** whether they outlast this page: a browser may refuse storage, as private windows do */
+  /** whether they outlast the page: browsers may refuse storage, as in private windows */
   readonly remembered: boolean;
   #storage: Storage | null;
   #now: Preferences;
 
-  /** @param storage returns the browser's, or throws where that is refused */
+  /** @param storage returns the browser's storage, or throws if access is refused */
   constructor(storage: () => Storage = () => localStorage) {
     super();
     this.#storage = usable(storage);
@@ -65,12 +65,12 @@ export class PreferenceStore extends EventTarget {
     try {
       this.#storage?.setItem(KEY, JSON.stringify(this.#now));
     } catch {
-      // full, or withdrawn: they hold for this page
+      // full, or no longer allowed: the change applies to this page only
     }
     this.dispatchEvent(new Event("change"));
   }
 
-  /** Another tab of this browser has changed something. */
+  /** Handles a storage event: another tab has changed something. */
   storageChanged(key: string | null): void {
     if (key !== KEY && key !== null) return;
     this.#now = parsePreferences(this.#storage?.getItem(KEY) ?? null);

@@ -1,4 +1,4 @@
-/** Plays a replay: hls.js, and the engine between it, other viewers and the store. */
+/** A replay in a <video>: hls.js, and the engine that gets segments from viewers and the store. */
 
 import Hls, { ErrorTypes, Events } from "hls.js";
 
@@ -20,9 +20,9 @@ import { watchStalls } from "../hls/watchdog";
 import type { Replay } from "../station/replays";
 
 const RETRY_MS = 2_000;
-/** Two media errors within this time: the decoder will not recover by itself. */
+/** Two media errors within this time: the decoder does not recover in place. */
 const MEDIA_RECOVERY_MS = 5_000;
-/** Others have so long to bring a segment. */
+/** How far ahead to buffer: the time that other viewers have to deliver a segment. */
 const BUFFER_S = 30;
 
 export interface ReplayViewOptions extends SharingOptions {
@@ -35,7 +35,7 @@ export class ReplayView {
   #engine: ReplayEngine;
   #host = new EngineHost();
   #mode: SharingMode;
-  /** what the engines before this one counted */
+  /** what previous engines counted */
   #pastTotals: Totals | null = null;
   #mediaErrorAt = -Infinity;
   firstPictureMs: number | null = null;
@@ -74,21 +74,21 @@ export class ReplayView {
   get membership() {
     return this.#engine.membership;
   }
-  /** What keeps this viewer from sharing; null if nothing does. */
+  /** Why this viewer does not share; null if it does. */
   get blocker(): Blocker | null {
     return this.#mode.blocker;
   }
-  /** Since the page was opened. */
+  /** Counters since the page was opened. */
   get totals(): Totals {
     const current = totalsOf(this.#engine.stats);
     return this.#pastTotals ? addTotals(this.#pastTotals, current) : current;
   }
 
-  /** Load the replay. */
+  /** Loads the replay. */
   load(): void {
     const { video, replay } = this.#options;
     if (!Hls.isSupported()) {
-      // this browser plays HLS by itself
+      // this browser plays HLS natively
       video.src = replay.playlist.href;
       return;
     }
@@ -97,7 +97,7 @@ export class ReplayView {
       maxBufferLength: BUFFER_S,
     });
     const renditions = new Renditions();
-    // media-chrome's quality menu looks for it there
+    // media-chrome's quality menu reads it there
     Object.defineProperty(video, "videoRenditions", { value: renditions });
     renditions.follow(hls);
     hls.on(Events.ERROR, (_, { fatal, type }) => {
@@ -107,7 +107,7 @@ export class ReplayView {
     hls.attachMedia(video);
   }
 
-  /** Something that the wishes depend on may have changed. */
+  /** Replaces the engine if the sharing mode has changed. */
   #checkMode(): void {
     const mode = sharingModeOf(this.#options);
     if (isSameMode(mode, this.#mode)) return;

@@ -1,23 +1,23 @@
-/** What this browser can, and whether it shares and sends. Nothing here makes a connection. */
+/** Whether this browser shares, only receives, or neither, and why. Makes no connection. */
 
 import type { Consent } from "../station/config";
 import type { Preferences } from "./preferences";
 
-/** What keeps a viewer from sharing. */
+/** Why a viewer does not share. */
 export type Blocker =
   "no MSE" | "no WebSocket" | "no WebRTC" | "no WebCrypto" | "not here" | "off" | "undecided";
 
-/** What the browser has. */
+/** Which of the needed APIs the browser has. */
 export interface BrowserSupport {
   /** Media Source Extensions, or Safari's managed ones */
   mse: boolean;
   webSocket: boolean;
   webRtc: boolean;
-  /** outside of secure contexts there is none */
+  /** missing outside secure contexts */
   webCrypto: boolean;
 }
 
-/** What is looked at of `navigator`; not every browser has all of it. */
+/** The part of `navigator` that is used; not every browser has all of it. */
 export interface NavigatorInfo {
   userAgent: string;
   userAgentData?: { mobile?: boolean };
@@ -25,9 +25,9 @@ export interface NavigatorInfo {
 }
 
 /**
- * Returns what keeps this viewer from sharing, the browser's reasons first; null if nothing does.
+ * Returns why this viewer does not share, the browser's reasons first; null if it does.
  *
- * @param sharingAllowed false: the page was opened without sharing (`?p2p=0`)
+ * @param sharingAllowed false: the player was opened without sharing (`?p2p=0`)
  */
 export function findBlocker(
   browser: BrowserSupport,
@@ -44,18 +44,19 @@ export function findBlocker(
   return share === null && consent === "ask" ? "undecided" : null;
 }
 
-/** Whether the viewer can turn sharing on and off: the browser has all that it takes. */
+/** Whether the viewer can turn sharing on and off: the browser has everything it needs. */
 export function canChoose(blocker: Blocker | null): boolean {
   return blocker === null || blocker === "off" || blocker === "undecided";
 }
 
-/** Why a viewer that shares sends nothing; null if it does. */
+/** Why a viewer that shares sends nothing. */
 export type ReceiveOnlyReason = "saving data" | "mobile data" | "unknown link";
 
 /**
- * Returns why this browser should receive only: not at somebody's expense.
+ * Returns why this browser should only receive, so that sending costs nobody money; null if it may
+ * send.
  *
- * @param onMobile the viewer allows mobile data, and links of which nothing is known
+ * @param onMobile the viewer allows sending on mobile data and unknown connection types
  */
 export function receiveOnlyReason(
   { userAgent, userAgentData, connection }: NavigatorInfo,
@@ -68,7 +69,11 @@ export function receiveOnlyReason(
   return phone && connection?.type === undefined ? "unknown link" : null;
 }
 
-/** @param mse whether hls.js can play here */
+/**
+ * Detects the needed APIs without using any of them.
+ *
+ * @param mse whether hls.js can play in this browser
+ */
 export function detectBrowser(mse: boolean): BrowserSupport {
   return {
     mse,
@@ -79,8 +84,8 @@ export function detectBrowser(mse: boolean): BrowserSupport {
 }
 
 /**
- * Some extensions leave the class there, and have it throw. Looked at without making a connection:
- * who has turned sharing off was promised that none is made.
+ * Some extensions leave the class in place but make it throw. No connection is made to find out,
+ * because viewers who turned sharing off were promised that none would be.
  */
 function canConnect(): boolean {
   return (
@@ -88,7 +93,7 @@ function canConnect(): boolean {
   );
 }
 
-/** A WebSocket for browsers that have none: it never opens. */
+/** A WebSocket for browsers without one: it never opens. */
 class Disconnected extends EventTarget {
   static readonly CONNECTING = 0;
   static readonly OPEN = 1;

@@ -1,4 +1,4 @@
-/** `window.shoal.stats()`: the page's figures, for operators and tests. */
+/** `window.shoal.stats()`: the page's statistics, for operators and tests. */
 
 import type { Engine } from "../engine/engine";
 import type { SourceBytes } from "../protocol/messages";
@@ -7,22 +7,23 @@ import type { Totals } from "./engine-host";
 import type { LivePlayer } from "../hls/live-player";
 
 export interface Snapshot {
-  /** this viewer's id and its room; null while it is in none */
+  /** this viewer's id and room; null while it is in no room */
   id: string | null;
   room: string | null;
   epoch: number | null;
   ready: boolean;
-  /** in the room, this viewer included */
+  /** members of the room, including this viewer */
   members: number;
-  /** of them, those to whom the last attempt to connect failed */
+  /** members to whom the last connection attempt failed */
   unreachable: number;
-  /** open links */
+  /** open links to other viewers */
   peers: number;
-  /** since the page was opened */
+  /** bytes received since the page was opened, by source */
   bytes: SourceBytes;
+  /** the part of `bytes` from before this viewer could share */
   startup: SourceBytes;
   uploaded: number;
-  /** 0 to 1, start-up left out; null while nothing was counted */
+  /** peer bytes ÷ all bytes, without start-up, 0 to 1; null before the first byte */
   share: number | null;
   stalls: number;
   latency_s: number | null;
@@ -40,7 +41,7 @@ export interface Snapshot {
   buffer_s: number;
 }
 
-/** Returns the figures as they are now; `totals` are those since the page was opened. */
+/** Returns the current statistics; `totals` count since the page was opened. */
 export function snapshot(
   engine: Engine,
   live: LivePlayer,

@@ -1,6 +1,6 @@
-/** Long work in steps: between them the browser does what waits, a viewer's click or a frame. */
+/** Splits long work into steps, so that the browser can handle clicks and frames in between. */
 
-/** Resolves in a task of its own. */
+/** Resolves in a new task. */
 export function yieldToMain(): Promise<void> {
   const { scheduler } = globalThis as { scheduler?: { yield?: () => Promise<void> } };
   return scheduler?.yield?.() ?? new Promise((resolve) => setTimeout(resolve));

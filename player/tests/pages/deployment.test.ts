@@ -28,13 +28,12 @@ Object.defineProperty(document, "hidden", { get: () => hidden });
 vi.stubGlobal("document", document);
 vi.stubGlobal("performance", { now: () => openMs });
 
-const { offerUpdate: outdated, reloadWhenReplaced: watchParts } =
-  await import("../../src/pages/deployment");
-watchParts();
+const { offerUpdate, reloadWhenReplaced } = await import("../../src/pages/deployment");
+reloadWhenReplaced();
 function rejected(reason: unknown): void {
   page.dispatchEvent(Object.assign(new Event("unhandledrejection"), { reason }));
 }
-function partIsMissing(): void {
+function chunkIsMissing(): void {
   rejected(new TypeError("Failed to fetch dynamically imported module: https://tv.test/a-1.js"));
 }
 
@@ -46,23 +45,23 @@ beforeEach(() => {
   hidden = false;
 });
 
-describe("a part of the page that is gone", () => {
-  it("loads the page again, but not again and again", () => {
-    partIsMissing();
-    partIsMissing();
+describe("a lazy chunk that no longer exists", () => {
+  it("reloads the page, but only once", () => {
+    chunkIsMissing();
+    chunkIsMissing();
     expect(reload).toHaveBeenCalledOnce();
   });
 
-  it("is nothing else that went wrong", () => {
+  it("is not confused with other errors", () => {
     rejected(new Error("no answer"));
     rejected("dynamically imported module");
     expect(reload).not.toHaveBeenCalled();
   });
 
-  it("costs nobody the picture: who has one is asked", () => {
+  it("does not interrupt viewers who have a picture: they are asked", () => {
     openMs = 100_000;
-    partIsMissing();
-    partIsMissing();
+    chunkIsMissing();
+    chunkIsMissing();
     expect(reload).not.toHaveBeenCalled();
     expect(made.map(({ className }) => className)).toEqual(["outdated"]);
     made[0]?.dispatchEvent(new Event("click"));
@@ -70,9 +69,9 @@ describe("a part of the page that is gone", () => {
   });
 });
 
-it("a page whose plan is old says so, and loads itself again once nobody sees it", () => {
-  outdated();
-  expect(made[0]?.textContent).toContain("load it again");
+it("a page with an old plan offers a reload, and reloads itself once hidden", () => {
+  offerUpdate();
+  expect(made[0]?.textContent).toContain("Reload");
   document.dispatchEvent(new Event("visibilitychange"));
   expect(reload).not.toHaveBeenCalled();
   hidden = true;

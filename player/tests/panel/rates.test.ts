@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { Rates, WINDOW_S } from "../../src/panel/rates";
 
-/** A second of so many bytes each, from viewers, store and seed, and sent. */
+/** Rates after so many seconds of so many bytes each, from viewers and store, and sent. */
 function watched(seconds: number, p2p: number, store: number, up: number): Rates {
   const rates = new Rates();
   for (let s = 0; s <= seconds; s += 1)
@@ -9,13 +9,13 @@ function watched(seconds: number, p2p: number, store: number, up: number): Rates
   return rates;
 }
 
-it("speeds are what came by the second", () => {
+it("rates are bytes per second, as bits", () => {
   const { p2p, store, seed, up } = watched(20, 250_000, 125_000, 50_000).mean;
   expect([p2p, store, seed, up]).toEqual([2e6, 1e6, 0, 4e5]);
   expect(new Rates().mean.p2p).toBe(0);
 });
 
-it("a tab that slept counts the time", () => {
+it("counts the time that a tab slept", () => {
   const rates = new Rates();
   const none = { p2p: 0, store: 0, seed: 0 };
   rates.add({ bytes: none, uploaded: 0 }, 0);

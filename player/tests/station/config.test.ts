@@ -17,7 +17,7 @@ const CONFIG = {
   join_token_lifetime_s: 600,
 };
 
-it("URLs are those of the page's host, the room's and the tracker's WebSockets", () => {
+it("resolves URLs against the page; room and tracker are WebSockets", () => {
   const config = parseConfig(CONFIG, new URL("https://tv.test/"));
   expect(config.playlist.href).toBe("https://tv.test/live/playlist.m3u8");
   expect(config.room.href).toBe("wss://tv.test/ws/room");
@@ -37,15 +37,17 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
-it("the join token comes with its lifetime, and not without", () => {
+it("requires the join token and its lifetime", () => {
   const page = new URL("https://tv.test/");
   expect(parseConfig(CONFIG, page).joinToken).toEqual({ text: "1.1.abc", lifetimeMs: 600_000 });
   for (const name of ["join_token", "join_token_lifetime_s"])
-    expect(() => parseConfig({ ...CONFIG, [name]: undefined }, page)).toThrow(`${name} is missing`);
-  expect(() => parseConfig({ ...CONFIG, join_token_lifetime_s: 0 }, page)).toThrow("is missing");
+    expect(() => parseConfig({ ...CONFIG, [name]: undefined }, page)).toThrow(`${name} is not a`);
+  expect(() => parseConfig({ ...CONFIG, join_token_lifetime_s: 0 }, page)).toThrow(
+    "not a positive",
+  );
 });
 
-it("is asked for at the root of the page's host; an error of the site is one", async () => {
+it("is fetched from the root of the page's host; HTTP errors are thrown", async () => {
   const answer = vi.fn<typeof fetch>(() => Promise.resolve(Response.json(CONFIG)));
   vi.stubGlobal("fetch", answer);
   const page = new URL("https://tv.test/embed?x");
@@ -55,18 +57,18 @@ it("is asked for at the root of the page's host; an error of the site is one", a
   await expect(fetchConfig(page)).rejects.toThrow("502");
 });
 
-it("a configuration without a playlist is refused by name", () => {
+it("names a missing field", () => {
   const { playlist, ...rest } = CONFIG;
   expect(playlist).toBeDefined();
-  expect(() => parseConfig(rest, new URL("https://tv.test/"))).toThrow("playlist is missing");
+  expect(() => parseConfig(rest, new URL("https://tv.test/"))).toThrow("playlist is not a string");
 });
 
-it("a station may keep no replays", () => {
+it("accepts a station without replays", () => {
   const page = new URL("https://tv.test/");
   expect(parseConfig({ ...CONFIG, replays: null }, page).replays).toBeNull();
 });
 
-it("the seed's policy is one that we know, and off is none", () => {
+it("accepts known seed policies only; off means null", () => {
   const page = new URL("https://tv.test/");
   expect(parseConfig({ ...CONFIG, standby: "off" }, page).seedPolicy).toBeNull();
   expect(() => parseConfig({ ...CONFIG, standby: "maybe" }, page)).toThrow("standby is maybe");

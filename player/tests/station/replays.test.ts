@@ -13,7 +13,7 @@ const REPLAY = {
   magnet: "magnet:?xt=urn:btih:00",
 };
 
-it("a replay is read with its torrent, or without one while that is made", () => {
+it("reads a replay with its torrent, or without one while it is being made", () => {
   const [replay, early] = parseReplays(
     { replays: [REPLAY, { ...REPLAY, torrent: null, magnet: null }] },
     LIST,
@@ -25,16 +25,16 @@ it("a replay is read with its torrent, or without one while that is made", () =>
 });
 
 it.each([
-  ["no list", {}],
-  ["no id", { replays: [{ ...REPLAY, id: 7 }] }],
-  ["no size", { replays: [{ ...REPLAY, size: "1" }] }],
+  ["a missing list", {}],
+  ["an invalid id", { replays: [{ ...REPLAY, id: 7 }] }],
+  ["an invalid size", { replays: [{ ...REPLAY, size: "1" }] }],
   ["a script for a playlist", { replays: [{ ...REPLAY, playlist: "javascript:alert(1)" }] }],
   ["a script for a magnet", { replays: [{ ...REPLAY, magnet: "javascript:alert(1)" }] }],
-])("%s is refused", (_, list) => {
+])("rejects %s", (_, list) => {
   expect(() => parseReplays(list, LIST)).toThrow();
 });
 
-it("a length is said as people say it", () => {
+it("formats durations for people", () => {
   expect([7.6, 59.4, 60, 719, 3600, 4321].map(durationText)).toEqual([
     ...["8 s", "59 s", "1 min", "12 min", "1 h 0 min", "1 h 12 min"],
   ]);

@@ -1,4 +1,4 @@
-/** An engine that delivers when it is told to. */
+/** An engine that delivers on command. */
 
 import { expect, it } from "vitest";
 import { EngineHost, addTotals, totalsOf } from "../../src/ui/engine-host";
@@ -22,7 +22,7 @@ class FakeEngine {
   resource = () => Promise.reject(new Error("no such thing"));
 }
 
-it("what the engine before has not delivered is asked of the next one", async () => {
+it("repeats pending requests to the next engine", async () => {
   const [first, second] = [new FakeEngine("first"), new FakeEngine("second")];
   const source = new EngineHost();
   source.use(first);
@@ -35,7 +35,7 @@ it("what the engine before has not delivered is asked of the next one", async ()
   expect([first.asked, second.asked]).toEqual([["a.ts"], ["a.ts"]]);
 });
 
-it("an error is the engine's answer, and is not asked again", async () => {
+it("passes an engine's error on, without a retry", async () => {
   const engine = new FakeEngine("only");
   const source = new EngineHost();
   source.use(engine);
@@ -43,7 +43,7 @@ it("an error is the engine's answer, and is not asked again", async () => {
   await expect(source.resource("init.mp4", null, signal, null)).rejects.toThrow("no such thing");
 });
 
-it("who asked may give up", async () => {
+it("lets the caller cancel", async () => {
   const engine = new FakeEngine("only");
   const source = new EngineHost();
   source.use(engine);
@@ -65,7 +65,7 @@ function counted(p2p: number, store: number, startup: number): Stats {
   return stats;
 }
 
-it("figures go on over a change of engines, and the share with them", () => {
+it("totals, and the share of them, continue across engines", () => {
   const all = addTotals(totalsOf(counted(600, 400, 50)), totalsOf(counted(300, 700, 0)));
   expect(all.bytes).toEqual({ p2p: 900, store: 1150, seed: 0 });
   expect(all.startup).toEqual({ p2p: 0, store: 50, seed: 0 });
@@ -73,13 +73,13 @@ it("figures go on over a change of engines, and the share with them", () => {
   expect(share(all)).toBe(0.45);
 });
 
-it("there is no share of nothing, and one engine's is its own", () => {
+it("has no share without bytes; for one engine it is the engine's", () => {
   expect(share(totalsOf(new Stats()))).toBeNull();
   const stats = counted(2, 1, 7);
   expect(share(totalsOf(stats))).toBe(stats.share);
 });
 
-it("what was taken does not change any more", () => {
+it("totals are a copy", () => {
   const stats = counted(1, 1, 1);
   const before = totalsOf(stats);
   stats.received("p2p", 10, false);

@@ -25,9 +25,9 @@ it.each([
   expect(speed(bps)).toBe(text);
 });
 
-it("a percentage never says more than there was", () => {
+it("percentages are rounded down", () => {
   expect([percent(0.999), percent(0.8799), percent(0), percent(null)]).toEqual([
-    ...["99 %", "87 %", "0 %", "–"],
+    ...["99%", "87%", "0%", "–"],
   ]);
 });
 
@@ -40,7 +40,7 @@ it("times are short", () => {
   expect([seconds(9.87), seconds(null)]).toEqual(["9.9 s", "–"]);
 });
 
-it("a moment is told as people would", () => {
+it("a moment is named as people would", () => {
   const now = new Date(2026, 10, 22, 21, 0);
   expect(moment(new Date(2026, 10, 22, 9, 5), now, "en-GB")).toBe("today at 09:05");
   expect(moment(new Date(2026, 10, 20, 20, 15), now, "en-GB")).toBe(

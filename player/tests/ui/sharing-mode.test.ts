@@ -6,20 +6,27 @@ const able: BrowserSupport = { mse: true, webSocket: true, webRtc: true, webCryp
 
 describe("a viewer shares", () => {
   it.each([
-    ["where it is told of it, at once", able, null, "notice", true, null],
-    ["where it is asked, not before it agreed", able, null, "ask", true, "undecided"],
-    ["where it is asked, once it agreed", able, true, "ask", true, null],
-    ["not when it has turned that off", able, false, "notice", true, "off"],
-    ["not in a player that was put there without", able, true, "notice", false, "not here"],
+    ["at once, where viewers are only notified", able, null, "notice", true, null],
+    ["not before it agreed, where viewers are asked", able, null, "ask", true, "undecided"],
+    ["once it agreed, where viewers are asked", able, true, "ask", true, null],
+    ["not if it has turned sharing off", able, false, "notice", true, "off"],
+    ["not in a player embedded without sharing", able, true, "notice", false, "not here"],
     ["not in a browser without WebRTC", { ...able, webRtc: false }, true, "ask", true, "no WebRTC"],
     ["nor without WebSockets", { ...able, webSocket: false }, true, "ask", true, "no WebSocket"],
     ["nor over http", { ...able, webCrypto: false }, null, "notice", true, "no WebCrypto"],
-    ["nor where the system plays", { ...able, mse: false }, null, "notice", true, "no MSE"],
+    [
+      "nor where the system plays natively",
+      { ...able, mse: false },
+      null,
+      "notice",
+      true,
+      "no MSE",
+    ],
   ] as const)("%s", (_, browser, share, consent, here, found) => {
     expect(findBlocker(browser, { share }, consent, here)).toBe(found);
   });
 
-  it("by choice only where the browser could", () => {
+  it("by choice, only if the browser can", () => {
     expect([null, "off", "undecided"].map((one) => canChoose(one as never))).toEqual([
       ...[true, true, true],
     ]);
@@ -31,26 +38,26 @@ describe("a viewer shares", () => {
 const desktop = { userAgent: "Mozilla/5.0 (X11; Linux x86_64) Chrome/150" };
 const phone = { userAgent: "Mozilla/5.0 (Linux; Android 15) Mobile Safari/537.36 Mobi" };
 
-describe("a viewer sends to others", () => {
+describe("a viewer sends to others, or why not", () => {
   it.each([
-    ["a desktop that says nothing of its link", desktop, null],
+    ["a desktop of unknown connection type", desktop, null],
     ["a desktop on Ethernet", { ...desktop, connection: { type: "ethernet" } }, null],
-    ["anybody who saves data", { ...desktop, connection: { saveData: true } }, "saving data"],
+    ["a browser set to save data", { ...desktop, connection: { saveData: true } }, "saving data"],
     ["a laptop on mobile data", { ...desktop, connection: { type: "cellular" } }, "mobile data"],
     ["a phone on Wi-Fi", { ...phone, connection: { type: "wifi" } }, null],
     ["a phone on mobile data", { ...phone, connection: { type: "cellular" } }, "mobile data"],
-    ["a phone that does not say", { ...phone, connection: {} }, "unknown link"],
+    ["a phone of unknown connection type", { ...phone, connection: {} }, "unknown link"],
     [
-      "one that its brand gives away",
+      "a phone recognized by its client hints",
       { ...desktop, userAgentData: { mobile: true } },
       "unknown link",
     ],
-    ["a tablet that wants desktop pages", { ...phone, userAgentData: { mobile: false } }, null],
-  ])("%s", (_, surroundings, reason) => {
-    expect(receiveOnlyReason(surroundings, false)).toBe(reason);
+    ["a tablet that requests desktop pages", { ...phone, userAgentData: { mobile: false } }, null],
+  ])("%s", (_, navigatorInfo, reason) => {
+    expect(receiveOnlyReason(navigatorInfo, false)).toBe(reason);
   });
 
-  it("where the viewer allowed mobile data, all but those who save it", () => {
+  it("where the viewer allowed mobile data, unless it saves data", () => {
     expect(receiveOnlyReason({ ...phone, connection: { type: "cellular" } }, true)).toBeNull();
     expect(receiveOnlyReason(phone, true)).toBeNull();
     expect(receiveOnlyReason({ ...phone, connection: { saveData: true } }, true)).toBe(

@@ -24,7 +24,7 @@ def wait_for_a_window(page: Page) -> None:
 def wait_for_behind(page: Page, shown: str) -> None:
     """Wait until the control bar says how far behind live it plays, by a regular expression."""
     page.wait_for_function(
-        "(shown) => RegExp(shown).test(document.querySelector('.behind').textContent)", arg=shown
+        "(shown) => RegExp(shown).test(document.querySelector('.latency').textContent)", arg=shown
     )
 
 

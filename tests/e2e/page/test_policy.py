@@ -58,7 +58,7 @@ def used_as_embed(viewer: Viewer, _running: Station) -> None:
 def used_as_dashboard(viewer: Viewer, running: Station) -> None:
     page = viewer.page
     token = (running.data / "secrets" / "operator_token").read_text().strip()
-    page.get_by_label("Operator's token").fill(token)
+    page.get_by_label("Operator token").fill(token)
     page.get_by_role("button", name="Sign in").click()
     expect(page.locator("#air")).to_have_text("on air")
     page.wait_for_selector("#shares .u-over", state="attached")

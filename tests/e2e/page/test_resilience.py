@@ -153,7 +153,7 @@ def test_where_sound_is_refused_it_starts_muted_and_says_so(room: Room) -> None:
         viewer.wait("s.playing && s.position_s > 0", 30)
         muted = "document.querySelector('video').muted"
         assert viewer.page.evaluate(muted)
-        sound = viewer.page.get_by_role("button", name="Turn the sound on")
+        sound = viewer.page.get_by_role("button", name="Turn on sound")
         sound.click(timeout=5_000)
         assert not viewer.page.evaluate(muted)
         sound.wait_for(state="hidden", timeout=5_000)
@@ -202,7 +202,7 @@ def test_a_page_from_before_a_deployment_plays_on_and_says_that_it_is_old(room: 
     assert any("plan_version" in line for line in viewer.console)
     joins = [frame for frame in viewer.sent if isinstance(frame, str) and '"join"' in frame]
     assert 1 <= len(joins) <= 4
-    viewer.page.get_by_text("load it again").first.wait_for(timeout=5_000)
+    viewer.page.get_by_text("A newer version of this page").first.wait_for(timeout=5_000)
     viewer.page.close()
 
 

@@ -85,8 +85,8 @@ def test_the_chip_says_what_the_store_counted(browser: Browser, running: Station
             "() => parseInt(document.querySelector('.chip').textContent) ==="
             " Math.floor(shoal.stats().share * 100)"
         )
-        text = chip_text(viewer)
-        match = re.fullmatch(r"(\d+) % from 2 viewers", text)
+        text = chip_of(viewer)
+        match = re.fullmatch(r"(\d+)% from 2 viewers", text)
         assert match, text
         said.append(int(match[1]))
     steady = [sum(one["bytes"].values()) - sum(one["startup"].values()) for one in stats]
@@ -96,9 +96,9 @@ def test_the_chip_says_what_the_store_counted(browser: Browser, running: Station
     assert sum(one["bytes"]["store"] for one in stats) == pytest.approx(sent, rel=0.06)
 
 
-FIGURES = """() => {
-  const rows = [...document.querySelectorAll("[data-figure]")];
-  const said = Object.fromEntries(rows.map((row) => [row.dataset.figure, row.textContent]));
+PANEL_STATS = """() => {
+  const rows = [...document.querySelectorAll("[data-stat]")];
+  const said = Object.fromEntries(rows.map((row) => [row.dataset.stat, row.textContent]));
   return [said, shoal.stats()];
 }"""
 BYTES = {"B": 1, "kB": 1e3, "MB": 1e6}
@@ -115,10 +115,10 @@ def agreeing(viewer: Viewer) -> tuple[dict[str, str], dict[str, Any]]:
     The panel is written once a second and to two digits, and bytes come in between: early in a
     stream one segment is half of all.
     """
-    viewer.page.wait_for_selector("[data-figure=store]")
+    viewer.page.wait_for_selector("[data-stat=store]")
     deadline = time.monotonic() + 15
     while True:
-        said, stats = viewer.page.evaluate(FIGURES)
+        said, stats = viewer.page.evaluate(PANEL_STATS)
         counts = {**stats["bytes"], "sent": stats["uploaded"], "saved": stats["bytes"]["p2p"]}
         counts["viewers"] = counts.pop("p2p")
         differ = {
@@ -139,10 +139,10 @@ def test_the_panel_says_what_was_counted(browser: Browser, running: Station) -> 
     viewers[0].page.click("#sharing")
     said, stats = agreeing(viewers[0])
     assert said["peers"] == "1 viewer"
-    assert said["room"] == f"{stats['room']}, 2 in it"
+    assert said["room"] == f"{stats['room']} (2 viewers)"
     assert said["dropped"] == str(stats["dropped_frames"])
-    for row, figure in (("delay", "latency_s"), ("buffer", "buffer_s")):
-        assert float(said[row].removesuffix(" s")) == pytest.approx(stats[figure], abs=2.5), row
+    for row, key in (("latency", "latency_s"), ("buffer", "buffer_s")):
+        assert float(said[row].removesuffix(" s")) == pytest.approx(stats[key], abs=2.5), row
     assert re.match(r"↓ [\d.]+ [kM]bit/s, ↑ ", said["speed"])
     assert any(re.search(r"[1-9]", part) for part in said["speed"].split(","))
 

@@ -33,7 +33,7 @@ def plays_from_the_store(viewer: Viewer, chip: str, explained: str) -> None:
         "(chip) => document.querySelector('.chip').textContent === chip", arg=chip
     )
     viewer.page.click("#sharing")
-    viewer.page.wait_for_selector(f".panel .explained p:has-text('{explained}')", timeout=15_000)
+    viewer.page.wait_for_selector(f".panel .explanations p:has-text('{explained}')", timeout=15_000)
     position = viewer.stats()["position_s"]
     viewer.wait(f"s.playing && s.position_s > {position + 3}", 15)
     assert viewer.stats()["bytes"]["p2p"] == 0
@@ -49,9 +49,9 @@ def plays_from_the_store(viewer: Viewer, chip: str, explained: str) -> None:
         (
             "/",
             "Object.defineProperty(window, 'isSecureContext', {value: false})",
-            ("sharing needs https", "not opened over https"),
+            ("sharing needs HTTPS", "not opened over HTTPS"),
         ),
-        ("/?p2p=0", "", ("sharing is off here", "put here without sharing")),
+        ("/?p2p=0", "", ("sharing is off in this player", "turned off in this player")),
     ],
     ids=["no WebRTC", "no WebSocket", "no WebCrypto", "p2p=0"],
 )
@@ -69,7 +69,7 @@ def test_where_websockets_are_blocked_on_the_way(browser: Browser, running: Stat
     viewer.page.route_web_socket("**/ws/room*", lambda socket: socket.close())
     viewer.page.goto(running.local["watch"])
     plays_from_the_store(
-        viewer, "from the store: no contact to other viewers", "WebSocket cannot be reached"
+        viewer, "from the store: cannot find other viewers", "WebSocket cannot be reached"
     )
 
 
@@ -79,7 +79,7 @@ def test_where_the_network_lets_nothing_through(browser: Browser, running: Stati
     plays_from_the_store(
         viewer,
         "from the store: could not connect to other viewers",
-        "no connection to them could be made",
+        "could not connect to the other viewers",
     )
 
 
@@ -90,7 +90,7 @@ def test_where_nothing_is_kept_it_shares_and_says_so(browser: Browser, running: 
     viewer = open_page(browser, running, script=refused)
     viewer.wait("s.playing && s.peers === 1", 30)
     viewer.page.click("#sharing")
-    viewer.page.wait_for_selector(".panel .explained p:has-text('private window')")
+    viewer.page.wait_for_selector(".panel .explanations p:has-text('private window')")
     assert viewer.errors() == []
 
 
@@ -105,8 +105,8 @@ def test_a_phone_of_unknown_link_receives_and_sends_nothing(
     assert (stats["uploaded"], stats["no_upload"]) == (0, "unknown link")
     viewer.page.click(".note .yes")
     viewer.page.click("#sharing")
-    viewer.page.wait_for_selector("text=does not say whether it is on Wi-Fi")
-    screenshot(viewer.page, "watch-phone-receives")
+    viewer.page.wait_for_selector("text=does not report whether it is on Wi-Fi")
+    picture(viewer.page, "watch-phone-receives")
 
 
 def test_mobile_data_is_for_receiving_until_its_owner_says_otherwise(
@@ -137,5 +137,5 @@ def test_where_the_local_network_is_refused(browser: Browser, running: Station) 
     viewer.page.goto(running.local["watch"])
     viewer.wait("s.playing", 30)
     viewer.page.click("#sharing")
-    viewer.page.wait_for_selector(".panel .explained p:has-text('viewers there are left out')")
+    viewer.page.wait_for_selector(".panel .explanations p:has-text('viewers there are left out')")
     assert viewer.errors() == []

@@ -41,7 +41,7 @@ class Dashboard:
             self.foreign.append(url)
 
     def sign_in(self, token: str) -> None:
-        self.page.get_by_label("Operator's token").fill(token)
+        self.page.get_by_label("Operator token").fill(token)
         self.page.get_by_role("button", name="Sign in").click()
 
     def value(self, name: str) -> Locator:
@@ -77,23 +77,23 @@ def sees_the_swarm(dashboard: Dashboard, running: Station, viewers: list[Viewer]
     page = dashboard.page
     expect(page.locator(".node")).to_have_count(VIEWERS, timeout=10_000)
     expect(page.locator("#air")).to_have_text("on air")
-    # figures come every 10 s, rows of the history too
+    # viewers' stats come every 10 s, rows of the history too
     page.wait_for_function(
         "() => document.querySelector('#shares .u-legend')?.innerText.match(/viewers:?\\s*[1-9]/)",
         timeout=40_000,
     )
     assert dashboard.tile("Viewers") == str(VIEWERS)
-    # the first figures are of viewers that have just begun, with bytes from the store
+    # the first stats are from viewers that have just started, with bytes from the store
     shared = dashboard.value("From other viewers")
-    expect(shared).to_have_text(re.compile(r"^[1-9]\d? %$"), timeout=30_000)
-    assert re.fullmatch(r"[01]\.\d", dashboard.tile("Copies of a segment"))
+    expect(shared).to_have_text(re.compile(r"^[1-9]\d?%$"), timeout=30_000)
+    assert re.fullmatch(r"[01]\.\d", dashboard.tile("Copies per segment"))
     assert dashboard.tile("Video through this host") == "0 B"
-    assert float(dashboard.tile("Delay").removesuffix(" s")) > 2
+    assert float(dashboard.tile("Latency").removesuffix(" s")) > 2
     assert "$" in dashboard.tile("Cost so far")
     # on a busy machine the canary may be late; whatever the broadcaster says is there to be read
     wrong = [problem["message"] for problem in running.health()["problems"]]
     expect(page.locator("#problems li")).to_have_count(len(wrong))
-    expect(page.locator("#problems")).not_to_contain_text("not one link")
+    expect(page.locator("#problems")).not_to_contain_text("no links between")
     expect(page.locator("#services")).to_contain_text("viewers in rooms")
     # everybody pushes to everybody, and one copy comes from the store
     assert page.locator(".drawing > svg path.push").count() == VIEWERS * (VIEWERS - 1)
@@ -112,12 +112,12 @@ def test_the_operator_sees_who_pushes_to_whom_and_no_stranger_does(
     viewers = [Viewer(browser, running.local["watch"]) for _ in range(VIEWERS)]
     dashboards = [Dashboard(browser, running, size) for size in SIZES]
     for dashboard in dashboards:
-        expect(dashboard.page.locator("#figures")).to_be_hidden()
+        expect(dashboard.page.locator("#stats")).to_be_hidden()
         dashboard.sign_in("wrong")
-        expect(dashboard.page.get_by_role("alert")).to_contain_text("refuses this token")
+        expect(dashboard.page.get_by_role("alert")).to_contain_text("rejected this token")
         dashboard.keep("refused", whole=False)
         dashboard.sign_in(dashboard.token)
-        expect(dashboard.page.locator("#figures")).to_be_visible()
+        expect(dashboard.page.locator("#stats")).to_be_visible()
     for viewer in viewers:
         viewer.wait(f"s.ready && s.peers === {VIEWERS - 1} && s.playing", 45)
     for dashboard in dashboards:
@@ -129,12 +129,12 @@ def test_the_operator_sees_who_pushes_to_whom_and_no_stranger_does(
     page = dashboards[0].page
     # for this tab only, and not in what is kept longer
     page.reload()
-    expect(page.locator("#figures")).to_be_visible()
+    expect(page.locator("#stats")).to_be_visible()
     assert page.evaluate("() => Object.keys(localStorage).concat(document.cookie)") == [""]
     page.get_by_role("button", name="Sign out").click()
-    expect(page.locator("#figures")).to_be_hidden()
+    expect(page.locator("#stats")).to_be_hidden()
     page.reload()
-    expect(page.get_by_label("Operator's token")).to_be_visible()
+    expect(page.get_by_label("Operator token")).to_be_visible()
     assert viewers[0].page.locator("a[href*=dashboard]").count() == 0
     for dashboard in dashboards:
         assert dashboard.wrong() == []
@@ -144,16 +144,16 @@ def test_what_fails_is_said_and_is_back_by_itself(browser: Browser, running: Sta
     dashboard = Dashboard(browser, running, "laptop")
     page = dashboard.page
     dashboard.sign_in(dashboard.token)
-    expect(page.locator("#no-rooms")).to_have_text("No viewer is in a room.")
+    expect(page.locator("#no-rooms")).to_have_text("No viewers in rooms.")
     dashboard.keep("empty")
     kill(running, "signaling")
-    expect(page.locator("#problems")).to_contain_text("signaling does not answer")
-    expect(page.locator("#no-rooms")).to_contain_text("cannot be known")
+    expect(page.locator("#problems")).to_contain_text("signaling does not respond")
+    expect(page.locator("#no-rooms")).to_contain_text("no data about rooms")
     assert dashboard.tile("Viewers") == "–"
     dashboard.keep("without-signaling")
     expect(page.locator("#problems")).not_to_contain_text("signaling", timeout=20_000)
     kill(running, "site")
-    expect(page.locator("#contact")).to_contain_text("no contact since", timeout=15_000)
+    expect(page.locator("#contact")).to_contain_text("no connection since", timeout=15_000)
     dashboard.keep("without-site")
     expect(page.locator("#contact")).to_contain_text("as of", timeout=30_000)
     assert page.locator("[data-stale]").count() == 0

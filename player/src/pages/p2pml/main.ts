@@ -1,4 +1,4 @@
-/** The page /p2pml: hls.js and p2p-media-loader, as others use them, on this station. */
+/** The page /p2pml: hls.js and p2p-media-loader on this station, for comparison. */
 
 import { chipText } from "../../panel/chip-text";
 import type { Blocker } from "../../ui/sharing-mode";
@@ -23,9 +23,9 @@ import { watchStalls } from "../../hls/watchdog";
 
 const RETRY_MS = 2_000;
 const REFRESH_MS = 1_000;
-/** Two media errors within this time: the decoder will not recover by itself. */
+/** Two media errors within this time: the decoder does not recover in place. */
 const MEDIA_RECOVERY_MS = 5_000;
-/** Of a viewer that does not share. */
+/** For the chip of a viewer that does not share. */
 const NOT_SHARING = { members: 0, unreachable: 0, peers: 0, share: null, storeFailing: false };
 
 const page = new URL(location.href);
@@ -34,11 +34,11 @@ const { now: preferences } = new PreferenceStore();
 const title = element("title", HTMLElement);
 const chip = element("state", HTMLElement);
 const video = element("video", HTMLVideoElement);
-const table = element("figures", HTMLTableSectionElement);
+const table = element("stats", HTMLTableSectionElement);
 
 const counters = new Counters();
 let hls: Hls | null = null;
-/** whether a stream is loaded that has not ended */
+/** whether the loaded stream has not ended */
 let onAir = false;
 
 show();
@@ -60,7 +60,7 @@ async function run(): Promise<void> {
   const config = await firstConfig();
   title.textContent = document.title = config.title;
   if (!Hls.isSupported()) {
-    chip.textContent = "from the store: this browser plays the stream by itself";
+    chip.textContent = "from the store: this browser plays the stream natively";
     video.src = config.playlist.href;
     return;
   }
@@ -80,7 +80,7 @@ async function run(): Promise<void> {
   }
 }
 
-/** hls.js by itself. */
+/** Returns hls.js without the library. */
 function plainPlayer(blocker: Blocker | null): Hls {
   const player = new Hls(
     hlsConfig(Hls.DefaultConfig.loader as unknown as FragmentLoaderConstructor),
@@ -92,10 +92,10 @@ function plainPlayer(blocker: Blocker | null): Hls {
   return player;
 }
 
-/** Returns what makes players that share. */
+/** Returns a factory of players that share. */
 async function sharingPlayer(settings: Sharing, config: StationConfig): Promise<() => Hls> {
   useJoinTokens(config, page);
-  // loaded only now: it takes the WebSocket class that it finds
+  // imported only now, because it captures the WebSocket class at load time
   const { HlsJsP2PEngine } = await import("p2p-media-loader-hlsjs");
   const { segments } = config;
   const { subtle } = crypto;
@@ -113,7 +113,7 @@ async function sharingPlayer(settings: Sharing, config: StationConfig): Promise<
   };
 }
 
-/** Leaves peers as much time as the live delay allows. */
+/** Gives peers as much time as the latency allows. */
 function keepWindows(player: Hls, engine: HlsJsP2PEngine): void {
   player.on(Events.LEVEL_UPDATED, (_, { details }) => {
     const { bufferS, highDemandS } = fetchWindows(details.targetduration, player.latency);
@@ -122,7 +122,7 @@ function keepWindows(player: Hls, engine: HlsJsP2PEngine): void {
   });
 }
 
-/** Plays until the stream ends or breaks for good. */
+/** Plays until the stream ends or fails for good. */
 async function playUntilOver(config: StationConfig, player: Hls) {
   hls = player;
   onAir = true;
@@ -141,7 +141,7 @@ async function playUntilOver(config: StationConfig, player: Hls) {
       onAir = details.live;
     });
     player.on(Events.MANIFEST_PARSED, () => {
-      // refused where the viewer must click first
+      // rejected if the viewer must click first
       video.play().catch(() => undefined);
     });
     video.addEventListener(
@@ -189,13 +189,13 @@ function show(): void {
   table.replaceChildren(...shown);
 }
 
-/** Reads /config.json, for as long as it takes. */
+/** Fetches /config.json, retrying until it succeeds. */
 async function firstConfig(): Promise<StationConfig> {
   for (;;) {
     try {
       return await fetchConfig(page);
     } catch (error) {
-      console.warn("/config.json cannot be read", error);
+      console.warn("cannot read /config.json, retrying", error);
     }
     await pause(RETRY_MS);
   }

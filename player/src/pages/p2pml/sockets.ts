@@ -1,9 +1,9 @@
-/** Join tokens for a tracker client that keeps its tracker's URL for ever. */
+/** Join tokens for a tracker client that never changes its tracker's URL. */
 
 import { fetchConfig } from "../../station/config";
 import type { StationConfig } from "../../station/config";
 
-/** Lets every new socket to our tracker carry a token that is valid then. */
+/** Makes every new WebSocket to our tracker carry a join token that is valid at that time. */
 export function useJoinTokens(config: StationConfig, page: URL): void {
   let token = config.joinToken.text;
   setInterval(() => {
@@ -11,14 +11,14 @@ export function useJoinTokens(config: StationConfig, page: URL): void {
       ({ joinToken }) => {
         token = joinToken.text;
       },
-      // the next time, then
+      // try again next time
       () => undefined,
     );
   }, config.joinToken.lifetimeMs / 2);
   window.WebSocket = withToken(WebSocket, config.tracker, () => token);
 }
 
-/** Returns a WebSocket class whose sockets to `tracker` carry the token of the moment. */
+/** Returns a WebSocket class that adds the current token to connections to `tracker`. */
 export function withToken(
   Base: typeof WebSocket,
   tracker: URL,

@@ -1,22 +1,24 @@
-/** The page's figures, as p2p-media-loader tells of them. */
+/** The page's statistics, counted from p2p-media-loader's events. */
 
 import type { HlsJsP2PEngine } from "p2p-media-loader-hlsjs";
 
+import { UNKNOWN, percent } from "../../ui/format";
+
 export class Counters {
-  /** bytes received from peers, and over HTTP; wanted in the end or not */
+  /** bytes received from peers and over HTTP, including discarded ones */
   p2p = 0;
   http = 0;
   /** bytes sent to peers */
   uploaded = 0;
-  /** segments that peers sent and that were not what the broadcaster published */
+  /** segments from peers that did not match the published hash */
   refused = 0;
   stalls = 0;
-  /** milliseconds from the page's opening to the first picture */
+  /** milliseconds from opening the page to the first picture */
   firstPictureMs: number | null = null;
-  /** by id: the library may say twice that a peer is gone */
+  /** by id, because the library may report twice that a peer is gone */
   #peers = new Set<string>();
 
-  /** Count what this engine does. */
+  /** Counts this engine's events. */
   attach(engine: HlsJsP2PEngine): void {
     engine.addEventListener("onChunkDownloaded", (bytes, source) => {
       this[source] += bytes;
@@ -38,7 +40,7 @@ export class Counters {
   get peers(): number {
     return this.#peers.size;
   }
-  /** Part that came from peers, 0 to 1; null while nothing came. */
+  /** Peer bytes ÷ all bytes, 0 to 1; null before the first byte. */
   get share(): number | null {
     const all = this.p2p + this.http;
     return all === 0 ? null : this.p2p / all;
@@ -64,16 +66,16 @@ declare global {
   }
 }
 
-/** The figures for people: what each is, and its text. */
+/** Returns the statistics as label and text for people. */
 export function rows(stats: P2pmlStats, share: number | null): [string, string][] {
   return [
     ["from peers", megabytes(stats.p2p)],
     ["from the store", megabytes(stats.http)],
-    ["share of peers", share === null ? "–" : `${Math.floor(share * 100)} %`],
+    ["share of peers", percent(share)],
     ["sent to peers", megabytes(stats.uploaded)],
-    ["segments refused", String(stats.refused)],
+    ["segments rejected", String(stats.refused)],
     ["peers", String(stats.peers)],
-    ["behind live", stats.latency_s === null ? "–" : `${stats.latency_s.toFixed(0)} s`],
+    ["latency", stats.latency_s === null ? UNKNOWN : `${stats.latency_s.toFixed(0)} s`],
     ["stalls", String(stats.stalls)],
   ];
 }

@@ -1,18 +1,18 @@
-/** Checks segments against the SHA-256 that the broadcaster published of each. */
+/** Verifies segments against the SHA-256 hashes that the broadcaster published. */
 
 import { variantOf } from "../../engine/descriptors";
 import type { Variant } from "../../protocol/messages";
 
-/** The edge keeps the list for a second: one that lacks the segment is asked for again. */
+/** Edge caches keep the list for a second, so it is fetched again if the segment is missing. */
 const MAX_LOOKUPS = 3;
 const LOOKUP_INTERVAL_MS = 600;
 const LOOKUP_TIMEOUT_MS = 1_500;
-/** Two windows of 60 segments in each of four renditions. */
+/** Two windows of 60 segments in each of four variants. */
 const MAX_HASHES = 480;
 
 export type Verdict = "genuine" | "false" | "unknown";
 
-/** Compare bytes with the SHA-256, in hex, that they should have. */
+/** Compares bytes with their expected SHA-256, in hex. */
 export async function verdict(
   subtle: SubtleCrypto,
   data: ArrayBuffer,
@@ -25,7 +25,7 @@ export async function verdict(
 }
 
 export interface SegmentHashesOptions {
-  /** `/live/segments.json`; a rendition's own list is `/live/<variant>/segments.json` */
+  /** `/live/segments.json`; the list of one variant is `/live/<variant>/segments.json` */
   segments: URL;
   fetch: typeof fetch;
   subtle: SubtleCrypto;
@@ -35,16 +35,16 @@ export class SegmentHashes {
   #options: SegmentHashesOptions;
   /** SHA-256 in hex, by the segment's URL */
   #hashes = new Map<string, string>();
-  /** the newest media sequence known of each rendition */
+  /** the newest known media sequence of each variant */
   #newest = new Map<Variant, number>();
 
   constructor(options: SegmentHashesOptions) {
     this.#options = options;
   }
 
-  /** Say whether these are the bytes of the segment at this URL. */
+  /** Returns whether these are the bytes of the segment at this URL. */
   async check(url: string, data: ArrayBuffer): Promise<Verdict> {
-    // what a peer holds whose worker took the buffer away
+    // a peer whose worker detached the buffer sends no bytes
     if (data.byteLength === 0) return "false";
     return verdict(this.#options.subtle, data, await this.#find(url));
   }
@@ -59,7 +59,7 @@ export class SegmentHashes {
     return this.#hashes.get(url);
   }
 
-  /** Learn what was published since the last look; false where that cannot be had. */
+  /** Fetches the hashes published since the last time; returns whether that succeeded. */
   async #fetchNew(variant: Variant): Promise<boolean> {
     const list = new URL(`${variant}/segments.json`, this.#options.segments);
     const newest = this.#newest.get(variant);

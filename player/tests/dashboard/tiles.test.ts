@@ -36,8 +36,8 @@ const NOTHING: Station = {
   cost: null,
 };
 
-describe("figures for people", () => {
-  it("round honestly", () => {
+describe("numbers for people", () => {
+  it("are rounded without overstating", () => {
     expect([999, 1_000, 1_250_000, 12_500_000_000].map(bytes)).toEqual([
       "999 B",
       "1.0 kB",
@@ -45,7 +45,7 @@ describe("figures for people", () => {
       "13 GB",
     ]);
     expect(bytes(999_950)).toBe("1.0 MB");
-    expect([percent(0.999), percent(1), percent(0)]).toEqual(["99 %", "100 %", "0 %"]);
+    expect([percent(0.999), percent(1), percent(0)]).toEqual(["99%", "100%", "0%"]);
     expect([0, 0.001, 0.5].map(dollars)).toEqual(["$0.00", "< $0.01", "$0.50"]);
     const now = Date.parse("2030-01-01T12:00:00Z");
     expect(ago("2030-01-01T11:59:00Z", now)).toBe("60 s ago");
@@ -53,11 +53,11 @@ describe("figures for people", () => {
     expect(ago("2030-01-01T12:00:09Z", now)).toBe("0 s ago");
   });
 
-  it("are dashes where nobody knows", () => {
+  it("are dashes while unknown", () => {
     for (const { value } of tiles(NOTHING, new HistoryWindow(60), null)) expect(value).toBe("–");
   });
 
-  it("stand in tiles", () => {
+  it("are shown in tiles", () => {
     const shown = Object.fromEntries(
       tiles(STATION, new HistoryWindow(60), { usd: 0.5, ec2DirectUsd: 8 }).map((tile) => [
         tile.name,
@@ -66,22 +66,22 @@ describe("figures for people", () => {
     );
     expect(shown).toMatchObject({
       Viewers: "4",
-      "From other viewers": "80 %",
-      Delay: "8.3 s",
+      "From other viewers": "80%",
+      Latency: "8.3 s",
       "Video through this host": "0 B",
-      "Cost of an hour": "$0.50",
+      "Cost per hour": "$0.50",
       "Cost so far": "$1.50",
     });
   });
 });
 
-describe("what is wrong", () => {
-  it("is nothing on a station that works, and on one with a single viewer", () => {
+describe("the list of problems", () => {
+  it("is empty on a healthy station, and on one with a single viewer", () => {
     expect(problemLines(STATION)).toEqual([]);
     expect(problemLines({ ...STATION, viewers: 2, not_sharing: 1, peers: 0 })).toEqual([]);
   });
 
-  it("is said in the services' own words, and of those that do not answer", () => {
+  it("quotes the services, and names those that do not respond", () => {
     const problem = { code: "store", message: "the store fails", since: "2030-01-01T00:00:00Z" };
     const found = problemLines({
       ...STATION,
@@ -93,32 +93,32 @@ describe("what is wrong", () => {
     });
     expect(found.map(({ service }) => service)).toEqual(["broadcaster", "signaling"]);
     expect(found[0]).toMatchObject({ message: problem.message, since: problem.since });
-    expect(found[1]?.message).toContain("does not answer");
+    expect(found[1]?.message).toContain("does not respond");
   });
 
-  it("is also video through this host, and viewers without a link", () => {
+  it("includes video through this host, and viewers without links", () => {
     const bad = problemLines({ ...STATION, ec2_video: { services: 0, gateway: 5 }, peers: 0 });
     expect(bad.map(({ service }) => service)).toEqual(["this host", "rooms"]);
-    const problems = [{ code: "no_links", message: "not one link", since: "2030-01-01T00:00:00Z" }];
-    const said = problemLines({
+    const problems = [{ code: "no_links", message: "no links", since: "2030-01-01T00:00:00Z" }];
+    const lines = problemLines({
       ...STATION,
       peers: 0,
       services: { signaling: { status: "degraded", problems } },
     });
-    expect(said.map(({ service }) => service)).toEqual(["signaling"]);
+    expect(lines.map(({ service }) => service)).toEqual(["signaling"]);
   });
 
-  it("is not invented where a service does not say", () => {
+  it("leaves out facts that a service does not report", () => {
     expect(healthFacts({ status: "ok", chunks: 7, last_segment_age_s: null })).toEqual([
       ["segments", "7"],
     ]);
   });
 });
 
-describe("the cost of an hour", () => {
+describe("the cost per hour", () => {
   const at = (usd: number) => ({ usd, ec2_direct_usd: 10 * usd, prices_as_of: "" });
 
-  it("is the slope of what it has cost, once there is enough of it", () => {
+  it("is the slope of the cost so far, once there is enough data", () => {
     const costs = new CostRate();
     costs.add(at(1), 0);
     costs.add(at(1.01), 20);
@@ -130,7 +130,7 @@ describe("the cost of an hour", () => {
     expect(costs.hourly?.usd).toBe(0);
   });
 
-  it("begins anew when a service was restarted, or is away", () => {
+  it("starts over when a service was restarted or is gone", () => {
     const costs = new CostRate();
     costs.add(at(5), 0);
     costs.add(at(1), 60);
