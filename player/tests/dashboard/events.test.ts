@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { EventParser } from "../../src/dashboard/events";
 
-it("cuts a stream into events, wherever it is broken", () => {
+it("parses events, wherever the stream is split", () => {
   const text =
     'event: station\ndata: {"live":true}\n\ndata: a\ndata: b\n\n: still here\n\nevent: x\n';
   for (let size = 1; size <= text.length; size += 1) {

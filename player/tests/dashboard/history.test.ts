@@ -36,7 +36,7 @@ function columns(rows: Row[], begin = START): HistoryColumns {
 }
 
 describe("the history", () => {
-  it("is shown in steps of half a minute: sums of amounts, the mean of the delay", () => {
+  it("is drawn in steps of half a minute: sums of bytes, mean latency", () => {
     const history = new HistoryWindow(3600);
     history.add(
       columns([
@@ -55,7 +55,7 @@ describe("the history", () => {
     expect(series.latencyS).toEqual([9, null]);
   });
 
-  it("counts how often a segment was fetched, start-up apart", () => {
+  it("counts fetched copies per segment, without start-up", () => {
     const history = new HistoryWindow(3600);
     const row = { viewers: 10, p2p: 900, store: 100, wanted: 1000 };
     history.add(columns([row, row, { ...row, store: 500, startup: 400 }]));
@@ -67,14 +67,14 @@ describe("the history", () => {
     expect(alone.copiesNow).toBe(1);
   });
 
-  it("says nothing of a step without figures", () => {
+  it("has null for a step without data", () => {
     const history = new HistoryWindow(3600);
     history.add(columns([{ viewers: null }, { viewers: null }, { viewers: null }]));
     const { p2p, viewers, stalls, copies } = history.series();
     expect([p2p, viewers, stalls, copies]).toEqual([[null], [null], [null], [null]]);
   });
 
-  it("takes no row twice, and keeps no more than its span", () => {
+  it("ignores repeated rows, and drops rows older than its time range", () => {
     const history = new HistoryWindow(60);
     history.add(columns([{ viewers: 1 }, { viewers: 2 }, { viewers: 3 }]));
     history.add(columns([{ viewers: 9 }, { viewers: 9 }, { viewers: 9 }, { viewers: 4 }]));
@@ -85,7 +85,7 @@ describe("the history", () => {
     expect(history.newest).toBe(START + 240);
   });
 
-  it("draws a day with no more points than can be seen", () => {
+  it("limits the number of points for a day", () => {
     const history = new HistoryWindow(86_400);
     history.add(columns(Array<Row>(8640).fill({ viewers: 5 })));
     expect(history.series().at.length).toBeLessThanOrEqual(241);

@@ -21,7 +21,7 @@ const PICTURE: RoomPicture = {
   ],
 };
 
-it("members stand apart from each other, within the picture", () => {
+it("members do not overlap, and stay within the diagram", () => {
   const points = Array.from({ length: 32 }, (_, place) => position(place, 32));
   for (const [i, { x, y }] of points.entries()) {
     expect(Math.max(Math.abs(x - SIZE / 2), Math.abs(y - SIZE / 2))).toBeLessThan(SIZE / 2 - 20);
@@ -30,7 +30,7 @@ it("members stand apart from each other, within the picture", () => {
   }
 });
 
-it("lines are as wide as what they carry, and both directions of a pair are seen", () => {
+it("line widths follow the pieces, and both directions of a pair are visible", () => {
   const drawn = edges(PICTURE);
   expect(drawn.map(({ from, to }) => [from, to])).toEqual([
     [null, 0],
@@ -44,6 +44,6 @@ it("lines are as wide as what they carry, and both directions of a pair are seen
   for (const { path } of drawn) expect(path).not.toContain("NaN");
 });
 
-it("a missing link is one line, though both say that it is missing", () => {
+it("a missing link is one line, even if both members report it", () => {
   expect(missingLinks(PICTURE)).toHaveLength(1);
 });

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { parseCommand, playingStateOf } from "../../src/embed/messages";
 
-it("commands are read with what identifies them", () => {
+it("parses commands with their ids", () => {
   expect(parseCommand({ shoal: "stats", id: 7 })).toEqual({ command: "stats", id: 7 });
   expect(parseCommand({ shoal: "play" })).toEqual({ command: "play", id: undefined });
 });
@@ -13,7 +13,7 @@ it.each([null, undefined, "play", 7, {}, { shoal: "explode" }, { shoal: "ready" 
   },
 );
 
-it("the state is what a page around wants to know", () => {
+it("reports the player's state for the embedding page", () => {
   const video = { paused: false, muted: true, readyState: 4 };
   expect(playingStateOf(video, "on air")).toEqual({
     shoal: "state",

@@ -23,7 +23,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-/** As much of hls.js as the controller looks at. */
+/** The part of hls.js that the controller uses. */
 function controller(loadLevel = 0) {
   const hls = {
     loadLevel,
@@ -52,7 +52,7 @@ function controller(loadLevel = 0) {
       stats: { aborted: false, loaded: 0 },
       abortRequests: () => aborted++,
     };
-    // protected in TypeScript only: hls.js calls it
+    // protected only in TypeScript; hls.js calls it
     (it as unknown as { onFragLoading: (e: string, d: unknown) => void }).onFragLoading("", {
       frag,
     });
@@ -60,7 +60,7 @@ function controller(loadLevel = 0) {
   return { it, hls, loading };
 }
 
-it("goes up with what the engine measured, and waits before it changes again", () => {
+it("switches up by the engine's estimate, and waits before the next switch", () => {
   const { it, hls } = controller();
   expect(it.nextAutoLevel).toBe(1);
   hls.loadLevel = 1;
@@ -71,13 +71,13 @@ it("goes up with what the engine measured, and waits before it changes again", (
   expect(it.nextAutoLevel).toBe(0);
 });
 
-it("keeps to what the operator's limits allow", () => {
+it("respects hls.js's level limits", () => {
   const { it, hls } = controller();
   hls.maxAutoLevel = 0;
   expect(it.nextAutoLevel).toBe(0);
 });
 
-it("gives up a fragment that cannot be here before the picture stops", () => {
+it("abandons a fragment that cannot arrive before the picture stops", () => {
   const { it, loading } = controller(1);
   loading(1);
   Object.assign(network, { bps: 900_000, missing: { all: 600_000, expected: 0 } });
@@ -90,12 +90,12 @@ it("gives up a fragment that cannot be here before the picture stops", () => {
   expect(it.nextAutoLevel).toBe(0);
 });
 
-it("tells which rendition is next when the link cannot go on with this one", () => {
+it("reports the next variant when the connection cannot sustain this one", () => {
   const { loading } = controller(1);
   loading(1);
   vi.advanceTimersByTime(1_000);
   expect(intended).toEqual([]);
-  // what peers have sent comes anyway
+  // what peers have sent arrives anyway
   Object.assign(network, { bps: 900_000, missing: { all: 600_000, expected: 600_000 } });
   buffered = 4;
   vi.advanceTimersByTime(500);
@@ -103,7 +103,7 @@ it("tells which rendition is next when the link cannot go on with this one", () 
   expect(triggered).toEqual([]);
 });
 
-it("gives up nothing where the viewer chose the rendition, or there is none below", () => {
+it("abandons nothing if the viewer chose the quality, or there is none lower", () => {
   Object.assign(network, { bps: 300_000, missing: { all: 600_000, expected: 0 } });
   buffered = 1;
   const manual = controller(1);
@@ -137,7 +137,7 @@ const needs = fc.record({
   lateAt: fc.oneof(fc.constant(-Infinity), fc.double({ min: 0, max: 1e6, noNaN: true })),
 });
 
-describe("the choice of a rendition", () => {
+describe("the choice of a level", () => {
   it.each([
     ["goes up where the link has plenty", {}, 2],
     ["goes up at once at the beginning", { changedAt: -Infinity }, 2],
@@ -154,7 +154,7 @@ describe("the choice of a rendition", () => {
     expect(chooseLevel({ ...STEADY, ...change })).toBe(level);
   });
 
-  it("is one that there is", () => {
+  it("is an existing level", () => {
     fc.assert(
       fc.property(needs, (given) => {
         const current = Math.min(given.current, given.rates.length - 1);
@@ -164,7 +164,7 @@ describe("the choice of a rendition", () => {
     );
   });
 
-  it("does not go to and fro while the link stays what it is", () => {
+  it("does not oscillate while the bandwidth is constant", () => {
     fc.assert(
       fc.property(needs, (given) => {
         let current = Math.min(given.current, given.rates.length - 1);
@@ -180,13 +180,13 @@ describe("the choice of a rendition", () => {
   });
 });
 
-it("a segment is given up only when the picture would stop before it is here", () => {
+it("a segment is abandoned only if the picture would stop before it arrives", () => {
   const hopeless = (all: number, expected: number, bufferedS: number): boolean =>
     isHopeless({ missing: { all, expected }, lowerBytes: 200_000, bps: 900_000, bufferedS });
   expect(hopeless(500_000, 0, 6)).toBe(true);
   expect(hopeless(500_000, 0, 7)).toBe(false);
   expect(hopeless(0, 0, 0)).toBe(false);
-  // the lower one would be on the link behind what peers have sent
+  // the lower variant would queue behind what peers have sent
   expect(hopeless(500_000, 400_000, 6)).toBe(false);
   expect(hopeless(150_000, 0, 1)).toBe(false);
 });

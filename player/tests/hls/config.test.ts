@@ -9,7 +9,7 @@ const policies = [
   ["fragments", config.fragLoadPolicy],
 ] as const;
 
-describe.each(policies)("what is retried of %s", (_, policy) => {
+describe.each(policies)("retries of %s", (_, policy) => {
   const retry = policy?.default.errorRetry as RetryConfig;
   const retries = (count: number, code?: number) =>
     retry.shouldRetry?.(
@@ -20,16 +20,16 @@ describe.each(policies)("what is retried of %s", (_, policy) => {
       false,
     );
 
-  it("is a request without an answer, and one that failed for now, for minutes", () => {
+  it("go on for minutes after no response or a temporary failure", () => {
     for (const code of [0, 502, 503, 429])
       expect([retries(0, code), retries(60, code)]).toEqual([true, true]);
     expect(retries(retry.maxNumRetry, 0)).toBe(false);
     expect(retry.maxNumRetry * retry.maxRetryDelayMs).toBeGreaterThan(600_000);
   });
-  it("is not what was refused for good, nor a gap: hls.js plays on behind it", () => {
+  it("do not happen for permanent failures and gaps: hls.js skips those", () => {
     expect([retries(0, 404), retries(0)]).toEqual([false, false]);
   });
-  it("begins after half a second, and is never far apart", () => {
+  it("start after half a second and stay frequent", () => {
     expect([retry.retryDelayMs, retry.maxRetryDelayMs]).toEqual([500, 2_000]);
   });
 });

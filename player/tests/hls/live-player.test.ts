@@ -115,7 +115,7 @@ const onAir = (ahead: number) => {
 };
 
 describe("a network error", () => {
-  it("leaves picture and buffer alone, and loading goes on", async () => {
+  it("keeps picture and buffer, and loading resumes", async () => {
     const first = await open();
     onAir(8);
     networkError(first);
@@ -129,7 +129,7 @@ describe("a network error", () => {
     expect(first.loads).toBe(2);
   });
 
-  it("begins anew once the buffer is dry", async () => {
+  it("reloads the player once the buffer is empty", async () => {
     const first = await open();
     onAir(0.5);
     networkError(first);
@@ -145,13 +145,13 @@ describe("a media error", () => {
     of.emit(Events.ERROR, { fatal: true, type: ErrorTypes.MEDIA_ERROR });
   };
 
-  it("is recovered from in place, and after a minute's calm again", async () => {
+  it("is recovered from in place, again after a minute without errors", async () => {
     const first = await open();
     for (let n = 1; n <= 5; n += 1) {
       onAir(8);
       mediaError(first);
       expect([first.recoveries, first.destroyed]).toEqual([n, false]);
-      // a picture that moves
+      // the picture moves
       for (let s = 0; s < 61; s += 1) {
         video.currentTime += 1;
         await pause(1_000);
@@ -159,18 +159,18 @@ describe("a media error", () => {
     }
   });
 
-  it("that comes again at once begins anew, less and less often", async () => {
+  it("that recurs at once reloads the player, less and less often", async () => {
     await open();
-    const begun: number[] = [];
+    const reloads: number[] = [];
     for (let ms = 0; ms < 60_000; ms += 100) {
       const { length } = hls.all;
       newest().emit(Events.FRAG_BUFFERED, {});
       if (!newest().destroyed) mediaError(newest());
       await pause(100);
-      if (hls.all.length > length) begun.push(ms);
+      if (hls.all.length > length) reloads.push(ms);
     }
-    expect(begun.length).toBeGreaterThan(3);
-    expect(begun.length).toBeLessThan(9);
+    expect(reloads.length).toBeGreaterThan(3);
+    expect(reloads.length).toBeLessThan(9);
     expect(hls.all[0]?.recoveries).toBe(1);
   });
 });
@@ -190,17 +190,17 @@ describe("a laptop that slept", () => {
     return first;
   }
 
-  it("goes to live once it is known where that is", async () => {
+  it("jumps to live once the live position is known", async () => {
     const first = await sleepWhile(() => undefined);
     expect(video.currentTime).toBe(0);
     playlist(first, 5, 20);
     expect(video.currentTime).toBe(77);
-    video.currentTime = 50; // later, the viewer goes back
+    video.currentTime = 50; // later, the viewer seeks back
     playlist(first, 6, 21);
     expect(video.currentTime).toBe(50);
   });
 
-  it("stays where it was when it had been paused, or played on", async () => {
+  it("keeps its position if it was paused or kept playing", async () => {
     for (const act of [() => (video.paused = true), () => (video.currentTime = 36)]) {
       video = new FakeVideo();
       const first = await sleepWhile(act);
@@ -212,7 +212,7 @@ describe("a laptop that slept", () => {
 });
 
 describe("starting", () => {
-  it("happens once, though signaling says that it is live while the playlist is asked for", async () => {
+  it("happens once, even if signaling reports on air during the probe", async () => {
     let answer: (found: PlaylistState) => void = () => undefined;
     vi.mocked(probePlaylist).mockImplementation(() => new Promise((resolve) => (answer = resolve)));
     await open();
@@ -225,7 +225,7 @@ describe("starting", () => {
     expect(hls.all).toHaveLength(1);
   });
 
-  it("at a station whose stream has ended shows that it is offline", async () => {
+  it("shows offline if the stream has ended", async () => {
     found = "ended";
     await open();
     expect(states).toEqual(["offline"]);
@@ -237,7 +237,7 @@ describe("starting", () => {
     expect(states).toEqual(["offline", "on air"]);
   });
 
-  it("while signaling says that nothing is on air shows that too", async () => {
+  it("shows offline if signaling says so", async () => {
     await open();
     live.setOnAir(false);
     await pause(1_000);
@@ -247,7 +247,7 @@ describe("starting", () => {
 });
 
 describe("a stream's end", () => {
-  it("plays out, and a new stream is loaded by itself", async () => {
+  it("plays out, and a new stream is loaded automatically", async () => {
     const first = await open();
     playlist(first, 1, 10);
     onAir(8);
@@ -269,7 +269,7 @@ describe("a stream's end", () => {
     expect(live.pictureExpected).toBe(true);
   });
 
-  it("that nobody saw shows in a playlist that has nothing of the one before", async () => {
+  it("is detected by a playlist without any of the previous segments", async () => {
     const first = await open();
     playlist(first, 1, 10);
     playlist(first, 2, 11);
@@ -282,7 +282,7 @@ describe("a stream's end", () => {
   });
 });
 
-it("native playback that ended starts again", async () => {
+it("native playback restarts after its end", async () => {
   hls.supported = false;
   await open();
   hls.all = [];
@@ -290,7 +290,7 @@ it("native playback that ended starts again", async () => {
   expect(video.sources).toHaveLength(1);
   video.ahead = 0;
   video.ended = true;
-  // its pauses have grown longer than the time between two looks
+  // its retries have become rarer than the checks
   found = "unknown";
   await pause(20_000);
   found = "live";

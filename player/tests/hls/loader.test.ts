@@ -35,7 +35,7 @@ const forever = () => new Promise<never>(() => undefined);
 const pause = () => vi.advanceTimersByTimeAsync(0);
 
 describe("the fragment loader", () => {
-  it("delivers a fragment, timed by the network and not by the wait", async () => {
+  it("delivers a fragment, timed by the network without waiting", async () => {
     const data = new ArrayBuffer(1_000);
     const fragment = vi.fn(() => Promise.resolve({ data, transferMs: 400 }));
     const { loader, onSuccess, onError } = load({ fragment });
@@ -61,13 +61,13 @@ describe("the fragment loader", () => {
     expect(onSuccess).toHaveBeenCalledOnce();
   });
 
-  it("reports the store's answer when there is no way to get it", async () => {
+  it("reports the store's status when a fragment cannot be had", async () => {
     const { onError } = load({ fragment: () => Promise.reject(new StoreError(404, "gone")) });
     await pause();
     expect(onError.mock.calls[0]?.[0]).toEqual({ code: 404, text: "gone" });
   });
 
-  it("calls back once when it is aborted", async () => {
+  it("calls back once when aborted", async () => {
     const { loader, onAbort, onSuccess, onTimeout } = load({ fragment: forever });
     loader.abort();
     loader.abort();
@@ -78,7 +78,7 @@ describe("the fragment loader", () => {
     expect(onTimeout).not.toHaveBeenCalled();
   });
 
-  it("says nothing after it is destroyed", async () => {
+  it("does not call back after destroy", async () => {
     const { loader, onAbort, onSuccess } = load({
       fragment: () => Promise.resolve({ data: new ArrayBuffer(1), transferMs: 1 }),
     });

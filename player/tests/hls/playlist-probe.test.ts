@@ -49,7 +49,7 @@ a-9.ts
 #EXT-X-ENDLIST
 `;
 
-it("a station was on air until the end of its last segment", () => {
+it("a station was on air until its last segment ended", () => {
   expect(lastSegmentEnd(ENDED)?.toISOString()).toBe("2026-11-22T20:00:08.000Z");
 });
 

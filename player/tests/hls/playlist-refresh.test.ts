@@ -20,7 +20,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-it("loads the playlist of the rendition that is played at once, and puts hls.js's clock off", () => {
+it("reloads the current variant's playlist at once, and postpones hls.js's timer", () => {
   new PlaylistRefresh(hls, () => 5_000).onPublished(11);
   expect(loads).toMatchObject([
     ["hlsLevelLoading", { url: "https://tv.test/live/1/playlist.m3u8", level: 1 }],
@@ -28,7 +28,7 @@ it("loads the playlist of the rendition that is played at once, and puts hls.js'
   expect(details.requestScheduled).toBe(5_000 + 1.5 * TARGET_S * 1_000);
 });
 
-it("leaves alone what is known, what is over, and what was not loaded yet", () => {
+it("does nothing for known segments, ended playlists and unloaded levels", () => {
   const refresh = new PlaylistRefresh(hls);
   refresh.onPublished(10);
   details.live = false;
@@ -38,7 +38,7 @@ it("leaves alone what is known, what is over, and what was not loaded yet", () =
   expect(loads).toHaveLength(0);
 });
 
-it("looks again where an edge has the playlist of before, but not for ever", () => {
+it("retries while an edge serves the old playlist, but not forever", () => {
   const refresh = new PlaylistRefresh(hls);
   refresh.onPublished(11);
   vi.advanceTimersByTime(400);
@@ -51,7 +51,7 @@ it("looks again where an edge has the playlist of before, but not for ever", () 
   expect(loads).toHaveLength(2 + 4);
 });
 
-it("takes an announcement that is repeated for none, and none after its end", () => {
+it("ignores repeated announcements, and stops when closed", () => {
   const refresh = new PlaylistRefresh(hls);
   refresh.onPublished(11);
   refresh.onPublished(11);

@@ -4,7 +4,7 @@ import { Renditions } from "../../src/hls/renditions";
 
 const level = (height: number) => ({ width: (height * 16) / 9, height, bitrate: height * 4_000 });
 
-/** What is used of hls.js. */
+/** The part of hls.js that is used. */
 class FakeHls {
   handlers = new Map<string, () => void>();
   nextLevel = -1;
@@ -37,7 +37,7 @@ beforeEach(() => {
     renditions.addEventListener(type, () => events.push(type));
 });
 
-it("lists what hls.js found, automatic at first", () => {
+it("lists hls.js's levels, automatic at first", () => {
   follow(180, 360);
   expect(heights()).toEqual([180, 360]);
   expect(renditions[1]).toMatchObject({ id: "1", width: 640, height: 360 });
@@ -45,14 +45,14 @@ it("lists what hls.js found, automatic at first", () => {
   expect(events).toContain("addrendition");
 });
 
-it("one rendition is no choice, nor are those without a size", () => {
+it("offers no choice with one rendition, or without sizes", () => {
   follow(360);
   expect(heights()).toEqual([]);
   follow(0, 0);
   expect(renditions.length).toBe(0);
 });
 
-it("the viewer's choice plays, and automatic again", () => {
+it("plays the viewer's choice, and automatic again", () => {
   const hls = follow(180, 360);
   renditions.selectedIndex = 0;
   expect([hls.nextLevel, renditions.selectedIndex]).toEqual([0, 0]);
@@ -60,14 +60,14 @@ it("the viewer's choice plays, and automatic again", () => {
   expect([hls.nextLevel, renditions.selectedIndex]).toEqual([-1, -1]);
 });
 
-it("the choice outlasts a restart of the player, whatever the new order", () => {
+it("keeps the choice across restarts of the player, whatever the new order", () => {
   follow(180, 360);
   renditions.selectedIndex = 1;
   const again = follow(360, 720);
   expect([again.loadLevel, renditions.selectedIndex]).toEqual([0, 0]);
 });
 
-it("where the chosen one has gone, hls.js chooses", () => {
+it("lets hls.js choose if the chosen one is gone", () => {
   const hls = follow(180, 360, 720);
   renditions.selectedIndex = 2;
   hls.levels = [level(180), level(360)];

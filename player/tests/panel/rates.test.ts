@@ -24,7 +24,7 @@ it("counts the time that a tab slept", () => {
   expect(rates.mean.p2p).toBe(1e6);
 });
 
-it("the chart has two minutes, stacked, and what was sent below", () => {
+it("the chart has two minutes, stacked by source, with sent bytes below", () => {
   const [x, seed, store, all, sent] = watched(300, 250_000, 125_000, 50_000).columns(300_000);
   expect(x.length).toBe(WINDOW_S + 1);
   expect([x[0], x.at(-1)]).toEqual([-WINDOW_S, 0]);

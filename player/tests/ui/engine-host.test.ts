@@ -1,9 +1,8 @@
-/** An engine that delivers on command. */
-
 import { expect, it } from "vitest";
 import { EngineHost, addTotals, totalsOf } from "../../src/ui/engine-host";
 import { Stats, share } from "../../src/engine/stats";
 
+/** An engine that delivers on command. */
 class FakeEngine {
   asked: string[] = [];
   deliver: (name: string) => void = () => undefined;

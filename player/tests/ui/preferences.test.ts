@@ -21,11 +21,11 @@ it.each([
   ["null"],
   ["[]"],
   ['{"share":"yes","uploadLimitMbps":-1,"uploadOnMobile":1,"noted":"x"}'],
-])("%s is read as if nothing had been remembered", (text) => {
+])("%s is read as if nothing had been stored", (text) => {
   expect(parsePreferences(text)).toEqual(DEFAULTS);
 });
 
-it("what was set is there on the next visit, and nothing is left beside it", () => {
+it("stores preferences for the next visit, and nothing else", () => {
   const storage = new FakeStorage();
   storeOf(storage).set({ share: false, uploadLimitMbps: 2 });
   storeOf(storage).set({ uploadOnMobile: true });
@@ -35,7 +35,7 @@ it("what was set is there on the next visit, and nothing is left beside it", () 
   expect([...storage.items.keys()]).toEqual(["shoal.preferences"]);
 });
 
-it("a browser that refuses storage forgets, and says so", () => {
+it("a browser that refuses storage forgets, and reports it", () => {
   const store = new PreferenceStore(() => {
     throw new DOMException("denied", "SecurityError");
   });
@@ -47,7 +47,7 @@ it("a browser that refuses storage forgets, and says so", () => {
   expect(changed).toHaveBeenCalledOnce();
 });
 
-it("another tab's change holds here, too", () => {
+it("applies another tab's change", () => {
   const storage = new FakeStorage();
   const [here, there] = [storeOf(storage), storeOf(storage)];
   const changed = vi.fn();

@@ -22,8 +22,8 @@ describe("a viewer shares", () => {
       true,
       "no MSE",
     ],
-  ] as const)("%s", (_, browser, share, consent, here, found) => {
-    expect(findBlocker(browser, { share }, consent, here)).toBe(found);
+  ] as const)("%s", (_, browser, share, consent, sharingAllowed, blocker) => {
+    expect(findBlocker(browser, { share }, consent, sharingAllowed)).toBe(blocker);
   });
 
   it("by choice, only if the browser can", () => {

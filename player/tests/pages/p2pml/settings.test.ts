@@ -24,7 +24,7 @@ const STATION = {
 const saying = (verdict: Verdict) =>
   ({ check: () => Promise.resolve(verdict) }) as unknown as SegmentHashes;
 
-it("nobody else's tracker or STUN server is used, though those are the defaults", () => {
+it("replaces the default third-party trackers and STUN servers", () => {
   const config = coreConfig("best", STATION, saying("genuine"));
   expect(config.announceTrackers).toEqual(["wss://tv.test/ws"]);
   expect(config.rtcConfig).toEqual({ iceServers: STATION.iceServers });
@@ -36,13 +36,13 @@ it.each<[Verdict, boolean, boolean]>([
   ["genuine", true, true],
   ["false", false, false],
   ["unknown", false, true],
-])("what is %s: taken from peers %s, from the store %s", async (verdict, p2p, http) => {
+])("a verdict %s: accepted from peers %s, from the store %s", async (verdict, p2p, http) => {
   const config = coreConfig("best", STATION, saying(verdict));
   expect(await config.validateP2PSegment?.("u", undefined, new ArrayBuffer(1))).toBe(p2p);
   expect(await config.validateHTTPSegment?.("u", undefined, new ArrayBuffer(1))).toBe(http);
 });
 
-it("without WebCrypto nothing is shared, and the store's segments play", async () => {
+it("without WebCrypto, nothing is shared and the store's segments play", async () => {
   const config = coreConfig("best", STATION, null);
   expect(config.isP2PDisabled).toBe(true);
   expect(await config.validateHTTPSegment?.("u", undefined, new ArrayBuffer(1))).toBe(true);
@@ -54,7 +54,7 @@ it.each([
   ["?settings=peertube", "peertube"],
   ["?settings=plain", "plain"],
   ["?settings=fastest", "best"],
-])("the address %j asks for the settings %s", (query, settings) => {
+])("the URL %j selects the settings %s", (query, settings) => {
   expect(settingsOf(new URL(`https://tv.test/p2pml${query}`))).toBe(settings);
 });
 
@@ -63,7 +63,7 @@ it.each([
   ["peertube", 5],
   // the engine's own is 120 s
   ["default", undefined],
-] as const)("%s: hls.js makes no worker, and plays %s segments behind live", (settings, count) => {
+] as const)("%s: hls.js uses no worker, and plays %s segments behind live", (settings, count) => {
   const config = p2pmlHlsConfig(settings, { fLoader: null, pLoader: null });
   expect(config.enableWorker).toBe(false);
   expect(config.liveSyncDurationCount).toBe(count);
@@ -78,7 +78,7 @@ it.each(["best", "default", "peertube"] as const)(
   },
 );
 
-it("the library's defaults are its own, PeerTube differs in one", () => {
+it("keeps the library's defaults, but for one setting of PeerTube's", () => {
   const { highDemandTimeWindow, ...others } = coreConfig("peertube", STATION, null);
   expect(highDemandTimeWindow).toBe(4);
   const own = coreConfig("default", STATION, null);
@@ -87,11 +87,11 @@ it("the library's defaults are its own, PeerTube differs in one", () => {
 });
 
 it.each([
-  // seconds of a segment, behind live, buffered, in high demand
+  // seconds: segment, latency, buffer, high demand
   [4, 24, 20, 10],
   [5, 60, 55, 15],
   [2, 4.5, 4, 2],
   [4, 0, 8, 4],
-])("segments of %d s, %d s behind live: room for peers", (segmentS, latencyS, bufferS, highS) => {
+])("segments of %d s, %d s behind live: time for peers", (segmentS, latencyS, bufferS, highS) => {
   expect(fetchWindows(segmentS, latencyS)).toEqual({ bufferS, highDemandS: highS });
 });

@@ -9,7 +9,7 @@ class Socket {
   }
 }
 
-it("each new socket to the tracker carries the token of the moment, others none", () => {
+it("adds the current token to each new connection to the tracker, and to no others", () => {
   let token = "first";
   const tracker = new URL("wss://tv.test/ws");
   const Wrapped = withToken(Socket as unknown as typeof WebSocket, tracker, () => token);

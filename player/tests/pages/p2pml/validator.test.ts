@@ -8,7 +8,7 @@ const OTHER = content(5_000, 2);
 
 const url = (sequence: number) => `https://media.test/live/1/stream-a-${sequence}.ts`;
 
-/** The broadcaster: it published these segments, all of the same bytes. */
+/** A broadcaster that published these segments, all with the same bytes. */
 let published: number[];
 let asked: string[];
 let hashes: SegmentHashes;
@@ -34,26 +34,26 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-it("what was published is genuine, and other bytes are not", async () => {
+it("published bytes are genuine, others are not", async () => {
   expect(await hashes.check(url(4), DATA.buffer)).toBe("genuine");
   expect(await hashes.check(url(5), OTHER.buffer)).toBe("false");
   expect(await hashes.check(url(5), DATA.slice(1).buffer)).toBe("false");
   expect(asked).toEqual(["/live/1/segments.json"]);
 });
 
-it("an empty buffer is refused without a question", async () => {
+it("rejects an empty buffer without a request", async () => {
   expect(await hashes.check(url(4), new ArrayBuffer(0))).toBe("false");
   expect(asked).toEqual([]);
 });
 
-it("of a new segment only what is new is asked for", async () => {
+it("requests only new hashes", async () => {
   await hashes.check(url(4), DATA.buffer);
   published.push(6);
   expect(await hashes.check(url(6), DATA.buffer)).toBe("genuine");
   expect(asked).toEqual(["/live/1/segments.json", "/live/1/segments.json?after=5"]);
 });
 
-it("a list that an edge kept too long is asked for again", async () => {
+it("requests the list again if an edge served an old one", async () => {
   const verdict = hashes.check(url(6), DATA.buffer);
   await vi.advanceTimersByTimeAsync(0);
   published.push(6);
@@ -62,7 +62,7 @@ it("a list that an edge kept too long is asked for again", async () => {
   expect(asked).toHaveLength(2);
 });
 
-it("what nobody published is unknown after three looks", async () => {
+it("gives up on an unpublished segment after three lookups", async () => {
   const verdict = hashes.check(url(9), DATA.buffer);
   await vi.runAllTimersAsync();
   expect(await verdict).toBe("unknown");
@@ -75,7 +75,7 @@ it.each([
   ["no answer", () => Promise.reject(new TypeError("offline"))],
   ["an error", () => Promise.resolve(new Response("no", { status: 503 }))],
   ["no list", () => Promise.resolve(Response.json([1]))],
-])("with %s everything is unknown, at once", async (_, fetch) => {
+])("with %s, everything is unknown at once", async (_, fetch) => {
   const without = new SegmentHashes({ segments: LIST, fetch, subtle: crypto.subtle });
   expect(await without.check(url(4), DATA.buffer)).toBe("unknown");
 });
