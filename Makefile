@@ -141,6 +141,12 @@ lighthouse: chromium $(STATIC)/index.html
 variables: $(VENV)/dev.stamp
 	$(BIN)/python tools/variables.py > docs/variables.md
 
+.PHONY: dashboard-types
+# needed when services/shoal/api_types.py changes; a unit test compares
+dashboard-types: $(VENV)/dev.stamp player/node_modules/.package-lock.json
+	$(BIN)/python tools/dashboard_types.py > $(VENV)/dashboard-types.ts
+	@mv $(VENV)/dashboard-types.ts player/src/dashboard/types.ts
+
 .PHONY: licences audit
 licences: $(VENV)/dev.stamp $(VENV)/infra.stamp player/node_modules/.package-lock.json
 	$(BIN)/python tools/licences.py > $(VENV)/licences.md

@@ -33,7 +33,7 @@ SHIPPED = frozenset(
     }
 )
 """what a host runs, and a browser loads, may be under these"""
-TOOLS = SHIPPED | {"GPL-3.0-or-later"}  # programs that we start and do not hand on
+TOOLS = SHIPPED | {"GPL-3.0-or-later", "Python-2.0"}  # programs that we start and do not hand on
 SPDX = {
     "3-Clause BSD License": "BSD-3-Clause",
     "Apache 2.0": "Apache-2.0",

@@ -10,7 +10,8 @@ import { HistoryWindow } from "./history";
 import { healthFacts, problemLines } from "./problems";
 import { RoomsSection } from "./rooms";
 import { tiles } from "./tiles";
-import type { HistoryColumns, RoomsView, Station } from "./types";
+import type { Station } from "./health";
+import type { EventData } from "./types";
 
 /** Kept for this tab only. */
 const TOKEN_KEY = "shoal-operator-token";
@@ -110,10 +111,10 @@ function onEvent({ name, data }: ServerEvent): void {
     const value: unknown = JSON.parse(data);
     if (name === "station") showStation(value as Station);
     else if (name === "history") {
-      history.add(value as HistoryColumns);
+      history.add(value as EventData["history"]);
       updateCharts?.(history.series());
       if (station) showTiles(station);
-    } else if (name === "rooms") rooms.show(value as RoomsView | null);
+    } else if (name === "rooms") rooms.show(value as EventData["rooms"]);
   } catch (error) {
     // the site was upgraded while this page was open
     showContact("this page is older than the station: reload it", true, String(error));

@@ -1,7 +1,7 @@
 /** What is wrong, as the services report it. Pure. */
 
 import { ec2Video } from "./tiles";
-import type { Health, Station } from "./types";
+import type { Health, Station } from "./health";
 
 export interface ProblemLine {
   service: string;

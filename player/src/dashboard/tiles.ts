@@ -4,7 +4,8 @@ import type { Hourly } from "./costs";
 import { bytes, percent, seconds } from "../ui/format";
 import { copies, count, dollars } from "./format";
 import type { HistoryWindow } from "./history";
-import type { Bytes, Station } from "./types";
+import type { Station } from "./health";
+import type { BytesBySource } from "./types";
 
 export interface Tile {
   name: string;
@@ -73,7 +74,7 @@ function linkedText(peers: number | null, notSharing: number | null): string {
 }
 
 /** Returns peer bytes ÷ all bytes; null if there are none. */
-export function shareOf(received: Bytes | null): number | null {
+export function shareOf(received: BytesBySource | null): number | null {
   if (received === null) return null;
   const all = received.p2p + received.store + received.seed;
   return all > 0 ? received.p2p / all : null;

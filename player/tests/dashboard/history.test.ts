@@ -30,7 +30,10 @@ function columns(rows: Row[], begin = START): HistoryColumns {
     startup: column("startup"),
     startup_p2p: rows.map(() => 0),
     wanted: column("wanted"),
+    uploaded: column("p2p"),
     stalls: column("stalls"),
+    replays_p2p: rows.map(() => 0),
+    replays_store: rows.map(() => 0),
     latency_s: rows.map((row) => row.latency_s ?? null),
   };
 }

@@ -5,7 +5,7 @@ import { ago, dollars } from "../../src/dashboard/format";
 import { HistoryWindow } from "../../src/dashboard/history";
 import { healthFacts, problemLines } from "../../src/dashboard/problems";
 import { tiles } from "../../src/dashboard/tiles";
-import type { Station } from "../../src/dashboard/types";
+import type { Station } from "../../src/dashboard/health";
 
 const STATION: Station = {
   live: true,
@@ -13,12 +13,19 @@ const STATION: Station = {
   peers: 3,
   not_sharing: 1,
   share: 0.7,
+  bytes: { p2p: 80, store: 40, seed: 0 },
+  startup: { p2p: 0, store: 20, seed: 0 },
   recent: { p2p: 80, store: 20, seed: 0 },
+  uploaded: 80,
   stalls: 2,
   latency_s: 8.25,
+  chunks: 7,
   rooms: 1,
+  replays: null,
   ec2_video: { services: 0, gateway: 0 },
-  cost: { usd: 1.5, ec2_direct_usd: 9, prices_as_of: "2030-01-01" },
+  store_sent: null,
+  cost: { usd: 1.5, r2_usd: 2, ec2_direct_usd: 9, prices_as_of: "2030-01-01" },
+  since: { viewers: null, services: null, gateway: null, store: null },
   services: { broadcaster: { status: "ok" }, signaling: { status: "ok" } },
 };
 const NOTHING: Station = {
@@ -116,7 +123,9 @@ describe("the list of problems", () => {
 });
 
 describe("the cost per hour", () => {
-  const at = (usd: number) => ({ usd, ec2_direct_usd: 10 * usd, prices_as_of: "" });
+  const at = (usd: number) => ({
+    ...{ usd, r2_usd: usd, ec2_direct_usd: 10 * usd, prices_as_of: "" },
+  });
 
   it("is the slope of the cost so far, once there is enough data", () => {
     const costs = new CostRate();
