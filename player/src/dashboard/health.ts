@@ -17,7 +17,7 @@ export interface Health {
   standby?: string;
 }
 
-export interface ReportedProblem {
+interface ReportedProblem {
   code: string;
   message: string;
   /** ISO 8601 */

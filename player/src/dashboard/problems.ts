@@ -29,10 +29,16 @@ export function problemLines(station: Station): ProblemLine[] {
       message: "serves video, which should come only from the store and from other viewers",
       since: null,
     });
-  const { viewers, peers, not_sharing: apart } = station;
+  const { viewers, peers, not_sharing: notSharing } = station;
   // signaling reports this itself once it has lasted half a minute
   const reported = station.services["signaling"]?.problems?.some(({ code }) => code === "no_links");
-  if (!reported && viewers !== null && apart !== null && viewers - apart > 1 && peers === 0)
+  if (
+    !reported &&
+    viewers !== null &&
+    notSharing !== null &&
+    viewers - notSharing > 1 &&
+    peers === 0
+  )
     found.push({
       service: "rooms",
       message:

@@ -45,13 +45,13 @@ export class RoomsSection {
 
   #summary(view: RoomsView | null): string {
     if (!view) return "Signaling does not respond, so there is no data about rooms.";
-    const { rooms, apart } = view;
+    const { rooms, apart: notSharing } = view;
     const members = rooms.reduce((sum, room) => sum + room.members, 0);
-    const beside = apart > 0 ? ` ${count(apart)} not sharing, in no room.` : "";
-    if (rooms.length === 0) return `No viewers in rooms.${beside}`;
+    const excluded = notSharing > 0 ? ` ${count(notSharing)} not sharing, in no room.` : "";
+    if (rooms.length === 0) return `No viewers in rooms.${excluded}`;
     const more = rooms.length > MAX_BUTTONS ? ` Only the ${MAX_BUTTONS} largest are listed.` : "";
     const viewers = members === 1 ? "1 viewer" : `${count(members)} viewers`;
-    return `${viewers} in ${rooms.length === 1 ? "1 room" : `${rooms.length} rooms`}.${beside}${more}`;
+    return `${viewers} in ${rooms.length === 1 ? "1 room" : `${rooms.length} rooms`}.${excluded}${more}`;
   }
 
   #draw(picture: RoomPicture | null): void {
@@ -155,16 +155,16 @@ export class RoomsSection {
   }
 
   #row(member: RoomMember, place: number): Element {
-    const { id, variant, figures } = member;
+    const { id, variant, figures: stats } = member;
     const cells = [
       id.slice(0, 6),
       String(variant),
       STATES[stateOf(member)],
-      percent(figures && steadyShare(figures)),
-      bytes(figures?.uploaded),
-      count(figures?.links),
-      seconds(figures?.latency_s),
-      count(figures?.stalls),
+      percent(stats && steadyShare(stats)),
+      bytes(stats?.uploaded),
+      count(stats?.links),
+      seconds(stats?.latency_s),
+      count(stats?.stalls),
     ];
     const row = make("tr", {}, headCell(String(place + 1), "row"));
     row.append(...cells.map((text) => make("td", {}, text)));

@@ -1,6 +1,6 @@
 /** Messages between an embedded player and the page around it (postMessage). Pure. */
 
-export const COMMANDS = ["play", "pause", "mute", "unmute", "live", "stats", "subscribe"] as const;
+const COMMANDS = ["play", "pause", "mute", "unmute", "live", "stats", "subscribe"] as const;
 
 export type Command = (typeof COMMANDS)[number];
 
@@ -12,7 +12,7 @@ export function parseCommand(data: unknown): { command: Command; id: unknown } |
   return command ? { command, id } : null;
 }
 
-export type PlayingState = "connecting" | "playing" | "paused" | "offline";
+type PlayingState = "connecting" | "playing" | "paused" | "offline";
 
 /** Sent to subscribers at each change. */
 export interface StateMessage {

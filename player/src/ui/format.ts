@@ -37,10 +37,10 @@ export function percent(part: Known): string {
 
 /** Formats seconds behind live for the control bar: −0:42, −1:02:03. */
 export function liveOffset(s: number): string {
-  const whole = Math.floor(s);
-  const [h, m] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
+  const totalS = Math.floor(s);
+  const [h, m] = [Math.floor(totalS / 3600), Math.floor(totalS / 60) % 60];
   const two = (n: number): string => String(n).padStart(2, "0");
-  return `−${h > 0 ? `${h}:${two(m)}` : m}:${two(whole % 60)}`;
+  return `−${h > 0 ? `${h}:${two(m)}` : m}:${two(totalS % 60)}`;
 }
 
 /** Formats a past time: "today at 20:15", "on Sunday, 22 November at 20:15". */

@@ -13,7 +13,7 @@ const MAX_HASHES = 480;
 export type Verdict = "genuine" | "false" | "unknown";
 
 /** Compares bytes with their expected SHA-256, in hex. */
-export async function verdict(
+async function verdict(
   subtle: SubtleCrypto,
   data: ArrayBuffer,
   expected: string | undefined,
