@@ -1,4 +1,4 @@
-/** Shared by tests: descriptors with real bytes, a store, a clock. */
+/** Shared by several tests: descriptors of real bytes, a store, a clock. */
 
 import type { Network } from "../src/engine/engine";
 import type { Descriptor } from "../src/protocol/messages";
@@ -6,8 +6,8 @@ import { verifier } from "../src/engine/verify";
 
 export const verify = verifier(crypto.subtle);
 
-/** What an engine has measured at first: nothing. */
-export const NOTHING_KNOWN: Network = {
+/** The state of the network in a new engine. */
+export const UNKNOWN_NETWORK: Network = {
   bps: null,
   lateAt: -Infinity,
   missing: { all: 0, expected: 0 },
@@ -41,7 +41,7 @@ export function descriptor(sequence: number, size = 3 * PIECE_BYTES + 100): Desc
   };
 }
 
-/** A descriptor with its bytes and their hashes. */
+/** A segment with bytes and matching hashes. */
 export async function published(
   sequence: number,
   size?: number,
@@ -62,7 +62,10 @@ export interface StoreDouble {
   ranges: string[];
 }
 
-/** A `fetch` that acts as an object store; `answer` may replace the response to the nth request. */
+/**
+ * A `fetch` that answers like an object store; `answer` may replace the response to the nth
+ * request.
+ */
 export function storeOf(
   stored: Uint8Array<ArrayBuffer> | (() => Uint8Array<ArrayBuffer>),
   answer: (nth: number, right: Response) => Response | Promise<Response> = (_, right) => right,

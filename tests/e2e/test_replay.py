@@ -83,8 +83,8 @@ def test_two_viewers_of_a_replay_share_it(running: Station, browser: Browser) ->
     screenshot(watch.page, "replay-offline")
     watch.page.get_by_role("link", name="Replays").click()
     watch.page.get_by_text("Past streams").wait_for()
-    picture(watch.page, "replay-list")
-    assert serious(watch.page) == []
+    screenshot(watch.page, "replay-list")
+    assert serious_violations(watch.page) == []
     watch.page.locator("#list a").click()
     first = watch
     first.hook = "replay"
@@ -189,7 +189,7 @@ def test_who_does_not_share_makes_no_connection(running: Station, browser: Brows
     assert alone.stats()["peers"] == other.stats()["peers"] == 0
     gone = Viewer(browser, f"{gateway}/replay?id=another-1", width=390, height=844)
     gone.page.get_by_text("This replay is no longer available.").wait_for()
-    picture(gone.page, "replay-phone-gone")
+    screenshot(gone.page, "replay-phone-gone")
     phone = Viewer(
         browser, f"{gateway}/replay?id={replay['id']}", hook="replay", width=390, height=844
     )

@@ -3,7 +3,7 @@
 import Hls, { Events } from "hls.js";
 import type { FragLoadingData, HlsConfig, LevelSwitchingData } from "hls.js";
 import type { Network } from "../engine/engine";
-import type { Missing } from "../engine/demand";
+import type { Missing } from "../engine/player-requests";
 
 const CHECK_INTERVAL_MS = 250;
 

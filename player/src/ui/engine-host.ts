@@ -160,11 +160,12 @@ export function engineOptions(mode: SharingMode, options: SharingOptions) {
     renewJoinToken: async (signal: AbortSignal) => (await fetchConfig(page, signal)).joinToken,
     iceServers: config.iceServers,
     upload: mode.receiveOnlyReason === null,
-    uploadLimitBps: () => {
+    uploadCapBps: () => {
       const { uploadLimitMbps } = preferences.now;
       return uploadLimitMbps === null ? null : uploadLimitMbps * 1e6;
     },
-    ...{ begun: mayConnect, onOutdated },
+    mayConnect,
+    onOutdated,
     log: (line: string) => {
       console.log(line);
     },

@@ -62,7 +62,7 @@ export class LiveView {
       fragmentLoader: fragmentLoader(this.#host),
       network: () => this.#engine.network,
       onNextVariant: (url) => {
-        this.#engine.intend(url);
+        this.#engine.willSwitchTo(url);
       },
       onState: options.onState,
       onHls: (hls) => {

@@ -2,7 +2,7 @@ import Hls, { Events } from "hls.js";
 import { afterEach, beforeEach, expect, it, vi, describe } from "vitest";
 import type { Network } from "../../src/engine/engine";
 import { engineAbrController, chooseLevel, isHopeless } from "../../src/hls/abr";
-import { NOTHING_KNOWN } from "../support";
+import { UNKNOWN_NETWORK } from "../support";
 import fc from "fast-check";
 import type { LevelInputs } from "../../src/hls/abr";
 

@@ -4,7 +4,7 @@ import type { StationState } from "../../src/hls/live-player";
 import { LivePlayer } from "../../src/hls/live-player";
 import type { PlaylistState } from "../../src/hls/playlist-probe";
 import { probePlaylist } from "../../src/hls/playlist-probe";
-import { NOTHING_KNOWN } from "../support";
+import { UNKNOWN_NETWORK } from "../support";
 
 const { hls, FakeHls } = vi.hoisted(() => {
   class FakeHls {
@@ -94,7 +94,7 @@ async function open(): Promise<FakeHls> {
     video: video as unknown as HTMLVideoElement,
     playlist: new URL("https://tv.test/live/playlist.m3u8"),
     fragmentLoader: vi.fn(),
-    network: () => NOTHING_KNOWN,
+    network: () => UNKNOWN_NETWORK,
     onNextVariant: vi.fn(),
     onState: (state) => states.push(state),
     onHls: vi.fn(),

@@ -19,8 +19,8 @@ def test_off_air_it_says_so_and_starts_by_itself(tmp_path: Path, browser: Browse
                 running.wait_published(3)
             viewer = open_page(browser, running, script=COUNT_CONNECTIONS)
             viewer.page.wait_for_selector("text=Last on air today at", timeout=60_000)
-            picture(viewer.page, "watch-offline")
-            assert serious(viewer.page) == []
+            screenshot(viewer.page, "watch-offline")
+            assert serious_violations(viewer.page) == []
             with rtmp_push(f"{running.local['rtmp']}/key"):
                 viewer.wait("s.playing", 60)
                 assert not viewer.page.is_visible(".offline")
@@ -28,8 +28,8 @@ def test_off_air_it_says_so_and_starts_by_itself(tmp_path: Path, browser: Browse
                 other.wait("s.playing", 30)
                 # nobody has agreed
                 viewer.page.wait_for_selector(".note")
-                picture(viewer.page, "watch-ask")
-                assert chip_of(viewer) == "from the store: waiting for your choice"
+                screenshot(viewer.page, "watch-ask")
+                assert chip_text(viewer) == "from the store: waiting for your choice"
                 assert viewer.page.evaluate("() => made") == 0
                 for one in (viewer, other):
                     one.page.click(".note .yes")

@@ -85,7 +85,7 @@ def test_the_chip_says_what_the_store_counted(browser: Browser, running: Station
             "() => parseInt(document.querySelector('.chip').textContent) ==="
             " Math.floor(shoal.stats().share * 100)"
         )
-        text = chip_of(viewer)
+        text = chip_text(viewer)
         match = re.fullmatch(r"(\d+)% from 2 viewers", text)
         assert match, text
         said.append(int(match[1]))

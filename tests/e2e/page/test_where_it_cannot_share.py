@@ -106,7 +106,7 @@ def test_a_phone_of_unknown_link_receives_and_sends_nothing(
     viewer.page.click(".note .yes")
     viewer.page.click("#sharing")
     viewer.page.wait_for_selector("text=does not report whether it is on Wi-Fi")
-    picture(viewer.page, "watch-phone-receives")
+    screenshot(viewer.page, "watch-phone-receives")
 
 
 def test_mobile_data_is_for_receiving_until_its_owner_says_otherwise(

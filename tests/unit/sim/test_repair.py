@@ -44,7 +44,7 @@ def damage(
         ("hls/latency", "MAX_SEGMENTS", sim_delay.MAX_SEGMENTS),
         ("hls/latency", "SPARE_SEGMENTS", sim_delay.SPARE_SEGMENTS),
         ("hls/latency", "MAX_SPARE_SEGMENTS", sim_delay.MAX_SPARE_SEGMENTS),
-        ("hls/latency", "MIN_DELAY_CHANGE_S", sim_delay.MIN_CHANGE_S),
+        ("hls/latency", "MIN_LATENCY_CHANGE_S", sim_delay.MIN_CHANGE_S),
         ("engine/stats", "MAX_STARTUP_MS", sim.MAX_STARTUP_S * 1_000),
         ("room/roster", "READY_LINKS_FRACTION", sim_station.READY_SHARE),
         ("webrtc/pacing", "PACE", sim_uplink.PACE),
