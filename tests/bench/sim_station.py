@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from shoal.announcements import Stream
 from shoal.segments import Descriptor, piece_size_for
 from shoal.signaling.rooms.messages import Announced, Member, MemberId, Room
+from shoal.signaling.rooms.room import ROOM_INTERVAL_S, Outgoing, Seat
 from shoal.signaling.rooms.rooms import Rooms
-from shoal.signaling.rooms.roster import ROOM_INTERVAL_S, Outgoing, Seat
 from tests.bench.sim_crowd import SEGMENT_S, Crowd, Viewer
 from tests.bench.sim_exchange import SEGMENT_BYTES
 from tests.bench.sim_links import Attempt, Pairs, retry_after_s

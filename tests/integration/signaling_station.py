@@ -16,9 +16,9 @@ from shoal.announcements import FromBroadcaster
 from shoal.auth import issue_join_token, seed_token
 from shoal.config.settings import SignalingSettings
 from shoal.signaling import service
-from shoal.signaling.hub import Hub
-from shoal.signaling.tracker.socket import Tracker
-from shoal.signaling.websockets import Sockets
+from shoal.signaling.room_service import Hub
+from shoal.signaling.tracker.connection import Tracker
+from shoal.signaling.websocket import Sockets
 from tests.support.raw_websocket import close_all
 from tests.support.station import free_port
 

@@ -11,9 +11,8 @@ import pytest
 import pytest_asyncio
 
 from shoal.announcements import Segment, Stream
-from shoal.signaling import websockets
-from shoal.signaling.rooms import socket as room_socket
-from shoal.signaling.websockets import RELAYS_LOST
+from shoal.signaling import viewer_connection, websocket
+from shoal.signaling.websocket import RELAYS_LOST
 from tests.integration.signaling_station import Client, Signaling, running_signaling
 from tests.unit.signaling.make import descriptor
 
@@ -144,7 +143,7 @@ async def test_a_frame_above_64_kib_closes_its_socket_only(service: Signaling) -
 async def test_who_does_not_join_in_time_is_sent_away(
     service: Signaling, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(room_socket, "JOIN_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(viewer_connection, "JOIN_TIMEOUT_S", 0.05)
     viewer = await service.connect()
     await viewer.send(type="ready")
     assert (await viewer.next())["code"] == "join_timeout"
@@ -152,8 +151,8 @@ async def test_who_does_not_join_in_time_is_sent_away(
 
 
 async def test_a_viewer_that_vanished_is_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(websockets, "SWEEP_S", 0.1)
-    monkeypatch.setattr(websockets, "CUT_AFTER_SWEEPS", 40)
+    monkeypatch.setattr(websocket, "SWEEP_S", 0.1)
+    monkeypatch.setattr(websocket, "CUT_AFTER_SWEEPS", 40)
     async with running_signaling() as service:
         ann = await service.join()
         await service.join(autoping=False)  # it never answers a ping

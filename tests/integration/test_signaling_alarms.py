@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from shoal.alarms import alert_state
 from shoal.announcements import Segment, Stream
-from shoal.signaling import inspection
+from shoal.signaling.stats import health_checks
 from tests.integration.signaling_station import Signaling, running_signaling
 from tests.support.webhook import webhook_receiver
 from tests.unit.signaling.make import descriptor
@@ -20,8 +20,8 @@ async def codes(service: Signaling) -> list[str]:
 
 
 async def test_viewers_without_a_link_are_an_alarm(monkeypatch: pytest.MonkeyPatch) -> None:
-    soon = dict.fromkeys(inspection.STANDS_AFTER_S, 0.5)
-    monkeypatch.setattr(inspection, "STANDS_AFTER_S", soon)
+    soon = dict.fromkeys(health_checks.STANDS_AFTER_S, 0.5)
+    monkeypatch.setattr(health_checks, "STANDS_AFTER_S", soon)
     monkeypatch.setattr(alert_state, "RAISE_AFTER_S", 0.1)
     monkeypatch.setattr(alert_state, "OVER_AFTER_S", 0.5)
     with webhook_receiver() as receiver:

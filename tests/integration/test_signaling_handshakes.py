@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from shoal.signaling import door
+from shoal.signaling import listener
 from shoal.signaling.rooms.plan import PLAN_VERSION
-from shoal.signaling.websockets import RELAYS_LOST
+from shoal.signaling.websocket import RELAYS_LOST
 from tests.integration.signaling_station import Signaling
 from tests.integration.signaling_strict import (
     EDGE,
@@ -156,8 +156,8 @@ async def test_a_half_closed_socket_is_answered_and_closed(service: Signaling) -
 async def test_who_finishes_no_head_is_told_why_and_out(
     service: Signaling, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(door, "HEAD_TIMEOUT_S", 0.2)
-    monkeypatch.setattr(door, "MAX_WAITING", 3)
+    monkeypatch.setattr(listener, "HEAD_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(listener, "MAX_WAITING", 3)
     counts = [refused(code) for code in ("long_head", "too_many_waiting", "slow_head")]
     long = await RawSocket.ask(service.url, handshake("/ws", "X: " + "x" * 20_000))
     assert (long.status, long.code) == (431, "long_head")
@@ -176,7 +176,7 @@ async def test_who_finishes_no_head_is_told_why_and_out(
 async def test_what_is_no_websocket_is_over_in_time(
     service: Signaling, monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:
-    monkeypatch.setattr(door, "PLAIN_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(listener, "PLAIN_TIMEOUT_S", 0.3)
     client = await RawSocket.open(service.url)
     client.write(sent)
     await client.ended()

@@ -1,9 +1,9 @@
 """What the broadcaster announces goes to the viewers' rooms and to the tracker."""
 
 from shoal.announcements import FromBroadcaster, Replays, Segment, Stream, Swarms
-from shoal.signaling.hub import Hub
-from shoal.signaling.tracker.admission import Admission
+from shoal.signaling.room_service import Hub
 from shoal.signaling.tracker.messages import InfoHash
+from shoal.signaling.tracker.served_torrents import Admission
 
 
 def announce(what: FromBroadcaster, hub: Hub, admission: Admission) -> None:

@@ -11,7 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from shoal.api_types import BytesBySource
-from shoal.signaling.hub import Hub
+from shoal.signaling.room_service import Hub
 
 ROOM_MESSAGES = Counter("shoal_room_messages", "Messages from viewers, by type", ["type"])
 ROOM_REFUSALS = Counter("shoal_room_refusals", "Viewers' sockets closed by us, by code", ["code"])

@@ -28,17 +28,17 @@ from shoal.signaling.access import (
     origin_refusal,
     token_verdict,
 )
-from shoal.signaling.broadcaster_socket import BroadcasterConversation
-from shoal.signaling.cluster.cluster import Cluster
-from shoal.signaling.door import Door
-from shoal.signaling.hub import Hub
-from shoal.signaling.inspection import Inspection, Seen
+from shoal.signaling.broadcaster_connection import BroadcasterConversation
+from shoal.signaling.cluster.node import Cluster
+from shoal.signaling.http import add_records
+from shoal.signaling.listener import Door
 from shoal.signaling.metrics import HubCollector
-from shoal.signaling.records import add_records
-from shoal.signaling.rooms.socket import RoomConversation
-from shoal.signaling.tracker.admission import Pass
-from shoal.signaling.tracker.socket import Tracker
-from shoal.signaling.websockets import Socket, Sockets
+from shoal.signaling.room_service import Hub
+from shoal.signaling.stats.health_checks import Inspection, Seen
+from shoal.signaling.tracker.connection import Tracker
+from shoal.signaling.tracker.served_torrents import Pass
+from shoal.signaling.viewer_connection import RoomConversation
+from shoal.signaling.websocket import Socket, Sockets
 from shoal.web import Handler, application, error_response, json_body, metrics, stop_event
 
 log = logging.getLogger("shoal.signaling")

@@ -3,8 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shoal.api_types import BytesBySource, HistoryColumns, ReplayTotals
-from shoal.signaling.history import STEP_S, STEPS, History
-from shoal.signaling.totals import Totals
+from shoal.signaling.stats.history import STEP_S, STEPS, History
+from shoal.signaling.stats.totals import Totals
 
 START = 1_900_000_000
 

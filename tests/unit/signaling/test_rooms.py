@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from shoal.announcements import Stream
 from shoal.signaling.rooms.messages import MemberId, Room
-from shoal.signaling.rooms.moves import BADLY_LINKED_AFTER_S, MINORITY_AFTER_S, MOVE_INTERVAL_S
+from shoal.signaling.rooms.rebalancer import BADLY_LINKED_AFTER_S, MINORITY_AFTER_S, MOVE_INTERVAL_S
+from shoal.signaling.rooms.room import Outgoing, Seat
 from shoal.signaling.rooms.rooms import (
     HARD_LIMIT,
     LOOK_S,
@@ -16,7 +17,6 @@ from shoal.signaling.rooms.rooms import (
     SOFT_LIMIT,
     Rooms,
 )
-from shoal.signaling.rooms.roster import Outgoing, Seat
 
 ON_AIR = Stream("abc", live=True)
 

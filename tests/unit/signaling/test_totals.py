@@ -1,5 +1,5 @@
 from shoal.api_types import BytesBySource
-from shoal.signaling.totals import Totals
+from shoal.signaling.stats.totals import Totals
 
 
 def test_the_totals_of_two_groups_can_be_added() -> None:

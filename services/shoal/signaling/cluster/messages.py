@@ -9,9 +9,9 @@ import msgspec
 
 from shoal.announcements import FromBroadcaster
 from shoal.signaling.cluster.seating import NodeId, Seating
-from shoal.signaling.totals import Totals
+from shoal.signaling.stats.totals import Totals
 from shoal.signaling.tracker.messages import InfoHash, PeerId
-from shoal.signaling.tracker.remote import Relay, SwarmPeer
+from shoal.signaling.tracker.remote_peers import Relay, SwarmPeer
 
 
 class Joined(msgspec.Struct, frozen=True, tag_field="t", tag="j"):

@@ -15,13 +15,13 @@ from msgspec import Raw
 
 from shoal.announcements import Stream
 from shoal.segments import Descriptor
-from shoal.signaling.programme import Programme
-from shoal.signaling.rooms.complaints import Complaints
+from shoal.signaling.broadcast_state import Programme
+from shoal.signaling.rooms.abuse_reports import Complaints
 from shoal.signaling.rooms.messages import Announced, MemberId
-from shoal.signaling.rooms.moves import Moves, Wish
-from shoal.signaling.rooms.roster import Outgoing, Roster, Seat
-from shoal.signaling.rooms.timetable import Timetable
-from shoal.signaling.rooms.vacancies import Content, Vacancies
+from shoal.signaling.rooms.rebalancer import Moves, Wish
+from shoal.signaling.rooms.room import Outgoing, Roster, Seat
+from shoal.signaling.rooms.room_index import Content, Vacancies
+from shoal.signaling.rooms.timer_queue import Timetable
 
 SOFT_LIMIT = 24
 HARD_LIMIT = 32

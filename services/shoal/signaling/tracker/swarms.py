@@ -39,7 +39,7 @@ from shoal.signaling.tracker.messages import (
     ToClient,
     is_binary_20,
 )
-from shoal.signaling.tracker.remote import Relay, SwarmPeer, as_message
+from shoal.signaling.tracker.remote_peers import Relay, SwarmPeer, as_message
 
 ANNOUNCE_INTERVAL_S = 120
 """what wt-tracker and aquatic_ws ask for"""

@@ -1,0 +1,59 @@
+"""`/history`, `/viewers`, `/rooms`, for this host only: the site passes viewers' figures on."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from math import isfinite
+
+import msgspec
+from aiohttp import web
+
+from shoal.signaling.room_service import Hub
+from shoal.signaling.stats.history import STEP_S, History
+from shoal.web import error_response, json_body
+
+EARLY_S = 0.1
+"""so much before a step's end, by the wall clock, the loop's timer may say that it has come"""
+
+
+def add_records(app: web.Application, hub_key: web.AppKey[Hub]) -> None:
+    """Serve them for the hub that the application holds, and keep its history while it runs."""
+    history = History()
+
+    async def keep(app: web.Application) -> AsyncIterator[None]:
+        keeping = asyncio.create_task(_keep(history, app[hub_key]))
+        try:
+            yield
+        finally:
+            keeping.cancel()
+            await asyncio.wait({keeping})
+
+    async def get_history(request: web.Request) -> web.Response:
+        try:
+            after = float(request.query.get("after", "0"))
+            if not isfinite(after):
+                raise ValueError
+        except ValueError:
+            return error_response(
+                400, "bad_after", "`after` must be a Unix time in seconds, as in ?after=1900000000"
+            )
+        return json_body(msgspec.json.encode(history.after(after)))
+
+    async def get_viewers(request: web.Request) -> web.Response:
+        return json_body(msgspec.json.encode(request.app[hub_key].each_viewer()))
+
+    async def get_rooms(request: web.Request) -> web.Response:
+        view = request.app[hub_key].rooms_view(request.query.get("room"))
+        return json_body(msgspec.json.encode(view))
+
+    app.router.add_get("/history", get_history)
+    app.router.add_get("/viewers", get_viewers)
+    app.router.add_get("/rooms", get_rooms)
+    app.cleanup_ctx.append(keep)
+
+
+async def _keep(history: History, hub: Hub) -> None:
+    """Write a row whenever a step ends; runs until cancelled."""
+    while True:
+        await asyncio.sleep(STEP_S - time.time() % STEP_S)
+        history.take(time.time() + EARLY_S, hub.totals(), hub.rooms)

@@ -1,0 +1,274 @@
+"""The one port: a request for a WebSocket goes to picows, every other one to aiohttp.
+
+picows alone is fast enough for the crowd, aiohttp alone knows HTTP. Which of them gets a connection
+is seen from the head of its first request; a client that does not finish that in time, or makes it
+too long, is out.
+"""
+
+import asyncio
+import logging
+import re
+import weakref
+from collections.abc import Callable, Mapping
+from functools import partial
+from http import HTTPStatus
+from typing import cast
+
+import msgspec
+from aiohttp import web
+from picows import (
+    WSAutoPingStrategy,
+    WSUpgradeRequest,
+    WSUpgradeResponse,
+    WSUpgradeResponseWithListener,
+)
+from picows.picows import (
+    WSProtocol,  # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType]
+)
+from prometheus_client import Counter
+from yarl import URL
+
+from shoal.signaling.access import Refusal
+from shoal.signaling.websocket import MAX_MESSAGE_BYTES, Socket
+from shoal.web import cannot_listen, prepare, started
+
+SERVICE = "signaling"
+
+HEAD_TIMEOUT_S = 10.0
+MAX_HEAD_BYTES = 16 * 1024
+MAX_WAITING = 1_500
+"""connections without a whole head; the one that took longest makes room for another"""
+PLAIN_TIMEOUT_S = 20.0
+"""for what is no WebSocket to be over: aiohttp itself waits for ever for a first request"""
+BACKLOG = 1_024
+"""connections that the kernel keeps while we are busy: a crowd comes all at once"""
+READ_BUFFER_BYTES = 3_328
+"""to begin with; it doubles when a message is longer: an announce with five offers has 5.4 KB"""
+
+HANDSHAKES_REFUSED = Counter(
+    "shoal_handshakes_refused", "Requests for a WebSocket that were refused, by code", ["code"]
+)
+
+HEADERS: Mapping[str, str] = {"X-Shoal": SERVICE}
+
+_protocol = cast("Callable[..., asyncio.BufferedProtocol]", WSProtocol)
+_picows_log = logging.getLogger("shoal.signaling.websocket")
+_picows_log.setLevel(logging.CRITICAL)  # it notes every connection; what matters is counted here
+
+_PATH = re.compile(rb"GET ([^ ?]+)[^ ]* HTTP/1\.1\r\n")
+_UPGRADE = re.compile(rb"\r\nupgrade:[ \t]*websocket[ \t]*\r\n", re.IGNORECASE)
+_KEY = re.compile(r"[A-Za-z0-9+/]{22}==")
+_END = b"\r\n\r\n"
+
+_BROKEN_OFF: Mapping[str, tuple[HTTPStatus, str]] = {
+    "slow_head": (HTTPStatus.REQUEST_TIMEOUT, f"no whole request within {HEAD_TIMEOUT_S:g} s"),
+    "long_head": (HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the request's head is too long"),
+    "too_many_waiting": (HTTPStatus.SERVICE_UNAVAILABLE, "too many requests are unfinished"),
+    "stopping": (HTTPStatus.SERVICE_UNAVAILABLE, "signaling stops"),
+}
+"""why a connection is broken off before it has a whole head"""
+
+Welcome = Callable[[WSUpgradeRequest, str], Socket | Refusal]
+"""takes a handshake and the address of its socket's peer, and lets it in or not"""
+
+
+class Door:
+    """Listens, and hands each connection over."""
+
+    def __init__(self, app: web.Application, paths: frozenset[bytes], welcome: Welcome) -> None:
+        """Let `welcome` decide on WebSockets for `paths`; `app` answers everything else."""
+        self._app = app
+        self._runner: web.AppRunner | None = None
+        self._paths = paths
+        self._welcome = welcome
+        self._waiting: dict[_Newcomer, None] = {}
+        self._servers: list[asyncio.Server] = []
+        self._closed = False
+
+    async def open(self, url: str, *, shared: bool, own_url: str | None) -> None:
+        """Listen at `url`, and at one of this process alone if it has any.
+
+        `shared` lets others listen at `url`, too. Raises OperatorError when that cannot be.
+        """
+        self._runner = await prepare(self._app, SERVICE)
+        if own_url is not None:
+            await self._listen(own_url, shared=False)
+        await self._listen(url, shared=shared)
+        started(SERVICE, url)
+
+    async def _listen(self, url: str, *, shared: bool) -> None:
+        address = URL(url)
+        try:
+            server = await asyncio.get_running_loop().create_server(
+                partial(_Newcomer, self),
+                address.host,
+                address.port or 0,
+                backlog=BACKLOG,
+                reuse_port=shared,
+            )
+        except OSError as error:
+            self.close()
+            await self.clean_up()
+            raise cannot_listen(SERVICE, url, error) from error
+        self._servers.append(server)
+
+    def close(self) -> None:
+        """Stop listening: what is there goes on."""
+        self._closed = True
+        for server in self._servers:
+            server.close()
+        for newcomer in tuple(self._waiting):
+            newcomer.refuse("stopping")
+
+    async def clean_up(self) -> None:
+        """End the application."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    def wait_for(self, newcomer: "_Newcomer") -> None:
+        """Note a connection that has not said what it wants."""
+        self._waiting[newcomer] = None
+        if self._closed:  # the kernel had it before
+            newcomer.refuse("stopping")
+        elif len(self._waiting) > MAX_WAITING:
+            next(iter(self._waiting)).refuse("too_many_waiting")
+
+    def forget(self, newcomer: "_Newcomer") -> None:
+        """Wait no more."""
+        self._waiting.pop(newcomer, None)
+
+    def protocol_for(self, head: bytes, peer: str) -> asyncio.BaseProtocol:
+        """Return who goes on with a connection."""
+        path = _PATH.match(head)
+        if path and path[1] in self._paths and _UPGRADE.search(head, 0, head.index(_END) + 2):
+            return _websocket(partial(self._answer, peer=peer))
+        assert self._runner is not None  # prepared before listening
+        assert self._runner.server is not None
+        return self._runner.server()
+
+    def _answer(self, request: WSUpgradeRequest, peer: str) -> WSUpgradeResponseWithListener:
+        answer = self._welcome(request, peer)
+        if not isinstance(answer, Refusal):
+            answer = _handshake_refusal(request) or answer
+        if isinstance(answer, Refusal):
+            HANDSHAKES_REFUSED.labels(answer.code).inc()
+            return WSUpgradeResponseWithListener(_refused(answer), None)
+        return WSUpgradeResponseWithListener(WSUpgradeResponse.create_101_response(HEADERS), answer)
+
+
+def _handshake_refusal(request: WSUpgradeRequest) -> Refusal | None:
+    """Say what is wrong with a handshake (RFC 6455, 4.2.1), or make it as picows takes it."""
+    headers = request.headers
+    connection = headers.get("Connection", "").lower()
+    if "upgrade" not in (option.strip() for option in connection.split(",")):
+        return Refusal(400, "handshake", "Connection must name Upgrade")
+    headers["Connection"] = "upgrade"  # Firefox says "keep-alive, Upgrade"
+    if headers.get("Sec-WebSocket-Version") != "13":
+        return Refusal(400, "handshake", "Sec-WebSocket-Version must be 13")
+    if not _KEY.fullmatch(headers.get("Sec-WebSocket-Key", "")):
+        return Refusal(400, "handshake", "Sec-WebSocket-Key must be 16 bytes in base64")
+    return None
+
+
+def _refused(refusal: Refusal) -> WSUpgradeResponse:
+    body = {"error": {"code": refusal.code, "message": refusal.message}}
+    headers = {"Content-Type": "application/json", "Cache-Control": "no-store", **HEADERS}
+    return WSUpgradeResponse.create_error_response(
+        HTTPStatus(refusal.status), msgspec.json.encode(body), headers
+    )
+
+
+def _websocket(
+    factory: Callable[[WSUpgradeRequest], WSUpgradeResponseWithListener],
+) -> asyncio.BufferedProtocol:
+    """Return a server's side of a WebSocket, as `picows.ws_create_server` makes it."""
+    return _protocol(
+        None,
+        None,
+        False,
+        factory,
+        _picows_log,
+        True,
+        HEAD_TIMEOUT_S,
+        False,
+        0,
+        0,
+        WSAutoPingStrategy.PING_WHEN_IDLE,
+        False,
+        MAX_MESSAGE_BYTES,
+        None,
+        READ_BUFFER_BYTES,
+    )
+
+
+class _Newcomer(asyncio.Protocol):
+    """A connection until it is known what it wants."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+        self._head = b""
+        self._transport: asyncio.Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # by its methods; not uvloop's class
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(HEAD_TIMEOUT_S, self.refuse, "slow_head")
+        self._door.wait_for(self)
+
+    def data_received(self, data: bytes) -> None:
+        self._head += data
+        if _END in self._head[:MAX_HEAD_BYTES]:
+            self._hand_over()
+        elif len(self._head) > MAX_HEAD_BYTES:
+            self.refuse("long_head")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._forget()
+
+    def refuse(self, code: str) -> None:
+        """Say why, and break off."""
+        HANDSHAKES_REFUSED.labels(code).inc()
+        self._forget()
+        if self._transport is not None:
+            status, message = _BROKEN_OFF[code]
+            answer = _refused(Refusal(status, code, message))
+            answer.headers["Connection"] = "close"
+            self._transport.write(answer.to_bytes())
+            self._transport.close()
+
+    def _forget(self) -> None:
+        self._door.forget(self)
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _hand_over(self) -> None:
+        self._forget()
+        transport, head = self._transport, self._head
+        assert transport is not None
+        peer = transport.get_extra_info("peername")
+        protocol = self._door.protocol_for(head, peer[0] if peer else "")
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+        if isinstance(protocol, asyncio.BufferedProtocol):
+            _feed(protocol, head)
+        else:
+            assert isinstance(protocol, asyncio.Protocol)
+            protocol.data_received(head)
+            late = partial(_abort, weakref.ref(transport))
+            asyncio.get_running_loop().call_later(PLAIN_TIMEOUT_S, late)
+
+
+def _abort(transport: "weakref.ref[asyncio.Transport]") -> None:
+    if (still_there := transport()) is not None:
+        still_there.abort()
+
+
+def _feed(protocol: asyncio.BufferedProtocol, data: bytes) -> None:
+    """Let a protocol read what came before it did."""
+    while data:
+        buffer = memoryview(protocol.get_buffer(len(data)))
+        part = data[: len(buffer)]
+        buffer[: len(part)] = part
+        data = data[len(part) :]
+        protocol.buffer_updated(len(part))

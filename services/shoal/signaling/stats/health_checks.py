@@ -1,0 +1,94 @@
+"""Looks for what is wrong with the sharing, by viewers' figures. No I/O.
+
+Times are seconds of a clock that does not go back.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from shoal.api_types import MIN_SHARE_BYTES, BytesBySource, share, share_limit
+from shoal.problems import Problems
+from shoal.signaling.stats.totals import Totals
+
+SEVERAL_VIEWERS = 3
+"""two may simply be unable to reach each other"""
+ENOUGH_VIEWERS = 5
+"""fewer, and one that cannot share decides what the share is"""
+STANDS_AFTER_S: Mapping[str, float] = {"no_links": 30.0, "share_low": 60.0, "broadcaster": 60.0}
+"""links take up to 15 s; a broadcaster that is restarted is back sooner"""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What there is to see at a moment."""
+
+    totals: Totals
+    live: bool
+    has_broadcaster: bool
+    watches: bool
+    """whether this process speaks for the station: of several one does"""
+
+
+class Inspection:
+    """Reports and clears signaling's problems."""
+
+    def __init__(self, problems: Problems, least_share: float, now: float) -> None:
+        """`least_share` is the part of what peers could carry that they must; 0: none."""
+        self._problems = problems
+        self._least_share = least_share
+        self._since = {"broadcaster": now}
+
+    def look(self, seen: Seen, now: float) -> None:
+        """Take note of what is wrong, and of what no longer is."""
+        watched = seen.live and seen.watches
+        self._say("no_links", _no_links(seen.totals) if watched else None, now)
+        self._say("share_low", _share_low(seen.totals, self._least_share) if watched else None, now)
+        gone = seen.watches and not seen.has_broadcaster
+        self._say(
+            "broadcaster",
+            "no broadcaster is connected, so viewers learn of no segment: see its log and health"
+            if gone
+            else None,
+            now,
+        )
+
+    def cluster(self, fault: str | None) -> None:
+        """Take note of how the connection to the other processes is."""
+        if fault is None:
+            self._problems.clear("cluster")
+        else:
+            self._problems.report("cluster", fault, "degraded")
+
+    def _say(self, code: str, message: str | None, now: float) -> None:
+        if message is None:
+            self._since.pop(code, None)
+            self._problems.clear(code)
+        elif now - self._since.setdefault(code, now) >= STANDS_AFTER_S[code]:
+            self._problems.report(code, message, "degraded")
+
+
+def _no_links(totals: Totals) -> str | None:
+    if totals.viewers < SEVERAL_VIEWERS or totals.peers:
+        return None
+    return (
+        f"{totals.viewers} viewers and not one link between them ({totals.not_sharing} cannot or"
+        " may not share): all of the video comes from the store. Look at a viewer's console, and"
+        " whether its browser reaches the STUN server"
+    )
+
+
+def _share_low(totals: Totals, least: float) -> str | None:
+    limit = share_limit(totals.viewers, totals.not_sharing)
+    carried = share(totals.recent, BytesBySource())
+    if (
+        limit is None
+        or carried is None
+        or totals.viewers - totals.not_sharing < ENOUGH_VIEWERS
+        or totals.recent.total < MIN_SHARE_BYTES
+        or carried >= least * limit
+    ):
+        return None
+    return (
+        f"peers carried {carried:.0%} in the last minutes and could carry {limit:.0%}, with"
+        f" {totals.viewers} viewers: see the dashboard for who pushes to whom"
+    )

@@ -1,0 +1,125 @@
+from dataclasses import dataclass, field
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shoal.signaling.stats.plausibility import (
+    UNKNOWN_SEGMENT_BYTES,
+    WINDOW_SEGMENTS,
+    Announced,
+    Stay,
+)
+
+VARIANTS = st.integers(0, 3)
+EVENTS = st.lists(
+    st.one_of(
+        st.tuples(st.just("segment"), VARIANTS, st.integers(1, 1000)),
+        st.tuples(st.just("switch"), VARIANTS, st.just(0)),
+    ),
+    max_size=200,
+)
+
+
+@dataclass
+class Plain:
+    """The same by keeping every segment: those that a viewer could fetch while it was on them."""
+
+    variant: int
+    segments: dict[int, list[int]] = field(default_factory=dict)
+    had: dict[int, set[int]] = field(default_factory=dict)
+
+    def segment(self, variant: int, size: int) -> None:
+        self.segments.setdefault(variant, []).append(size)
+        self.look()
+
+    def switch(self, variant: int) -> None:
+        self.variant = variant
+        self.look()
+
+    def look(self) -> None:
+        """The viewer takes all that the playlist of its rendition names now."""
+        count = len(self.segments.get(self.variant, []))
+        window = range(max(0, count - WINDOW_SEGMENTS), count)
+        self.had.setdefault(self.variant, set()).update(window)
+
+    @property
+    def received(self) -> int:
+        return sum(
+            self.segments[variant][number] for variant, had in self.had.items() for number in had
+        )
+
+
+def test_before_the_join_there_was_a_window_and_since_then_what_was_announced() -> None:
+    announced = Announced()
+    announced.add(0, 700)
+    announced.add(0, 1000)
+    stay = Stay(announced, 0)
+    assert stay.available == WINDOW_SEGMENTS * 1000
+    announced.add(0, 500)
+    announced.add(1, 9000)  # not its rendition
+    assert stay.available == WINDOW_SEGMENTS * 1000 + 500
+
+
+def test_a_switch_brings_the_other_rendition_and_its_window() -> None:
+    announced = Announced()
+    announced.add(0, 1000)
+    announced.add(1, 100)
+    stay = Stay(announced, 0)
+    announced.add(0, 1000)
+    stay.switch(1)
+    announced.add(0, 1000)
+    announced.add(1, 100)
+    assert stay.available == (WINDOW_SEGMENTS * 1000 + 1000) + (WINDOW_SEGMENTS * 100 + 100)
+    stay.switch(0)  # the one that was announced meanwhile is still in the playlist
+    assert stay.available == (WINDOW_SEGMENTS * 1000 + 2000) + (WINDOW_SEGMENTS * 100 + 100)
+
+
+def test_switching_to_and_fro_brings_nothing() -> None:
+    announced = Announced()
+    announced.add(0, 1000)
+    announced.add(1, 100)
+    stay = Stay(announced, 0)
+    for number in range(1000):
+        stay.switch(number % 256)
+    stay.switch(0)
+    assert stay.available == WINDOW_SEGMENTS * (1000 + 100)
+
+
+def test_while_nothing_is_announced_a_window_of_large_segments_is_allowed() -> None:
+    announced = Announced()
+    stay = Stay(announced, 0)
+    assert stay.available == WINDOW_SEGMENTS * UNKNOWN_SEGMENT_BYTES
+    announced.add(1, 100)
+    assert stay.available == WINDOW_SEGMENTS * 100
+    announced.add(0, 10)
+    assert stay.available == WINDOW_SEGMENTS * 10 + 10
+
+
+@given(VARIANTS, EVENTS, EVENTS)
+def test_a_viewer_that_takes_all_there_is_stays_within_and_nobody_gets_much_more(
+    variant: int, before: list[tuple[str, int, int]], after: list[tuple[str, int, int]]
+) -> None:
+    announced, plain = Announced(), Plain(variant)
+    sizes: dict[int, list[int]] = {}
+    for _, other, size in before:
+        if size:
+            announced.add(other, size)
+            plain.segments.setdefault(other, []).append(size)
+            sizes.setdefault(other, []).append(size)
+    stay = Stay(announced, variant)
+    plain.look()
+    since_join = 0
+    for kind, other, size in after:
+        if kind == "segment":
+            announced.add(other, size)
+            plain.segment(other, size)
+            sizes.setdefault(other, []).append(size)
+            since_join += size
+        else:
+            stay.switch(other)
+            plain.switch(other)
+        largest = [max(of_one) for of_one in sizes.values()]
+        assert plain.received <= stay.available
+        if sizes:
+            windows = WINDOW_SEGMENTS * (sum(largest) + max(largest))
+            assert stay.available <= since_join + windows

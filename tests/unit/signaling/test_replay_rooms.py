@@ -1,0 +1,107 @@
+"""Who watches replays sits apart from the live stream, with those who watch the same."""
+
+import msgspec
+import pytest
+
+from shoal.announcements import KeptReplay
+from shoal.api_types import BytesBySource, ReplayTotals
+from shoal.signaling.cluster.effects import Sent
+from shoal.signaling.cluster.seating import NodeId
+from shoal.signaling.replay_rooms import AHEAD_S, FASTEST, ReplayRooms
+from shoal.signaling.rooms.messages import MemberId, Report, Signal, Stats
+from shoal.signaling.rooms.room import Seat
+from shoal.signaling.stats.viewer_stats import FigureRefusal
+
+ONE = KeptReplay("one-1", 60_000_000, 600.0)
+OTHER = KeptReplay("other-1", 60_000_000, 600.0)
+ANN, BEN, CAT = MemberId("ann"), MemberId("ben"), MemberId("cat")
+
+
+def told(sent: Sent) -> list[tuple[MemberId, dict[str, object]]]:
+    return [(to, msgspec.json.decode(frame.data)) for frame in sent.frames for to in frame.to]
+
+
+def rosters(sent: Sent) -> dict[MemberId, list[str]]:
+    return {
+        to: [member["id"] for member in said["members"]]
+        for to, said in told(sent)
+        if said["type"] == "room" and isinstance(said["members"], list)
+    }
+
+
+def stats(p2p: int = 0, store: int = 0, uploaded: int = 0, peers: int = 0) -> Stats:
+    return Stats(
+        bytes=BytesBySource(p2p, store, 0),
+        startup=BytesBySource(),
+        uploaded=uploaded,
+        peers=peers,
+        stalls=0,
+    )
+
+
+@pytest.fixture
+def replays() -> ReplayRooms:
+    """Two watch one replay, and one another."""
+    rooms = ReplayRooms(NodeId("node"))
+    for member, kept in ((ANN, ONE), (BEN, ONE), (CAT, OTHER)):
+        rooms.join(member, kept, Seat(0, sharing=True), f"10.0.0.{len(rooms)}", 100.0)
+    return rooms
+
+
+def test_rooms_are_of_one_replay(replays: ReplayRooms) -> None:
+    dave = MemberId("dave")
+    sent = replays.join(dave, ONE, Seat(1, sharing=True), "10.0.0.9", 101.0)
+    assert rosters(sent)[dave] == [ANN, BEN, dave]
+    [(to, stream), *_] = told(sent)
+    assert (to, stream) == (dave, {"type": "stream", "stream": None, "live": False})
+    everybody = rosters(sent) | rosters(replays.tick(102.0))
+    assert everybody == {member: [ANN, BEN, dave] for member in (ANN, BEN, dave)}
+
+
+def test_what_members_say_reaches_their_room_only(replays: ReplayRooms) -> None:
+    data = msgspec.Raw(b"{}")
+    assert [to for to, _ in told(replays.hear(ANN, Signal(BEN, data), 101.0))] == [BEN]
+    assert told(replays.hear(ANN, Signal(CAT, data), 101.0)) == []
+    assert replays.hear(ANN, Report(BEN), 101.0).expelled == []
+    dave = MemberId("dave")
+    replays.join(dave, ONE, Seat(0, sharing=True), "10.0.0.9", 101.0)
+    assert replays.hear(dave, Report(BEN), 101.0).expelled == [BEN]
+
+
+def test_sums_keep_what_those_said_who_left(replays: ReplayRooms) -> None:
+    assert replays.report(ANN, stats(p2p=3_000, store=1_000, peers=1), 110.0) is None
+    assert replays.report(BEN, stats(store=4_000, uploaded=3_000, peers=1), 110.0) is None
+    assert replays.totals() == ReplayTotals(
+        viewers=3, linked=2, bytes=BytesBySource(3_000, 5_000, 0), uploaded=3_000
+    )
+    replays.leave(ANN, 111.0)
+    assert replays.totals() == ReplayTotals(
+        viewers=2, linked=1, bytes=BytesBySource(3_000, 5_000, 0), uploaded=3_000
+    )
+    assert ANN not in replays
+    assert BEN in replays
+
+
+@pytest.mark.parametrize(
+    ("said", "refusal"),
+    [
+        (stats(p2p=-1), "negative"),
+        (stats(store=10**12), "too_fast"),
+        (stats(p2p=int(100_000 * (FASTEST * 10 + AHEAD_S)) + 1), "too_much"),
+        (stats(uploaded=2 * int(100_000 * (FASTEST * 10 + AHEAD_S)) + 1), "too_much"),
+    ],
+)
+def test_a_report_that_cannot_be_true_changes_nothing(
+    replays: ReplayRooms, said: Stats, refusal: FigureRefusal
+) -> None:
+    before = replays.totals()
+    assert replays.report(ANN, said, 110.0) == refusal
+    assert replays.totals() == before
+
+
+def test_nothing_is_left_of_a_replay_that_nobody_watches(replays: ReplayRooms) -> None:
+    for member in (ANN, BEN, CAT):
+        replays.leave(member, 120.0)
+    assert len(replays) == 0
+    assert replays.due is None
+    assert replays.tick(1_000.0).frames == []

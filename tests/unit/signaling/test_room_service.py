@@ -1,0 +1,39 @@
+"""The hub's timer, on the event loop that signaling runs on."""
+
+import asyncio
+
+import uvloop
+
+from shoal.announcements import Stream
+from shoal.signaling.cluster.effects import Sent
+from shoal.signaling.cluster.redis_router import Seats
+from shoal.signaling.room_service import Hub
+
+
+class Late(Seats):
+    """What is due was due a second ago: a busy loop has not come to it."""
+
+    ticks = 0
+
+    @property
+    def due(self) -> float | None:
+        """When it was due."""
+        return asyncio.get_running_loop().time() // 1 - 1 if self.ticks == 0 else None
+
+    def tick(self, now: float) -> Sent:
+        """Note that it was called."""
+        self.ticks += 1
+        return super().tick(now)
+
+
+def test_what_is_overdue_is_done_once_however_much_happens_before() -> None:
+    async def happen() -> int:
+        hub = Hub()
+        late = hub.seats = Late(hub.node, hub.programme)
+        for live in (True, False, True):
+            hub.stream(Stream("abc", live=live))
+        await asyncio.sleep(0.05)
+        hub.close()
+        return late.ticks
+
+    assert uvloop.run(happen()) == 1

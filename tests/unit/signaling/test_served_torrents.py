@@ -1,0 +1,109 @@
+"""Which torrents are served, and to whom."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shoal.signaling.access import TokenVerdict
+from shoal.signaling.tracker import served_torrents as rules
+from shoal.signaling.tracker.messages import InfoHash
+from shoal.signaling.tracker.served_torrents import (
+    MAX_KEPT,
+    MAX_LIVE,
+    REGISTERED_S,
+    Admission,
+    Pass,
+)
+
+LIVE = InfoHash("l" * 20)
+TORRENT = InfoHash("".join(chr(n) for n in range(236, 256)))
+NOTHING, VIEWER, SEEDER = Pass("missing", False), Pass("ok", False), Pass("missing", True)
+
+
+def named(number: int) -> InfoHash:
+    return InfoHash(f"{number:020d}")
+
+
+@pytest.mark.parametrize("verdict", ["missing", "invalid", "expired"])
+def test_the_live_swarm_is_for_who_has_a_token(verdict: TokenVerdict) -> None:
+    admission = Admission()
+    admission.go_live([LIVE])
+    assert admission.refusal(LIVE, Pass(verdict, False), 0.0) == f"token_{verdict}"
+    assert admission.refusal(LIVE, VIEWER, 0.0) is None
+
+
+def test_no_token_opens_another_torrent() -> None:
+    admission = Admission()
+    admission.go_live([LIVE])
+    assert admission.refusal(TORRENT, VIEWER, 0.0) == "unknown_torrent"
+    assert admission.refusal(TORRENT, NOTHING, 0.0) == "unknown_torrent"
+
+
+def test_the_torrents_of_replays_are_for_everybody() -> None:
+    admission = Admission()
+    admission.keep([TORRENT])
+    admission.expire(1e9)
+    assert admission.refusal(TORRENT, NOTHING, 1e9) is None
+    assert list(admission.kept) == [TORRENT]
+    # another signaling process that knows of none takes none away
+    admission.keep([])
+    assert admission.refusal(TORRENT, NOTHING, 1e9) is None
+    admission.keep([named(number) for number in range(MAX_KEPT)])
+    assert admission.refusal(TORRENT, VIEWER, 1e9) == "unknown_torrent"
+    assert len(list(admission)) == MAX_KEPT
+
+
+def test_what_the_seeder_announced_is_for_everybody_for_a_while() -> None:
+    admission, told = Admission(), list[InfoHash]()
+    admission.on_registered = told.append
+    assert admission.refusal(TORRENT, SEEDER, 0.0) is None
+    assert told == [TORRENT]
+    assert admission.refusal(TORRENT, NOTHING, REGISTERED_S - 1) is None
+    assert admission.refusal(TORRENT, NOTHING, REGISTERED_S) == "unknown_torrent"
+    admission.refusal(TORRENT, SEEDER, 500.0)
+    assert admission.refusal(TORRENT, NOTHING, REGISTERED_S + 1) is None
+    assert told == [TORRENT, TORRENT]
+
+
+def test_who_watches_an_older_playlist_keeps_its_swarm_and_the_number_is_bounded() -> None:
+    admission = Admission()
+    for number in range(3 * MAX_LIVE):
+        admission.go_live([LIVE, named(number)])
+    assert admission.refusal(named(3 * MAX_LIVE - 2), VIEWER, 0.0) is None
+    assert admission.refusal(named(0), VIEWER, 0.0) == "unknown_torrent"
+    assert admission.refusal(LIVE, VIEWER, 0.0) is None
+    assert len(admission.live) == MAX_LIVE
+    admission.go_live([named(number) for number in range(1_000)])
+    assert len(admission.live) == MAX_LIVE
+
+
+def test_the_oldest_registered_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rules, "MAX_REGISTERED", 3)
+    admission = Admission()
+    for number in range(4):
+        admission.register(named(number), float(number))
+    admission.register(named(1), 5.0)
+    admission.register(named(4), 6.0)
+    assert list(admission.registered) == [named(3), named(1), named(4)]
+    assert list(admission) == [named(3), named(1), named(4)]
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.floats(0, 400)), max_size=60))
+def test_forgetting_changes_nothing_for_anybody(events: list[tuple[int, float]]) -> None:
+    """`expire` only frees memory: who is served depends on the seeder's last announce alone."""
+    one, two = Admission(), Admission()
+    last: dict[int, float] = {}
+    now = 0.0
+    for number, step in events:
+        now += step
+        one.register(named(number), now)
+        two.register(named(number), now)
+        last[number] = now
+        one.expire(now)
+        assert set(one.registered) == {
+            named(n) for n, at in last.items() if at + REGISTERED_S > now
+        }
+        for other in range(10):
+            served = last.get(other, -REGISTERED_S) + REGISTERED_S > now
+            for admission in (one, two):
+                assert (admission.refusal(named(other), NOTHING, now) is None) == served

@@ -1,0 +1,121 @@
+"""Rooms as the operator sees them."""
+
+from shoal.announcements import Stream
+from shoal.api_types import BytesBySource, RoomPicture, RoomSize, ViewerFigures
+from shoal.signaling.broadcast_state import Programme
+from shoal.signaling.rooms.messages import MemberId
+from shoal.signaling.rooms.room import Seat
+from shoal.signaling.rooms.rooms import SOFT_LIMIT, Rooms
+from shoal.signaling.rooms.topology import rooms_view
+from tests.unit.signaling.make import descriptor
+
+ON_AIR = Stream("abc", live=True)
+ANN, BEN, CY, DAN = (MemberId(name) for name in ("ann", "ben", "cy", "dan"))
+
+
+def seat(rooms: Rooms, *members: MemberId, variant: int = 0, ready: bool = True) -> None:
+    for member in members:
+        newcomer = Seat(variant, sharing=True)
+        rooms.join(member, newcomer, f"at {member}", on_air=ON_AIR, recent=(), now=0)
+        if ready:
+            rooms.ready(member, 0)
+
+
+def programme(*variants: int, pieces: int = 12) -> Programme:
+    said = Programme()
+    for variant in variants:
+        said.publish(descriptor(1, variant, size=pieces * 16_384))
+    return said
+
+
+def picture(rooms: Rooms, said: Programme) -> RoomTopology:
+    shown = rooms_view(rooms, said, {}, None).picture
+    assert shown is not None
+    return shown
+
+
+def pushed(shown: RoomTopology) -> dict[tuple[str, str], int]:
+    ids = [member.id for member in shown.members]
+    return {(ids[push.sender], ids[push.receiver]): push.pieces for push in shown.pushes}
+
+
+def test_everybody_pushes_its_slice_to_everybody_and_the_room_takes_one_copy() -> None:
+    rooms = Rooms()
+    seat(rooms, ANN, BEN, CY)
+    shown = picture(rooms, programme(0))
+    assert shown.pieces == {0: 12}
+    assert shown.from_store == {0: 4, 1: 4, 2: 4}
+    assert pushed(shown) == {
+        (one, other): 4 for one in (ANN, BEN, CY) for other in (ANN, BEN, CY) if one != other
+    }
+
+
+def test_a_newcomer_only_receives_and_who_is_alone_fetches_everything() -> None:
+    rooms = Rooms()
+    seat(rooms, ANN, BEN)
+    seat(rooms, CY, ready=False)
+    shown = picture(rooms, programme(0))
+    assert [member.ready for member in shown.members] == [True, True, False]
+    assert {pair for pair, _ in pushed(shown).items() if pair[0] == CY} == set()
+    assert pushed(shown)[ANN, CY] == 6
+    rooms.leave(ANN, 0)
+    rooms.leave(BEN, 0)
+    alone = picture(rooms, programme(0))
+    assert (alone.from_store, alone.pushes) == ({0: 12}, [])
+
+
+def test_renditions_are_shared_apart() -> None:
+    rooms = Rooms()
+    seat(rooms, ANN, BEN)
+    seat(rooms, CY, DAN, variant=1)
+    shown = picture(rooms, programme(0, 1))
+    assert set(pushed(shown)) == {(ANN, BEN), (BEN, ANN), (CY, DAN), (DAN, CY)}
+    assert sum(shown.from_store.values()) == 2 * 12
+
+
+def test_where_a_link_is_missing_a_relay_passes_on_and_without_one_nobody_pushes() -> None:
+    rooms = Rooms()
+    seat(rooms, ANN, BEN, CY)
+    rooms.links(ANN, [BEN], 0)
+    shown = picture(rooms, programme(0))
+    assert shown.members[0].cut == (1,)
+    assert pushed(shown) == {(CY, ANN): 8, (CY, BEN): 8, (ANN, CY): 4, (BEN, CY): 4}
+    rooms.upload(CY, 0, upload=False)
+    rooms.links(ANN, [BEN, CY], 0)
+    assert not [pair for pair in pushed(picture(rooms, programme(0))) if ANN in pair]
+
+
+def test_the_rooms_in_short_the_largest_first_and_the_picture_of_the_one_that_was_asked_for() -> (
+    None
+):
+    rooms = Rooms(iter(["small", "large"]).__next__)
+    seat(rooms, ANN, ready=False)
+    moved = {MemberId(f"m{n}"): Seat(0, sharing=True) for n in range(SOFT_LIMIT)}
+    rooms.take_in(moved, dict.fromkeys(moved, "there"), programme(), 0)
+    apart = Seat(0, sharing=False)
+    rooms.join(DAN, apart, "at dan", on_air=ON_AIR, recent=(), now=0)
+    said = ViewerSummary(
+        id="ann",
+        since=1,
+        variant=0,
+        sharing=True,
+        bytes=BytesBySource(),
+        startup=BytesBySource(),
+        uploaded=0,
+        links=3,
+        stalls=0,
+        latency_s=9.0,
+    )
+    view = rooms_view(rooms, Programme(), {"ann": said}, "small")
+    assert view.rooms == [
+        RoomSize(room="large", members=SOFT_LIMIT, ready=0),
+        RoomSize(room="small", members=1, ready=0),
+    ]
+    assert view.apart == 1
+    assert view.picture is not None
+    assert (view.picture.room, view.picture.pieces) == ("small", {})
+    assert [member.figures for member in view.picture.members] == [said]
+    gone = rooms_view(rooms, Programme(), {}, "gone").picture
+    assert gone is not None
+    assert gone.room == "large"
+    assert rooms_view(Rooms(), Programme(), {}, None).picture is None

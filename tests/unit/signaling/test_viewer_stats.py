@@ -1,0 +1,321 @@
+import math
+from statistics import median
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shoal.api_types import BytesBySource, ViewerFigures, share
+from shoal.signaling.rooms.messages import MemberId, Stats
+from shoal.signaling.stats.plausibility import WINDOW_SEGMENTS
+from shoal.signaling.stats.totals import Totals
+from shoal.signaling.stats.viewer_stats import MAX_BYTES_PER_S, SETTLE_S, STORE_FACTOR, Figures
+from tests.unit.signaling.make import stats
+
+ANN, BEN = MemberId("ann"), MemberId("ben")
+
+
+def test_totals_are_those_who_left_and_the_last_report_of_those_who_are_here() -> None:
+    figures = Figures()
+    figures.joined(ANN, 0, 0)
+    figures.joined(BEN, 0, 0)
+    startup = BytesBySource(store=5)
+    assert figures.report(ANN, stats(10, 20, 30, startup=startup, uploaded=4), 10) is None
+    assert figures.report(BEN, stats(100, 0, 0, peers=2, stalls=1, latency_s=8.0), 10) is None
+    figures.left(ANN)
+    assert figures.report(BEN, stats(150, 7, 0, peers=1, stalls=1, latency_s=9.0), 20) is None
+    assert figures.totals() == Totals(
+        bytes=BytesBySource(160, 27, 30),
+        startup=startup,
+        uploaded=4,
+        stalls=1,
+        viewers=1,
+        renditions={0: 1},
+        peers=1,
+        latency_s=9.0,
+        timed=1,
+    )
+
+
+def test_a_segment_is_wanted_by_all_who_are_on_its_rendition() -> None:
+    figures = Figures()
+    figures.joined(ANN, 0, 0)
+    figures.joined(BEN, 1, 0, sharing=False)
+    figures.announced(0, 100)
+    figures.announced(1, 10)
+    figures.announced(2, 1)
+    figures.switched(BEN, 0)
+    figures.announced(0, 100)
+    figures.left(ANN)
+    figures.left(BEN)
+    figures.announced(0, 100)
+    assert figures.totals().wanted == 310
+
+
+def test_each_viewer_s_last_report_is_kept() -> None:
+    figures = Figures()
+    figures.joined(ANN, 0, 1000)
+    figures.joined(BEN, 1, 1020, sharing=False)
+    figures.switched(ANN, 2)
+    startup = BytesBySource(store=5)
+    figures.report(ANN, stats(1, 6, startup=startup), 1010)
+    last = stats(10, 20, 30, startup=startup, uploaded=4, peers=2, stalls=1, latency_s=8.0)
+    assert figures.report(ANN, last, 1020) is None
+    assert figures.report(ANN, stats(9, 20, 30), 1020) == "decreasing"
+    assert figures.viewers(1030, 1_900_000_030.2) == [
+        ViewerSummary(
+            id="ann",
+            since=1_900_000_000,
+            variant=2,
+            sharing=True,
+            bytes=BytesBySource(10, 20, 30),
+            startup=startup,
+            uploaded=4,
+            links=2,
+            stalls=1,
+            latency_s=8.0,
+        ),
+        ViewerSummary(
+            id="ben",
+            since=1_900_000_020,
+            variant=1,
+            sharing=False,
+            bytes=None,
+            startup=None,
+            uploaded=None,
+            links=None,
+            stalls=None,
+            latency_s=None,
+        ),
+    ]
+    figures.left(ANN)
+    assert [viewer.id for viewer in figures.viewers(1030, 1_900_000_030)] == ["ben"]
+
+
+def test_viewers_are_counted_by_rendition() -> None:
+    figures = Figures()
+    for number, variant in enumerate((0, 0, 1)):
+        figures.joined(MemberId(str(number)), variant, 0)
+    figures.switched(MemberId("0"), 1)
+    figures.switched(MemberId("2"), 7)
+    assert figures.totals().renditions == {0: 1, 1: 1, 7: 1}
+    figures.left(MemberId("2"))
+    figures.left(MemberId("1"))
+    assert (figures.totals().renditions, figures.totals().viewers) == ({1: 1}, 1)
+
+
+def test_peers_and_latency_are_of_the_present() -> None:
+    figures = Figures()
+    for number, latency_s in enumerate((4.0, None, 10.0)):
+        member = MemberId(str(number))
+        figures.joined(member, 0, 0)
+        figures.report(member, stats(peers=number, latency_s=latency_s), 1)
+    totals = figures.totals()
+    assert (totals.peers, totals.latency_s) == (2, 7.0)
+    assert figures.report(MemberId("2"), stats(peers=2, latency_s=6.0), 2) is None
+    assert figures.totals().latency_s == 5.0
+    figures.left(MemberId("0"))
+    assert figures.totals().latency_s == 6.0
+    for number in (1, 2):
+        figures.left(MemberId(str(number)))
+    assert figures.totals() == Totals()
+
+
+@pytest.mark.parametrize(
+    ("report", "refusal"),
+    [
+        (stats(p2p=-1), "negative"),
+        (stats(p2p=100, peers=-1), "negative"),
+        (stats(p2p=100, peers=10**9), "absurd"),
+        (stats(p2p=100, latency_s=1e300), "absurd"),
+        (stats(p2p=100, uplink_bps=-1.0), "absurd"),
+        (stats(p2p=100, uplink_bps=1e300), "absurd"),
+        (stats(p2p=99), "decreasing"),
+        (stats(p2p=100, startup=BytesBySource(p2p=101)), "startup_above_bytes"),
+        (stats(p2p=11 * MAX_BYTES_PER_S + 1), "too_fast"),
+        (stats(p2p=100, uploaded=11 * MAX_BYTES_PER_S + 1), "too_fast"),
+        (stats(p2p=100, stalls=10**6), "too_fast"),
+        (stats(p2p=10**400), "too_fast"),
+    ],
+)
+def test_a_report_that_cannot_be_true_changes_nothing(report: Stats, refusal: str) -> None:
+    figures = Figures()
+    figures.joined(ANN, 0, 0)
+    assert figures.report(ANN, stats(p2p=100), 1) is None
+    before = figures.totals()
+    assert figures.report(ANN, report, 10) == refusal
+    assert figures.totals() == before
+
+
+def test_nobody_receives_more_than_was_announced_and_a_window() -> None:
+    figures = Figures()
+    figures.announced(0, 1000)
+    figures.joined(ANN, 0, 0)
+    for _ in range(10):
+        figures.announced(0, 1000)
+        figures.announced(1, 3000)
+    most = 10 * 1000 + WINDOW_SEGMENTS * 1000
+    assert figures.report(ANN, stats(p2p=most + 1), 100) == "too_much"
+    assert figures.report(ANN, stats(store=2 * most, seed=1), 100) == "too_much"
+    assert figures.report(ANN, stats(p2p=most, store=2 * most), 100) is None
+    figures.announced(1, 3000)  # the other rendition: nothing more to be had of its own
+    assert figures.report(ANN, stats(p2p=most + 1, store=2 * most), 100) == "too_much"
+    figures.announced(0, 1000)
+    assert figures.report(ANN, stats(p2p=most + 1000, store=2 * most), 100) is None
+    figures.switched(ANN, 1)
+    most += 1000 + WINDOW_SEGMENTS * 3000
+    assert figures.report(ANN, stats(p2p=most + 1, store=2 * most), 100) == "too_much"
+    assert figures.report(ANN, stats(p2p=most, store=2 * most), 100) is None
+
+
+def test_nobody_uploads_more_than_everybody_that_it_met_can_have_received() -> None:
+    figures = Figures()
+    figures.announced(0, 1000)
+    figures.joined(MemberId("gone"), 0, 0)
+    figures.left(MemberId("gone"))
+    figures.joined(ANN, 0, 0)
+    figures.joined(BEN, 0, 0)
+    most = 2 * WINDOW_SEGMENTS * 1000
+    assert figures.report(BEN, stats(uploaded=most + 1), 100) == "too_much"
+    assert figures.report(BEN, stats(uploaded=most), 100) is None
+    figures.left(ANN)  # what it sent her it did send
+    assert figures.report(BEN, stats(uploaded=most), 100) is None
+    figures.joined(MemberId("cy"), 0, 100)
+    assert figures.report(BEN, stats(uploaded=most + 1), 100) is None
+
+
+def test_who_does_not_share_is_told_apart() -> None:
+    figures = Figures()
+    figures.joined(ANN, 0, 0)
+    figures.joined(BEN, 0, 0, sharing=False)
+    assert figures.totals().not_sharing == 1
+    figures.left(BEN)
+    assert figures.totals().not_sharing == 0
+
+
+def test_recent_is_of_the_time_with_somebody_to_share_with() -> None:
+    figures = Figures()
+    figures.joined(ANN, 0, 0)
+    figures.report(ANN, stats(store=1000), 100)
+    assert figures.totals().recent == BytesBySource(store=1000)
+    figures.joined(BEN, 0, 100)
+    figures.report(ANN, stats(store=1200), 110)  # links are not open yet
+    assert figures.totals().recent == BytesBySource()
+    settled = 100 + SETTLE_S
+    figures.report(ANN, stats(p2p=50, store=1250), settled + 1)
+    figures.report(BEN, stats(p2p=60, store=40, startup=BytesBySource(store=30)), settled + 1)
+    assert figures.totals().recent == BytesBySource(p2p=110, store=60)
+    for minute in range(1, 5):
+        now = settled + 60 * minute
+        assert figures.report(ANN, stats(p2p=50, store=1250 + 100 * minute), now) is None
+    assert figures.totals().recent == BytesBySource(store=200)
+
+
+def test_share_leaves_start_up_apart() -> None:
+    assert share(BytesBySource(60, 50), BytesBySource(store=10)) == 0.6
+    assert share(BytesBySource(store=10), BytesBySource(store=10)) is None
+
+
+NAMES = st.sampled_from("abc")
+AMOUNT = st.one_of(st.integers(0, 10**6), st.integers(-5, 10**9))
+SOURCES = st.builds(BytesBySource, AMOUNT, AMOUNT, AMOUNT)
+LATENCY = st.sampled_from([None, 4.0, 8.0, 9.0, -1e9, math.nan])
+REPORT = st.builds(
+    stats,
+    AMOUNT,
+    AMOUNT,
+    AMOUNT,
+    startup=st.just(BytesBySource()) | SOURCES,
+    uploaded=AMOUNT,
+    peers=st.integers(-1, 3),
+    stalls=st.integers(0, 50),
+    latency_s=LATENCY,
+)
+LARGEST = 10_000
+EVENTS = st.lists(
+    st.one_of(
+        st.tuples(st.just("segment"), st.integers(0, 1), st.integers(1, LARGEST)),
+        st.tuples(st.just("join"), NAMES, st.integers(0, 2)),
+        st.tuples(st.just("switch"), NAMES, st.integers(0, 3)),
+        st.tuples(st.just("leave"), NAMES, st.none()),
+        st.tuples(st.just("report"), NAMES, REPORT),
+    ),
+    max_size=60,
+)
+
+
+def flat(said: Totals | Stats) -> list[int]:
+    received, startup = said.bytes, said.startup
+    by_source = [received.p2p, received.store, received.seed, startup.p2p, startup.store]
+    return [*by_source, startup.seed, said.uploaded, said.stalls]
+
+
+@given(EVENTS)
+def test_whatever_is_reported_totals_are_the_sum_of_what_was_taken_and_stay_within_bounds(
+    events: list[tuple[str, Any, Any]],
+) -> None:
+    figures = Figures()
+    here: dict[MemberId, Stats | None] = {}
+    gone: list[Stats] = []
+    figures.announced(0, LARGEST)
+    joins = 0
+    most = 3 * WINDOW_SEGMENTS * LARGEST
+    """of one viewer: the windows of two renditions and of an unknown one, and what is announced"""
+    before = flat(figures.totals())
+    for now, (kind, what, value) in enumerate(events):
+        member = MemberId(str(what))
+        if kind == "segment":
+            figures.announced(what, value)
+            most += value
+        elif kind == "join" and member not in here:
+            figures.joined(member, value, now)
+            here[member] = None
+            joins += 1
+        elif kind == "leave":
+            figures.left(member)
+            if last := here.pop(member, None):
+                gone.append(last)
+        elif kind == "switch" and member in here:
+            figures.switched(member, value)
+        elif kind == "report" and member in here:
+            others = [viewer for viewer in figures.viewers(now, now) if viewer.id != member]
+            if figures.report(member, value, now) is None:
+                here[member] = value
+            assert others == [v for v in figures.viewers(now, now) if v.id != member]
+        totals = figures.totals()
+        present = [said for said in here.values() if said is not None]
+        after = flat(totals)
+        columns = zip(*map(flat, [*gone, *present, stats()]), strict=True)
+        assert after == [sum(column) for column in columns]
+        assert all(new >= old for new, old in zip(after, before, strict=True))
+        assert totals.bytes.p2p <= joins * most
+        assert totals.bytes.store + totals.bytes.seed <= STORE_FACTOR * joins * most
+        assert totals.uploaded <= joins * joins * most
+        assert totals.bytes.total <= joins * (len(events) + 1) * MAX_BYTES_PER_S
+        assert totals.viewers == len(here) == sum(totals.renditions.values())
+        assert totals.peers == sum(said.peers > 0 for said in present)
+        known = [said.latency_s for said in present if said.latency_s is not None]
+        assert totals.latency_s == (median(known) if known else None)
+        before = after
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(1, 10**6), st.integers(0, 2)), max_size=100)
+)
+def test_a_viewer_that_tells_the_truth_is_always_believed(
+    segments: list[tuple[int, int, int]],
+) -> None:
+    """It plays what is announced of the rendition it is on, now from peers, now from the store."""
+    figures = Figures()
+    figures.joined(ANN, 0, 0)
+    figures.joined(BEN, 0, 0)
+    on = p2p = store = 0
+    for number, (variant, size, to) in enumerate(segments):
+        figures.announced(variant, size)
+        if variant == on:
+            p2p, store = (p2p + size, store) if number % 2 else (p2p, store + size)
+        assert figures.report(ANN, stats(p2p, store, uploaded=p2p), 4.0 * number) is None
+        if to != on:
+            on = to
+            figures.switched(ANN, to)
