@@ -12,9 +12,17 @@ import msgspec
 from picows import WSCloseCode
 
 from shoal.aio import coalesced
-from shoal.announcements import Audience, FromBroadcaster, ToBroadcaster
-from shoal.signaling.announcing import announce
+from shoal.announcements import (
+    Audience,
+    FromBroadcaster,
+    Replays,
+    Segment,
+    Stream,
+    Swarms,
+    ToBroadcaster,
+)
 from shoal.signaling.room_service import Hub
+from shoal.signaling.tracker.messages import InfoHash
 from shoal.signaling.tracker.served_torrents import Admission
 from shoal.signaling.websocket import Conversation, Socket
 
@@ -71,3 +79,17 @@ class BroadcasterConversation(Conversation):
 
 def _encode(message: ToBroadcaster) -> bytes:
     return _encoder.encode(message)
+
+
+def announce(what: FromBroadcaster, hub: Hub, admission: Admission) -> None:
+    """Take an announcement, heard from the broadcaster or from another signaling process."""
+    match what:
+        case Stream():
+            hub.stream(what)
+        case Segment(descriptor):
+            hub.segment(descriptor)
+        case Replays(replays):
+            hub.programme.keep(replays)
+        case Swarms(info_hashes, torrents):
+            admission.go_live([InfoHash(text) for text in info_hashes])
+            admission.keep([InfoHash(text) for text in torrents])

@@ -12,8 +12,8 @@ from shoal.announcements import KeptReplay
 from shoal.api_types import BytesBySource, ReplayTotals
 from shoal.signaling.broadcast_state import Programme
 from shoal.signaling.cluster.effects import Sent
+from shoal.signaling.cluster.messages import NodeId
 from shoal.signaling.cluster.remote_members import House
-from shoal.signaling.cluster.seating import NodeId
 from shoal.signaling.rooms.messages import FromViewer, MemberId, Stats
 from shoal.signaling.rooms.room import Seat
 from shoal.signaling.stats.viewer_stats import NOTHING, STORE_FACTOR, FigureRefusal, refusal_of

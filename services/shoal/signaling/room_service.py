@@ -20,10 +20,10 @@ from shoal.api_types import RoomsView, SignalingStats, Viewers, share
 from shoal.segments import Descriptor
 from shoal.signaling.broadcast_state import Programme
 from shoal.signaling.cluster.effects import Sent
+from shoal.signaling.cluster.messages import NodeId, Seating
 from shoal.signaling.cluster.redis_router import Seats
-from shoal.signaling.cluster.seating import NodeId, Seating
+from shoal.signaling.connection_limits import Barred
 from shoal.signaling.replay_rooms import ReplayRooms
-from shoal.signaling.rooms.abuse_reports import Barred
 from shoal.signaling.rooms.messages import FromViewer, MemberId, Stats, Switch
 from shoal.signaling.rooms.room import Seat
 from shoal.signaling.rooms.topology import rooms_view

@@ -24,12 +24,12 @@ from shoal.signaling.access import (
     Proxies,
     Refusal,
     TokenVerdict,
-    Visitors,
     origin_refusal,
     token_verdict,
 )
 from shoal.signaling.broadcaster_connection import BroadcasterConversation
 from shoal.signaling.cluster.node import Cluster
+from shoal.signaling.connection_limits import Visitors
 from shoal.signaling.http import add_records
 from shoal.signaling.listener import Door
 from shoal.signaling.metrics import HubCollector

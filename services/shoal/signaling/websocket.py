@@ -9,8 +9,7 @@ from typing import Protocol
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 from prometheus_client import Counter, Gauge
 
-from shoal.signaling.access import Visit
-from shoal.signaling.writes import Writes, with_headers
+from shoal.signaling.connection_limits import Visit
 
 log = logging.getLogger("shoal.signaling")
 
@@ -29,6 +28,9 @@ CUT_AFTER_SWEEPS = 8
 """pings from 25 s of silence on, the socket closed when no answer comes: keeps Cloudflare's idle
 limit of 100 s away, and a client that vanished is out within 45 s. Counted, not measured: a machine
 that slept cuts nobody off"""
+
+UNHURRIED_S = 0.005
+"""how long frames that are in no hurry wait for others to the same reader"""
 
 SOCKETS = Gauge("shoal_signaling_sockets", "WebSockets that are open")
 SOCKETS_CUT = Counter("shoal_signaling_sockets_cut", "WebSockets that we cut, by reason", ["code"])
@@ -299,3 +301,57 @@ class Sockets:
             await asyncio.wait_for(self._empty.wait(), 2 * CLOSE_TIMEOUT_S)
         except TimeoutError:
             log.warning("%d sockets did not close in time", len(self._open))
+
+
+class Gathering(Protocol):
+    """Has frames to write."""
+
+    def flush(self) -> None:
+        """Write what was gathered, if it has not left yet."""
+        ...
+
+
+class Writes:
+    """The sockets that have something to write."""
+
+    def __init__(self) -> None:
+        self._soon: list[Gathering] = []
+        self._unhurried: list[Gathering] = []
+        self._loop = asyncio.get_running_loop()
+
+    def soon(self, socket: Gathering) -> None:
+        """Let a socket write at the end of this turn of the event loop."""
+        if not self._soon:
+            self._loop.call_soon(self._write_soon)
+        self._soon.append(socket)
+
+    def unhurried(self, socket: Gathering) -> None:
+        """Let a socket write UNHURRIED_S after the first that waits like this, at the latest."""
+        if not self._unhurried:
+            self._loop.call_later(UNHURRIED_S, self._write_unhurried)
+        self._unhurried.append(socket)
+
+    def _write_soon(self) -> None:
+        sockets, self._soon = self._soon, []
+        for socket in sockets:
+            socket.flush()
+
+    def _write_unhurried(self) -> None:
+        sockets, self._unhurried = self._unhurried, []
+        for socket in sockets:
+            socket.flush()
+
+
+def with_headers(frames: list[bytes]) -> list[bytes]:
+    """Return text frames as they go over the wire, each after its header (RFC 6455, 5.2)."""
+    parts: list[bytes] = []
+    for frame in frames:
+        size = len(frame)
+        if size < 126:
+            parts.append(bytes((0x81, size)))
+        elif size < 1 << 16:
+            parts.append(b"\x81\x7e" + size.to_bytes(2, "big"))
+        else:
+            parts.append(b"\x81\x7f" + size.to_bytes(8, "big"))
+        parts.append(frame)
+    return parts

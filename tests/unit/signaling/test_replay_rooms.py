@@ -6,7 +6,7 @@ import pytest
 from shoal.announcements import KeptReplay
 from shoal.api_types import BytesBySource, ReplayTotals
 from shoal.signaling.cluster.effects import Sent
-from shoal.signaling.cluster.seating import NodeId
+from shoal.signaling.cluster.messages import NodeId
 from shoal.signaling.replay_rooms import AHEAD_S, FASTEST, ReplayRooms
 from shoal.signaling.rooms.messages import MemberId, Report, Signal, Stats
 from shoal.signaling.rooms.room import Seat

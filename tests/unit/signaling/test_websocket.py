@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from shoal.signaling.writes import UNHURRIED_S, Writes, with_headers
+from shoal.signaling.websocket import UNHURRIED_S, Writes, with_headers
 
 
 class Reader:

@@ -6,7 +6,7 @@ from itertools import groupby
 
 import msgspec
 
-from shoal.signaling.cluster.seating import NodeId, Rostered, Seating, Told
+from shoal.signaling.cluster.messages import NodeId, Rostered, Seating, Told
 from shoal.signaling.rooms.messages import MemberId, Room, encode
 from shoal.signaling.rooms.room import Outgoing
 

@@ -3,15 +3,14 @@
 import asyncio
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Literal
 
 import msgspec
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from shoal.signaling.announcing import announce
-from shoal.signaling.cluster.lines import Lines
+from shoal.signaling.broadcaster_connection import announce
 from shoal.signaling.cluster.messages import (
     Announced,
     Ask,
@@ -20,14 +19,15 @@ from shoal.signaling.cluster.messages import (
     Joined,
     Left,
     Message,
+    NodeId,
     Registered,
+    Seating,
     TookOver,
     decode,
     encode,
 )
 from shoal.signaling.cluster.redis_bus import Bus
 from shoal.signaling.cluster.remote_nodes import BEAT_S, Nodes, everything
-from shoal.signaling.cluster.seating import NodeId, Seating
 from shoal.signaling.room_service import Hub
 from shoal.signaling.tracker.connection import Tracker
 from shoal.signaling.tracker.matching import Connection, Peer
@@ -221,3 +221,33 @@ class Cluster(Collector):
                 complete = self._lines.has_all(batch.node, said) and complete
         seating = [message for message in batch.messages if isinstance(message, Seating)]
         self._hub.hear_node(batch.node, seating, complete=complete)
+
+
+class Lines:
+    """The lines to and from the other nodes."""
+
+    def __init__(self) -> None:
+        self._said: dict[NodeId, int] = {}
+        self._heard: dict[NodeId, int] = {}
+
+    @property
+    def said(self) -> Mapping[NodeId, int]:
+        """How much was said to each node."""
+        return dict(self._said)
+
+    def next(self, node: NodeId) -> int:
+        """Return the number of the next batch for a node."""
+        number = self._said[node] = self._said.get(node, 0) + 1
+        return number
+
+    def arrived(self, node: NodeId, number: int) -> bool:
+        """Take note of a batch; say whether it is the one after the last."""
+        expected = self._heard.get(node, 0) + 1
+        self._heard[node] = number
+        return number == expected
+
+    def has_all(self, node: NodeId, said: int) -> bool:
+        """Say whether so much has arrived; if not, what is lost counts as heard from now on."""
+        heard = self._heard.get(node, 0)
+        self._heard[node] = said
+        return heard == said

@@ -15,9 +15,7 @@ from shoal.announcements import Stream
 from shoal.segments import Descriptor
 from shoal.signaling.broadcast_state import Programme
 from shoal.signaling.cluster.effects import Frame, Sent, by_node
-from shoal.signaling.cluster.remote_members import House
-from shoal.signaling.cluster.remote_rooms import Elsewhere, Place
-from shoal.signaling.cluster.seating import (
+from shoal.signaling.cluster.messages import (
     Come,
     Comer,
     Expelled,
@@ -33,6 +31,8 @@ from shoal.signaling.cluster.seating import (
     Taken,
     Told,
 )
+from shoal.signaling.cluster.remote_members import House
+from shoal.signaling.cluster.remote_rooms import Elsewhere, Place
 from shoal.signaling.rooms.messages import FromViewer, MemberId, Switch, Upload
 from shoal.signaling.rooms.plan import PLAN_VERSION
 from shoal.signaling.rooms.room import Seat

@@ -10,7 +10,7 @@ from shoal.announcements import Stream
 from shoal.segments import Descriptor
 from shoal.signaling.broadcast_state import Programme
 from shoal.signaling.cluster.effects import Sent
-from shoal.signaling.cluster.seating import (
+from shoal.signaling.cluster.messages import (
     Come,
     Expelled,
     Gone,

@@ -15,10 +15,10 @@ from shoal.signaling.cluster.messages import (
     Joined,
     Left,
     Message,
+    NodeId,
     Registered,
     TookOver,
 )
-from shoal.signaling.cluster.seating import NodeId
 from shoal.signaling.stats.totals import Totals
 from shoal.signaling.tracker.matching import Connection
 from shoal.signaling.tracker.messages import InfoHash, PeerId

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from shoal.signaling.cluster.seating import NodeId, RoomLine
+from shoal.signaling.cluster.messages import NodeId, RoomLine
 from shoal.signaling.rooms.rebalancer import Wish
 from shoal.signaling.rooms.room_index import Content, Vacancies
 from shoal.signaling.rooms.rooms import HARD_LIMIT, MERGE_LIMIT, SOFT_LIMIT

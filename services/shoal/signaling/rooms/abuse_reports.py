@@ -4,8 +4,6 @@ from shoal.signaling.rooms.messages import MemberId
 
 REPORTERS = 2
 """addresses that must complain about a member before it is expelled"""
-BARRED_S = 300.0
-"""for so long nobody comes in from an address whose viewer was expelled"""
 
 
 class Complaints:
@@ -35,19 +33,3 @@ class Complaints:
         addresses = self._about.setdefault(about, set())
         addresses.add(address)
         return len(addresses) >= REPORTERS
-
-
-class Barred:
-    """Addresses from which nobody may come in for a while. Times are seconds that only rise."""
-
-    def __init__(self) -> None:
-        self._until: dict[str, float] = {}
-
-    def add(self, address: str, now: float) -> None:
-        """Bar an address from now on."""
-        self._until = {one: until for one, until in self._until.items() if until > now}
-        self._until[address] = now + BARRED_S
-
-    def left_s(self, address: str, now: float) -> float:
-        """Return how long an address is still barred; 0 for one that is not."""
-        return max(0.0, self._until.get(address, now) - now)

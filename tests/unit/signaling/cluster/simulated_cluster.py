@@ -11,11 +11,10 @@ import msgspec
 from shoal.announcements import Stream
 from shoal.signaling.broadcast_state import Programme
 from shoal.signaling.cluster.effects import Sent
-from shoal.signaling.cluster.lines import Lines
-from shoal.signaling.cluster.messages import Batch, decode, encode
+from shoal.signaling.cluster.messages import Batch, NodeId, Seating, decode, encode
+from shoal.signaling.cluster.node import Lines
 from shoal.signaling.cluster.redis_router import ANSWER_S, Seats
 from shoal.signaling.cluster.remote_nodes import BEAT_S
-from shoal.signaling.cluster.seating import NodeId, Seating
 from shoal.signaling.rooms.messages import FromViewer, MemberId
 from shoal.signaling.rooms.room import Seat
 from shoal.signaling.rooms.rooms import HARD_LIMIT
