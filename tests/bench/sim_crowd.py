@@ -13,7 +13,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from shoal.signaling.rooms.messages import MemberId, Room
+from shoal.signaling.rooms.messages import MemberId, RosterMessage
 from tests.bench.sim_delay import Delay
 from tests.bench.sim_repair import ExpectedTime
 from tests.bench.sim_uplink import Uplink
@@ -44,7 +44,7 @@ class Viewer:
     asks_after_s: float
     """when its player hears of a segment, after the announcement: hls.js loads the playlist once a
     segment, in the rhythm in which it began"""
-    room: Room | None = None
+    room: RosterMessage | None = None
     """what it was told last"""
     here: frozenset[MemberId] = frozenset()
     """who is in that room"""

@@ -18,8 +18,8 @@ import math
 from collections.abc import Callable, Sequence
 
 from shoal.segments import Descriptor
-from shoal.signaling.rooms.messages import Room
-from shoal.signaling.rooms.plan import Planned, Slice, piece_count, plan, relay
+from shoal.signaling.rooms.messages import RosterMessage
+from shoal.signaling.rooms.plan import PlanMember, Slice, piece_count, plan, relay
 from tests.bench.sim_crowd import SEGMENT_S, Viewer
 from tests.bench.sim_delay import SHORT_PATIENCE
 from tests.bench.sim_figures import Receipt
@@ -38,7 +38,7 @@ REQUEST_TIMEOUT_S = 1.0
 
 
 def exchange(
-    members: Sequence[Viewer], told: Room, descriptor: Descriptor, at: float
+    members: Sequence[Viewer], told: RosterMessage, descriptor: Descriptor, at: float
 ) -> list[Receipt]:
     """Share out a segment that is announced now.
 
@@ -52,7 +52,7 @@ class _Exchange:
     """One segment on its way through one room; members by their place, what they have as bits."""
 
     def __init__(
-        self, members: Sequence[Viewer], told: Room, descriptor: Descriptor, at: float
+        self, members: Sequence[Viewer], told: RosterMessage, descriptor: Descriptor, at: float
     ) -> None:
         self._members = members
         self._at = at
@@ -61,13 +61,13 @@ class _Exchange:
         self._sizes = piece_sizes(descriptor)
         ids = [line.id for line in told.members]
         planned = [
-            Planned(line.id, line.weight, frozenset(ids[place] for place in line.cut))
+            PlanMember(line.id, line.weight, frozenset(ids[place] for place in line.unreachable))
             for line in told.members
         ]
         ready = [one for one, line in zip(planned, told.members, strict=True) if line.ready]
         ready.sort(key=lambda one: one.id)
         size, piece_size = descriptor.size, descriptor.piece_size
-        slices = plan(ready, descriptor.sequence, size, piece_size, told.for_all)
+        slices = plan(ready, descriptor.sequence, size, piece_size, told.origin_share)
         self._slice_of = [part for part in slices for _ in range(part.first, part.end)]
         places = {str(member): place for place, member in enumerate(ids)}
         self._owner = [places[part.owner] for part in self._slice_of]
@@ -77,8 +77,8 @@ class _Exchange:
         ]
         shared = len(self._slice_of)
         self._all = (1 << len(self._sizes)) - 1
-        for_all = self._all & ~((1 << shared) - 1)
-        self._has = [for_all for _ in everybody]
+        of_everybody = self._all & ~((1 << shared) - 1)
+        self._has = [of_everybody for _ in everybody]
         self._told = [0 for _ in everybody]
         self._told_at = [at for _ in everybody]
         self._heard_at = [dict[int, float]() for _ in everybody]
@@ -125,15 +125,15 @@ class _Exchange:
     def _set_relays(
         self,
         slices: Sequence[Slice],
-        planned: Sequence[Planned],
-        ready: Sequence[Planned],
+        planned: Sequence[PlanMember],
+        ready: Sequence[PlanMember],
         places: dict[str, int],
         sequence: int,
     ) -> None:
         for part in slices:
             owner = planned[places[part.owner]]
             for place, receiver in enumerate(planned):
-                if owner.id not in receiver.cut and receiver.id not in owner.cut:
+                if owner.id not in receiver.unreachable and receiver.id not in owner.unreachable:
                     continue
                 between = relay(ready, sequence, part, receiver)
                 if between is None:

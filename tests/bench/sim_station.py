@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 
 from shoal.announcements import Stream
 from shoal.segments import Descriptor, piece_size_for
-from shoal.signaling.rooms.messages import Announced, Member, MemberId, Room
-from shoal.signaling.rooms.room import ROOM_INTERVAL_S, Outgoing, Seat
+from shoal.signaling.rooms.messages import MemberId, RosterEntry, RosterMessage, SegmentMessage
+from shoal.signaling.rooms.room import ROSTER_INTERVAL_S, MemberState, Outgoing
 from shoal.signaling.rooms.rooms import Rooms
 from tests.bench.sim_crowd import SEGMENT_S, Crowd, Viewer
 from tests.bench.sim_exchange import SEGMENT_BYTES
@@ -47,7 +47,7 @@ class Station:
         self._recent = deque[Descriptor](maxlen=RECENT)
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
-        self._last_roster: tuple[tuple[Member, ...], frozenset[MemberId]] = ((), frozenset())
+        self._last_roster: tuple[tuple[RosterEntry, ...], frozenset[MemberId]] = ((), frozenset())
         for viewer in crowd.first():
             self._at(viewer.came_at, lambda viewer=viewer: self._join(viewer))
         self._at(0.0, self._tick)
@@ -69,13 +69,13 @@ class Station:
         self.joined += 1
         self.messages["join"] += 1
         self._at(viewer.leaves_at, lambda: self._leave(viewer))
-        seat = Seat(0, sharing=True, upload=viewer.upload)
+        seat = MemberState(0, sharing=True, upload=viewer.upload)
         self._hear(
             self._rooms.join(
                 viewer.id,
                 seat,
                 str(viewer.number),
-                on_air=ON_AIR,
+                stream=ON_AIR,
                 recent=tuple(self._recent),
                 now=self.now,
             )
@@ -89,34 +89,34 @@ class Station:
 
     def _tick(self) -> None:
         self._hear(self._rooms.tick(self.now))
-        self._at(self.now + ROOM_INTERVAL_S, self._tick)
+        self._at(self.now + ROSTER_INTERVAL_S, self._tick)
 
     def _report(self) -> None:
         self.messages["stats"] += len(self.viewers)
         for viewer in self.viewers.values():
             bps = viewer.uplink.measured_bps(self.now)
             if bps is not None:
-                self._rooms.uplink(viewer.id, bps, self.now)
+                self._rooms.set_uplink(viewer.id, bps, self.now)
         self._at(self.now + REPORT_S, self._report)
 
     def _announce(self, sequence: int) -> None:
         descriptor = descriptor_of(sequence)
         self._recent.append(descriptor)
-        sent = self._rooms.segment(descriptor, self.now)
+        sent = self._rooms.publish(descriptor, self.now)
         self._hear(sent)
         rooms: list[list[Viewer]] = []
         for outgoing in sent:
-            if isinstance(outgoing.message, Announced):
+            if isinstance(outgoing.message, SegmentMessage):
                 told = self._told(outgoing)
                 rooms.append([self.viewers[line.id] for line in told.members])
         self._on_segment(descriptor, rooms)
         self._at(self.now + SEGMENT_S, lambda: self._announce(sequence + 1))
 
-    def _told(self, announced: Outgoing) -> Room:
+    def _told(self, announced: Outgoing) -> RosterMessage:
         """Return the roster that everybody who hears of a segment plans it with."""
         rosters = [self.viewers[member].room for member in announced.to]
         first = rosters[0]
-        assert isinstance(announced.message, Announced)
+        assert isinstance(announced.message, SegmentMessage)
         assert first is not None
         for roster in rosters:
             assert roster is not None
@@ -127,10 +127,10 @@ class Station:
         for outgoing in sent:
             message = outgoing.message
             self.messages[KINDS.get(type(message), "stream")] += len(outgoing.to)
-            if isinstance(message, Room):
+            if isinstance(message, RosterMessage):
                 self._enter(self.viewers[message.you], message)
 
-    def _enter(self, viewer: Viewer, room: Room) -> None:
+    def _enter(self, viewer: Viewer, room: RosterMessage) -> None:
         """Take a roster: call the others of a new room, and say what changed."""
         before, viewer.room = viewer.room, room
         viewer.here = self._ids(room)
@@ -147,7 +147,7 @@ class Station:
         elif not (viewer.said_ready and viewer.said_cut <= viewer.here):
             self._speak_later(viewer)
 
-    def _ids(self, room: Room) -> frozenset[MemberId]:
+    def _ids(self, room: RosterMessage) -> frozenset[MemberId]:
         """Return who is in a roster; the same one is told to many, one after the other."""
         members, ids = self._last_roster
         if room.members is not members:
@@ -199,11 +199,11 @@ class Station:
         if viewer.cut != viewer.said_cut:
             viewer.said_cut = set(viewer.cut)
             self.messages["links"] += 1
-            self._hear(self._rooms.links(viewer.id, viewer.said_cut, self.now))
+            self._hear(self._rooms.set_unreachable(viewer.id, viewer.said_cut, self.now))
         if not viewer.said_ready and self._may_be_ready(viewer):
             viewer.said_ready = True
             self.messages["ready"] += 1
-            self._hear(self._rooms.ready(viewer.id, self.now))
+            self._hear(self._rooms.set_ready(viewer.id, self.now))
 
     def _may_be_ready(self, viewer: Viewer) -> bool:
         """Follow `mayBeReady` of player/src/room/roster.ts."""
@@ -214,7 +214,7 @@ class Station:
         return len(reachable & viewer.links) >= READY_SHARE * len(reachable)
 
 
-KINDS = {Room: "room", Announced: "segment"}
+KINDS = {RosterMessage: "room", SegmentMessage: "segment"}
 
 
 def descriptor_of(sequence: int) -> Descriptor:

@@ -16,9 +16,9 @@ from shoal.announcements import FromBroadcaster
 from shoal.auth import issue_join_token, seed_token
 from shoal.config.settings import SignalingSettings
 from shoal.signaling import service
-from shoal.signaling.room_service import Hub
+from shoal.signaling.room_service import RoomService
 from shoal.signaling.tracker.connection import Tracker
-from shoal.signaling.websocket import Sockets
+from shoal.signaling.websocket import WebSockets
 from tests.support.raw_websocket import close_all
 from tests.support.station import free_port
 
@@ -77,10 +77,10 @@ class Signaling:
         self._service: service.Signaling | None = None
 
     @property
-    def hub(self) -> Hub:
+    def hub(self) -> RoomService:
         """The running service's hub."""
         assert self._service is not None
-        return self._service.hub
+        return self._service.room_service
 
     @property
     def tracker(self) -> Tracker:
@@ -89,10 +89,10 @@ class Signaling:
         return self._service.tracker
 
     @property
-    def sockets(self) -> Sockets:
+    def sockets(self) -> WebSockets:
         """The running service's WebSockets."""
         assert self._service is not None
-        return self._service._sockets
+        return self._service._websockets
 
     @property
     def seed_url(self) -> str:

@@ -12,7 +12,7 @@ import pytest_asyncio
 
 from shoal.announcements import Segment, Stream
 from shoal.signaling import viewer_connection, websocket
-from shoal.signaling.websocket import RELAYS_LOST
+from shoal.signaling.websocket import MESSAGES_DROPPED
 from tests.integration.signaling_station import Client, Signaling, running_signaling
 from tests.unit.signaling.make import descriptor
 
@@ -152,7 +152,7 @@ async def test_who_does_not_join_in_time_is_sent_away(
 
 async def test_a_viewer_that_vanished_is_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(websocket, "SWEEP_S", 0.1)
-    monkeypatch.setattr(websocket, "CUT_AFTER_SWEEPS", 40)
+    monkeypatch.setattr(websocket, "DISCONNECT_AFTER_SWEEPS", 40)
     async with running_signaling() as service:
         ann = await service.join()
         await service.join(autoping=False)  # it never answers a ping
@@ -200,7 +200,7 @@ async def test_a_slow_reader_is_cut_off_and_the_others_go_on(service: Signaling)
 
 
 async def test_nobody_can_have_a_slow_reader_cut_off(service: Signaling) -> None:
-    lost = RELAYS_LOST._value.get()
+    lost = MESSAGES_DROPPED._value.get()
     ann = await service.join()
     async with slow_reader(service) as slow:
         room = await ann.room_of(2)
@@ -208,7 +208,7 @@ async def test_nobody_can_have_a_slow_reader_cut_off(service: Signaling) -> None
         for _ in range(FLOOD):
             await ann.send(type="signal", to=slow_id, data="x" * 60_000)
         async with asyncio.timeout(10):
-            while RELAYS_LOST._value.get() == lost:
+            while MESSAGES_DROPPED._value.get() == lost:
                 await service.text("/metrics")
         ben = await service.join()  # reads on, and hears of it
         assert ben.id in [line["id"] for line in (await slow.room_of(3))["members"]]

@@ -20,8 +20,8 @@ async def codes(service: Signaling) -> list[str]:
 
 
 async def test_viewers_without_a_link_are_an_alarm(monkeypatch: pytest.MonkeyPatch) -> None:
-    soon = dict.fromkeys(health_checks.STANDS_AFTER_S, 0.5)
-    monkeypatch.setattr(health_checks, "STANDS_AFTER_S", soon)
+    soon = dict.fromkeys(health_checks.REPORT_AFTER_S, 0.5)
+    monkeypatch.setattr(health_checks, "REPORT_AFTER_S", soon)
     monkeypatch.setattr(alert_state, "RAISE_AFTER_S", 0.1)
     monkeypatch.setattr(alert_state, "OVER_AFTER_S", 0.5)
     with webhook_receiver() as receiver:

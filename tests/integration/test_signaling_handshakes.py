@@ -13,7 +13,7 @@ import pytest_asyncio
 
 from shoal.signaling import listener
 from shoal.signaling.rooms.plan import PLAN_VERSION
-from shoal.signaling.websocket import RELAYS_LOST
+from shoal.signaling.websocket import MESSAGES_DROPPED
 from tests.integration.signaling_station import Signaling
 from tests.integration.signaling_strict import (
     EDGE,
@@ -157,7 +157,7 @@ async def test_who_finishes_no_head_is_told_why_and_out(
     service: Signaling, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listener, "HEAD_TIMEOUT_S", 0.2)
-    monkeypatch.setattr(listener, "MAX_WAITING", 3)
+    monkeypatch.setattr(listener, "MAX_PENDING", 3)
     counts = [refused(code) for code in ("long_head", "too_many_waiting", "slow_head")]
     long = await RawSocket.ask(service.url, handshake("/ws", "X: " + "x" * 20_000))
     assert (long.status, long.code) == (431, "long_head")
@@ -229,12 +229,12 @@ async def test_who_says_goodbye_and_does_not_read_is_gone(service: Signaling) ->
     slow = await RawSocket.websocket(service.url, "/ws/room")
     slow.write(message(type="join", plan_version=PLAN_VERSION, variant=0, token=service.token()))
     slow_id = (await ann.room_of(2))["members"][1]["id"]
-    lost = RELAYS_LOST._value.get()
+    lost = MESSAGES_DROPPED._value.get()
     for number in range(190):  # until nothing more goes to it
         await ann.send(type="signal", to=slow_id, data="x" * 60_000)
-        if RELAYS_LOST._value.get() > lost:
+        if MESSAGES_DROPPED._value.get() > lost:
             break
         await asyncio.sleep(0.0 if number < 100 else 0.05)
-    assert RELAYS_LOST._value.get() > lost
+    assert MESSAGES_DROPPED._value.get() > lost
     slow.write(frame(b"\x03\xe8", CLOSE))
     await until(lambda: len(service.sockets) == 1)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from shoal.segments import piece_size_for
-from shoal.signaling.rooms.plan import PLAN_VERSION, Planned, plan, relay
+from shoal.signaling.rooms.plan import PLAN_VERSION, PlanMember, plan, relay
 
 PATH = Path(__file__).with_name("plan.json")
 KIB = 1024
@@ -52,13 +52,13 @@ CASES: tuple[tuple[tuple[str, ...], int, int, int], ...] = (
 
 # members with weights, links that are missing, and a part for the store
 # ((id, weight, cut), …), sequence, size, piece size, for_all
-MIXED_CASES: tuple[tuple[tuple[Planned, ...], int, int, int, int], ...] = tuple(
+MIXED_CASES: tuple[tuple[tuple[PlanMember, ...], int, int, int, int], ...] = tuple(
     (
         tuple(
-            Planned(
+            PlanMember(
                 member,
                 weight=(4, 2, 1, 4, 0, 4)[(index + turn) % 6],
-                cut=frozenset(
+                unreachable=frozenset(
                     other
                     for place, other in enumerate(crew)
                     if place < index and (place * 7 + index * 3 + turn) % 5 == 0
@@ -80,7 +80,7 @@ MIXED_CASES: tuple[tuple[tuple[Planned, ...], int, int, int, int], ...] = tuple(
 def vectors() -> dict[str, Any]:
     """Return the file's content."""
     plain = (
-        (tuple(Planned(member) for member in ready), sequence, size, piece_size, 0)
+        (tuple(PlanMember(member) for member in ready), sequence, size, piece_size, 0)
         for ready, sequence, size, piece_size in CASES
     )
     return {
@@ -90,12 +90,12 @@ def vectors() -> dict[str, Any]:
 
 
 def _case(
-    ready: tuple[Planned, ...], sequence: int, size: int, piece_size: int, for_all: int
+    ready: tuple[PlanMember, ...], sequence: int, size: int, piece_size: int, for_all: int
 ) -> dict[str, Any]:
     slices = plan(ready, sequence, size, piece_size, for_all)
     return {
         "ready": [
-            {"id": member.id, "weight": member.weight, "cut": sorted(member.cut)}
+            {"id": member.id, "weight": member.weight, "cut": sorted(member.unreachable)}
             for member in ready
         ],
         "sequence": sequence,
@@ -117,7 +117,7 @@ def _case(
             for number, part in enumerate(slices)
             if number in (0, len(slices) - 1)
             for member in ready
-            if any(one.cut for one in ready)
+            if any(one.unreachable for one in ready)
         ],
     }
 

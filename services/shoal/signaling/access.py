@@ -45,7 +45,7 @@ class Client:
     """whether the request came from the internet, through the edge's proxy"""
 
 
-class Proxies:
+class TrustedProxies:
     """The proxies whose word on a client's address is taken."""
 
     def __init__(self, trusted: Sequence[str]) -> None:

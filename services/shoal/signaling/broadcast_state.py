@@ -18,21 +18,21 @@ RECENT_SEGMENTS = 6
 """kept of each rendition, for newcomers: what a player needs to start"""
 
 
-class Programme:
+class BroadcastState:
     """The station's programme. What was announced once is never announced again."""
 
     def __init__(self) -> None:
-        self.on_air = Stream(stream=None, live=False)
+        self.stream = Stream(stream=None, live=False)
         self.chunks = 0
         self.replays: Mapping[str, KeptReplay] = {}
         """by id"""
         self._recent: dict[int, deque[Descriptor]] = {}
 
-    def announce(self, on_air: Stream) -> bool:
+    def set_stream(self, stream: Stream) -> bool:
         """Take what is on air; say whether that is news."""
-        if on_air == self.on_air:
+        if stream == self.stream:
             return False
-        self.on_air = on_air
+        self.stream = stream
         return True
 
     def publish(self, descriptor: Descriptor) -> bool:
@@ -44,7 +44,7 @@ class Programme:
         self.chunks += 1
         return True
 
-    def keep(self, replays: Collection[KeptReplay]) -> None:
+    def set_replays(self, replays: Collection[KeptReplay]) -> None:
         """Take the replays that there are."""
         self.replays = {replay.id: replay for replay in replays}
 
@@ -52,11 +52,13 @@ class Programme:
         """Return the last segments of a rendition, oldest first."""
         return tuple(self._recent.get(variant, ()))
 
-    def all(self, swarms: Collection[str], torrents: Collection[str]) -> list[FromBroadcaster]:
+    def announcements(
+        self, swarms: Collection[str], torrents: Collection[str]
+    ) -> list[FromBroadcaster]:
         """Return all that was announced and still counts, with what the tracker is to serve."""
         segments = [Segment(d) for recent in self._recent.values() for d in recent]
         kept = Replays(tuple(self.replays.values()))
-        return [self.on_air, Swarms(tuple(swarms), tuple(torrents)), kept, *segments]
+        return [self.stream, Swarms(tuple(swarms), tuple(torrents)), kept, *segments]
 
     def resume(self) -> Resume:
         """Return what a broadcaster must know to go on: the newest sequence by rendition."""

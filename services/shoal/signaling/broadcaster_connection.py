@@ -21,75 +21,79 @@ from shoal.announcements import (
     Swarms,
     ToBroadcaster,
 )
-from shoal.signaling.room_service import Hub
+from shoal.signaling.room_service import RoomService
 from shoal.signaling.tracker.messages import InfoHash
-from shoal.signaling.tracker.served_torrents import Admission
-from shoal.signaling.websocket import Conversation, Socket
+from shoal.signaling.tracker.served_torrents import ServedTorrents
+from shoal.signaling.websocket import Connection, WebSocket
 
 log = logging.getLogger("shoal.signaling")
 
 AUDIENCE_INTERVAL_S = 0.25
 
-_announcements = msgspec.json.Decoder[FromBroadcaster](FromBroadcaster)
+_decoder = msgspec.json.Decoder[FromBroadcaster](FromBroadcaster)
 _encoder = msgspec.json.Encoder()
 
 
-class BroadcasterConversation(Conversation):
+class BroadcasterConnection(Connection):
     """One broadcaster, until it goes or another one takes over."""
 
-    def __init__(self, hub: Hub, admission: Admission, socket: Socket) -> None:
+    def __init__(
+        self, room_service: RoomService, served_torrents: ServedTorrents, websocket: WebSocket
+    ) -> None:
         """Pass what it announces to the hub, and its swarms to the tracker's `admission`."""
-        self._socket = socket
-        self._hub = hub
-        self._admission = admission
-        before = hub.listen_to(socket)
-        if before is not None:
+        self._websocket = websocket
+        self._room_service = room_service
+        self._served_torrents = served_torrents
+        previous = room_service.set_broadcaster(websocket)
+        if previous is not None:
             log.warning("another broadcaster connected: the one before is closed")
-            before.end(WSCloseCode.POLICY_VIOLATION, "another broadcaster connected")
-        socket.put(_encode(hub.programme.resume()))
-        self._telling = asyncio.create_task(self._tell_audience())
+            previous.close(WSCloseCode.POLICY_VIOLATION, "another broadcaster connected")
+        websocket.send(_encode(room_service.broadcast.resume()))
+        self._audience_task = asyncio.create_task(self._send_audience())
 
-    def hear(self, message: bytes) -> None:
+    def on_message(self, message: bytes) -> None:
         """Take an announcement; what is none ends the socket."""
         try:
-            announcement: FromBroadcaster = _announcements.decode(message)
+            announcement: FromBroadcaster = _decoder.decode(message)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             log.warning("the broadcaster is disconnected, it sent no announcement: %s", error)
-            self._socket.end(WSCloseCode.POLICY_VIOLATION, "no announcement")
+            self._websocket.close(WSCloseCode.POLICY_VIOLATION, "no announcement")
             return
-        announce(announcement, self._hub, self._admission)
-        self._hub.spread(announcement)
+        apply_announcement(announcement, self._room_service, self._served_torrents)
+        self._room_service.replicate(announcement)
 
-    def over(self) -> None:
+    def on_closed(self) -> None:
         """Take note that it went."""
-        self._telling.cancel()
-        if self._hub.broadcaster is self._socket:
-            self._hub.listen_to(None)
+        self._audience_task.cancel()
+        if self._room_service.broadcaster is self._websocket:
+            self._room_service.set_broadcaster(None)
 
-    async def _tell_audience(self) -> None:
-        told: Audience | None = None
-        with self._hub.watching() as changed:
+    async def _send_audience(self) -> None:
+        sent: Audience | None = None
+        with self._room_service.watching() as changed:
             async for _ in coalesced(changed, AUDIENCE_INTERVAL_S):
-                totals = self._hub.totals()
+                totals = self._room_service.totals()
                 audience = Audience(totals.viewers, totals.peers, totals.uploaded)
-                if audience != told:
-                    told = audience
-                    self._socket.put(_encode(audience))
+                if audience != sent:
+                    sent = audience
+                    self._websocket.send(_encode(audience))
 
 
 def _encode(message: ToBroadcaster) -> bytes:
     return _encoder.encode(message)
 
 
-def announce(what: FromBroadcaster, hub: Hub, admission: Admission) -> None:
+def apply_announcement(
+    announcement: FromBroadcaster, room_service: RoomService, served_torrents: ServedTorrents
+) -> None:
     """Take an announcement, heard from the broadcaster or from another signaling process."""
-    match what:
+    match announcement:
         case Stream():
-            hub.stream(what)
+            room_service.set_stream(announcement)
         case Segment(descriptor):
-            hub.segment(descriptor)
+            room_service.publish(descriptor)
         case Replays(replays):
-            hub.programme.keep(replays)
+            room_service.broadcast.set_replays(replays)
         case Swarms(info_hashes, torrents):
-            admission.go_live([InfoHash(text) for text in info_hashes])
-            admission.keep([InfoHash(text) for text in torrents])
+            served_torrents.add_live_swarms([InfoHash(text) for text in info_hashes])
+            served_torrents.add_replay_torrents([InfoHash(text) for text in torrents])

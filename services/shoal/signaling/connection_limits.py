@@ -12,9 +12,9 @@ BURST_S = 10.0
 """messages of so many seconds may come at once"""
 ADDRESS_FACTOR = 10
 """an address may send so many times what one of its connections may: many viewers share one"""
-REMEMBER_S = BURST_S
+FORGET_AFTER_S = BURST_S
 """an address that has left is known for so long: then it may send a whole burst anyway"""
-BARRED_S = 300.0
+BAN_S = 300.0
 """for so long nobody comes in from an address whose viewer was expelled"""
 
 
@@ -23,90 +23,90 @@ def message_bucket(rate_per_s: float, now_s: float) -> TokenBucket:
     return TokenBucket(rate_per_s, rate_per_s * BURST_S, now_s)
 
 
-class Visit:
+class Quota:
     """One socket of one address."""
 
-    __slots__ = ("_address", "_own", "_shared", "_visitors")
+    __slots__ = ("_address", "_limits", "_own", "_shared")
 
-    def __init__(self, visitors: "Visitors", address: str, now_s: float) -> None:
-        self._visitors = visitors
+    def __init__(self, limits: "ConnectionLimits", address: str, now_s: float) -> None:
+        self._limits = limits
         self._address = address
-        self._own = message_bucket(visitors.messages_per_s, now_s)
+        self._own = message_bucket(limits.messages_per_s, now_s)
         self._shared = self._own
         """what all sockets of the address may send together, once this one counts"""
 
-    def begin(self, now_s: float) -> None:
+    def count(self, now_s: float) -> None:
         """Count the socket."""
-        self._shared = self._visitors.enter(self._address, now_s)
+        self._shared = self._limits.add_socket(self._address, now_s)
 
-    def may_speak(self, now_s: float) -> bool:
+    def take_message(self, now_s: float) -> bool:
         """Use up a message of what the socket and its address may send."""
         return self._own.take(now_s) and self._shared.take(now_s)
 
-    def end(self, now_s: float) -> None:
+    def release(self, now_s: float) -> None:
         """Count the socket no more."""
-        self._visitors.leave(self._address, now_s)
+        self._limits.remove_socket(self._address, now_s)
 
 
 @dataclass
-class _Visitor:
-    allowance: TokenBucket
+class _AddressUsage:
+    messages: TokenBucket
     sockets: int = 0
 
 
-class Visitors:
+class ConnectionLimits:
     """The addresses that are connected, or were lately: coming again makes nobody new."""
 
     def __init__(self, max_sockets: int, messages_per_s: float) -> None:
         """Allow an address so many sockets, and each of them so many messages."""
         self.messages_per_s = messages_per_s
         self._max_sockets = max_sockets
-        self._visitors: dict[str, _Visitor] = {}
-        self._left_at: dict[str, float] = {}
+        self._usage: dict[str, _AddressUsage] = {}
+        self._idle_since: dict[str, float] = {}
         """when those without a socket had their last one, in that order"""
 
     def __len__(self) -> int:
-        return len(self._visitors)
+        return len(self._usage)
 
-    def visit(self, address: str, now_s: float) -> Visit | Refusal:
+    def quota_for(self, address: str, now_s: float) -> Quota | Refusal:
         """Let an address have another socket, or say why not."""
-        self._forget(now_s)
-        visitor = self._visitors.get(address)
-        if visitor is not None and visitor.sockets >= self._max_sockets:
+        self._forget_idle(now_s)
+        usage = self._usage.get(address)
+        if usage is not None and usage.sockets >= self._max_sockets:
             return Refusal(
                 429, "too_many_sockets", f"{self._max_sockets} sockets of one address are the most"
             )
-        if visitor is not None and not visitor.allowance.take(now_s):
+        if usage is not None and not usage.messages.take(now_s):
             return Refusal(429, "too_many_messages", "too much comes from this address")
-        return Visit(self, address, now_s)
+        return Quota(self, address, now_s)
 
-    def enter(self, address: str, now_s: float) -> TokenBucket:
+    def add_socket(self, address: str, now_s: float) -> TokenBucket:
         """Count a socket; return what all of its address may send together."""
-        visitor = self._visitors.get(address)
-        if visitor is None:
-            allowance = message_bucket(self.messages_per_s * ADDRESS_FACTOR, now_s)
-            visitor = self._visitors[address] = _Visitor(allowance)
-        self._left_at.pop(address, None)
-        visitor.sockets += 1
-        return visitor.allowance
+        usage = self._usage.get(address)
+        if usage is None:
+            message_bucket_of_address = message_bucket(self.messages_per_s * ADDRESS_FACTOR, now_s)
+            usage = self._usage[address] = _AddressUsage(message_bucket_of_address)
+        self._idle_since.pop(address, None)
+        usage.sockets += 1
+        return usage.messages
 
-    def leave(self, address: str, now_s: float) -> None:
+    def remove_socket(self, address: str, now_s: float) -> None:
         """Take a socket off the count."""
-        visitor = self._visitors[address]
-        visitor.sockets -= 1
-        if not visitor.sockets:
-            self._left_at[address] = now_s
+        usage = self._usage[address]
+        usage.sockets -= 1
+        if not usage.sockets:
+            self._idle_since[address] = now_s
 
-    def _forget(self, now_s: float) -> None:
+    def _forget_idle(self, now_s: float) -> None:
         """Forget who left long ago."""
-        while self._left_at:
-            first = next(iter(self._left_at))
-            if now_s - self._left_at[first] < REMEMBER_S:
+        while self._idle_since:
+            first = next(iter(self._idle_since))
+            if now_s - self._idle_since[first] < FORGET_AFTER_S:
                 return
-            del self._left_at[first], self._visitors[first]
+            del self._idle_since[first], self._usage[first]
 
 
-class Barred:
+class BanList:
     """Addresses from which nobody may come in for a while. Times are seconds that only rise."""
 
     def __init__(self) -> None:
@@ -115,8 +115,8 @@ class Barred:
     def add(self, address: str, now: float) -> None:
         """Bar an address from now on."""
         self._until = {one: until for one, until in self._until.items() if until > now}
-        self._until[address] = now + BARRED_S
+        self._until[address] = now + BAN_S
 
-    def left_s(self, address: str, now: float) -> float:
+    def remaining_s(self, address: str, now: float) -> float:
         """Return how long an address is still barred; 0 for one that is not."""
         return max(0.0, self._until.get(address, now) - now)

@@ -8,25 +8,25 @@ from math import isfinite
 import msgspec
 from aiohttp import web
 
-from shoal.signaling.room_service import Hub
+from shoal.signaling.room_service import RoomService
 from shoal.signaling.stats.history import STEP_S, History
 from shoal.web import error_response, json_body
 
-EARLY_S = 0.1
+TIMER_TOLERANCE_S = 0.1
 """so much before a step's end, by the wall clock, the loop's timer may say that it has come"""
 
 
-def add_records(app: web.Application, hub_key: web.AppKey[Hub]) -> None:
+def add_routes(app: web.Application, service_key: web.AppKey[RoomService]) -> None:
     """Serve them for the hub that the application holds, and keep its history while it runs."""
     history = History()
 
     async def keep(app: web.Application) -> AsyncIterator[None]:
-        keeping = asyncio.create_task(_keep(history, app[hub_key]))
+        recording = asyncio.create_task(_record_history(history, app[service_key]))
         try:
             yield
         finally:
-            keeping.cancel()
-            await asyncio.wait({keeping})
+            recording.cancel()
+            await asyncio.wait({recording})
 
     async def get_history(request: web.Request) -> web.Response:
         try:
@@ -40,10 +40,10 @@ def add_records(app: web.Application, hub_key: web.AppKey[Hub]) -> None:
         return json_body(msgspec.json.encode(history.after(after)))
 
     async def get_viewers(request: web.Request) -> web.Response:
-        return json_body(msgspec.json.encode(request.app[hub_key].each_viewer()))
+        return json_body(msgspec.json.encode(request.app[service_key].viewers_view()))
 
     async def get_rooms(request: web.Request) -> web.Response:
-        view = request.app[hub_key].rooms_view(request.query.get("room"))
+        view = request.app[service_key].rooms_view(request.query.get("room"))
         return json_body(msgspec.json.encode(view))
 
     app.router.add_get("/history", get_history)
@@ -52,8 +52,8 @@ def add_records(app: web.Application, hub_key: web.AppKey[Hub]) -> None:
     app.cleanup_ctx.append(keep)
 
 
-async def _keep(history: History, hub: Hub) -> None:
+async def _record_history(history: History, room_service: RoomService) -> None:
     """Write a row whenever a step ends; runs until cancelled."""
     while True:
         await asyncio.sleep(STEP_S - time.time() % STEP_S)
-        history.take(time.time() + EARLY_S, hub.totals(), hub.rooms)
+        history.record(time.time() + TIMER_TOLERANCE_S, room_service.totals(), room_service.rooms)

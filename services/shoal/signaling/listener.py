@@ -29,14 +29,14 @@ from prometheus_client import Counter
 from yarl import URL
 
 from shoal.signaling.access import Refusal
-from shoal.signaling.websocket import MAX_MESSAGE_BYTES, Socket
+from shoal.signaling.websocket import MAX_MESSAGE_BYTES, WebSocket
 from shoal.web import cannot_listen, prepare, started
 
 SERVICE = "signaling"
 
 HEAD_TIMEOUT_S = 10.0
 MAX_HEAD_BYTES = 16 * 1024
-MAX_WAITING = 1_500
+MAX_PENDING = 1_500
 """connections without a whole head; the one that took longest makes room for another"""
 PLAIN_TIMEOUT_S = 20.0
 """for what is no WebSocket to be over: aiohttp itself waits for ever for a first request"""
@@ -58,9 +58,9 @@ _picows_log.setLevel(logging.CRITICAL)  # it notes every connection; what matter
 _PATH = re.compile(rb"GET ([^ ?]+)[^ ]* HTTP/1\.1\r\n")
 _UPGRADE = re.compile(rb"\r\nupgrade:[ \t]*websocket[ \t]*\r\n", re.IGNORECASE)
 _KEY = re.compile(r"[A-Za-z0-9+/]{22}==")
-_END = b"\r\n\r\n"
+_END_OF_HEAD = b"\r\n\r\n"
 
-_BROKEN_OFF: Mapping[str, tuple[HTTPStatus, str]] = {
+_HEAD_ERRORS: Mapping[str, tuple[HTTPStatus, str]] = {
     "slow_head": (HTTPStatus.REQUEST_TIMEOUT, f"no whole request within {HEAD_TIMEOUT_S:g} s"),
     "long_head": (HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the request's head is too long"),
     "too_many_waiting": (HTTPStatus.SERVICE_UNAVAILABLE, "too many requests are unfinished"),
@@ -68,24 +68,26 @@ _BROKEN_OFF: Mapping[str, tuple[HTTPStatus, str]] = {
 }
 """why a connection is broken off before it has a whole head"""
 
-Welcome = Callable[[WSUpgradeRequest, str], Socket | Refusal]
+AcceptHandshake = Callable[[WSUpgradeRequest, str], WebSocket | Refusal]
 """takes a handshake and the address of its socket's peer, and lets it in or not"""
 
 
-class Door:
+class Listener:
     """Listens, and hands each connection over."""
 
-    def __init__(self, app: web.Application, paths: frozenset[bytes], welcome: Welcome) -> None:
+    def __init__(
+        self, app: web.Application, paths: frozenset[bytes], accept: AcceptHandshake
+    ) -> None:
         """Let `welcome` decide on WebSockets for `paths`; `app` answers everything else."""
         self._app = app
         self._runner: web.AppRunner | None = None
         self._paths = paths
-        self._welcome = welcome
-        self._waiting: dict[_Newcomer, None] = {}
+        self._accept = accept
+        self._pending: dict[_PendingConnection, None] = {}
         self._servers: list[asyncio.Server] = []
         self._closed = False
 
-    async def open(self, url: str, *, shared: bool, own_url: str | None) -> None:
+    async def start(self, url: str, *, shared: bool, own_url: str | None) -> None:
         """Listen at `url`, and at one of this process alone if it has any.
 
         `shared` lets others listen at `url`, too. Raises OperatorError when that cannot be.
@@ -100,7 +102,7 @@ class Door:
         address = URL(url)
         try:
             server = await asyncio.get_running_loop().create_server(
-                partial(_Newcomer, self),
+                partial(_PendingConnection, self),
                 address.host,
                 address.port or 0,
                 backlog=BACKLOG,
@@ -117,43 +119,47 @@ class Door:
         self._closed = True
         for server in self._servers:
             server.close()
-        for newcomer in tuple(self._waiting):
-            newcomer.refuse("stopping")
+        for pending in tuple(self._pending):
+            pending.refuse("stopping")
 
     async def clean_up(self) -> None:
         """End the application."""
         if self._runner is not None:
             await self._runner.cleanup()
 
-    def wait_for(self, newcomer: "_Newcomer") -> None:
+    def add_pending(self, pending: "_PendingConnection") -> None:
         """Note a connection that has not said what it wants."""
-        self._waiting[newcomer] = None
+        self._pending[pending] = None
         if self._closed:  # the kernel had it before
-            newcomer.refuse("stopping")
-        elif len(self._waiting) > MAX_WAITING:
-            next(iter(self._waiting)).refuse("too_many_waiting")
+            pending.refuse("stopping")
+        elif len(self._pending) > MAX_PENDING:
+            next(iter(self._pending)).refuse("too_many_waiting")
 
-    def forget(self, newcomer: "_Newcomer") -> None:
+    def remove_pending(self, pending: "_PendingConnection") -> None:
         """Wait no more."""
-        self._waiting.pop(newcomer, None)
+        self._pending.pop(pending, None)
 
     def protocol_for(self, head: bytes, peer: str) -> asyncio.BaseProtocol:
         """Return who goes on with a connection."""
         path = _PATH.match(head)
-        if path and path[1] in self._paths and _UPGRADE.search(head, 0, head.index(_END) + 2):
-            return _websocket(partial(self._answer, peer=peer))
+        if (
+            path
+            and path[1] in self._paths
+            and _UPGRADE.search(head, 0, head.index(_END_OF_HEAD) + 2)
+        ):
+            return _websocket(partial(self._respond, peer=peer))
         assert self._runner is not None  # prepared before listening
         assert self._runner.server is not None
         return self._runner.server()
 
-    def _answer(self, request: WSUpgradeRequest, peer: str) -> WSUpgradeResponseWithListener:
-        answer = self._welcome(request, peer)
-        if not isinstance(answer, Refusal):
-            answer = _handshake_refusal(request) or answer
-        if isinstance(answer, Refusal):
-            HANDSHAKES_REFUSED.labels(answer.code).inc()
-            return WSUpgradeResponseWithListener(_refused(answer), None)
-        return WSUpgradeResponseWithListener(WSUpgradeResponse.create_101_response(HEADERS), answer)
+    def _respond(self, request: WSUpgradeRequest, peer: str) -> WSUpgradeResponseWithListener:
+        result = self._accept(request, peer)
+        if not isinstance(result, Refusal):
+            result = _handshake_refusal(request) or result
+        if isinstance(result, Refusal):
+            HANDSHAKES_REFUSED.labels(result.code).inc()
+            return WSUpgradeResponseWithListener(_error_response(result), None)
+        return WSUpgradeResponseWithListener(WSUpgradeResponse.create_101_response(HEADERS), result)
 
 
 def _handshake_refusal(request: WSUpgradeRequest) -> Refusal | None:
@@ -170,7 +176,7 @@ def _handshake_refusal(request: WSUpgradeRequest) -> Refusal | None:
     return None
 
 
-def _refused(refusal: Refusal) -> WSUpgradeResponse:
+def _error_response(refusal: Refusal) -> WSUpgradeResponse:
     body = {"error": {"code": refusal.code, "message": refusal.message}}
     headers = {"Content-Type": "application/json", "Cache-Control": "no-store", **HEADERS}
     return WSUpgradeResponse.create_error_response(
@@ -201,11 +207,11 @@ def _websocket(
     )
 
 
-class _Newcomer(asyncio.Protocol):
+class _PendingConnection(asyncio.Protocol):
     """A connection until it is known what it wants."""
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
         self._head = b""
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -214,40 +220,40 @@ class _Newcomer(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)  # by its methods; not uvloop's class
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(HEAD_TIMEOUT_S, self.refuse, "slow_head")
-        self._door.wait_for(self)
+        self._listener.add_pending(self)
 
     def data_received(self, data: bytes) -> None:
         self._head += data
-        if _END in self._head[:MAX_HEAD_BYTES]:
+        if _END_OF_HEAD in self._head[:MAX_HEAD_BYTES]:
             self._hand_over()
         elif len(self._head) > MAX_HEAD_BYTES:
             self.refuse("long_head")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._forget()
+        self._stop_waiting()
 
     def refuse(self, code: str) -> None:
         """Say why, and break off."""
         HANDSHAKES_REFUSED.labels(code).inc()
-        self._forget()
+        self._stop_waiting()
         if self._transport is not None:
-            status, message = _BROKEN_OFF[code]
-            answer = _refused(Refusal(status, code, message))
-            answer.headers["Connection"] = "close"
-            self._transport.write(answer.to_bytes())
+            status, message = _HEAD_ERRORS[code]
+            response = _error_response(Refusal(status, code, message))
+            response.headers["Connection"] = "close"
+            self._transport.write(response.to_bytes())
             self._transport.close()
 
-    def _forget(self) -> None:
-        self._door.forget(self)
+    def _stop_waiting(self) -> None:
+        self._listener.remove_pending(self)
         if self._timer is not None:
             self._timer.cancel()
 
     def _hand_over(self) -> None:
-        self._forget()
+        self._stop_waiting()
         transport, head = self._transport, self._head
         assert transport is not None
         peer = transport.get_extra_info("peername")
-        protocol = self._door.protocol_for(head, peer[0] if peer else "")
+        protocol = self._listener.protocol_for(head, peer[0] if peer else "")
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
         if isinstance(protocol, asyncio.BufferedProtocol):
@@ -255,20 +261,20 @@ class _Newcomer(asyncio.Protocol):
         else:
             assert isinstance(protocol, asyncio.Protocol)
             protocol.data_received(head)
-            late = partial(_abort, weakref.ref(transport))
-            asyncio.get_running_loop().call_later(PLAIN_TIMEOUT_S, late)
+            abort_if_open = partial(_abort, weakref.ref(transport))
+            asyncio.get_running_loop().call_later(PLAIN_TIMEOUT_S, abort_if_open)
 
 
 def _abort(transport: "weakref.ref[asyncio.Transport]") -> None:
-    if (still_there := transport()) is not None:
-        still_there.abort()
+    if (open_transport := transport()) is not None:
+        open_transport.abort()
 
 
 def _feed(protocol: asyncio.BufferedProtocol, data: bytes) -> None:
     """Let a protocol read what came before it did."""
     while data:
         buffer = memoryview(protocol.get_buffer(len(data)))
-        part = data[: len(buffer)]
-        buffer[: len(part)] = part
-        data = data[len(part) :]
-        protocol.buffer_updated(len(part))
+        chunk = data[: len(buffer)]
+        buffer[: len(chunk)] = chunk
+        data = data[len(chunk) :]
+        protocol.buffer_updated(len(chunk))

@@ -11,49 +11,49 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from shoal.api_types import BytesBySource
-from shoal.signaling.room_service import Hub
+from shoal.signaling.room_service import RoomService
 
 ROOM_MESSAGES = Counter("shoal_room_messages", "Messages from viewers, by type", ["type"])
 ROOM_REFUSALS = Counter("shoal_room_refusals", "Viewers' sockets closed by us, by code", ["code"])
-FIGURES_REFUSED = Counter(
+STATS_REFUSED = Counter(
     "shoal_room_stats_refused", "Viewers' figures that cannot be true, by reason", ["reason"]
 )
 
 
-class HubCollector(Collector):
+class RoomCollector(Collector):
     """Gauges and counters that are derived from the hub."""
 
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
+    def __init__(self, room_service: RoomService) -> None:
+        self._room_service = room_service
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics of this moment."""
-        totals, programme = self._hub.own_totals(), self._hub.programme
+        totals, broadcast = self._room_service.local_totals(), self._room_service.broadcast
         yield GaugeMetricFamily("shoal_viewers", "Members of rooms", totals.viewers)
         yield GaugeMetricFamily("shoal_linked_viewers", "Members with an open link", totals.peers)
         yield GaugeMetricFamily(
             "shoal_not_sharing_viewers", "Members that cannot or may not share", totals.not_sharing
         )
-        renditions = GaugeMetricFamily(
+        by_variant = GaugeMetricFamily(
             "shoal_rendition_viewers", "Members of rooms by rendition", labels=["variant"]
         )
-        for variant, viewers in sorted(totals.renditions.items()):
-            renditions.add_metric([str(variant)], viewers)
-        yield renditions
+        for variant, viewers in sorted(totals.by_variant.items()):
+            by_variant.add_metric([str(variant)], viewers)
+        yield by_variant
         if totals.latency_s is not None:
             yield GaugeMetricFamily(
                 "shoal_viewer_latency_median_seconds",
                 "How far behind live viewers are, the median of those that know it",
                 totals.latency_s,
             )
-        yield GaugeMetricFamily("shoal_rooms", "Rooms with members", self._hub.own_rooms)
+        yield GaugeMetricFamily("shoal_rooms", "Rooms with members", self._room_service.local_rooms)
         yield GaugeMetricFamily(
-            "shoal_broadcasters", "Broadcasters connected", self._hub.own_broadcasters
+            "shoal_broadcasters", "Broadcasters connected", self._room_service.local_broadcasters
         )
         yield GaugeMetricFamily(
-            "shoal_live", "1 while a stream is on air", int(programme.on_air.live)
+            "shoal_live", "1 while a stream is on air", int(broadcast.stream.live)
         )
-        yield CounterMetricFamily("shoal_chunks", "Segments announced", programme.chunks)
+        yield CounterMetricFamily("shoal_chunks", "Segments announced", broadcast.chunks)
         yield CounterMetricFamily("shoal_viewer_stalls", "Stalls reported", totals.stalls)
         yield CounterMetricFamily(
             "shoal_viewer_uploaded_bytes", "Bytes that viewers sent to each other", totals.uploaded

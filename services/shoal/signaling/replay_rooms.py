@@ -10,138 +10,138 @@ from dataclasses import dataclass
 
 from shoal.announcements import KeptReplay
 from shoal.api_types import BytesBySource, ReplayTotals
-from shoal.signaling.broadcast_state import Programme
-from shoal.signaling.cluster.effects import Sent
+from shoal.signaling.broadcast_state import BroadcastState
+from shoal.signaling.cluster.effects import Effects
 from shoal.signaling.cluster.messages import NodeId
-from shoal.signaling.cluster.remote_members import House
+from shoal.signaling.cluster.remote_members import LocalRooms
 from shoal.signaling.rooms.messages import FromViewer, MemberId, Stats
-from shoal.signaling.rooms.room import Seat
-from shoal.signaling.stats.viewer_stats import NOTHING, STORE_FACTOR, FigureRefusal, refusal_of
+from shoal.signaling.rooms.room import MemberState
+from shoal.signaling.stats.viewer_stats import NO_STATS, STORE_FACTOR, StatsRefusal, stats_refusal
 
-FASTEST = 4
+MAX_SPEED = 4
 """times its own speed: nobody watches faster, or seeks so much"""
-AHEAD_S = 300.0
+MAX_AHEAD_S = 300.0
 """of the replay, loaded before it is watched"""
 
 
-class _Showing:
+class _WatchedReplay:
     """One replay, while somebody watches it."""
 
-    def __init__(self, own: NodeId, kept: KeptReplay) -> None:
-        self.id = kept.id
-        self.house = House(NodeId(f"{own}-{kept.id}"), Programme())
-        self.bytes_per_s = kept.size / max(kept.duration, 1.0)
+    def __init__(self, node: NodeId, replay: KeptReplay) -> None:
+        self.id = replay.id
+        self.rooms = LocalRooms(NodeId(f"{node}-{replay.id}"), BroadcastState())
+        self.bytes_per_s = replay.size / max(replay.duration, 1.0)
         self.viewers = 0
         self.joins = 0
 
 
 @dataclass(slots=True)
-class _Account:
-    showing: _Showing
+class _ViewerRecord:
+    replay: _WatchedReplay
     joined_at: float
-    left_before: int
+    left_before_join: int
     """viewers of this replay that left before it joined"""
-    last: Stats | None = None
+    last_report: Stats | None = None
 
     def available(self, now: float) -> float:
         """Return bytes of the replay that it may have had until now."""
-        return self.showing.bytes_per_s * (FASTEST * (now - self.joined_at) + AHEAD_S)
+        return self.replay.bytes_per_s * (MAX_SPEED * (now - self.joined_at) + MAX_AHEAD_S)
 
 
 class ReplayRooms:
     """The viewers of replays in this process."""
 
-    def __init__(self, own: NodeId) -> None:
+    def __init__(self, node: NodeId) -> None:
         """Name the rooms after the process `own`."""
-        self._own = own
-        self._showings: dict[str, _Showing] = {}
-        self._accounts: dict[MemberId, _Account] = {}
-        self._linked = 0
+        self._node = node
+        self._replays: dict[str, _WatchedReplay] = {}
+        self._records: dict[MemberId, _ViewerRecord] = {}
+        self._linked_viewers = 0
         self._bytes = BytesBySource()
         self._uploaded = 0
         self._stalls = 0
 
     def __len__(self) -> int:
-        return len(self._accounts)
+        return len(self._records)
 
     def __contains__(self, member: MemberId) -> bool:
-        return member in self._accounts
+        return member in self._records
 
     @property
     def due(self) -> float | None:
         """When `tick` must be called; None: not before something happens."""
-        times = (showing.house.rooms.due for showing in self._showings.values())
+        times = (replay.rooms.rooms.due for replay in self._replays.values())
         return min((time for time in times if time is not None), default=None)
 
     def join(
-        self, member: MemberId, kept: KeptReplay, seat: Seat, address: str, now: float
-    ) -> Sent:
+        self, member: MemberId, replay: KeptReplay, state: MemberState, address: str, now: float
+    ) -> Effects:
         """Seat a newcomer."""
-        showing = self._showings.get(kept.id)
-        if showing is None:
-            showing = self._showings[kept.id] = _Showing(self._own, kept)
-        left_before = showing.joins - showing.viewers
-        self._accounts[member] = _Account(showing, now, left_before)
-        showing.viewers += 1
-        showing.joins += 1
-        sent = Sent()
-        showing.house.join(member, seat, address, now, sent)
-        return sent
+        watched = self._replays.get(replay.id)
+        if watched is None:
+            watched = self._replays[replay.id] = _WatchedReplay(self._node, replay)
+        left_before = watched.joins - watched.viewers
+        self._records[member] = _ViewerRecord(watched, now, left_before)
+        watched.viewers += 1
+        watched.joins += 1
+        effects = Effects()
+        watched.rooms.join(member, state, address, now, effects)
+        return effects
 
-    def leave(self, member: MemberId, now: float) -> Sent:
+    def leave(self, member: MemberId, now: float) -> Effects:
         """Free a viewer's seat; what it reported stays in the sums."""
-        account = self._accounts.pop(member)
-        showing = account.showing
-        showing.viewers -= 1
-        self._linked -= (account.last or NOTHING).peers > 0
-        sent = Sent()
-        showing.house.leave(member, now, sent)
-        if showing.viewers == 0:
-            del self._showings[showing.id]
-        return sent
+        record = self._records.pop(member)
+        watched = record.replay
+        watched.viewers -= 1
+        self._linked_viewers -= (record.last_report or NO_STATS).peers > 0
+        effects = Effects()
+        watched.rooms.leave(member, now, effects)
+        if watched.viewers == 0:
+            del self._replays[watched.id]
+        return effects
 
-    def hear(self, member: MemberId, message: FromViewer, now: float) -> Sent:
+    def receive(self, member: MemberId, message: FromViewer, now: float) -> Effects:
         """Take what a viewer says."""
-        sent = Sent()
-        self._accounts[member].showing.house.hear(member, message, now, sent)
-        return sent
+        effects = Effects()
+        self._records[member].replay.rooms.receive(member, message, now, effects)
+        return effects
 
-    def report(self, member: MemberId, stats: Stats, now: float) -> FigureRefusal | None:
+    def report_stats(self, member: MemberId, stats: Stats, now: float) -> StatsRefusal | None:
         """Take a viewer's figures, or say why they cannot be true."""
-        account = self._accounts[member]
-        before = account.last or NOTHING
-        refusal = refusal_of(stats, before, now - account.joined_at)
-        available, received = account.available(now), stats.bytes
-        met = account.showing.joins - account.left_before
+        record = self._records[member]
+        previous = record.last_report or NO_STATS
+        refusal = stats_refusal(stats, previous, now - record.joined_at)
+        available, received = record.available(now), stats.bytes
+        possible_receivers = record.replay.joins - record.left_before_join
         if refusal is None and (
             received.p2p > available
             or received.store + received.seed > STORE_FACTOR * available
-            or stats.uploaded > met * available
+            or stats.uploaded > possible_receivers * available
         ):
             refusal = "too_much"
         if refusal is None:
-            account.last = stats
-            self._bytes += received - before.bytes
-            self._uploaded += stats.uploaded - before.uploaded
-            self._stalls += stats.stalls - before.stalls
-            self._linked += (stats.peers > 0) - (before.peers > 0)
+            record.last_report = stats
+            self._bytes += received - previous.bytes
+            self._uploaded += stats.uploaded - previous.uploaded
+            self._stalls += stats.stalls - previous.stalls
+            self._linked_viewers += (stats.peers > 0) - (previous.peers > 0)
         return refusal
 
     def totals(self) -> ReplayTotals:
         """Return the sums."""
         return ReplayTotals(
-            viewers=len(self._accounts),
-            linked=self._linked,
+            viewers=len(self._records),
+            linked=self._linked_viewers,
             bytes=self._bytes,
             uploaded=self._uploaded,
             stalls=self._stalls,
         )
 
-    def tick(self, now: float) -> Sent:
+    def tick(self, now: float) -> Effects:
         """Do what is due."""
-        sent = Sent()
-        for showing in self._showings.values():
-            due = showing.house.rooms.due
+        effects = Effects()
+        for watched in self._replays.values():
+            due = watched.rooms.rooms.due
             if due is not None and due <= now:
-                showing.house.tick(now, sent)
-        return sent
+                watched.rooms.tick(now, effects)
+        return effects

@@ -18,18 +18,18 @@ from picows import WSCloseCode
 from shoal.announcements import FromBroadcaster, Stream
 from shoal.api_types import RoomsView, SignalingStats, Viewers, share
 from shoal.segments import Descriptor
-from shoal.signaling.broadcast_state import Programme
-from shoal.signaling.cluster.effects import Sent
-from shoal.signaling.cluster.messages import NodeId, Seating
-from shoal.signaling.cluster.redis_router import Seats
-from shoal.signaling.connection_limits import Barred
+from shoal.signaling.broadcast_state import BroadcastState
+from shoal.signaling.cluster.effects import Effects
+from shoal.signaling.cluster.messages import NodeId, RoutingMessage
+from shoal.signaling.cluster.redis_router import RedisRouter
+from shoal.signaling.connection_limits import BanList
 from shoal.signaling.replay_rooms import ReplayRooms
 from shoal.signaling.rooms.messages import FromViewer, MemberId, Stats, Switch
-from shoal.signaling.rooms.room import Seat
+from shoal.signaling.rooms.room import MemberState
 from shoal.signaling.rooms.topology import rooms_view
 from shoal.signaling.stats.totals import Totals
-from shoal.signaling.stats.viewer_stats import FigureRefusal, Figures
-from shoal.signaling.websocket import Socket
+from shoal.signaling.stats.viewer_stats import StatsRefusal, ViewerStats
+from shoal.signaling.websocket import WebSocket
 
 MEMBER_ID_BYTES = 9
 """72 random bits: 12 characters"""
@@ -38,36 +38,36 @@ NODE_ID_BYTES = 8
 
 @dataclass(frozen=True, slots=True)
 class _Viewer:
-    socket: Socket
+    websocket: WebSocket
     expel: Callable[[], None]
     """tells it why, and ends the socket"""
 
 
-class Hub:
+class RoomService:
     """The state of one signaling process. Must be made inside a running event loop."""
 
     def __init__(self) -> None:
         self.node = NodeId(secrets.token_hex(NODE_ID_BYTES))
         """the name of this process among several"""
-        self.programme = Programme()
-        self.seats = Seats(self.node, self.programme)
-        self.replays = ReplayRooms(self.node)
-        self.figures = Figures()
-        self.barred = Barred()
-        self.broadcaster: Socket | None = None
+        self.broadcast = BroadcastState()
+        self.router = RedisRouter(self.node, self.broadcast)
+        self.replay_rooms = ReplayRooms(self.node)
+        self.viewer_stats = ViewerStats()
+        self.ban_list = BanList()
+        self.broadcaster: WebSocket | None = None
         """the one that is listened to"""
-        self.on_announced: Callable[[FromBroadcaster], None] | None = None
+        self.on_announcement: Callable[[FromBroadcaster], None] | None = None
         """told what our broadcaster announces"""
-        self.on_broadcaster: Callable[[], None] | None = None
+        self.on_broadcaster_connected: Callable[[], None] | None = None
         """told when a broadcaster connects here"""
-        self.on_said: Callable[[NodeId, Seating], None] | None = None
+        self.on_node_message: Callable[[NodeId, RoutingMessage], None] | None = None
         """takes what another signaling process must hear of rooms"""
-        self._elsewhere = Totals()
-        self._rooms_elsewhere: int = 0
-        self._broadcasters_elsewhere: int = 0
+        self._remote_totals = Totals()
+        self._remote_rooms: int = 0
+        self._remote_broadcasters: int = 0
         self._viewers: dict[MemberId, _Viewer] = {}
-        self._to_send: deque[Sent] = deque()
-        self._is_sending = False
+        self._undelivered: deque[Effects] = deque()
+        self._is_delivering = False
         self._watchers: set[asyncio.Event] = set()
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -76,49 +76,49 @@ class Hub:
 
     def totals(self) -> Totals:
         """Return the sums over the viewers of all signaling processes."""
-        return self.own_totals() + self._elsewhere
+        return self.local_totals() + self._remote_totals
 
-    def own_totals(self) -> Totals:
+    def local_totals(self) -> Totals:
         """Return the sums over the viewers of this process."""
-        return replace(self.figures.totals(), replays=self.replays.totals())
+        return replace(self.viewer_stats.totals(), replays=self.replay_rooms.totals())
 
     @property
     def viewers(self) -> int:
         """Members of the live stream's rooms now, of all signaling processes."""
-        return len(self._viewers) - len(self.replays) + self._elsewhere.viewers
+        return len(self._viewers) - len(self.replay_rooms) + self._remote_totals.viewers
 
     @property
-    def own_rooms(self) -> int:
+    def local_rooms(self) -> int:
         """Rooms that live in this process."""
-        return self.seats.house.rooms.rooms
+        return self.router.local_rooms.rooms.count
 
     @property
     def rooms(self) -> int:
         """Rooms with members, of all signaling processes."""
-        return self.own_rooms + self._rooms_elsewhere
+        return self.local_rooms + self._remote_rooms
 
     @property
-    def own_broadcasters(self) -> int:
+    def local_broadcasters(self) -> int:
         """Broadcasters connected to this process: 0 or 1."""
         return int(self.broadcaster is not None)
 
     @property
     def broadcasters(self) -> int:
         """Broadcasters connected now, to any signaling process."""
-        return self.own_broadcasters + self._broadcasters_elsewhere
+        return self.local_broadcasters + self._remote_broadcasters
 
-    def count_elsewhere(self, totals: Totals, rooms: int, broadcasters: int, joins: int) -> None:
+    def set_remote_counts(self, totals: Totals, rooms: int, broadcasters: int, joins: int) -> None:
         """Take the sums of the other signaling processes."""
-        self.figures.joined_elsewhere(joins)
-        now = (totals, rooms, broadcasters)
-        if now != (self._elsewhere, self._rooms_elsewhere, self._broadcasters_elsewhere):
-            self._elsewhere, self._rooms_elsewhere, self._broadcasters_elsewhere = now
+        self.viewer_stats.set_remote_joins(joins)
+        counts = (totals, rooms, broadcasters)
+        if counts != (self._remote_totals, self._remote_rooms, self._remote_broadcasters):
+            self._remote_totals, self._remote_rooms, self._remote_broadcasters = counts
             self._notify()
 
     def join(
         self,
-        socket: Socket,
-        seat: Seat,
+        websocket: WebSocket,
+        state: MemberState,
         address: str,
         expel: Callable[[], None],
         replay: str | None = None,
@@ -127,15 +127,15 @@ class Hub:
 
         Of a `replay`, if it watches one; raises KeyError for one that there is not.
         """
-        kept = None if replay is None else self.programme.replays[replay]
+        kept_replay = None if replay is None else self.broadcast.replays[replay]
         member = MemberId(secrets.token_urlsafe(MEMBER_ID_BYTES))
         now = self._loop.time()
-        self._viewers[member] = _Viewer(socket, expel)
-        if kept is None:
-            self.figures.joined(member, seat.variant, now, sharing=seat.sharing)
-            self._change(self.seats.join(member, seat, address, now))
+        self._viewers[member] = _Viewer(websocket, expel)
+        if kept_replay is None:
+            self.viewer_stats.joined(member, state.variant, now, sharing=state.sharing)
+            self._deliver(self.router.join(member, state, address, now))
         else:
-            self._change(self.replays.join(member, kept, seat, address, now))
+            self._deliver(self.replay_rooms.join(member, kept_replay, state, address, now))
         self._notify()
         return member
 
@@ -143,72 +143,74 @@ class Hub:
         """Take a viewer out; its figures stay in the totals."""
         del self._viewers[member]
         now = self._loop.time()
-        if member in self.replays:
-            self._change(self.replays.leave(member, now))
+        if member in self.replay_rooms:
+            self._deliver(self.replay_rooms.leave(member, now))
         else:
-            self.figures.left(member)
-            self._change(self.seats.leave(member, now))
+            self.viewer_stats.left(member)
+            self._deliver(self.router.leave(member, now))
         self._notify()
 
-    def hear(self, member: MemberId, message: FromViewer) -> None:
+    def receive(self, member: MemberId, message: FromViewer) -> None:
         """Take what a viewer says to its room."""
-        if member in self.replays:
-            self._change(self.replays.hear(member, message, self._loop.time()))
+        if member in self.replay_rooms:
+            self._deliver(self.replay_rooms.receive(member, message, self._loop.time()))
             return
         if isinstance(message, Switch):
-            self.figures.switched(member, message.variant)
-        self._change(self.seats.hear(member, message, self._loop.time()))
+            self.viewer_stats.switched(member, message.variant)
+        self._deliver(self.router.receive(member, message, self._loop.time()))
 
-    def hear_node(self, node: NodeId, messages: Sequence[Seating], *, complete: bool) -> None:
+    def receive_node(
+        self, node: NodeId, messages: Sequence[RoutingMessage], *, complete: bool
+    ) -> None:
         """Take what another process says of rooms, `complete` if nothing before it was lost."""
         now = self._loop.time()
         if not complete:
-            self._change(self.seats.lost(node, now))
-        self._change(self.seats.hear_node(node, messages, now))
+            self._deliver(self.router.reset(node, now))
+        self._deliver(self.router.receive_node(node, messages, now))
 
-    def expire(self) -> None:
+    def expire_nodes(self) -> None:
         """Leave the rooms of processes that are silent, and free the seats of their viewers."""
-        self._change(self.seats.expire(self._loop.time()))
+        self._deliver(self.router.expire_nodes(self._loop.time()))
 
-    def report(self, member: MemberId, stats: Stats) -> FigureRefusal | None:
+    def report_stats(self, member: MemberId, stats: Stats) -> StatsRefusal | None:
         """Take a viewer's figures, or say why they cannot be true."""
         now = self._loop.time()
-        if member in self.replays:
-            return self.replays.report(member, stats, now)
-        refusal = self.figures.report(member, stats, now)
+        if member in self.replay_rooms:
+            return self.replay_rooms.report_stats(member, stats, now)
+        refusal = self.viewer_stats.report(member, stats, now)
         if refusal is None and stats.uplink_bps is not None:
-            self._change(self.seats.hear(member, stats, now))
+            self._deliver(self.router.receive(member, stats, now))
         self._notify()
         return refusal
 
-    def listen_to(self, broadcaster: Socket | None) -> Socket | None:
+    def set_broadcaster(self, broadcaster: WebSocket | None) -> WebSocket | None:
         """Make this the station's broadcaster; return the one that it takes over from."""
-        before, self.broadcaster = self.broadcaster, broadcaster
-        if broadcaster is not None and self.on_broadcaster is not None:
-            self.on_broadcaster()
+        previous, self.broadcaster = self.broadcaster, broadcaster
+        if broadcaster is not None and self.on_broadcaster_connected is not None:
+            self.on_broadcaster_connected()
         self._notify()
-        return before
+        return previous
 
     def broadcaster_moved(self) -> None:
         """Close the socket of a broadcaster that has connected to another process since."""
         if self.broadcaster is not None:
-            self.broadcaster.end(WSCloseCode.POLICY_VIOLATION, "another broadcaster connected")
+            self.broadcaster.close(WSCloseCode.POLICY_VIOLATION, "another broadcaster connected")
 
-    def spread(self, announced: FromBroadcaster) -> None:
+    def replicate(self, announcement: FromBroadcaster) -> None:
         """Tell the other signaling processes what our broadcaster announced."""
-        if self.on_announced is not None:
-            self.on_announced(announced)
+        if self.on_announcement is not None:
+            self.on_announcement(announcement)
 
-    def stream(self, on_air: Stream) -> None:
+    def set_stream(self, stream: Stream) -> None:
         """Take what is on air, and tell viewers if it is news."""
-        if self.programme.announce(on_air):
-            self._change(self.seats.stream(on_air))
+        if self.broadcast.set_stream(stream):
+            self._deliver(self.router.set_stream(stream))
 
-    def segment(self, descriptor: Descriptor) -> None:
+    def publish(self, descriptor: Descriptor) -> None:
         """Take a published segment, and announce it if it is news."""
-        if self.programme.publish(descriptor):
-            self.figures.announced(descriptor.variant, descriptor.size)
-            self._change(self.seats.segment(descriptor, self._loop.time()))
+        if self.broadcast.publish(descriptor):
+            self.viewer_stats.published(descriptor.variant, descriptor.size)
+            self._deliver(self.router.publish(descriptor, self._loop.time()))
             self._notify()
 
     def stats(self) -> SignalingStats:
@@ -217,7 +219,7 @@ class Hub:
         return SignalingStats(
             viewers=totals.viewers,
             broadcasters=self.broadcasters,
-            chunks=self.programme.chunks,
+            chunks=self.broadcast.chunks,
             rooms=self.rooms,
             peers=totals.peers,
             not_sharing=totals.not_sharing,
@@ -229,19 +231,19 @@ class Hub:
             share=share(totals.bytes, totals.startup),
             stalls=totals.stalls,
             latency_s=totals.latency_s,
-            live=self.programme.on_air.live,
-            stream=self.programme.on_air.stream,
+            live=self.broadcast.stream.live,
+            stream=self.broadcast.stream.stream,
             replays=totals.replays,
         )
 
-    def each_viewer(self) -> Viewers:
+    def viewers_view(self) -> Viewers:
         """Return what `/viewers` says."""
-        return Viewers(self.figures.viewers(self._loop.time(), time.time()))
+        return Viewers(self.viewer_stats.viewers(self._loop.time(), time.time()))
 
     def rooms_view(self, room: str | None) -> RoomsView:
         """Return what `/rooms` says, with the picture of this room."""
-        figures = {viewer.id: viewer for viewer in self.each_viewer().viewers}
-        return rooms_view(self.seats.house.rooms, self.programme, figures, room)
+        viewer_stats = {viewer.id: viewer for viewer in self.viewers_view().viewers}
+        return rooms_view(self.router.local_rooms.rooms, self.broadcast, viewer_stats, room)
 
     @contextmanager
     def watching(self) -> Generator[asyncio.Event]:
@@ -263,21 +265,21 @@ class Hub:
         for changed in self._watchers:
             changed.set()
 
-    def _change(self, sent: Sent) -> None:
+    def _deliver(self, effects: Effects) -> None:
         """Send what follows from an event, and set the timer for what is owed.
 
         A reader may be cut off while it is written to; what follows from that comes after.
         """
-        self._to_send.append(sent)
-        if self._is_sending:
+        self._undelivered.append(effects)
+        if self._is_delivering:
             return
-        self._is_sending = True
+        self._is_delivering = True
         try:
-            while self._to_send:
-                self._send(self._to_send.popleft())
+            while self._undelivered:
+                self._send_effects(self._undelivered.popleft())
         finally:
-            self._is_sending = False
-        times = (self.seats.due, self.replays.due)
+            self._is_delivering = False
+        times = (self.router.due, self.replay_rooms.due)
         due = min((time for time in times if time is not None), default=None)
         if self._timer is not None:
             if self._timer_at == due:
@@ -286,22 +288,26 @@ class Hub:
         self._timer_at = due
         self._timer = None if due is None else self._loop.call_at(due, self._tick)
 
-    def _send(self, sent: Sent) -> None:
-        for frame in sent.frames:
+    def _send_effects(self, effects: Effects) -> None:
+        for frame in effects.frames:
             for member in frame.to:
                 viewer = self._viewers.get(member)
                 if viewer is not None:
-                    put = viewer.socket.relay if frame.relayed else viewer.socket.put
-                    put(frame.data)
-        for node, message in sent.nodes:
-            if self.on_said is not None:
-                self.on_said(node, message)
-        for member in sent.expelled:
+                    send = (
+                        viewer.websocket.send_droppable
+                        if frame.droppable
+                        else viewer.websocket.send
+                    )
+                    send(frame.data)
+        for node, message in effects.node_messages:
+            if self.on_node_message is not None:
+                self.on_node_message(node, message)
+        for member in effects.expelled:
             if member in self._viewers:
                 self._viewers[member].expel()
 
     def _tick(self) -> None:
         self._timer = None
         now = self._loop.time()
-        self._change(self.seats.tick(now))
-        self._change(self.replays.tick(now))
+        self._deliver(self.router.tick(now))
+        self._deliver(self.replay_rooms.tick(now))

@@ -21,37 +21,37 @@ from shoal.config.settings import SignalingSettings
 from shoal.problems import Problem, Problems
 from shoal.signaling.access import (
     Client,
-    Proxies,
     Refusal,
     TokenVerdict,
+    TrustedProxies,
     origin_refusal,
     token_verdict,
 )
-from shoal.signaling.broadcaster_connection import BroadcasterConversation
-from shoal.signaling.cluster.node import Cluster
-from shoal.signaling.connection_limits import Visitors
-from shoal.signaling.http import add_records
-from shoal.signaling.listener import Door
-from shoal.signaling.metrics import HubCollector
-from shoal.signaling.room_service import Hub
-from shoal.signaling.stats.health_checks import Inspection, Seen
+from shoal.signaling.broadcaster_connection import BroadcasterConnection
+from shoal.signaling.cluster.node import ClusterNode
+from shoal.signaling.connection_limits import ConnectionLimits
+from shoal.signaling.http import add_routes
+from shoal.signaling.listener import Listener
+from shoal.signaling.metrics import RoomCollector
+from shoal.signaling.room_service import RoomService
+from shoal.signaling.stats.health_checks import HealthChecks, Observation
 from shoal.signaling.tracker.connection import Tracker
-from shoal.signaling.tracker.served_torrents import Pass
-from shoal.signaling.viewer_connection import RoomConversation
-from shoal.signaling.websocket import Socket, Sockets
+from shoal.signaling.tracker.served_torrents import Credentials
+from shoal.signaling.viewer_connection import ViewerConnection
+from shoal.signaling.websocket import WebSocket, WebSockets
 from shoal.web import Handler, application, error_response, json_body, metrics, stop_event
 
 log = logging.getLogger("shoal.signaling")
 
-COUNTS_INTERVAL_S = 10.0
+COUNT_LOG_INTERVAL_S = 10.0
 """operators' lines come at most this often"""
-INSPECT_INTERVAL_S = 1.0
+HEALTH_CHECK_INTERVAL_S = 1.0
 
-TRACKER, ROOM, BROADCASTER = "/ws", "/ws/room", "/broadcaster"
-PUBLIC = (TRACKER, ROOM)
-PATHS = (*PUBLIC, BROADCASTER)
+TRACKER_PATH, ROOM_PATH, BROADCASTER_PATH = "/ws", "/ws/room", "/broadcaster"
+PUBLIC_PATHS = (TRACKER_PATH, ROOM_PATH)
+PATHS = (*PUBLIC_PATHS, BROADCASTER_PATH)
 
-HUB = web.AppKey("hub", Hub)
+ROOM_SERVICE = web.AppKey("hub", RoomService)
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,36 +73,40 @@ class Signaling:
         self._broadcaster_token = settings.broadcaster_token.get_secret_value()
         self._seed_token = seed_token(self._broadcaster_token)
         self._join_secret = settings.join_secret.get_secret_value()
-        self._proxies = Proxies(settings.trusted_proxies)
-        self._visitors = Visitors(settings.max_sockets_per_address, settings.max_messages_per_s)
-        self.hub = Hub()
+        self._trusted_proxies = TrustedProxies(settings.trusted_proxies)
+        self._connection_limits = ConnectionLimits(
+            settings.max_sockets_per_address, settings.max_messages_per_s
+        )
+        self.room_service = RoomService()
         self.tracker = Tracker()
         url = settings.cluster
         self._problems = Problems()
         # of several processes none knows which of them speaks for the station after a restart
         state_dir = settings.state_dir if url is None else None
         self._webhook = webhook(settings, "signaling", self._problems, state_dir)
-        self._inspection = Inspection(
+        self._health_checks = HealthChecks(
             self._problems, settings.alarm_share, asyncio.get_running_loop().time()
         )
         self._had_broadcaster = url is None
-        self._cluster = (
-            Cluster(url, self._broadcaster_token, self.hub, self.tracker) if url else None
+        self._cluster_node = (
+            ClusterNode(url, self._broadcaster_token, self.room_service, self.tracker)
+            if url
+            else None
         )
-        self._sockets = Sockets()
-        self._door = Door(
-            _application(self.hub, self._health),
+        self._websockets = WebSockets()
+        self._listener = Listener(
+            _application(self.room_service, self._health),
             frozenset(path.encode() for path in PATHS),
-            self._welcome,
+            self._accept,
         )
         self._tasks: list[asyncio.Task[None]] = []
-        self._collectors: list[Collector] = [HubCollector(self.hub), self.tracker]
-        if self._cluster:
-            self._collectors.append(self._cluster)
+        self._collectors: list[Collector] = [RoomCollector(self.room_service), self.tracker]
+        if self._cluster_node:
+            self._collectors.append(self._cluster_node)
 
     async def start(self) -> None:
         """Listen; raises OperatorError when that cannot be."""
-        await self._door.open(
+        await self._listener.start(
             self._settings.signaling_url,
             shared=self._settings.cluster_url is not None,
             own_url=self._settings.process_url,
@@ -110,89 +114,96 @@ class Signaling:
         for collector in self._collectors:
             REGISTRY.register(collector)
         self._tasks = [
-            asyncio.create_task(log_counts(self.hub)),
+            asyncio.create_task(log_counts(self.room_service)),
             asyncio.create_task(self.tracker.expire()),
-            asyncio.create_task(self._sockets.sweep()),
-            asyncio.create_task(self._inspect()),
+            asyncio.create_task(self._websockets.sweep()),
+            asyncio.create_task(self._check_health_regularly()),
         ]
         if self._webhook:
             self._tasks.append(asyncio.create_task(self._webhook.run()))
-        if self._cluster:
-            self._tasks.append(asyncio.create_task(self._cluster.run()))
+        if self._cluster_node:
+            self._tasks.append(asyncio.create_task(self._cluster_node.run()))
 
     async def stop(self) -> None:
         """Let nobody in, end every socket with 1001, and stop."""
-        self._door.close()
-        await self._sockets.close(WSCloseCode.GOING_AWAY, "signaling stops")
+        self._listener.close()
+        await self._websockets.close_all(WSCloseCode.GOING_AWAY, "signaling stops")
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for collector in self._collectors:
             REGISTRY.unregister(collector)
-        self.hub.close()
-        await self._door.clean_up()
+        self.room_service.close()
+        await self._listener.clean_up()
 
-    async def _inspect(self) -> None:
+    async def _check_health_regularly(self) -> None:
         while True:
-            self._look()
-            await asyncio.sleep(INSPECT_INTERVAL_S)
+            self._check_health()
+            await asyncio.sleep(HEALTH_CHECK_INTERVAL_S)
 
-    def _look(self) -> None:
+    def _check_health(self) -> None:
         """Look for problems; of several processes the broadcaster's, or its last, watches."""
-        hub = self.hub
-        if hub.broadcasters:
-            self._had_broadcaster = self._cluster is None or bool(hub.own_broadcasters)
-        seen = Seen(
-            hub.totals(), hub.programme.on_air.live, bool(hub.broadcasters), self._had_broadcaster
+        room_service = self.room_service
+        if room_service.broadcasters:
+            self._had_broadcaster = self._cluster_node is None or bool(
+                room_service.local_broadcasters
+            )
+        observed = Observation(
+            room_service.totals(),
+            room_service.broadcast.stream.live,
+            bool(room_service.broadcasters),
+            self._had_broadcaster,
         )
-        self._inspection.look(seen, asyncio.get_running_loop().time())
-        self._inspection.cluster(self._cluster.fault if self._cluster else None)
+        self._health_checks.check(observed, asyncio.get_running_loop().time())
+        self._health_checks.check_cluster(self._cluster_node.fault if self._cluster_node else None)
 
     def _health(self) -> Health:
-        self._look()
+        self._check_health()
         return Health(
             status=self._problems.status,
-            viewers=self.hub.viewers,
-            broadcasters=self.hub.broadcasters,
-            chunks=self.hub.programme.chunks,
+            viewers=self.room_service.viewers,
+            broadcasters=self.room_service.broadcasters,
+            chunks=self.room_service.broadcast.chunks,
             problems=self._problems.standing(),
         )
 
-    def _welcome(self, request: WSUpgradeRequest, peer: str) -> Socket | Refusal:
+    def _accept(self, request: WSUpgradeRequest, peer: str) -> WebSocket | Refusal:
         """Decide on a handshake."""
         url = URL(request.path.decode("latin-1"), encoded=True)
-        client = self._proxies.client(peer, request.headers)
-        if url.raw_path == BROADCASTER:
-            return self._welcome_broadcaster(request, client)
+        client = self._trusted_proxies.client(peer, request.headers)
+        if url.raw_path == BROADCASTER_PATH:
+            return self._accept_broadcaster(request, client)
         refusal = origin_refusal(request.headers, self._settings.embed_origins)
         if refusal is not None:
             return refusal
-        if url.raw_path == ROOM:
-            begin = partial(self._room, client)
-            seeder = False
+        if url.raw_path == ROOM_PATH:
+            connect = partial(self._connect_viewer, client)
+            is_seeder = False
         else:
-            seeder = not client.through_edge and is_equal(
+            is_seeder = not client.through_edge and is_equal(
                 url.query.get("seed", ""), self._seed_token
             )
-            shown = Pass(self._check_token(client, url.query.get("token", "")), seeder)
-            begin = partial(self.tracker.converse, client, shown)
-        if seeder:
-            return Socket(self._sockets, begin, None)
-        visit = self._visitors.visit(client.address, self._sockets.time())
-        return visit if isinstance(visit, Refusal) else Socket(self._sockets, begin, visit)
+            credentials = Credentials(
+                self._check_token(client, url.query.get("token", "")), is_seeder
+            )
+            connect = partial(self.tracker.connect, client, credentials)
+        if is_seeder:
+            return WebSocket(self._websockets, connect, None)
+        quota = self._connection_limits.quota_for(client.address, self._websockets.time())
+        return quota if isinstance(quota, Refusal) else WebSocket(self._websockets, connect, quota)
 
-    def _welcome_broadcaster(self, request: WSUpgradeRequest, client: Client) -> Socket | Refusal:
+    def _accept_broadcaster(self, request: WSUpgradeRequest, client: Client) -> WebSocket | Refusal:
         if client.through_edge:
             return Refusal(404, "not_found", "there is no such page")
         if not has_bearer_token(request.headers.get("Authorization"), self._broadcaster_token):
             log.warning("a broadcaster without the right token was refused")
             return Refusal(401, "unauthorized", "the broadcaster's bearer token is required")
-        begin = partial(BroadcasterConversation, self.hub, self.tracker.admission)
-        return Socket(self._sockets, begin, None)
+        connect = partial(BroadcasterConnection, self.room_service, self.tracker.served_torrents)
+        return WebSocket(self._websockets, connect, None)
 
-    def _room(self, client: Client, socket: Socket) -> RoomConversation:
-        return RoomConversation(
-            self.hub, client.address, partial(self._check_token, client), socket
+    def _connect_viewer(self, client: Client, websocket: WebSocket) -> ViewerConnection:
+        return ViewerConnection(
+            self.room_service, client.address, partial(self._check_token, client), websocket
         )
 
     def _check_token(self, client: Client, token: str) -> TokenVerdict:
@@ -210,23 +221,23 @@ async def run(settings: SignalingSettings) -> None:
         await signaling.stop()
 
 
-async def log_counts(hub: Hub, interval_s: float = COUNTS_INTERVAL_S) -> None:
+async def log_counts(room_service: RoomService, interval_s: float = COUNT_LOG_INTERVAL_S) -> None:
     """Tell the operator's log who is here, on change; runs until cancelled."""
-    said: Sequence[str] = ()
-    with hub.watching() as changed:
+    logged: Sequence[str] = ()
+    with room_service.watching() as changed:
         async for _ in coalesced(changed, interval_s):
             lines = (
-                f"Active Viewers: {hub.viewers}",
-                f"Active Broadcasters: {hub.broadcasters}",
-                f"Total Chunks Processed: {hub.programme.chunks}",
+                f"Active Viewers: {room_service.viewers}",
+                f"Active Broadcasters: {room_service.broadcasters}",
+                f"Total Chunks Processed: {room_service.broadcast.chunks}",
             )
             for line in lines:
-                if line not in said:
+                if line not in logged:
                     log.info(line)
-            said = lines
+            logged = lines
 
 
-def _application(hub: Hub, health: Callable[[], Health]) -> web.Application:
+def _application(room_service: RoomService, health: Callable[[], Health]) -> web.Application:
     """Return what is served over HTTP, for this host only."""
 
     async def get_health(_request: web.Request) -> web.Response:
@@ -234,13 +245,13 @@ def _application(hub: Hub, health: Callable[[], Health]) -> web.Application:
 
     app = application("signaling")
     app.middlewares.insert(0, _this_host_only)
-    app[HUB] = hub
+    app[ROOM_SERVICE] = room_service
     app.router.add_get("/health", get_health)
     app.router.add_get("/stats", _stats)
     app.router.add_get("/metrics", metrics)
     for path in PATHS:
         app.router.add_get(path, _upgrade_required)
-    add_records(app, HUB)
+    add_routes(app, ROOM_SERVICE)
     return app
 
 
@@ -250,7 +261,7 @@ async def _this_host_only(request: web.Request, handler: Handler) -> web.StreamR
 
     The public routes lead to `/ws` alone, so this is for the day on which they are wrong.
     """
-    if "CF-Connecting-IP" in request.headers and request.rel_url.raw_path not in PUBLIC:
+    if "CF-Connecting-IP" in request.headers and request.rel_url.raw_path not in PUBLIC_PATHS:
         response: web.StreamResponse = error_response(404, "not_found", "there is no such page")
     else:
         response = await handler(request)
@@ -266,4 +277,4 @@ async def _upgrade_required(_request: web.Request) -> web.Response:
 
 
 async def _stats(request: web.Request) -> web.Response:
-    return json_body(msgspec.json.encode(request.app[HUB].stats()))
+    return json_body(msgspec.json.encode(request.app[ROOM_SERVICE].stats()))

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from shoal.auth import issue_join_token
-from shoal.signaling.access import Proxies, origin_refusal, token_verdict
+from shoal.signaling.access import TrustedProxies, origin_refusal, token_verdict
 
-LOOPBACK = Proxies(["127.0.0.0/8", "::1/128"])
+LOOPBACK = TrustedProxies(["127.0.0.0/8", "::1/128"])
 HOST = "tv.example"
 
 
@@ -68,7 +68,7 @@ def test_what_is_no_country_is_none(said: str) -> None:
 @given(st.text(max_size=50), st.text(max_size=50), st.text(max_size=50), st.text(max_size=50))
 def test_no_header_does_harm(peer: str, address: str, country: str, host: str) -> None:
     said = headers(CF_Connecting_IP=address, CF_IPCountry=country, Host=host, Origin=country)
-    client = Proxies(["0.0.0.0/0", "::/0"]).client(peer, said)
+    client = TrustedProxies(["0.0.0.0/0", "::/0"]).client(peer, said)
     assert client.through_edge
     assert len(client.country) in (0, 2)
     refusal = origin_refusal(said, [])

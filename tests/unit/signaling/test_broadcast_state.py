@@ -1,24 +1,24 @@
 from shoal.announcements import Resume, Stream
-from shoal.signaling.broadcast_state import RECENT_SEGMENTS, Programme
+from shoal.signaling.broadcast_state import RECENT_SEGMENTS, BroadcastState
 from tests.unit.signaling.make import descriptor
 
 
 def test_at_first_nothing_is_on_air() -> None:
-    programme = Programme()
-    assert programme.on_air == Stream(None, live=False)
+    programme = BroadcastState()
+    assert programme.stream == Stream(None, live=False)
     assert programme.resume() == Resume({})
     assert programme.recent(0) == ()
 
 
 def test_only_a_change_of_stream_is_news() -> None:
-    programme = Programme()
-    assert programme.announce(Stream("abc", live=True))
-    assert not programme.announce(Stream("abc", live=True))
-    assert programme.announce(Stream("abc", live=False))
+    programme = BroadcastState()
+    assert programme.set_stream(Stream("abc", live=True))
+    assert not programme.set_stream(Stream("abc", live=True))
+    assert programme.set_stream(Stream("abc", live=False))
 
 
 def test_repeated_and_older_sequences_are_no_news() -> None:
-    programme = Programme()
+    programme = BroadcastState()
     assert programme.publish(descriptor(5))
     assert not programme.publish(descriptor(5))
     assert not programme.publish(descriptor(4))
@@ -27,7 +27,7 @@ def test_repeated_and_older_sequences_are_no_news() -> None:
 
 
 def test_each_rendition_has_its_own_order_and_its_last_segments() -> None:
-    programme = Programme()
+    programme = BroadcastState()
     for sequence in range(20):
         assert programme.publish(descriptor(sequence, variant=0))
     assert programme.publish(descriptor(3, variant=1))

@@ -2,7 +2,7 @@ import pytest
 
 from shoal.api_types import BytesBySource
 from shoal.problems import Problems
-from shoal.signaling.stats.health_checks import STANDS_AFTER_S, Inspection, Seen
+from shoal.signaling.stats.health_checks import REPORT_AFTER_S, HealthChecks, Observation
 from shoal.signaling.stats.totals import Totals
 
 SHARING = BytesBySource(p2p=80_000_000, store=20_000_000)
@@ -20,10 +20,10 @@ def codes(
 ) -> list[str]:
     """What is said of one state of things that lasts."""
     problems = Problems()
-    inspection = Inspection(problems, least, 0)
-    seen = Seen(totals, live, has_broadcaster, watches)
-    inspection.look(seen, 0)
-    inspection.look(seen, after_s)
+    inspection = HealthChecks(problems, least, 0)
+    seen = Observation(totals, live, has_broadcaster, watches)
+    inspection.check(seen, 0)
+    inspection.check(seen, after_s)
     return [problem.code for problem in problems.standing()]
 
 
@@ -35,7 +35,7 @@ def test_a_station_that_shares_is_well() -> None:
 def test_several_viewers_without_a_link() -> None:
     alone = Totals(viewers=3, not_sharing=1)
     assert codes(alone) == ["no_links"]
-    assert codes(alone, after_s=STANDS_AFTER_S["no_links"] - 1) == []
+    assert codes(alone, after_s=REPORT_AFTER_S["no_links"] - 1) == []
     assert codes(Totals(viewers=2)) == []
     assert codes(Totals(viewers=3, peers=1)) == []
     assert codes(alone, live=False) == []
@@ -70,16 +70,16 @@ def test_a_broadcaster_that_is_gone() -> None:
 
 def test_what_heals_is_over_and_begins_anew() -> None:
     problems = Problems()
-    inspection = Inspection(problems, 0.5, 0)
+    inspection = HealthChecks(problems, 0.5, 0)
     alone, well = Totals(viewers=3), Totals(viewers=3, peers=3)
     for now, totals in ((0, alone), (29, well), (40, alone), (69, alone)):
-        inspection.look(Seen(totals, True, True, True), now)
+        inspection.check(Observation(totals, True, True, True), now)
         assert problems.status == "ok"
-    inspection.look(Seen(alone, True, True, True), 70)
+    inspection.check(Observation(alone, True, True, True), 70)
     assert problems.status == "degraded"
-    inspection.look(Seen(well, True, True, True), 71)
+    inspection.check(Observation(well, True, True, True), 71)
     assert problems.standing() == []
-    inspection.cluster("Redis is gone")
+    inspection.check_cluster("Redis is gone")
     assert [problem.message for problem in problems.standing()] == ["Redis is gone"]
-    inspection.cluster(None)
+    inspection.check_cluster(None)
     assert problems.status == "ok"

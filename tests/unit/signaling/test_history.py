@@ -26,10 +26,10 @@ def test_a_row_has_the_counts_of_its_moment_and_what_came_in_its_step() -> None:
         latency_s=8.5,
         replays=ReplayTotals(bytes=BytesBySource(7, 8, 0)),
     )
-    history.take(START + 0.2, first, 1)
-    history.take(START + 10.1, msgspec.structs.replace(first, viewers=0, latency_s=None), 0)
+    history.record(START + 0.2, first, 1)
+    history.record(START + 10.1, msgspec.structs.replace(first, viewers=0, latency_s=None), 0)
     grown = msgspec.structs.replace(first, bytes=BytesBySource(150, 260, 300), stalls=3)
-    history.take(START + 20.0, grown, 1)
+    history.record(START + 20.0, grown, 1)
     assert history.after(0) == HistoryColumns(
         step_s=10,
         at=[START, START + 10, START + 20],
@@ -54,7 +54,7 @@ def test_only_later_rows_are_returned() -> None:
     history = History()
     assert history.after(0).at == []
     for step in range(4):
-        history.take(START + step * STEP_S, Totals(), 0)
+        history.record(START + step * STEP_S, Totals(), 0)
     assert history.after(START + 10).at == [START + 20, START + 30]
     assert history.after(START + 19.9).at == [START + 20, START + 30]
     assert history.after(START + 30).at == []
@@ -64,8 +64,8 @@ def test_only_later_rows_are_returned() -> None:
 
 def test_what_was_slept_over_is_a_hole_and_nothing_is_lost() -> None:
     history = History()
-    history.take(START, p2p(10, viewers=1), 1)
-    history.take(START + 39, p2p(25, viewers=2), 1)
+    history.record(START, p2p(10, viewers=1), 1)
+    history.record(START + 39, p2p(25, viewers=2), 1)
     said = history.after(0)
     assert said.at == [START, START + 10, START + 20, START + 30]
     assert said.viewers == [1, None, None, 2]
@@ -76,39 +76,39 @@ def test_what_was_slept_over_is_a_hole_and_nothing_is_lost() -> None:
 def test_it_keeps_a_day() -> None:
     history = History()
     for step in range(STEPS + 100):
-        history.take(START + step * STEP_S, p2p(step), 0)
+        history.record(START + step * STEP_S, p2p(step), 0)
     said = history.after(0)
     assert len(said.at) == STEPS
     assert (said.at[0], said.at[-1]) == (START + 1000, START + (STEPS + 99) * STEP_S)
     assert set(said.p2p) == {1}
     later = START + (STEPS + 99) * STEP_S + 86_400 * 3
-    history.take(later, p2p(10**6), 0)
+    history.record(later, p2p(10**6), 0)
     assert history.after(0).at == [later]
     assert history.after(0).p2p == [10**6 - (STEPS + 99)]
 
 
 def test_the_same_step_again_and_a_clock_that_is_set_back_a_little_wait_for_the_next() -> None:
     history = History()
-    history.take(START + 20, p2p(5), 0)
-    history.take(START + 29.9, p2p(6), 0)
-    history.take(START + 5, p2p(7), 0)
-    history.take(START + 30, p2p(8), 0)
+    history.record(START + 20, p2p(5), 0)
+    history.record(START + 29.9, p2p(6), 0)
+    history.record(START + 5, p2p(7), 0)
+    history.record(START + 30, p2p(8), 0)
     assert history.after(0).at == [START + 20, START + 30]
     assert history.after(0).p2p == [5, 3]
 
 
 def test_a_clock_that_is_set_back_far_begins_anew() -> None:
     history = History()
-    history.take(START, p2p(5), 0)
-    history.take(START + 10, p2p(6), 0)
-    history.take(START - 3600, p2p(8), 0)
+    history.record(START, p2p(5), 0)
+    history.record(START + 10, p2p(6), 0)
+    history.record(START - 3600, p2p(8), 0)
     assert (history.after(0).at, history.after(0).p2p) == ([START - 3600], [2])
 
 
 def test_a_sum_that_shrinks_counts_as_nothing() -> None:
     history = History()
     for step, size in enumerate((100, 40, 50)):
-        history.take(START + step * STEP_S, p2p(size), 0)
+        history.record(START + step * STEP_S, p2p(size), 0)
     assert history.after(0).p2p == [100, 0, 10]
 
 
@@ -122,7 +122,7 @@ def test_rows_stand_in_a_line_and_together_hold_what_was_reported(
         now += passed
         total += received
         before = history.after(0).at
-        history.take(now, p2p(total, viewers=1), 1)
+        history.record(now, p2p(total, viewers=1), 1)
         said = history.after(0)
         assert said.at == list(range(said.at[0], said.at[-1] + 1, STEP_S))
         assert len(said.at) <= STEPS

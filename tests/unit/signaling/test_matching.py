@@ -13,22 +13,22 @@ from hypothesis import strategies as st
 
 from shoal.signaling.tracker.matching import (
     FEW_PARTNERS,
-    MOST_PARTNERS,
-    Connection,
+    MAX_PARTNERS,
+    ConnectionId,
+    Location,
     Peer,
-    Whereabouts,
 )
 from shoal.signaling.tracker.messages import (
     Announce,
     InfoHash,
-    RelayedAnswer,
-    RelayedOffer,
+    PeerAnswer,
+    PeerOffer,
     decode,
 )
 from shoal.signaling.tracker.swarms import MAX_PEERS_PER_CONNECTION, Outgoing, Swarms
 
 HASH = InfoHash("h" * 20)
-NOWHERE = Whereabouts()
+NOWHERE = Location()
 
 
 def peer_id(number: int) -> str:
@@ -53,10 +53,10 @@ class World:
         self.now_s = 0.0
         self._newest = 0
 
-    def join(self, where: Whereabouts = NOWHERE, offers: int = 5, *, seed: bool = False) -> int:
+    def join(self, where: Location = NOWHERE, offers: int = 5, *, seed: bool = False) -> int:
         self._newest += 1
         number = self._newest
-        self.swarms.enter(Connection(number), where)
+        self.swarms.add_connection(ConnectionId(number), where)
         self.links[number] = set()
         if seed:
             self.seeds.add(number)
@@ -68,24 +68,24 @@ class World:
         texts = [{"offer_id": f"{n:020d}", "offer": {"sdp": "v=0"}} for n in range(offers)]
         left = 0 if number in self.seeds else 1
         said = say(number, **{"offers": texts, "left": left, "numwant": offers, **fields})
-        told = [m for m in self._told(number, said) if isinstance(m.message, RelayedOffer)]
+        told = [m for m in self._told(number, said) if isinstance(m.message, PeerOffer)]
         for offer in told:
-            assert isinstance(offer.message, RelayedOffer)
+            assert isinstance(offer.message, PeerOffer)
             answer = say(
-                offer.to,
+                offer.connection_id,
                 to_peer_id=peer_id(number),
                 offer_id=offer.message.offer_id,
                 answer={"sdp": ""},
             )
-            for back in self._told(offer.to, answer):
-                assert isinstance(back.message, RelayedAnswer)
-                assert back.to == number
-                self.links[number].add(offer.to)
-                self.links[offer.to].add(number)
-        return [offer.to for offer in told]
+            for back in self._told(offer.connection_id, answer):
+                assert isinstance(back.message, PeerAnswer)
+                assert back.connection_id == number
+                self.links[number].add(offer.connection_id)
+                self.links[offer.connection_id].add(number)
+        return [offer.connection_id for offer in told]
 
     def leave(self, number: int) -> None:
-        self.swarms.leave(Connection(number))
+        self.swarms.remove_connection(ConnectionId(number))
         for other in self.links.pop(number):
             self.links[other].discard(number)
         self.seeds.discard(number)
@@ -115,7 +115,7 @@ class World:
         return max(map(len, self.components())) / len(self.links)
 
     def _told(self, number: int, said: Announce) -> list[Outgoing]:
-        return self.swarms.announce(Connection(number), said, self.now_s)
+        return self.swarms.announce(ConnectionId(number), said, self.now_s)
 
 
 EVENTS = st.lists(
@@ -128,7 +128,7 @@ EVENTS = st.lists(
 )
 PLACES = [
     NOWHERE,
-    *(Whereabouts(f"203.0.{n}.0/24", country) for n, country in enumerate(("DE", "DE", "FR", ""))),
+    *(Location(f"203.0.{n}.0/24", country) for n, country in enumerate(("DE", "DE", "FR", ""))),
 ]
 
 
@@ -153,7 +153,7 @@ def test_nobody_has_too_many_partners_and_nobody_is_starved(
                 if someone in world.seeds:
                     assert not world.seeds & set(reached)
                 assert bool(world.links[someone]) == world.could_use(someone)
-        assert all(len(partners) <= MOST_PARTNERS for partners in world.links.values())
+        assert all(len(partners) <= MAX_PARTNERS for partners in world.links.values())
     for number in world.links:
         world.announce(number, 1)
         assert bool(world.links[number]) == world.could_use(number)
@@ -170,7 +170,7 @@ def test_a_few_of_the_other_kind_are_found_in_a_crowd(offers: int) -> None:
     other = World(2)
     leecher = other.join()
     seeds = [other.join(seed=True, offers=offers) for _ in range(200)]
-    assert len(other.links[leecher]) == MOST_PARTNERS
+    assert len(other.links[leecher]) == MAX_PARTNERS
     other.leave(leecher)
     leecher = other.join(offers=0)
     other.announce(seeds[0], offers)
@@ -180,10 +180,10 @@ def test_a_few_of_the_other_kind_are_found_in_a_crowd(offers: int) -> None:
 @pytest.mark.parametrize("offers", [1, 5, 10])
 def test_the_same_network_comes_first_and_yet_the_swarm_is_one(offers: int) -> None:
     world = World(offers)
-    where: dict[int, Whereabouts] = {}
+    where: dict[int, Location] = {}
     for number in range(300):
         # thirty networks in three countries
-        place = Whereabouts(f"203.0.{number % 30}.0/24", ("DE", "FR", "IT")[number % 3])
+        place = Location(f"203.0.{number % 30}.0/24", ("DE", "FR", "IT")[number % 3])
         where[world.join(place, offers)] = place
     for _ in range(4):
         for number in world.links:
@@ -214,19 +214,19 @@ def test_the_first_ones_are_not_offered_to_by_all_who_come_after() -> None:
     first = world.join()
     for _ in range(500):
         world.join()
-    assert len(world.links[first]) < MOST_PARTNERS
+    assert len(world.links[first]) < MAX_PARTNERS
 
 
 def test_who_answers_nothing_gets_no_more_offers_than_partners_are_allowed() -> None:
     swarms = Swarms(random.Random(3))
-    swarms.announce(Connection(1), say(1), 0.0)
+    swarms.announce(ConnectionId(1), say(1), 0.0)
     texts = [{"offer_id": "o" * 20, "offer": {}}]
     offered = sum(
-        message.to == 1
+        message.connection_id == 1
         for number in range(2, 200)
-        for message in swarms.announce(Connection(number), say(number, offers=texts), 0.0)
+        for message in swarms.announce(ConnectionId(number), say(number, offers=texts), 0.0)
     )
-    assert offered <= MOST_PARTNERS
+    assert offered <= MAX_PARTNERS
 
 
 def test_an_answer_to_no_offer_reaches_nobody_and_makes_no_partners() -> None:
@@ -234,18 +234,18 @@ def test_an_answer_to_no_offer_reaches_nobody_and_makes_no_partners() -> None:
     for _ in range(10):
         world.join(offers=0)
     forged = say(1, to_peer_id=peer_id(2), offer_id="o" * 20, answer={"sdp": ""})
-    assert world.swarms.announce(Connection(1), forged, 0.0) == []
+    assert world.swarms.announce(ConnectionId(1), forged, 0.0) == []
     world.announce(2, 9)
-    assert [m.to for m in world.swarms.announce(Connection(1), forged, 0.0)] == [2]
+    assert [m.connection_id for m in world.swarms.announce(ConnectionId(1), forged, 0.0)] == [2]
 
 
 def test_one_connection_is_no_crowd() -> None:
     swarms = Swarms()
     for number in range(100):
-        swarms.announce(Connection(1), say(number), 0.0)
+        swarms.announce(ConnectionId(1), say(number), 0.0)
     assert swarms.peers == MAX_PEERS_PER_CONNECTION
     elsewhere = say(1, info_hash="o" * 20)
-    swarms.announce(Connection(1), elsewhere, 0.0)
+    swarms.announce(ConnectionId(1), elsewhere, 0.0)
     assert swarms.peers == MAX_PEERS_PER_CONNECTION + 1
 
 
@@ -259,7 +259,7 @@ def test_connectedness_after_a_thousand_joins_and_leaves(
     def come() -> None:
         near = world.chance.random() < of_one_network
         network = 0 if near else world.chance.randrange(1, 100)
-        world.join(Whereabouts(f"203.0.{network}.0/24", "DE" if network < 50 else "FR"))
+        world.join(Location(f"203.0.{network}.0/24", "DE" if network < 50 else "FR"))
 
     for _ in range(300):
         come()
@@ -281,7 +281,7 @@ def test_connectedness_after_a_thousand_joins_and_leaves(
         )
     assert world.connectedness == 1.0
     assert counts[0] >= 1
-    assert counts[-1] <= MOST_PARTNERS
+    assert counts[-1] <= MAX_PARTNERS
     assert statistics.median(counts) >= 8
 
 

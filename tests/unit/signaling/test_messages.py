@@ -8,17 +8,17 @@ from msgspec import Raw
 
 from shoal.announcements import Stream
 from shoal.signaling.rooms.messages import (
-    Announced,
     BadMessageError,
+    ErrorMessage,
     FromViewer,
     Join,
-    Member,
     MemberId,
     Ready,
-    Refusal,
-    Room,
+    RosterEntry,
+    RosterMessage,
+    SegmentMessage,
     Signal,
-    Signalled,
+    SignalMessage,
     ToViewer,
     decode,
     encode,
@@ -84,8 +84,12 @@ def test_no_frame_does_worse_than_be_refused(frame: bytes | str) -> None:
     [
         (Stream(None, live=False), {"type": "stream", "stream": None, "live": False}),
         (
-            Room(
-                room="main", plan_version=1, epoch=4, you=ANN, members=(Member(ANN, 0, ready=True),)
+            RosterMessage(
+                room="main",
+                plan_version=1,
+                epoch=4,
+                you=ANN,
+                members=(RosterEntry(ANN, 0, ready=True),),
             ),
             {
                 "type": "room",
@@ -98,10 +102,10 @@ def test_no_frame_does_worse_than_be_refused(frame: bytes | str) -> None:
             },
         ),
         (
-            Signalled(ANN, Raw(b'{"candidates":[]}')),
+            SignalMessage(ANN, Raw(b'{"candidates":[]}')),
             {"type": "signal", "from": "ann", "data": {"candidates": []}},
         ),
-        (Refusal("code", "text"), {"type": "error", "code": "code", "message": "text"}),
+        (ErrorMessage("code", "text"), {"type": "error", "code": "code", "message": "text"}),
     ],
 )
 def test_what_viewers_hear(message: ToViewer, wire: dict[str, object]) -> None:
@@ -109,7 +113,7 @@ def test_what_viewers_hear(message: ToViewer, wire: dict[str, object]) -> None:
 
 
 def test_a_segment_carries_its_whole_descriptor() -> None:
-    wire = json.loads(encode(Announced(3, descriptor(7))))
+    wire = json.loads(encode(SegmentMessage(3, descriptor(7))))
     assert (wire["type"], wire["epoch"]) == ("segment", 3)
     assert set(wire["descriptor"]) == {
         "variant",

@@ -4,21 +4,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shoal.segments import piece_size_for
-from shoal.signaling.rooms.plan import FULL_WEIGHT, STORE_PARTS, Planned, piece_count, plan, relay
+from shoal.signaling.rooms.plan import (
+    FULL_WEIGHT,
+    ORIGIN_SHARE_UNITS,
+    PlanMember,
+    piece_count,
+    plan,
+    relay,
+)
 from tests.vectors import generate_plan
 
 names = st.lists(
     st.text("ABCXYZabcxyz0189_-", min_size=1, max_size=12), unique=True, max_size=32
 ).map(sorted)
-rosters = names.map(lambda members: [Planned(member) for member in members])
+rosters = names.map(lambda members: [PlanMember(member) for member in members])
 
 
 @st.composite
-def mixed_rosters(draw: st.DrawFn) -> list[Planned]:
+def mixed_rosters(draw: st.DrawFn) -> list[PlanMember]:
     """Members of all weights, some of whom have no link to each other."""
     members = draw(names)
     return [
-        Planned(
+        PlanMember(
             member,
             draw(st.sampled_from([0, 1, 2, FULL_WEIGHT])),
             draw(st.frozensets(st.sampled_from(members))),
@@ -42,7 +49,7 @@ def test_nobody_ready_means_no_slices() -> None:
 
 
 @given(rosters.filter(len), sequences, sizes)
-def test_every_piece_has_one_owner(ready: list[Planned], sequence: int, size: int) -> None:
+def test_every_piece_has_one_owner(ready: list[PlanMember], sequence: int, size: int) -> None:
     piece_size = piece_size_for(size)
     slices = plan(ready, sequence, size, piece_size)
     pieces = [piece for part in slices for piece in range(part.first, part.end)]
@@ -50,7 +57,9 @@ def test_every_piece_has_one_owner(ready: list[Planned], sequence: int, size: in
 
 
 @given(rosters, sequences, sizes)
-def test_slices_are_even_and_nobody_has_two(ready: list[Planned], sequence: int, size: int) -> None:
+def test_slices_are_even_and_nobody_has_two(
+    ready: list[PlanMember], sequence: int, size: int
+) -> None:
     slices = plan(ready, sequence, size, piece_size_for(size))
     lengths = [part.end - part.first for part in slices]
     assert not lengths or (min(lengths) > 0 and max(lengths) - min(lengths) <= 1)
@@ -60,7 +69,7 @@ def test_slices_are_even_and_nobody_has_two(ready: list[Planned], sequence: int,
 
 
 @given(rosters.filter(len), sequences, sizes)
-def test_turns_are_even(ready: list[Planned], sequence: int, size: int) -> None:
+def test_turns_are_even(ready: list[PlanMember], sequence: int, size: int) -> None:
     owned = Counter(
         part.owner
         for turn in range(len(ready))
@@ -69,16 +78,16 @@ def test_turns_are_even(ready: list[Planned], sequence: int, size: int) -> None:
     assert len({owned[member.id] for member in ready}) == 1
 
 
-@given(mixed_rosters(), sequences, sizes, st.integers(0, STORE_PARTS))
+@given(mixed_rosters(), sequences, sizes, st.integers(0, ORIGIN_SHARE_UNITS))
 def test_shared_pieces_have_one_owner_and_others_step_in(
-    ready: list[Planned], sequence: int, size: int, for_all: int
+    ready: list[PlanMember], sequence: int, size: int, origin_share: int
 ) -> None:
     piece_size = piece_size_for(size)
-    slices = plan(ready, sequence, size, piece_size, for_all)
+    slices = plan(ready, sequence, size, piece_size, origin_share)
     able = {member.id for member in ready if member.weight > 0}
     count = piece_count(size, piece_size)
     shared = [piece for part in slices for piece in range(part.first, part.end)]
-    assert shared == list(range(count - count * for_all // STORE_PARTS if able else 0))
+    assert shared == list(range(count - count * origin_share // ORIGIN_SHARE_UNITS if able else 0))
     for part in slices:
         assert part.owner in able
         assert set(part.successors) <= able - {part.owner}
@@ -87,10 +96,10 @@ def test_shared_pieces_have_one_owner_and_others_step_in(
 
 @given(mixed_rosters(), sequences)
 def test_who_has_no_link_to_an_owner_has_a_relay_with_links_to_both(
-    ready: list[Planned], sequence: int
+    ready: list[PlanMember], sequence: int
 ) -> None:
-    def cut(one: Planned, other: Planned) -> bool:
-        return other.id in one.cut or one.id in other.cut
+    def are_unlinked(one: PlanMember, other: PlanMember) -> bool:
+        return other.id in one.unreachable or one.id in other.unreachable
 
     by_id = {member.id: member for member in ready}
     for part in plan(ready, sequence, 1_200_000, 65_536):
@@ -102,18 +111,18 @@ def test_who_has_no_link_to_an_owner_has_a_relay_with_links_to_both(
                 for member in ready
                 if member.weight > 0
                 and member not in (owner, receiver)
-                and not cut(member, owner)
-                and not cut(member, receiver)
+                and not are_unlinked(member, owner)
+                and not are_unlinked(member, receiver)
             ]
-            if receiver is owner or not cut(owner, receiver) or not able:
+            if receiver is owner or not are_unlinked(owner, receiver) or not able:
                 assert between is None
             else:
                 assert between in {member.id for member in able}
 
 
 def test_relays_and_successors_are_spread_evenly() -> None:
-    ready = [Planned(f"m{number:02}") for number in range(24)]
-    ready[0] = Planned("m00", cut=frozenset({"m01"}))
+    ready = [PlanMember(f"m{number:02}") for number in range(24)]
+    ready[0] = PlanMember("m00", unreachable=frozenset({"m01"}))
     relays, first = Counter[str | None](), Counter[str]()
     for sequence in range(2_000):
         for part in plan(ready, sequence, 1_200_000, 65_536):

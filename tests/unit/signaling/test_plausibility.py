@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from shoal.signaling.stats.plausibility import (
     UNKNOWN_SEGMENT_BYTES,
     WINDOW_SEGMENTS,
-    Announced,
-    Stay,
+    PublishedBytes,
+    ViewerHistory,
 )
 
 VARIANTS = st.integers(0, 3)
@@ -50,10 +50,10 @@ class Plain:
 
 
 def test_before_the_join_there_was_a_window_and_since_then_what_was_announced() -> None:
-    announced = Announced()
+    announced = PublishedBytes()
     announced.add(0, 700)
     announced.add(0, 1000)
-    stay = Stay(announced, 0)
+    stay = ViewerHistory(announced, 0)
     assert stay.available == WINDOW_SEGMENTS * 1000
     announced.add(0, 500)
     announced.add(1, 9000)  # not its rendition
@@ -61,10 +61,10 @@ def test_before_the_join_there_was_a_window_and_since_then_what_was_announced() 
 
 
 def test_a_switch_brings_the_other_rendition_and_its_window() -> None:
-    announced = Announced()
+    announced = PublishedBytes()
     announced.add(0, 1000)
     announced.add(1, 100)
-    stay = Stay(announced, 0)
+    stay = ViewerHistory(announced, 0)
     announced.add(0, 1000)
     stay.switch(1)
     announced.add(0, 1000)
@@ -75,10 +75,10 @@ def test_a_switch_brings_the_other_rendition_and_its_window() -> None:
 
 
 def test_switching_to_and_fro_brings_nothing() -> None:
-    announced = Announced()
+    announced = PublishedBytes()
     announced.add(0, 1000)
     announced.add(1, 100)
-    stay = Stay(announced, 0)
+    stay = ViewerHistory(announced, 0)
     for number in range(1000):
         stay.switch(number % 256)
     stay.switch(0)
@@ -86,8 +86,8 @@ def test_switching_to_and_fro_brings_nothing() -> None:
 
 
 def test_while_nothing_is_announced_a_window_of_large_segments_is_allowed() -> None:
-    announced = Announced()
-    stay = Stay(announced, 0)
+    announced = PublishedBytes()
+    stay = ViewerHistory(announced, 0)
     assert stay.available == WINDOW_SEGMENTS * UNKNOWN_SEGMENT_BYTES
     announced.add(1, 100)
     assert stay.available == WINDOW_SEGMENTS * 100
@@ -99,14 +99,14 @@ def test_while_nothing_is_announced_a_window_of_large_segments_is_allowed() -> N
 def test_a_viewer_that_takes_all_there_is_stays_within_and_nobody_gets_much_more(
     variant: int, before: list[tuple[str, int, int]], after: list[tuple[str, int, int]]
 ) -> None:
-    announced, plain = Announced(), Plain(variant)
+    announced, plain = PublishedBytes(), Plain(variant)
     sizes: dict[int, list[int]] = {}
     for _, other, size in before:
         if size:
             announced.add(other, size)
             plain.segments.setdefault(other, []).append(size)
             sizes.setdefault(other, []).append(size)
-    stay = Stay(announced, variant)
+    stay = ViewerHistory(announced, variant)
     plain.look()
     since_join = 0
     for kind, other, size in after:

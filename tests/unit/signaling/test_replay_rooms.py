@@ -5,23 +5,23 @@ import pytest
 
 from shoal.announcements import KeptReplay
 from shoal.api_types import BytesBySource, ReplayTotals
-from shoal.signaling.cluster.effects import Sent
+from shoal.signaling.cluster.effects import Effects
 from shoal.signaling.cluster.messages import NodeId
-from shoal.signaling.replay_rooms import AHEAD_S, FASTEST, ReplayRooms
+from shoal.signaling.replay_rooms import MAX_AHEAD_S, MAX_SPEED, ReplayRooms
 from shoal.signaling.rooms.messages import MemberId, Report, Signal, Stats
-from shoal.signaling.rooms.room import Seat
-from shoal.signaling.stats.viewer_stats import FigureRefusal
+from shoal.signaling.rooms.room import MemberState
+from shoal.signaling.stats.viewer_stats import StatsRefusal
 
 ONE = KeptReplay("one-1", 60_000_000, 600.0)
 OTHER = KeptReplay("other-1", 60_000_000, 600.0)
 ANN, BEN, CAT = MemberId("ann"), MemberId("ben"), MemberId("cat")
 
 
-def told(sent: Sent) -> list[tuple[MemberId, dict[str, object]]]:
+def told(sent: Effects) -> list[tuple[MemberId, dict[str, object]]]:
     return [(to, msgspec.json.decode(frame.data)) for frame in sent.frames for to in frame.to]
 
 
-def rosters(sent: Sent) -> dict[MemberId, list[str]]:
+def rosters(sent: Effects) -> dict[MemberId, list[str]]:
     return {
         to: [member["id"] for member in said["members"]]
         for to, said in told(sent)
@@ -44,13 +44,13 @@ def replays() -> ReplayRooms:
     """Two watch one replay, and one another."""
     rooms = ReplayRooms(NodeId("node"))
     for member, kept in ((ANN, ONE), (BEN, ONE), (CAT, OTHER)):
-        rooms.join(member, kept, Seat(0, sharing=True), f"10.0.0.{len(rooms)}", 100.0)
+        rooms.join(member, kept, MemberState(0, sharing=True), f"10.0.0.{len(rooms)}", 100.0)
     return rooms
 
 
 def test_rooms_are_of_one_replay(replays: ReplayRooms) -> None:
     dave = MemberId("dave")
-    sent = replays.join(dave, ONE, Seat(1, sharing=True), "10.0.0.9", 101.0)
+    sent = replays.join(dave, ONE, MemberState(1, sharing=True), "10.0.0.9", 101.0)
     assert rosters(sent)[dave] == [ANN, BEN, dave]
     [(to, stream), *_] = told(sent)
     assert (to, stream) == (dave, {"type": "stream", "stream": None, "live": False})
@@ -60,17 +60,17 @@ def test_rooms_are_of_one_replay(replays: ReplayRooms) -> None:
 
 def test_what_members_say_reaches_their_room_only(replays: ReplayRooms) -> None:
     data = msgspec.Raw(b"{}")
-    assert [to for to, _ in told(replays.hear(ANN, Signal(BEN, data), 101.0))] == [BEN]
-    assert told(replays.hear(ANN, Signal(CAT, data), 101.0)) == []
-    assert replays.hear(ANN, Report(BEN), 101.0).expelled == []
+    assert [to for to, _ in told(replays.receive(ANN, Signal(BEN, data), 101.0))] == [BEN]
+    assert told(replays.receive(ANN, Signal(CAT, data), 101.0)) == []
+    assert replays.receive(ANN, Report(BEN), 101.0).expelled == []
     dave = MemberId("dave")
-    replays.join(dave, ONE, Seat(0, sharing=True), "10.0.0.9", 101.0)
-    assert replays.hear(dave, Report(BEN), 101.0).expelled == [BEN]
+    replays.join(dave, ONE, MemberState(0, sharing=True), "10.0.0.9", 101.0)
+    assert replays.receive(dave, Report(BEN), 101.0).expelled == [BEN]
 
 
 def test_sums_keep_what_those_said_who_left(replays: ReplayRooms) -> None:
-    assert replays.report(ANN, stats(p2p=3_000, store=1_000, peers=1), 110.0) is None
-    assert replays.report(BEN, stats(store=4_000, uploaded=3_000, peers=1), 110.0) is None
+    assert replays.report_stats(ANN, stats(p2p=3_000, store=1_000, peers=1), 110.0) is None
+    assert replays.report_stats(BEN, stats(store=4_000, uploaded=3_000, peers=1), 110.0) is None
     assert replays.totals() == ReplayTotals(
         viewers=3, linked=2, bytes=BytesBySource(3_000, 5_000, 0), uploaded=3_000
     )
@@ -87,15 +87,15 @@ def test_sums_keep_what_those_said_who_left(replays: ReplayRooms) -> None:
     [
         (stats(p2p=-1), "negative"),
         (stats(store=10**12), "too_fast"),
-        (stats(p2p=int(100_000 * (FASTEST * 10 + AHEAD_S)) + 1), "too_much"),
-        (stats(uploaded=2 * int(100_000 * (FASTEST * 10 + AHEAD_S)) + 1), "too_much"),
+        (stats(p2p=int(100_000 * (MAX_SPEED * 10 + MAX_AHEAD_S)) + 1), "too_much"),
+        (stats(uploaded=2 * int(100_000 * (MAX_SPEED * 10 + MAX_AHEAD_S)) + 1), "too_much"),
     ],
 )
 def test_a_report_that_cannot_be_true_changes_nothing(
-    replays: ReplayRooms, said: Stats, refusal: FigureRefusal
+    replays: ReplayRooms, said: Stats, refusal: StatsRefusal
 ) -> None:
     before = replays.totals()
-    assert replays.report(ANN, said, 110.0) == refusal
+    assert replays.report_stats(ANN, said, 110.0) == refusal
     assert replays.totals() == before
 
 

@@ -8,17 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shoal.announcements import Stream
-from shoal.signaling.broadcast_state import Programme
+from shoal.signaling.broadcast_state import BroadcastState
 from shoal.signaling.rooms.messages import (
-    Announced,
-    Member,
     MemberId,
-    Room,
-    Signalled,
+    RosterEntry,
+    RosterMessage,
+    SegmentMessage,
+    SignalMessage,
     ToViewer,
 )
 from shoal.signaling.rooms.plan import PLAN_VERSION
-from shoal.signaling.rooms.room import ROOM_INTERVAL_S, Outgoing, Roster, Seat
+from shoal.signaling.rooms.room import ROSTER_INTERVAL_S, MemberState, Outgoing, Room
 from tests.unit.signaling.make import descriptor
 
 ANN, BEN, CY = MemberId("ann"), MemberId("ben"), MemberId("cy")
@@ -26,33 +26,37 @@ ON_AIR = Stream("abc", live=True)
 OFFER = msgspec.Raw(b'{"sdp":"..."}')
 
 
-def join(roster: Roster, member: MemberId, now: float, variant: int = 0) -> list[Outgoing]:
-    return roster.join(member, Seat(variant, sharing=True), on_air=ON_AIR, recent=(), now=now)
+def join(roster: Room, member: MemberId, now: float, variant: int = 0) -> list[Outgoing]:
+    return roster.join(
+        member, MemberState(variant, sharing=True), on_air=ON_AIR, recent=(), now=now
+    )
 
 
 def to(member: MemberId, messages: Sequence[Outgoing]) -> list[ToViewer]:
     return [outgoing.message for outgoing in messages if member in outgoing.to]
 
 
-def room(you: MemberId, epoch: int, *members: Member) -> Room:
-    return Room(room="main", plan_version=PLAN_VERSION, epoch=epoch, you=you, members=members)
+def room(you: MemberId, epoch: int, *members: RosterEntry) -> RosterMessage:
+    return RosterMessage(
+        room="main", plan_version=PLAN_VERSION, epoch=epoch, you=you, members=members
+    )
 
 
 def test_a_newcomer_gets_stream_then_room_then_recent_segments() -> None:
     recent = (descriptor(3), descriptor(4))
-    sent = Roster("main").join(ANN, Seat(0, sharing=True), on_air=ON_AIR, recent=recent, now=0)
+    sent = Room("main").join(ANN, MemberState(0, sharing=True), on_air=ON_AIR, recent=recent, now=0)
     assert sent == [
         Outgoing((ANN,), ON_AIR),
-        Outgoing((ANN,), room(ANN, 1, Member(ANN, 0, ready=False))),
-        Outgoing((ANN,), Announced(1, recent[0])),
-        Outgoing((ANN,), Announced(1, recent[1])),
+        Outgoing((ANN,), room(ANN, 1, RosterEntry(ANN, 0, ready=False))),
+        Outgoing((ANN,), SegmentMessage(1, recent[0])),
+        Outgoing((ANN,), SegmentMessage(1, recent[1])),
     ]
 
 
 def test_after_a_quiet_while_the_others_hear_of_a_change_at_once() -> None:
-    roster = Roster("main")
+    roster = Room("main")
     join(roster, ANN, now=0)
-    members = (Member(ANN, 0, ready=False), Member(BEN, 1, ready=False))
+    members = (RosterEntry(ANN, 0, ready=False), RosterEntry(BEN, 1, ready=False))
     sent = join(roster, BEN, now=1, variant=1)
     assert to(ANN, sent) == [room(ANN, 2, *members)]
     assert to(BEN, sent) == [ON_AIR, room(BEN, 2, *members)]
@@ -60,88 +64,94 @@ def test_after_a_quiet_while_the_others_hear_of_a_change_at_once() -> None:
 
 
 def test_changes_in_quick_succession_are_told_together_when_due() -> None:
-    roster = Roster("main")
+    roster = Room("main")
     for member in (ANN, BEN):
         join(roster, member, now=0)
     join(roster, CY, now=10)
-    assert roster.ready(ANN, now=10.01) == []
-    assert roster.ready(BEN, now=10.02) == []
-    assert roster.due == 10 + ROOM_INTERVAL_S
+    assert roster.set_ready(ANN, now=10.01) == []
+    assert roster.set_ready(BEN, now=10.02) == []
+    assert roster.due == 10 + ROSTER_INTERVAL_S
     assert roster.tick(10.2) == []
     sent = roster.tick(10.25)
     assert [outgoing.to for outgoing in sent] == [(ANN,), (BEN,), (CY,)]
     assert to(CY, sent) == [
-        room(CY, 5, Member(ANN, 0, ready=True), Member(BEN, 0, ready=True), Member(CY, 0, False))
+        room(
+            CY,
+            5,
+            RosterEntry(ANN, 0, ready=True),
+            RosterEntry(BEN, 0, ready=True),
+            RosterEntry(CY, 0, False),
+        )
     ]
     assert roster.due is None
 
 
 def test_a_segment_does_not_wait_for_the_roster_but_comes_after_it() -> None:
-    roster = Roster("main")
+    roster = Room("main")
     join(roster, ANN, now=0)
     join(roster, BEN, now=1)
-    roster.ready(ANN, now=1.01)
-    sent = roster.segment(descriptor(7), now=1.02)
-    assert [type(message) for message in to(ANN, sent)] == [Room, Announced]
-    assert sent[-1] == Outgoing((ANN, BEN), Announced(3, descriptor(7)))
+    roster.set_ready(ANN, now=1.01)
+    sent = roster.publish(descriptor(7), now=1.02)
+    assert [type(message) for message in to(ANN, sent)] == [RosterMessage, SegmentMessage]
+    assert sent[-1] == Outgoing((ANN, BEN), SegmentMessage(3, descriptor(7)))
 
 
 def test_a_switch_of_rendition_is_a_change_of_the_roster() -> None:
-    roster = Roster("main")
+    roster = Room("main")
     join(roster, ANN, now=0)
-    assert roster.switch(ANN, 0, now=1) == []
-    assert roster.switch(ANN, 1, now=2) == [
-        Outgoing((ANN,), room(ANN, 2, Member(ANN, 1, ready=False)))
+    assert roster.switch_variant(ANN, 0, now=1) == []
+    assert roster.switch_variant(ANN, 1, now=2) == [
+        Outgoing((ANN,), room(ANN, 2, RosterEntry(ANN, 1, ready=False)))
     ]
 
 
 def test_who_does_not_share_is_told_everything_and_stands_in_no_roster() -> None:
-    roster = Roster("main")
+    roster = Room("main")
     join(roster, ANN, now=0)
-    sent = roster.join(BEN, Seat(0, sharing=False), on_air=ON_AIR, recent=(), now=1)
-    assert to(BEN, sent) == [ON_AIR, room(BEN, 1, Member(ANN, 0, ready=False))]
+    sent = roster.join(BEN, MemberState(0, sharing=False), on_air=ON_AIR, recent=(), now=1)
+    assert to(BEN, sent) == [ON_AIR, room(BEN, 1, RosterEntry(ANN, 0, ready=False))]
     assert to(ANN, sent) == []
-    assert roster.ready(BEN, now=2) == []
+    assert roster.set_ready(BEN, now=2) == []
     assert len(roster) == 2
-    announced = roster.segment(descriptor(1), now=3)
-    assert to(BEN, announced) == [Announced(1, descriptor(1))]
+    announced = roster.publish(descriptor(1), now=3)
+    assert to(BEN, announced) == [SegmentMessage(1, descriptor(1))]
 
 
 def test_ready_and_leave_count_once() -> None:
-    roster = Roster("main")
+    roster = Room("main")
     join(roster, ANN, now=0)
     join(roster, BEN, now=1)
-    assert roster.ready(ANN, now=2) != []
-    assert roster.ready(ANN, now=3) == []
+    assert roster.set_ready(ANN, now=2) != []
+    assert roster.set_ready(ANN, now=3) == []
     assert roster.leave(BEN, now=4) != []
     assert roster.leave(BEN, now=5) == []
-    assert roster.ready(BEN, now=6) == []
+    assert roster.set_ready(BEN, now=6) == []
     assert roster.epoch == 4
 
 
 def test_an_empty_room_says_nothing() -> None:
-    roster = Roster("main")
+    roster = Room("main")
     join(roster, ANN, now=0)
     assert roster.leave(ANN, now=0.1) == []
     assert roster.due is None
-    assert roster.segment(descriptor(1), now=1) == []
-    assert roster.stream(ON_AIR) == []
+    assert roster.publish(descriptor(1), now=1) == []
+    assert roster.set_stream(ON_AIR) == []
 
 
 def test_signals_go_to_the_named_member_only() -> None:
-    roster = Roster("main")
+    roster = Room("main")
     for member in (ANN, BEN, CY):
         join(roster, member, now=0)
-    assert roster.signal(ANN, BEN, OFFER) == [Outgoing((BEN,), Signalled(ANN, OFFER))]
+    assert roster.forward_signal(ANN, BEN, OFFER) == [Outgoing((BEN,), SignalMessage(ANN, OFFER))]
 
 
 @pytest.mark.parametrize(
     ("sender", "receiver"), [(ANN, CY), (CY, ANN), (ANN, ANN)], ids=["to", "from", "self"]
 )
 def test_no_signal_crosses_the_room_s_walls(sender: MemberId, receiver: MemberId) -> None:
-    roster = Roster("main")
+    roster = Room("main")
     join(roster, ANN, now=0)
-    assert roster.signal(sender, receiver, OFFER) == []
+    assert roster.forward_signal(sender, receiver, OFFER) == []
 
 
 MEMBERS = st.integers(0, 7).map(lambda number: MemberId(f"m{number}"))
@@ -159,9 +169,9 @@ EVENTS = st.lists(
 
 @given(EVENTS)
 def test_whatever_happens_every_member_can_plan(events: list[tuple[str, object]]) -> None:
-    roster, programme = Roster("main"), Programme()
+    roster, programme = Room("main"), BroadcastState()
     inbox: dict[MemberId, list[ToViewer]] = {}
-    all_rooms: dict[int, tuple[Member, ...]] = {}
+    all_rooms: dict[int, tuple[RosterEntry, ...]] = {}
     rooms_at: dict[MemberId, list[float]] = defaultdict(list)
     now = 0.0
 
@@ -169,7 +179,7 @@ def test_whatever_happens_every_member_can_plan(events: list[tuple[str, object]]
         for outgoing in messages:
             for member in outgoing.to:
                 inbox[member].append(outgoing.message)  # KeyError: sent to somebody who left
-                if isinstance(outgoing.message, Room) and not forced:
+                if isinstance(outgoing.message, RosterMessage) and not forced:
                     rooms_at[member].append(now)
 
     for kind, value in events:
@@ -182,7 +192,7 @@ def test_whatever_happens_every_member_can_plan(events: list[tuple[str, object]]
                 recent = programme.recent(0)
                 deliver(
                     roster.join(
-                        member, Seat(0, sharing=True), on_air=ON_AIR, recent=recent, now=now
+                        member, MemberState(0, sharing=True), on_air=ON_AIR, recent=recent, now=now
                     )
                 )
             case "leave", str(name):
@@ -191,10 +201,10 @@ def test_whatever_happens_every_member_can_plan(events: list[tuple[str, object]]
                 check(gone, member, all_rooms)
                 deliver(roster.leave(member, now))
             case "ready", str(name):
-                deliver(roster.ready(MemberId(name), now))
+                deliver(roster.set_ready(MemberId(name), now))
             case "segment", int(sequence):
                 if programme.publish(descriptor(sequence)):
-                    deliver(roster.segment(descriptor(sequence), now), forced=True)
+                    deliver(roster.publish(descriptor(sequence), now), forced=True)
             case "wait", float(seconds):
                 end = now + seconds
                 while (due := roster.due) is not None and due <= end:
@@ -210,25 +220,25 @@ def test_whatever_happens_every_member_can_plan(events: list[tuple[str, object]]
     assert roster.due is None
     for member, messages in inbox.items():
         check(messages, member, all_rooms)
-        assert [m for m in messages if isinstance(m, Room)][-1].epoch == roster.epoch
+        assert [m for m in messages if isinstance(m, RosterMessage)][-1].epoch == roster.epoch
         times = rooms_at[member][1:]  # the first answers the join
-        assert all(b - a >= ROOM_INTERVAL_S - 1e-9 for a, b in itertools.pairwise(times))
+        assert all(b - a >= ROSTER_INTERVAL_S - 1e-9 for a, b in itertools.pairwise(times))
 
 
 def check(
-    messages: list[ToViewer], you: MemberId, all_rooms: dict[int, tuple[Member, ...]]
+    messages: list[ToViewer], you: MemberId, all_rooms: dict[int, tuple[RosterEntry, ...]]
 ) -> None:
     epochs: list[int] = []
     sequences: list[int] = []
     for message in messages:
-        if isinstance(message, Room):
+        if isinstance(message, RosterMessage):
             assert message.you == you
             assert you in [line.id for line in message.members]
             assert all_rooms.setdefault(message.epoch, message.members) == message.members
             epochs.append(message.epoch)
-        elif isinstance(message, Announced):
+        elif isinstance(message, SegmentMessage):
             assert message.epoch == epochs[-1]
             sequences.append(message.descriptor.sequence)
     assert epochs == sorted(set(epochs))
     assert sequences == sorted(set(sequences))
-    assert not messages or [type(message) for message in messages[:2]] == [Stream, Room]
+    assert not messages or [type(message) for message in messages[:2]] == [Stream, RosterMessage]

@@ -3,13 +3,13 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoal.signaling.rooms.room_index import Content, Vacancies
-from shoal.signaling.rooms.timer_queue import Timetable
+from shoal.signaling.rooms.room_index import Occupancy, RoomIndex
+from shoal.signaling.rooms.timer_queue import TimerQueue
 
 RENDITIONS = 3
 CONTENTS = st.dictionaries(
     st.integers(0, RENDITIONS - 1), st.integers(1, 9), min_size=1, max_size=RENDITIONS
-).map(lambda playing: Content(sum(playing.values()), playing))
+).map(lambda playing: Occupancy(sum(playing.values()), playing))
 CHANGES = st.lists(st.tuples(st.sampled_from("abcdef"), CONTENTS | st.none()), max_size=30)
 
 
@@ -21,35 +21,35 @@ CHANGES = st.lists(st.tuples(st.sampled_from("abcdef"), CONTENTS | st.none()), m
     st.sampled_from("aB"),
 )
 def test_the_index_finds_what_a_search_would_find(
-    changes: list[tuple[str, Content | None]], variant: int, most: int, more_than: int, but: str
+    changes: list[tuple[str, Occupancy | None]], variant: int, most: int, more_than: int, but: str
 ) -> None:
-    index, rooms = Vacancies[str](), dict[str, Content]()
+    index, rooms = RoomIndex[str](), dict[str, Occupancy]()
     for room, content in changes:
         if content is None:
             index.remove(room)
             rooms.pop(room, None)
         else:
-            index.put(room, content)
+            index.set(room, content)
             rooms[room] = content
     sizes = [content.size for content in rooms.values()]
     smallest = index.smallest()
     assert (smallest and rooms[smallest].size) == min(sizes, default=None)
 
     others = [c for room, c in rooms.items() if c.size <= most and room != but]
-    fullest = index.fullest(most, but=but)
+    fullest = index.fullest(most, exclude=but)
     assert (fullest and rooms[fullest].size) == max((c.size for c in others), default=None)
 
-    keys = [(c.playing.get(variant, 0), c.size) for c in others]
-    best = index.best(variant, most, more_than=more_than, but=but)
-    found = best and (rooms[best].playing[variant], rooms[best].size)
+    keys = [(c.by_variant.get(variant, 0), c.size) for c in others]
+    best = index.best(variant, most, more_than=more_than, exclude=but)
+    found = best and (rooms[best].by_variant[variant], rooms[best].size)
     assert found == max((key for key in keys if key[0] > more_than), default=None)
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 20) | st.none()), max_size=40))
 def test_the_timetable_keeps_the_last_time_of_each(changes: list[tuple[int, int | None]]) -> None:
-    table, times = Timetable[int](), dict[int, int]()
+    table, times = TimerQueue[int](), dict[int, int]()
     for item, due in changes:
-        table.put(item, due)
+        table.set(item, due)
         times.pop(item, None)
         if due is not None:
             times[item] = due

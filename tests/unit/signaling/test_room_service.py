@@ -5,12 +5,12 @@ import asyncio
 import uvloop
 
 from shoal.announcements import Stream
-from shoal.signaling.cluster.effects import Sent
-from shoal.signaling.cluster.redis_router import Seats
-from shoal.signaling.room_service import Hub
+from shoal.signaling.cluster.effects import Effects
+from shoal.signaling.cluster.redis_router import RedisRouter
+from shoal.signaling.room_service import RoomService
 
 
-class Late(Seats):
+class Late(RedisRouter):
     """What is due was due a second ago: a busy loop has not come to it."""
 
     ticks = 0
@@ -20,7 +20,7 @@ class Late(Seats):
         """When it was due."""
         return asyncio.get_running_loop().time() // 1 - 1 if self.ticks == 0 else None
 
-    def tick(self, now: float) -> Sent:
+    def tick(self, now: float) -> Effects:
         """Note that it was called."""
         self.ticks += 1
         return super().tick(now)
@@ -28,10 +28,10 @@ class Late(Seats):
 
 def test_what_is_overdue_is_done_once_however_much_happens_before() -> None:
     async def happen() -> int:
-        hub = Hub()
-        late = hub.seats = Late(hub.node, hub.programme)
+        hub = RoomService()
+        late = hub.router = Late(hub.node, hub.broadcast)
         for live in (True, False, True):
-            hub.stream(Stream("abc", live=live))
+            hub.set_stream(Stream("abc", live=live))
         await asyncio.sleep(0.05)
         hub.close()
         return late.ticks

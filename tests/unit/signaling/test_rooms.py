@@ -7,13 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shoal.announcements import Stream
-from shoal.signaling.rooms.messages import MemberId, Room
-from shoal.signaling.rooms.rebalancer import BADLY_LINKED_AFTER_S, MINORITY_AFTER_S, MOVE_INTERVAL_S
-from shoal.signaling.rooms.room import Outgoing, Seat
+from shoal.signaling.rooms.messages import MemberId, RosterMessage
+from shoal.signaling.rooms.rebalancer import (
+    BADLY_LINKED_AFTER_S,
+    MIN_RELOCATION_INTERVAL_S,
+    MINORITY_AFTER_S,
+)
+from shoal.signaling.rooms.room import MemberState, Outgoing
 from shoal.signaling.rooms.rooms import (
     HARD_LIMIT,
-    LOOK_S,
     MERGE_AFTER_S,
+    REBALANCE_INTERVAL_S,
     SOFT_LIMIT,
     Rooms,
 )
@@ -26,12 +30,12 @@ class Station:
 
     def __init__(self) -> None:
         self.rooms = Rooms()
-        self.told: dict[MemberId, Room] = {}
+        self.told: dict[MemberId, RosterMessage] = {}
         self.now = 0.0
 
     def take(self, sent: Sequence[Outgoing]) -> None:
         for outgoing in sent:
-            if isinstance(outgoing.message, Room):
+            if isinstance(outgoing.message, RosterMessage):
                 for member in outgoing.to:
                     assert outgoing.message.you == member
                     self.told[member] = outgoing.message
@@ -40,9 +44,9 @@ class Station:
         self, number: int, variant: int = 0, *, sharing: bool = True, address: str | None = None
     ) -> MemberId:
         member = MemberId(f"m{number:04}")
-        seat = Seat(variant, sharing)
+        seat = MemberState(variant, sharing)
         address = address or f"10.0.0.{number}"
-        self.take(self.rooms.join(member, seat, address, on_air=ON_AIR, recent=(), now=self.now))
+        self.take(self.rooms.join(member, seat, address, stream=ON_AIR, recent=(), now=self.now))
         return member
 
     def leave(self, member: MemberId) -> None:
@@ -50,7 +54,7 @@ class Station:
         self.take(self.rooms.leave(member, self.now))
 
     def ready(self, member: MemberId) -> None:
-        self.take(self.rooms.ready(member, self.now))
+        self.take(self.rooms.set_ready(member, self.now))
 
     def wait(self, seconds: float) -> None:
         end = self.now + seconds
@@ -139,21 +143,21 @@ def test_two_addresses_must_complain() -> None:
     twin = station.join(50, address="10.0.0.1")  # the same address as others[0]
     own = station.join(51, address="10.0.0.0")  # the same as the accused
     rooms = station.rooms
-    assert not rooms.report(others[0], liar)
-    assert not rooms.report(others[0], liar)
-    assert not rooms.report(twin, liar)
-    assert not rooms.report(own, liar)
-    assert rooms.report(others[1], liar)
-    assert not rooms.report(others[1], MemberId("nobody"))
+    assert not rooms.report_abuse(others[0], liar)
+    assert not rooms.report_abuse(others[0], liar)
+    assert not rooms.report_abuse(twin, liar)
+    assert not rooms.report_abuse(own, liar)
+    assert rooms.report_abuse(others[1], liar)
+    assert not rooms.report_abuse(others[1], MemberId("nobody"))
 
 
 def test_missing_links_are_told_by_place() -> None:
     station = Station()
     ann, ben, cy = [station.join(number) for number in range(3)]
-    station.take(station.rooms.links(cy, [ann, MemberId("gone")], station.now))
+    station.take(station.rooms.set_unreachable(cy, [ann, MemberId("gone")], station.now))
     station.wait(1)
     room = station.told[ben]
-    assert [line.cut for line in room.members] == [(), (), (0,)]
+    assert [line.unreachable for line in room.members] == [(), (), (0,)]
     assert msgspec.json.decode(msgspec.json.encode(room))["members"][2]["cut"] == [0]
 
 
@@ -168,7 +172,7 @@ def two_rooms(station: Station) -> tuple[list[MemberId], list[MemberId]]:
 
 
 def cut(station: Station, member: MemberId, others: Sequence[MemberId]) -> None:
-    station.take(station.rooms.links(member, others, station.now))
+    station.take(station.rooms.set_unreachable(member, others, station.now))
 
 
 def test_who_has_no_link_to_more_than_half_moves_and_not_again_within_a_minute() -> None:
@@ -180,18 +184,18 @@ def test_who_has_no_link_to_more_than_half_moves_and_not_again_within_a_minute()
         cut(station, other, [ann, ben])
     station.wait(BADLY_LINKED_AFTER_S - 1)
     assert station.rooms.room_of(ann) == station.rooms.room_of(others[0])
-    station.wait(2 * LOOK_S + 1)
+    station.wait(2 * REBALANCE_INTERVAL_S + 1)
     assert station.rooms.room_of(ann) == station.rooms.room_of(two[0])
     assert station.rooms.room_of(ben) == station.rooms.room_of(others[0])
     line = next(line for line in station.told[ann].members if line.id == ann)
-    assert (line.ready, line.cut) == (False, ())
+    assert (line.ready, line.unreachable) == (False, ())
     moved_at = station.now
     cut(station, ann, two)
-    station.wait(MOVE_INTERVAL_S - 2 * LOOK_S - 2)
+    station.wait(MIN_RELOCATION_INTERVAL_S - 2 * REBALANCE_INTERVAL_S - 2)
     assert station.rooms.room_of(ann) == station.rooms.room_of(two[0])
-    station.wait(4 * LOOK_S)
+    station.wait(4 * REBALANCE_INTERVAL_S)
     assert station.rooms.room_of(ann) == station.rooms.room_of(others[0])
-    assert station.now - moved_at < MOVE_INTERVAL_S + 2 * LOOK_S
+    assert station.now - moved_at < MIN_RELOCATION_INTERVAL_S + 2 * REBALANCE_INTERVAL_S
 
 
 def test_who_finds_its_links_in_time_stays() -> None:
@@ -200,7 +204,7 @@ def test_who_finds_its_links_in_time_stays() -> None:
     cut(station, one[0], one[1:])
     station.wait(BADLY_LINKED_AFTER_S - 2)
     cut(station, one[0], one[1:4])
-    station.wait(10 * MOVE_INTERVAL_S)
+    station.wait(10 * MIN_RELOCATION_INTERVAL_S)
     assert station.rooms.room_of(one[0]) == station.rooms.room_of(one[1])
 
 
@@ -208,7 +212,7 @@ def test_without_another_room_with_space_nobody_moves() -> None:
     station = Station()
     members = [station.join(number) for number in range(4)]
     cut(station, members[0], members[1:])
-    station.wait(10 * MOVE_INTERVAL_S)
+    station.wait(10 * MIN_RELOCATION_INTERVAL_S)
     assert station.rooms.sizes == (4,)
 
 
@@ -216,14 +220,14 @@ def test_a_minority_moves_together_to_where_more_play_its_rendition() -> None:
     station = Station()
     one, two = two_rooms(station)
     for member in [*one[:4], *two[:9]]:
-        station.take(station.rooms.switch(member, 1, station.now))
+        station.take(station.rooms.switch_variant(member, 1, station.now))
     station.wait(MINORITY_AFTER_S - 1)
     assert sorted(station.rooms.sizes) == [15, 16]
-    station.wait(2 * LOOK_S + 1)
+    station.wait(2 * REBALANCE_INTERVAL_S + 1)
     assert station.rooms.sizes == (11, 20)
     assert {station.rooms.room_of(member) for member in one[:4]} == {station.rooms.room_of(two[0])}
     # seven of twenty are no minority, and those who play the other rendition here are not one
-    station.wait(10 * MOVE_INTERVAL_S)
+    station.wait(10 * MIN_RELOCATION_INTERVAL_S)
     assert station.rooms.sizes == (11, 20)
 
 
@@ -261,7 +265,7 @@ def test_whatever_happens_everybody_knows_the_room_that_it_is_in(
             elif kind == "cut":
                 cut(station, member, here[: value if flag else 0])
             else:
-                station.take(station.rooms.switch(member, int(flag), station.now))
+                station.take(station.rooms.switch_variant(member, int(flag), station.now))
     station.wait(1)
     assert set(station.told) == set(here)
     assert len(station.rooms) == len(here)

@@ -8,16 +8,20 @@ from shoal.signaling.access import TokenVerdict
 from shoal.signaling.tracker import served_torrents as rules
 from shoal.signaling.tracker.messages import InfoHash
 from shoal.signaling.tracker.served_torrents import (
-    MAX_KEPT,
-    MAX_LIVE,
-    REGISTERED_S,
-    Admission,
-    Pass,
+    MAX_LIVE_SWARMS,
+    MAX_REPLAY_TORRENTS,
+    REGISTRATION_S,
+    Credentials,
+    ServedTorrents,
 )
 
 LIVE = InfoHash("l" * 20)
 TORRENT = InfoHash("".join(chr(n) for n in range(236, 256)))
-NOTHING, VIEWER, SEEDER = Pass("missing", False), Pass("ok", False), Pass("missing", True)
+NOTHING, VIEWER, SEEDER = (
+    Credentials("missing", False),
+    Credentials("ok", False),
+    Credentials("missing", True),
+)
 
 
 def named(number: int) -> InfoHash:
@@ -26,60 +30,60 @@ def named(number: int) -> InfoHash:
 
 @pytest.mark.parametrize("verdict", ["missing", "invalid", "expired"])
 def test_the_live_swarm_is_for_who_has_a_token(verdict: TokenVerdict) -> None:
-    admission = Admission()
-    admission.go_live([LIVE])
-    assert admission.refusal(LIVE, Pass(verdict, False), 0.0) == f"token_{verdict}"
+    admission = ServedTorrents()
+    admission.add_live_swarms([LIVE])
+    assert admission.refusal(LIVE, Credentials(verdict, False), 0.0) == f"token_{verdict}"
     assert admission.refusal(LIVE, VIEWER, 0.0) is None
 
 
 def test_no_token_opens_another_torrent() -> None:
-    admission = Admission()
-    admission.go_live([LIVE])
+    admission = ServedTorrents()
+    admission.add_live_swarms([LIVE])
     assert admission.refusal(TORRENT, VIEWER, 0.0) == "unknown_torrent"
     assert admission.refusal(TORRENT, NOTHING, 0.0) == "unknown_torrent"
 
 
 def test_the_torrents_of_replays_are_for_everybody() -> None:
-    admission = Admission()
-    admission.keep([TORRENT])
+    admission = ServedTorrents()
+    admission.add_replay_torrents([TORRENT])
     admission.expire(1e9)
     assert admission.refusal(TORRENT, NOTHING, 1e9) is None
-    assert list(admission.kept) == [TORRENT]
+    assert list(admission.replay_torrents) == [TORRENT]
     # another signaling process that knows of none takes none away
-    admission.keep([])
+    admission.add_replay_torrents([])
     assert admission.refusal(TORRENT, NOTHING, 1e9) is None
-    admission.keep([named(number) for number in range(MAX_KEPT)])
+    admission.add_replay_torrents([named(number) for number in range(MAX_REPLAY_TORRENTS)])
     assert admission.refusal(TORRENT, VIEWER, 1e9) == "unknown_torrent"
-    assert len(list(admission)) == MAX_KEPT
+    assert len(list(admission)) == MAX_REPLAY_TORRENTS
 
 
 def test_what_the_seeder_announced_is_for_everybody_for_a_while() -> None:
-    admission, told = Admission(), list[InfoHash]()
+    admission, told = ServedTorrents(), list[InfoHash]()
     admission.on_registered = told.append
     assert admission.refusal(TORRENT, SEEDER, 0.0) is None
     assert told == [TORRENT]
-    assert admission.refusal(TORRENT, NOTHING, REGISTERED_S - 1) is None
-    assert admission.refusal(TORRENT, NOTHING, REGISTERED_S) == "unknown_torrent"
+    assert admission.refusal(TORRENT, NOTHING, REGISTRATION_S - 1) is None
+    assert admission.refusal(TORRENT, NOTHING, REGISTRATION_S) == "unknown_torrent"
     admission.refusal(TORRENT, SEEDER, 500.0)
-    assert admission.refusal(TORRENT, NOTHING, REGISTERED_S + 1) is None
+    assert admission.refusal(TORRENT, NOTHING, REGISTRATION_S + 1) is None
     assert told == [TORRENT, TORRENT]
 
 
 def test_who_watches_an_older_playlist_keeps_its_swarm_and_the_number_is_bounded() -> None:
-    admission = Admission()
-    for number in range(3 * MAX_LIVE):
-        admission.go_live([LIVE, named(number)])
-    assert admission.refusal(named(3 * MAX_LIVE - 2), VIEWER, 0.0) is None
+    admission = ServedTorrents()
+    for number in range(3 * MAX_LIVE_SWARMS):
+        admission.add_live_swarms([LIVE, named(number)])
+    assert admission.refusal(named(3 * MAX_LIVE_SWARMS - 2), VIEWER, 0.0) is None
     assert admission.refusal(named(0), VIEWER, 0.0) == "unknown_torrent"
     assert admission.refusal(LIVE, VIEWER, 0.0) is None
-    assert len(admission.live) == MAX_LIVE
-    admission.go_live([named(number) for number in range(1_000)])
-    assert len(admission.live) == MAX_LIVE
+    assert len(admission.live_swarms) == MAX_LIVE_SWARMS
+    admission.add_live_swarms([named(number) for number in range(1_000)])
+    assert len(admission.live_swarms) == MAX_LIVE_SWARMS
 
 
 def test_the_oldest_registered_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rules, "MAX_REGISTERED", 3)
-    admission = Admission()
+    admission = ServedTorrents()
     for number in range(4):
         admission.register(named(number), float(number))
     admission.register(named(1), 5.0)
@@ -91,7 +95,7 @@ def test_the_oldest_registered_make_room(monkeypatch: pytest.MonkeyPatch) -> Non
 @given(st.lists(st.tuples(st.integers(0, 9), st.floats(0, 400)), max_size=60))
 def test_forgetting_changes_nothing_for_anybody(events: list[tuple[int, float]]) -> None:
     """`expire` only frees memory: who is served depends on the seeder's last announce alone."""
-    one, two = Admission(), Admission()
+    one, two = ServedTorrents(), ServedTorrents()
     last: dict[int, float] = {}
     now = 0.0
     for number, step in events:
@@ -101,9 +105,9 @@ def test_forgetting_changes_nothing_for_anybody(events: list[tuple[int, float]])
         last[number] = now
         one.expire(now)
         assert set(one.registered) == {
-            named(n) for n, at in last.items() if at + REGISTERED_S > now
+            named(n) for n, at in last.items() if at + REGISTRATION_S > now
         }
         for other in range(10):
-            served = last.get(other, -REGISTERED_S) + REGISTERED_S > now
+            served = last.get(other, -REGISTRATION_S) + REGISTRATION_S > now
             for admission in (one, two):
                 assert (admission.refusal(named(other), NOTHING, now) is None) == served

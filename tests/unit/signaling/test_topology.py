@@ -2,9 +2,9 @@
 
 from shoal.announcements import Stream
 from shoal.api_types import BytesBySource, RoomPicture, RoomSize, ViewerFigures
-from shoal.signaling.broadcast_state import Programme
+from shoal.signaling.broadcast_state import BroadcastState
 from shoal.signaling.rooms.messages import MemberId
-from shoal.signaling.rooms.room import Seat
+from shoal.signaling.rooms.room import MemberState
 from shoal.signaling.rooms.rooms import SOFT_LIMIT, Rooms
 from shoal.signaling.rooms.topology import rooms_view
 from tests.unit.signaling.make import descriptor
@@ -15,20 +15,20 @@ ANN, BEN, CY, DAN = (MemberId(name) for name in ("ann", "ben", "cy", "dan"))
 
 def seat(rooms: Rooms, *members: MemberId, variant: int = 0, ready: bool = True) -> None:
     for member in members:
-        newcomer = Seat(variant, sharing=True)
-        rooms.join(member, newcomer, f"at {member}", on_air=ON_AIR, recent=(), now=0)
+        newcomer = MemberState(variant, sharing=True)
+        rooms.join(member, newcomer, f"at {member}", stream=ON_AIR, recent=(), now=0)
         if ready:
-            rooms.ready(member, 0)
+            rooms.set_ready(member, 0)
 
 
-def programme(*variants: int, pieces: int = 12) -> Programme:
-    said = Programme()
+def programme(*variants: int, pieces: int = 12) -> BroadcastState:
+    said = BroadcastState()
     for variant in variants:
         said.publish(descriptor(1, variant, size=pieces * 16_384))
     return said
 
 
-def picture(rooms: Rooms, said: Programme) -> RoomTopology:
+def picture(rooms: Rooms, said: BroadcastState) -> RoomPicture:
     shown = rooms_view(rooms, said, {}, None).picture
     assert shown is not None
     return shown
@@ -76,12 +76,12 @@ def test_renditions_are_shared_apart() -> None:
 def test_where_a_link_is_missing_a_relay_passes_on_and_without_one_nobody_pushes() -> None:
     rooms = Rooms()
     seat(rooms, ANN, BEN, CY)
-    rooms.links(ANN, [BEN], 0)
+    rooms.set_unreachable(ANN, [BEN], 0)
     shown = picture(rooms, programme(0))
     assert shown.members[0].cut == (1,)
     assert pushed(shown) == {(CY, ANN): 8, (CY, BEN): 8, (ANN, CY): 4, (BEN, CY): 4}
-    rooms.upload(CY, 0, upload=False)
-    rooms.links(ANN, [BEN, CY], 0)
+    rooms.set_upload(CY, 0, upload=False)
+    rooms.set_unreachable(ANN, [BEN, CY], 0)
     assert not [pair for pair in pushed(picture(rooms, programme(0))) if ANN in pair]
 
 
@@ -90,11 +90,11 @@ def test_the_rooms_in_short_the_largest_first_and_the_picture_of_the_one_that_wa
 ):
     rooms = Rooms(iter(["small", "large"]).__next__)
     seat(rooms, ANN, ready=False)
-    moved = {MemberId(f"m{n}"): Seat(0, sharing=True) for n in range(SOFT_LIMIT)}
-    rooms.take_in(moved, dict.fromkeys(moved, "there"), programme(), 0)
-    apart = Seat(0, sharing=False)
-    rooms.join(DAN, apart, "at dan", on_air=ON_AIR, recent=(), now=0)
-    said = ViewerSummary(
+    moved = {MemberId(f"m{n}"): MemberState(0, sharing=True) for n in range(SOFT_LIMIT)}
+    rooms.join_together(moved, dict.fromkeys(moved, "there"), programme(), 0)
+    apart = MemberState(0, sharing=False)
+    rooms.join(DAN, apart, "at dan", stream=ON_AIR, recent=(), now=0)
+    said = ViewerFigures(
         id="ann",
         since=1,
         variant=0,
@@ -106,7 +106,7 @@ def test_the_rooms_in_short_the_largest_first_and_the_picture_of_the_one_that_wa
         stalls=0,
         latency_s=9.0,
     )
-    view = rooms_view(rooms, Programme(), {"ann": said}, "small")
+    view = rooms_view(rooms, BroadcastState(), {"ann": said}, "small")
     assert view.rooms == [
         RoomSize(room="large", members=SOFT_LIMIT, ready=0),
         RoomSize(room="small", members=1, ready=0),
@@ -115,7 +115,7 @@ def test_the_rooms_in_short_the_largest_first_and_the_picture_of_the_one_that_wa
     assert view.picture is not None
     assert (view.picture.room, view.picture.pieces) == ("small", {})
     assert [member.figures for member in view.picture.members] == [said]
-    gone = rooms_view(rooms, Programme(), {}, "gone").picture
+    gone = rooms_view(rooms, BroadcastState(), {}, "gone").picture
     assert gone is not None
     assert gone.room == "large"
-    assert rooms_view(Rooms(), Programme(), {}, None).picture is None
+    assert rooms_view(Rooms(), BroadcastState(), {}, None).picture is None

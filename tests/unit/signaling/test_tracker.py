@@ -11,18 +11,18 @@ from hypothesis import strategies as st
 
 from shoal.signaling.tracker import matching
 from shoal.signaling.tracker import swarms as rules
-from shoal.signaling.tracker.matching import Connection
+from shoal.signaling.tracker.matching import ConnectionId
 from shoal.signaling.tracker.messages import (
     MAX_OFFERS,
     Announce,
-    Announced,
+    AnnounceResponse,
     BadMessageError,
     Failure,
     InfoHash,
-    RelayedAnswer,
-    RelayedOffer,
+    PeerAnswer,
+    PeerOffer,
     Scrape,
-    Scraped,
+    ScrapeResponse,
     decode,
     encode,
 )
@@ -53,19 +53,19 @@ def offers(count: int) -> list[dict[str, Any]]:
 def announce(swarms: Swarms, number: int, count: int = 0, **fields: Any) -> list[Outgoing]:
     """Let peer `number` announce over connection `number`."""
     return swarms.announce(
-        Connection(number), say(peer_id=peer(number), offers=offers(count), **fields), 0.0
+        ConnectionId(number), say(peer_id=peer(number), offers=offers(count), **fields), 0.0
     )
 
 
 def relayed(messages: Sequence[Outgoing]) -> list[int]:
-    return [m.to for m in messages if isinstance(m.message, RelayedOffer)]
+    return [m.connection_id for m in messages if isinstance(m.message, PeerOffer)]
 
 
 def test_an_announce_is_acknowledged_with_the_counts() -> None:
     swarms = Swarms()
     announce(swarms, 1, left=0)
     [reply] = announce(swarms, 2)
-    assert reply.to == 2
+    assert reply.connection_id == 2
     assert msgspec.json.decode(encode(reply.message)) == {
         "action": "announce",
         "info_hash": HASH,
@@ -79,11 +79,11 @@ def test_an_offer_goes_to_one_peer_and_its_answer_comes_back_unread() -> None:
     swarms = Swarms()
     announce(swarms, 1)
     sent = swarms.announce(
-        Connection(2),
+        ConnectionId(2),
         say(peer_id=peer(2), offers=[{"offer_id": "o" * 20, "offer": {"sdp": [1, {"x": None}]}}]),
         0.0,
     )
-    assert [m.to for m in sent] == [2, 1]
+    assert [m.connection_id for m in sent] == [2, 1]
     assert msgspec.json.decode(encode(sent[1].message)) == {
         "action": "announce",
         "info_hash": HASH,
@@ -92,9 +92,9 @@ def test_an_offer_goes_to_one_peer_and_its_answer_comes_back_unread() -> None:
         "offer": {"sdp": [1, {"x": None}]},
     }
     answer = say(peer_id=peer(1), to_peer_id=peer(2), offer_id="o" * 20, answer={"sdp": "a"})
-    [back] = swarms.announce(Connection(1), answer, 0.0)
-    assert back.to == 2
-    assert isinstance(back.message, RelayedAnswer)
+    [back] = swarms.announce(ConnectionId(1), answer, 0.0)
+    assert back.connection_id == 2
+    assert isinstance(back.message, PeerAnswer)
     assert msgspec.json.decode(encode(back.message))["answer"] == {"sdp": "a"}
 
 
@@ -142,7 +142,7 @@ def test_a_stale_answer_is_ignored(stale: dict[str, Any]) -> None:
     announce(swarms, 1)
     announce(swarms, 2)
     fields = {"to_peer_id": peer(2), "offer_id": "o" * 20, "answer": {"sdp": ""}, **stale}
-    assert swarms.announce(Connection(1), say(**fields), 0.0) == []
+    assert swarms.announce(ConnectionId(1), say(**fields), 0.0) == []
     assert swarms.peers == 2
 
 
@@ -151,14 +151,14 @@ def test_nobody_answers_in_another_peers_name() -> None:
     announce(swarms, 1)
     announce(swarms, 2)
     forged = say(peer_id=peer(1), to_peer_id=peer(2), offer_id="o" * 20, answer={"sdp": ""})
-    assert swarms.announce(Connection(3), forged, 0.0) == []
+    assert swarms.announce(ConnectionId(3), forged, 0.0) == []
 
 
 def test_a_peer_that_comes_back_on_a_new_socket_takes_its_place_over() -> None:
     swarms = Swarms()
     announce(swarms, 1)
-    swarms.announce(Connection(50), say(peer_id=peer(1)), 0.0)
-    swarms.leave(Connection(1))
+    swarms.announce(ConnectionId(50), say(peer_id=peer(1)), 0.0)
+    swarms.remove_connection(ConnectionId(1))
     assert swarms.peers == 1
     assert relayed(announce(swarms, 2, 3)) == [50]
 
@@ -168,8 +168,8 @@ def test_stopped_and_vanished_and_silent_peers_are_out() -> None:
     announce(swarms, 1)
     announce(swarms, 2)
     announce(swarms, 3)
-    assert isinstance(announce(swarms, 1, event="stopped")[0].message, Announced)
-    swarms.leave(Connection(2))
+    assert isinstance(announce(swarms, 1, event="stopped")[0].message, AnnounceResponse)
+    swarms.remove_connection(ConnectionId(2))
     assert relayed(announce(swarms, 4, 5)) == [3]
     swarms.expire(SILENCE_LIMIT_S + 1)
     assert (len(swarms), swarms.peers) == (0, 0)
@@ -180,8 +180,8 @@ def test_a_scrape_counts_known_and_unknown_swarms() -> None:
     announce(swarms, 1, left=0)
     announce(swarms, 2, event="completed")
     announce(swarms, 3, left=None)
-    reply = swarms.scrape(Connection(9), Scrape([HASH, OTHER_HASH, "bad"]), ())
-    assert isinstance(reply.message, Scraped)
+    reply = swarms.scrape(ConnectionId(9), Scrape([HASH, OTHER_HASH, "bad"]), ())
+    assert isinstance(reply.message, ScrapeResponse)
     assert msgspec.json.decode(encode(reply.message)) == {
         "action": "scrape",
         "files": {
@@ -194,7 +194,7 @@ def test_a_scrape_counts_known_and_unknown_swarms() -> None:
 @pytest.mark.parametrize("bad", [{"info_hash": "short"}, {"info_hash": "ẞ" * 20}, {"peer_id": ""}])
 def test_what_is_no_hash_of_20_bytes_is_refused_by_name(bad: dict[str, Any]) -> None:
     swarms = Swarms()
-    [reply] = swarms.announce(Connection(1), say(**bad), 0.0)
+    [reply] = swarms.announce(ConnectionId(1), say(**bad), 0.0)
     assert isinstance(reply.message, Failure)
     assert "20 bytes" in msgspec.json.decode(encode(reply.message))["failure reason"]
     assert len(swarms) == 0
@@ -204,7 +204,7 @@ def test_everything_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rules, "MAX_SWARMS", 3)
     monkeypatch.setattr(rules, "MAX_PEERS_PER_SWARM", 3)
     monkeypatch.setattr(rules, "MAX_SWARMS_PER_CONNECTION", 2)
-    monkeypatch.setattr(matching, "MAX_MET", 4)
+    monkeypatch.setattr(matching, "MAX_INTRODUCED", 4)
     swarms = Swarms()
     for number in range(20):
         announce(swarms, number)
@@ -213,7 +213,7 @@ def test_everything_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         announce(swarms, 0, info_hash=f"{number:020d}")
         announce(swarms, 50 + number, info_hash=f"{number:020d}")
     assert len(swarms) == 3
-    assert announce(swarms, 0, info_hash=HASH)[0].message == Announced(
+    assert announce(swarms, 0, info_hash=HASH)[0].message == AnnounceResponse(
         info_hash=InfoHash(HASH), interval=120, complete=0, incomplete=3
     )
 
@@ -257,10 +257,10 @@ def test_whatever_happens_messages_stay_within_a_swarm(
     owners: dict[tuple[str, str], int] = {}  # (hash, peer id) → connection, by an own account
     for now_s, (kind, connection, number, other, info_hash, seed, count) in enumerate(events):
         fields: dict[str, Any] = {"info_hash": info_hash, "peer_id": peer(number)}
-        sender = Connection(connection)
+        sender = ConnectionId(connection)
         messages: list[Outgoing] = []
         if kind == "leave":
-            swarms.leave(sender)
+            swarms.remove_connection(sender)
             owners = {k: v for k, v in owners.items() if v != connection}
         elif kind == "expire":
             swarms.expire(float(now_s))
@@ -280,15 +280,15 @@ def test_whatever_happens_messages_stay_within_a_swarm(
                 owners[info_hash, peer(number)] = connection
         for outgoing in messages:
             body = msgspec.json.decode(encode(outgoing.message))
-            if isinstance(outgoing.message, RelayedOffer | RelayedAnswer):
+            if isinstance(outgoing.message, PeerOffer | PeerAnswer):
                 assert owners[body["info_hash"], body["peer_id"]] == connection
                 members = {
                     c
                     for (h, p), c in owners.items()
                     if h == body["info_hash"] and p != body["peer_id"]
                 }
-                assert outgoing.to in members
+                assert outgoing.connection_id in members
             else:
-                assert outgoing.to == connection
+                assert outgoing.connection_id == connection
         assert swarms.peers == len(owners)
         assert len(swarms) == len({h for h, _ in owners})

@@ -3,17 +3,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shoal.announcements import Stream
-from shoal.signaling.rooms.messages import Announced, MemberId, Room
-from shoal.signaling.rooms.plan import FULL_WEIGHT, STORE_PARTS
-from shoal.signaling.rooms.room import UPLINK_GOOD_S, Roster, Seat
+from shoal.signaling.rooms.messages import MemberId, RosterMessage, SegmentMessage
+from shoal.signaling.rooms.plan import FULL_WEIGHT, ORIGIN_SHARE_UNITS
+from shoal.signaling.rooms.room import UPLINK_VALID_S, MemberState, Room
 from shoal.signaling.rooms.upload_weights import (
-    ALIKE,
     HEADROOM,
+    ROUNDING_STEP,
     SHORT_HEADROOM,
-    STEP,
+    SIMILAR_FACTOR,
     WEIGHTS,
-    Shares,
-    shares,
+    UploadWeights,
+    upload_weights,
 )
 from tests.unit.signaling.make import descriptor
 
@@ -21,46 +21,48 @@ MBIT = 1e6
 UPLINKS = st.lists(st.none() | st.floats(0.05 * MBIT, 100 * MBIT), min_size=1, max_size=32)
 
 
-def loads(found: Shares, receivers: int, rate: float) -> list[float]:
+def loads(found: UploadWeights, receivers: int, rate: float) -> list[float]:
     """What each link is planned to carry, bit/s."""
     total = sum(found.weights)
-    shared = rate * (receivers - 1) * (1 - found.for_all / STORE_PARTS)
+    shared = rate * (receivers - 1) * (1 - found.origin_share / ORIGIN_SHARE_UNITS)
     return [shared * weight / total if total else 0.0 for weight in found.weights]
 
 
 def test_links_that_carry_a_full_share_get_one() -> None:
-    assert shares([6 * MBIT] * 8, 8, 1.1 * MBIT) == Shares((FULL_WEIGHT,) * 8)
-    assert shares([2 * MBIT] * 5 + [6 * MBIT] * 3, 8, 1.1 * MBIT) == Shares((FULL_WEIGHT,) * 8)
+    assert upload_weights([6 * MBIT] * 8, 8, 1.1 * MBIT) == UploadWeights((FULL_WEIGHT,) * 8)
+    assert upload_weights([2 * MBIT] * 5 + [6 * MBIT] * 3, 8, 1.1 * MBIT) == UploadWeights(
+        (FULL_WEIGHT,) * 8
+    )
 
 
 def test_nobody_measured_is_no_shortage() -> None:
-    assert shares([None] * 3, 3, 2 * MBIT) == Shares((FULL_WEIGHT,) * 3)
-    assert shares([], 3, 2 * MBIT) == Shares(())
-    assert shares([1.0], 1, 2 * MBIT) == Shares((FULL_WEIGHT,))
+    assert upload_weights([None] * 3, 3, 2 * MBIT) == UploadWeights((FULL_WEIGHT,) * 3)
+    assert upload_weights([], 3, 2 * MBIT) == UploadWeights(())
+    assert upload_weights([1.0], 1, 2 * MBIT) == UploadWeights((FULL_WEIGHT,))
 
 
 def test_a_weak_link_gets_a_smaller_share() -> None:
-    found = shares([20 * MBIT] * 7 + [1 * MBIT], 8, 1.92 * MBIT)
-    assert found == Shares((FULL_WEIGHT,) * 7 + (FULL_WEIGHT // 4,))
+    found = upload_weights([20 * MBIT] * 7 + [1 * MBIT], 8, 1.92 * MBIT)
+    assert found == UploadWeights((FULL_WEIGHT,) * 7 + (FULL_WEIGHT // 4,))
 
 
 def test_a_hopeless_link_gets_none() -> None:
-    found = shares([20 * MBIT] * 7 + [0.1 * MBIT], 8, 1.92 * MBIT)
-    assert found == Shares((FULL_WEIGHT,) * 7 + (0,))
+    found = upload_weights([20 * MBIT] * 7 + [0.1 * MBIT], 8, 1.92 * MBIT)
+    assert found == UploadWeights((FULL_WEIGHT,) * 7 + (0,))
 
 
 def test_shortage_is_left_to_the_store_and_weighs_on_all_alike() -> None:
-    found = shares([0.9 * MBIT] * 8, 8, 1.1 * MBIT)
+    found = upload_weights([0.9 * MBIT] * 8, 8, 1.1 * MBIT)
     assert found.weights == (FULL_WEIGHT,) * 8
     # 8 x 0.9 of the demand can be carried, less what is rounded away
     demand = 7 * 1.1 * SHORT_HEADROOM
-    assert (1 - 7.2 / demand) * STORE_PARTS <= found.for_all
-    assert found.for_all <= (1 - 7.2 / STEP / demand) * STORE_PARTS + 1
+    assert (1 - 7.2 / demand) * ORIGIN_SHARE_UNITS <= found.origin_share
+    assert found.origin_share <= (1 - 7.2 / ROUNDING_STEP / demand) * ORIGIN_SHARE_UNITS + 1
 
 
 def test_measurements_of_much_the_same_link_are_no_reason_for_another_share() -> None:
-    found = shares([mbit * MBIT for mbit in (0.5, 0.9, 0.7, 1.1, 0.6, 0.8)], 6, 1.1 * MBIT)
-    assert found == shares([4.6 / 6 * MBIT] * 6, 6, 1.1 * MBIT)
+    found = upload_weights([mbit * MBIT for mbit in (0.5, 0.9, 0.7, 1.1, 0.6, 0.8)], 6, 1.1 * MBIT)
+    assert found == upload_weights([4.6 / 6 * MBIT] * 6, 6, 1.1 * MBIT)
     assert found.weights == (FULL_WEIGHT,) * 6
 
 
@@ -69,21 +71,21 @@ def test_no_link_is_planned_beyond_what_it_carries(
     uplinks: list[float | None], only_receiving: int, rate: float
 ) -> None:
     receivers = len(uplinks) + only_receiving
-    found = shares(uplinks, receivers, rate)
+    found = upload_weights(uplinks, receivers, rate)
     assert len(found.weights) == len(uplinks)
     assert set(found.weights) <= {*WEIGHTS, 0}
-    assert 0 <= found.for_all <= STORE_PARTS
+    assert 0 <= found.origin_share <= ORIGIN_SHARE_UNITS
     for uplink, load in zip(uplinks, loads(found, receivers, rate), strict=True):
         if uplink is not None:
             # the mean of links that are taken for equal
-            assert load * HEADROOM <= uplink * ALIKE**2 * (1 + 1e-6)
+            assert load * HEADROOM <= uplink * SIMILAR_FACTOR**2 * (1 + 1e-6)
 
 
 @given(UPLINKS, st.floats(0.1 * MBIT, 20 * MBIT))
 def test_who_has_the_better_link_never_carries_less(
     uplinks: list[float | None], rate: float
 ) -> None:
-    found = shares(uplinks, len(uplinks), rate)
+    found = upload_weights(uplinks, len(uplinks), rate)
     measured = sorted(
         (uplink, weight)
         for uplink, weight in zip(uplinks, found.weights, strict=True)
@@ -97,14 +99,14 @@ def test_who_has_the_better_link_never_carries_less(
     st.floats(0.1 * MBIT, 20 * MBIT),
 )
 def test_the_store_brings_nothing_that_links_could_carry(uplinks: list[float], rate: float) -> None:
-    found = shares(uplinks, len(uplinks), rate)
+    found = upload_weights(uplinks, len(uplinks), rate)
     full = rate * (len(uplinks) - 1) * HEADROOM / len(uplinks)
-    if min(uplinks) >= full * STEP:
-        assert found == Shares((FULL_WEIGHT,) * len(uplinks))
+    if min(uplinks) >= full * ROUNDING_STEP:
+        assert found == UploadWeights((FULL_WEIGHT,) * len(uplinks))
     # quarters are coarse, but half of all that there is gets used
     carried = sum(loads(found, len(uplinks), rate)) * HEADROOM
     usable = sum(min(uplink, full * 2) for uplink in uplinks)
-    assert carried >= min(rate * (len(uplinks) - 1) * HEADROOM, usable / STEP / 2) * 0.96
+    assert carried >= min(rate * (len(uplinks) - 1) * HEADROOM, usable / ROUNDING_STEP / 2) * 0.96
 
 
 ANN, BEN = MemberId("ann"), MemberId("ben")
@@ -112,50 +114,56 @@ SIZE = 1_000_000
 """bytes of 4 s: 2 Mbit/s"""
 
 
-def a_room_of_two() -> Roster:
-    roster = Roster("main")
+def a_room_of_two() -> Room:
+    roster = Room("main")
     for member in (ANN, BEN):
-        roster.join(member, Seat(0, sharing=True), on_air=Stream("abc", True), recent=(), now=0)
-        roster.ready(member, now=0)
+        roster.join(
+            member, MemberState(0, sharing=True), on_air=Stream("abc", True), recent=(), now=0
+        )
+        roster.set_ready(member, now=0)
     roster.tick(now=1)
     return roster
 
 
-@pytest.mark.parametrize("after_s", [5.0, UPLINK_GOOD_S - 1])
+@pytest.mark.parametrize("after_s", [5.0, UPLINK_VALID_S - 1])
 def test_the_next_segments_plan_goes_by_what_was_measured(after_s: float) -> None:
     roster = a_room_of_two()
     for member in (ANN, BEN):
-        roster.uplink(member, 0.6 * MBIT, now=1)
-    sent = roster.segment(descriptor(7, size=SIZE), now=1 + after_s)
-    assert [type(outgoing.message) for outgoing in sent] == [Room, Room, Announced]
+        roster.set_uplink(member, 0.6 * MBIT, now=1)
+    sent = roster.publish(descriptor(7, size=SIZE), now=1 + after_s)
+    assert [type(outgoing.message) for outgoing in sent] == [
+        RosterMessage,
+        RosterMessage,
+        SegmentMessage,
+    ]
     told, announced = sent[0].message, sent[-1].message
-    assert isinstance(told, Room)
-    assert isinstance(announced, Announced)
+    assert isinstance(told, RosterMessage)
+    assert isinstance(announced, SegmentMessage)
     assert told.epoch == announced.epoch
-    assert 16 <= told.for_all <= 20
+    assert 16 <= told.origin_share <= 20
     # nothing new: no other roster
-    again = roster.segment(descriptor(8, size=SIZE), now=2 + after_s)
-    assert [type(outgoing.message) for outgoing in again] == [Announced]
+    again = roster.publish(descriptor(8, size=SIZE), now=2 + after_s)
+    assert [type(outgoing.message) for outgoing in again] == [SegmentMessage]
 
 
 def test_an_old_measurement_is_forgotten() -> None:
     roster = a_room_of_two()
     for member in (ANN, BEN):
-        roster.uplink(member, 0.6 * MBIT, now=1)
-    roster.segment(descriptor(7, size=SIZE), now=2)
-    told = roster.segment(descriptor(8, size=SIZE), now=2 + UPLINK_GOOD_S)[0].message
-    assert isinstance(told, Room)
-    assert told.for_all == 0
+        roster.set_uplink(member, 0.6 * MBIT, now=1)
+    roster.publish(descriptor(7, size=SIZE), now=2)
+    told = roster.publish(descriptor(8, size=SIZE), now=2 + UPLINK_VALID_S)[0].message
+    assert isinstance(told, RosterMessage)
+    assert told.origin_share == 0
 
 
 def test_a_rendition_that_nobody_plays_any_more_leaves_the_store_nothing() -> None:
     roster = a_room_of_two()
     for member in (ANN, BEN):
-        roster.uplink(member, 0.6 * MBIT, now=1)
-    roster.segment(descriptor(7, size=SIZE), now=2)
+        roster.set_uplink(member, 0.6 * MBIT, now=1)
+    roster.publish(descriptor(7, size=SIZE), now=2)
     for member in (ANN, BEN):
-        roster.switch(member, 1, now=3)
+        roster.switch_variant(member, 1, now=3)
     roster.tick(now=4)
-    told = roster.segment(descriptor(8, size=SIZE), now=5)[0].message
-    assert isinstance(told, Room)
-    assert told.for_all == 0
+    told = roster.publish(descriptor(8, size=SIZE), now=5)[0].message
+    assert isinstance(told, RosterMessage)
+    assert told.origin_share == 0

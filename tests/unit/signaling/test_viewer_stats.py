@@ -10,14 +10,19 @@ from shoal.api_types import BytesBySource, ViewerFigures, share
 from shoal.signaling.rooms.messages import MemberId, Stats
 from shoal.signaling.stats.plausibility import WINDOW_SEGMENTS
 from shoal.signaling.stats.totals import Totals
-from shoal.signaling.stats.viewer_stats import MAX_BYTES_PER_S, SETTLE_S, STORE_FACTOR, Figures
+from shoal.signaling.stats.viewer_stats import (
+    MAX_BYTES_PER_S,
+    SETTLING_S,
+    STORE_FACTOR,
+    ViewerStats,
+)
 from tests.unit.signaling.make import stats
 
 ANN, BEN = MemberId("ann"), MemberId("ben")
 
 
 def test_totals_are_those_who_left_and_the_last_report_of_those_who_are_here() -> None:
-    figures = Figures()
+    figures = ViewerStats()
     figures.joined(ANN, 0, 0)
     figures.joined(BEN, 0, 0)
     startup = BytesBySource(store=5)
@@ -31,30 +36,30 @@ def test_totals_are_those_who_left_and_the_last_report_of_those_who_are_here() -
         uploaded=4,
         stalls=1,
         viewers=1,
-        renditions={0: 1},
+        by_variant={0: 1},
         peers=1,
         latency_s=9.0,
-        timed=1,
+        with_latency=1,
     )
 
 
 def test_a_segment_is_wanted_by_all_who_are_on_its_rendition() -> None:
-    figures = Figures()
+    figures = ViewerStats()
     figures.joined(ANN, 0, 0)
     figures.joined(BEN, 1, 0, sharing=False)
-    figures.announced(0, 100)
-    figures.announced(1, 10)
-    figures.announced(2, 1)
+    figures.published(0, 100)
+    figures.published(1, 10)
+    figures.published(2, 1)
     figures.switched(BEN, 0)
-    figures.announced(0, 100)
+    figures.published(0, 100)
     figures.left(ANN)
     figures.left(BEN)
-    figures.announced(0, 100)
+    figures.published(0, 100)
     assert figures.totals().wanted == 310
 
 
 def test_each_viewer_s_last_report_is_kept() -> None:
-    figures = Figures()
+    figures = ViewerStats()
     figures.joined(ANN, 0, 1000)
     figures.joined(BEN, 1, 1020, sharing=False)
     figures.switched(ANN, 2)
@@ -94,19 +99,19 @@ def test_each_viewer_s_last_report_is_kept() -> None:
 
 
 def test_viewers_are_counted_by_rendition() -> None:
-    figures = Figures()
+    figures = ViewerStats()
     for number, variant in enumerate((0, 0, 1)):
         figures.joined(MemberId(str(number)), variant, 0)
     figures.switched(MemberId("0"), 1)
     figures.switched(MemberId("2"), 7)
-    assert figures.totals().renditions == {0: 1, 1: 1, 7: 1}
+    assert figures.totals().by_variant == {0: 1, 1: 1, 7: 1}
     figures.left(MemberId("2"))
     figures.left(MemberId("1"))
-    assert (figures.totals().renditions, figures.totals().viewers) == ({1: 1}, 1)
+    assert (figures.totals().by_variant, figures.totals().viewers) == ({1: 1}, 1)
 
 
 def test_peers_and_latency_are_of_the_present() -> None:
-    figures = Figures()
+    figures = ViewerStats()
     for number, latency_s in enumerate((4.0, None, 10.0)):
         member = MemberId(str(number))
         figures.joined(member, 0, 0)
@@ -140,7 +145,7 @@ def test_peers_and_latency_are_of_the_present() -> None:
     ],
 )
 def test_a_report_that_cannot_be_true_changes_nothing(report: Stats, refusal: str) -> None:
-    figures = Figures()
+    figures = ViewerStats()
     figures.joined(ANN, 0, 0)
     assert figures.report(ANN, stats(p2p=100), 1) is None
     before = figures.totals()
@@ -149,19 +154,19 @@ def test_a_report_that_cannot_be_true_changes_nothing(report: Stats, refusal: st
 
 
 def test_nobody_receives_more_than_was_announced_and_a_window() -> None:
-    figures = Figures()
-    figures.announced(0, 1000)
+    figures = ViewerStats()
+    figures.published(0, 1000)
     figures.joined(ANN, 0, 0)
     for _ in range(10):
-        figures.announced(0, 1000)
-        figures.announced(1, 3000)
+        figures.published(0, 1000)
+        figures.published(1, 3000)
     most = 10 * 1000 + WINDOW_SEGMENTS * 1000
     assert figures.report(ANN, stats(p2p=most + 1), 100) == "too_much"
     assert figures.report(ANN, stats(store=2 * most, seed=1), 100) == "too_much"
     assert figures.report(ANN, stats(p2p=most, store=2 * most), 100) is None
-    figures.announced(1, 3000)  # the other rendition: nothing more to be had of its own
+    figures.published(1, 3000)  # the other rendition: nothing more to be had of its own
     assert figures.report(ANN, stats(p2p=most + 1, store=2 * most), 100) == "too_much"
-    figures.announced(0, 1000)
+    figures.published(0, 1000)
     assert figures.report(ANN, stats(p2p=most + 1000, store=2 * most), 100) is None
     figures.switched(ANN, 1)
     most += 1000 + WINDOW_SEGMENTS * 3000
@@ -170,8 +175,8 @@ def test_nobody_receives_more_than_was_announced_and_a_window() -> None:
 
 
 def test_nobody_uploads_more_than_everybody_that_it_met_can_have_received() -> None:
-    figures = Figures()
-    figures.announced(0, 1000)
+    figures = ViewerStats()
+    figures.published(0, 1000)
     figures.joined(MemberId("gone"), 0, 0)
     figures.left(MemberId("gone"))
     figures.joined(ANN, 0, 0)
@@ -186,7 +191,7 @@ def test_nobody_uploads_more_than_everybody_that_it_met_can_have_received() -> N
 
 
 def test_who_does_not_share_is_told_apart() -> None:
-    figures = Figures()
+    figures = ViewerStats()
     figures.joined(ANN, 0, 0)
     figures.joined(BEN, 0, 0, sharing=False)
     assert figures.totals().not_sharing == 1
@@ -195,14 +200,14 @@ def test_who_does_not_share_is_told_apart() -> None:
 
 
 def test_recent_is_of_the_time_with_somebody_to_share_with() -> None:
-    figures = Figures()
+    figures = ViewerStats()
     figures.joined(ANN, 0, 0)
     figures.report(ANN, stats(store=1000), 100)
     assert figures.totals().recent == BytesBySource(store=1000)
     figures.joined(BEN, 0, 100)
     figures.report(ANN, stats(store=1200), 110)  # links are not open yet
     assert figures.totals().recent == BytesBySource()
-    settled = 100 + SETTLE_S
+    settled = 100 + SETTLING_S
     figures.report(ANN, stats(p2p=50, store=1250), settled + 1)
     figures.report(BEN, stats(p2p=60, store=40, startup=BytesBySource(store=30)), settled + 1)
     assert figures.totals().recent == BytesBySource(p2p=110, store=60)
@@ -255,10 +260,10 @@ def flat(said: Totals | Stats) -> list[int]:
 def test_whatever_is_reported_totals_are_the_sum_of_what_was_taken_and_stay_within_bounds(
     events: list[tuple[str, Any, Any]],
 ) -> None:
-    figures = Figures()
+    figures = ViewerStats()
     here: dict[MemberId, Stats | None] = {}
     gone: list[Stats] = []
-    figures.announced(0, LARGEST)
+    figures.published(0, LARGEST)
     joins = 0
     most = 3 * WINDOW_SEGMENTS * LARGEST
     """of one viewer: the windows of two renditions and of an unknown one, and what is announced"""
@@ -266,7 +271,7 @@ def test_whatever_is_reported_totals_are_the_sum_of_what_was_taken_and_stay_with
     for now, (kind, what, value) in enumerate(events):
         member = MemberId(str(what))
         if kind == "segment":
-            figures.announced(what, value)
+            figures.published(what, value)
             most += value
         elif kind == "join" and member not in here:
             figures.joined(member, value, now)
@@ -293,7 +298,7 @@ def test_whatever_is_reported_totals_are_the_sum_of_what_was_taken_and_stay_with
         assert totals.bytes.store + totals.bytes.seed <= STORE_FACTOR * joins * most
         assert totals.uploaded <= joins * joins * most
         assert totals.bytes.total <= joins * (len(events) + 1) * MAX_BYTES_PER_S
-        assert totals.viewers == len(here) == sum(totals.renditions.values())
+        assert totals.viewers == len(here) == sum(totals.by_variant.values())
         assert totals.peers == sum(said.peers > 0 for said in present)
         known = [said.latency_s for said in present if said.latency_s is not None]
         assert totals.latency_s == (median(known) if known else None)
@@ -307,12 +312,12 @@ def test_a_viewer_that_tells_the_truth_is_always_believed(
     segments: list[tuple[int, int, int]],
 ) -> None:
     """It plays what is announced of the rendition it is on, now from peers, now from the store."""
-    figures = Figures()
+    figures = ViewerStats()
     figures.joined(ANN, 0, 0)
     figures.joined(BEN, 0, 0)
     on = p2p = store = 0
     for number, (variant, size, to) in enumerate(segments):
-        figures.announced(variant, size)
+        figures.published(variant, size)
         if variant == on:
             p2p, store = (p2p + size, store) if number % 2 else (p2p, store + size)
         assert figures.report(ANN, stats(p2p, store, uploaded=p2p), 4.0 * number) is None

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from shoal.signaling.websocket import UNHURRIED_S, Writes, with_headers
+from shoal.signaling.websocket import WRITE_DELAY_S, WriteBatcher, with_headers
 
 
 class Reader:
@@ -21,9 +21,9 @@ class Reader:
 
 def test_what_was_put_in_a_turn_leaves_at_its_end() -> None:
     async def run() -> None:
-        writes, readers = Writes(), [Reader(), Reader()]
+        writes, readers = WriteBatcher(), [Reader(), Reader()]
         for reader in readers:
-            writes.soon(reader)
+            writes.flush_this_turn(reader)
         assert [reader.flushed for reader in readers] == [0, 0]
         await asyncio.sleep(0)
         assert [reader.flushed for reader in readers] == [1, 1]
@@ -33,17 +33,17 @@ def test_what_was_put_in_a_turn_leaves_at_its_end() -> None:
 
 def test_what_is_in_no_hurry_waits_for_the_first_of_them_and_no_longer() -> None:
     async def run() -> None:
-        writes, first, second = Writes(), Reader(), Reader()
+        writes, first, second = WriteBatcher(), Reader(), Reader()
         begun = asyncio.get_running_loop().time()
-        writes.unhurried(first)
-        await asyncio.sleep(UNHURRIED_S / 2)
-        writes.unhurried(second)
+        writes.flush_delayed(first)
+        await asyncio.sleep(WRITE_DELAY_S / 2)
+        writes.flush_delayed(second)
         assert not first.flushed
         await first.written.wait()
-        assert asyncio.get_running_loop().time() - begun >= UNHURRIED_S * 0.9
+        assert asyncio.get_running_loop().time() - begun >= WRITE_DELAY_S * 0.9
         assert second.flushed == 1
-        writes.unhurried(first)
-        await asyncio.sleep(3 * UNHURRIED_S)
+        writes.flush_delayed(first)
+        await asyncio.sleep(3 * WRITE_DELAY_S)
         assert first.flushed == 2
 
     asyncio.run(run())

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from shoal.signaling.rooms.messages import Member, MemberId, Room
+from shoal.signaling.rooms.messages import MemberId, RosterEntry, RosterMessage
 from shoal.signaling.rooms.plan import PLAN_VERSION
 from tests.bench.sim_crowd import SEGMENT_S, Viewer
 from tests.bench.sim_delay import INITIAL_COMPLETION_S, MIN_CHANGE_S, SPARE_SEGMENTS, Delay
@@ -29,12 +29,16 @@ def viewers(count: int, mbits: float = 1_000.0) -> list[Viewer]:
     return crowd
 
 
-def roster(crowd: list[Viewer], cut: dict[int, tuple[int, ...]] | None = None, **room: int) -> Room:
+def roster(
+    crowd: list[Viewer], cut: dict[int, tuple[int, ...]] | None = None, **room: int
+) -> RosterMessage:
     lines = [
-        Member(viewer.id, 0, viewer.begun, 4 if viewer.upload else 0, (cut or {}).get(place, ()))
+        RosterEntry(
+            viewer.id, 0, viewer.begun, 4 if viewer.upload else 0, (cut or {}).get(place, ())
+        )
         for place, viewer in enumerate(crowd)
     ]
-    return Room(
+    return RosterMessage(
         room="r", plan_version=PLAN_VERSION, epoch=1, you=crowd[0].id, members=tuple(lines), **room
     )
 
@@ -51,7 +55,7 @@ def unlink(crowd: list[Viewer], one: int, other: int) -> None:
     crowd[other].links.discard(crowd[one].id)
 
 
-def share_out(crowd: list[Viewer], told: Room | None = None) -> list[Receipt]:
+def share_out(crowd: list[Viewer], told: RosterMessage | None = None) -> list[Receipt]:
     receipts = exchange(crowd, told or roster(crowd), descriptor_of(3), AT)
     staying = [viewer for viewer in crowd if viewer.leaves_at >= AT + SEGMENT_S]
     assert [receipt.viewer for receipt in receipts] == staying
@@ -68,7 +72,7 @@ def test_a_room_draws_one_copy_and_pushes_the_rest() -> None:
 
 
 def test_what_is_left_to_the_store_everybody_fetches() -> None:
-    total = sums(share_out(crowd := viewers(4), roster(crowd, for_all=16)))
+    total = sums(share_out(crowd := viewers(4), roster(crowd, origin_share=16)))
     part = sum(1 for _ in range(PIECES * 16 // 32 - 1)) * descriptor_of(0).piece_size
     part += SEGMENT_BYTES % descriptor_of(0).piece_size
     assert total.store == 4 * part + (SEGMENT_BYTES - part)

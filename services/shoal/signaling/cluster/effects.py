@@ -6,8 +6,8 @@ from itertools import groupby
 
 import msgspec
 
-from shoal.signaling.cluster.messages import NodeId, Rostered, Seating, Told
-from shoal.signaling.rooms.messages import MemberId, Room, encode
+from shoal.signaling.cluster.messages import Deliver, DeliverRoster, NodeId, RoutingMessage
+from shoal.signaling.rooms.messages import MemberId, RosterMessage, encode
 from shoal.signaling.rooms.room import Outgoing
 
 NOBODY = MemberId("")
@@ -15,76 +15,78 @@ YOU = b'"you":""'
 
 
 @dataclass(frozen=True)
-class Frame:
+class OutgoingFrame:
     """A text frame for some viewers of this node."""
 
     to: tuple[MemberId, ...]
     data: bytes
-    relayed: bool = False
+    droppable: bool = False
     """whether another viewer caused it: who is behind does not get it"""
 
 
 @dataclass
-class Sent:
+class Effects:
     """All that follows from one event; the order of each list is that of sending."""
 
-    frames: list[Frame] = field(default_factory=list[Frame])
-    nodes: list[tuple[NodeId, Seating]] = field(default_factory=list[tuple[NodeId, Seating]])
+    frames: list[OutgoingFrame] = field(default_factory=list[OutgoingFrame])
+    node_messages: list[tuple[NodeId, RoutingMessage]] = field(
+        default_factory=list[tuple[NodeId, RoutingMessage]]
+    )
     expelled: list[MemberId] = field(default_factory=list[MemberId])
     """viewers of this node whose sockets are to end"""
 
-    def post(
+    def add_messages(
         self,
         messages: Sequence[Outgoing],
         node_of: Callable[[MemberId], NodeId | None],
         *,
-        relayed: bool = False,
+        droppable: bool = False,
     ) -> None:
         """Send to members; `node_of` says at which node one is, None for this one.
 
         What several members are told is encoded once, and goes to each node once: a roster, too,
         which names to each member its own id.
         """
-        for roster, several in groupby(messages, _roster):
+        for roster, same_roster in groupby(messages, _roster_key):
             if roster is None:
-                for outgoing in several:
-                    self._tell(outgoing.to, encode(outgoing.message), node_of, relayed)
+                for outgoing in same_roster:
+                    self._add_frame(outgoing.to, encode(outgoing.message), node_of, droppable)
                 continue
-            told = list(several)
-            to = [member for outgoing in told for member in outgoing.to]
-            frame = encode(msgspec.structs.replace(told[0].message, you=NOBODY))
-            for node, members in by_node(to, node_of).items():
+            rosters = list(same_roster)
+            to = [member for outgoing in rosters for member in outgoing.to]
+            frame = encode(msgspec.structs.replace(rosters[0].message, you=NOBODY))
+            for node, members in group_by_node(to, node_of).items():
                 if node is None:
-                    self.tell_roster(members, frame)
+                    self.add_roster(members, frame)
                 else:
-                    self.nodes.append((node, Rostered(roster[0], members, frame)))
+                    self.node_messages.append((node, DeliverRoster(roster[0], members, frame)))
 
-    def tell_roster(self, members: Sequence[MemberId], frame: bytes) -> None:
+    def add_roster(self, members: Sequence[MemberId], frame: bytes) -> None:
         """Send viewers of this node a `room` in which `you` is empty."""
         for member in members:
             data = frame.replace(YOU, b'"you":"%b"' % member.encode(), 1)
-            self.frames.append(Frame((member,), data))
+            self.frames.append(OutgoingFrame((member,), data))
 
-    def _tell(
+    def _add_frame(
         self,
         to: Sequence[MemberId],
         data: bytes,
         node_of: Callable[[MemberId], NodeId | None],
-        relayed: bool,
+        droppable: bool,
     ) -> None:
-        for node, members in by_node(to, node_of).items():
+        for node, members in group_by_node(to, node_of).items():
             if node is None:
-                self.frames.append(Frame(tuple(members), data, relayed))
+                self.frames.append(OutgoingFrame(tuple(members), data, droppable))
             else:
-                self.nodes.append((node, Told(members, data, relayed)))
+                self.node_messages.append((node, Deliver(members, data, droppable)))
 
 
-def _roster(outgoing: Outgoing) -> tuple[str, int] | None:
+def _roster_key(outgoing: Outgoing) -> tuple[str, int] | None:
     message = outgoing.message
-    return (message.room, message.epoch) if isinstance(message, Room) else None
+    return (message.room, message.epoch) if isinstance(message, RosterMessage) else None
 
 
-def by_node(
+def group_by_node(
     members: Sequence[MemberId], node_of: Callable[[MemberId], NodeId | None]
 ) -> dict[NodeId | None, list[MemberId]]:
     """Return the members at each node."""

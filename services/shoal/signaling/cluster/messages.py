@@ -13,42 +13,42 @@ from shoal.announcements import FromBroadcaster
 from shoal.signaling.rooms.messages import MemberId
 from shoal.signaling.stats.totals import Totals
 from shoal.signaling.tracker.messages import InfoHash, PeerId
-from shoal.signaling.tracker.remote_peers import Relay, SwarmPeer
+from shoal.signaling.tracker.remote_peers import ForwardedDescription, SwarmPeer
 
 NodeId = NewType("NodeId", str)
 """random; new with every process"""
 
 
-class Joined(msgspec.Struct, frozen=True, tag_field="t", tag="j"):
+class PeerJoined(msgspec.Struct, frozen=True, tag_field="t", tag="j"):
     """A peer came, or is a seed now."""
 
     peer: SwarmPeer
 
 
-class Left(msgspec.Struct, frozen=True, tag_field="t", tag="l"):
+class PeerLeft(msgspec.Struct, frozen=True, tag_field="t", tag="l"):
     """A peer went."""
 
     info_hash: InfoHash
     peer_id: PeerId
 
 
-class Registered(msgspec.Struct, frozen=True, tag_field="t", tag="r"):
+class TorrentRegistered(msgspec.Struct, frozen=True, tag_field="t", tag="r"):
     """The broadcaster's seeder announced this torrent."""
 
     info_hash: InfoHash
 
 
-class Announced(msgspec.Struct, frozen=True, tag_field="t", tag="a"):
+class Announcement(msgspec.Struct, frozen=True, tag_field="t", tag="a"):
     """The broadcaster said this, or once did."""
 
-    what: FromBroadcaster
+    announcement: FromBroadcaster = msgspec.field(name="what")
 
 
-class TookOver(msgspec.Struct, frozen=True, tag_field="t", tag="b"):
+class BroadcasterMoved(msgspec.Struct, frozen=True, tag_field="t", tag="b"):
     """The broadcaster has connected here: another node's is an old one."""
 
 
-class Beat(msgspec.Struct, frozen=True, tag_field="t", tag="h"):
+class Heartbeat(msgspec.Struct, frozen=True, tag_field="t", tag="h"):
     """Here I am, and these are my sums."""
 
     totals: Totals
@@ -56,17 +56,17 @@ class Beat(msgspec.Struct, frozen=True, tag_field="t", tag="h"):
     broadcasters: int
     joins: int
     """viewers that ever came"""
-    lines: dict[NodeId, int]
+    batches_sent: dict[NodeId, int] = msgspec.field(name="lines")
     """batches that were said to each node alone"""
 
 
-class Ask(msgspec.Struct, frozen=True, tag_field="t", tag="?"):
+class SnapshotRequest(msgspec.Struct, frozen=True, tag_field="t", tag="?"):
     """Somebody lacks what `node` has; null: what everybody has."""
 
     node: NodeId | None
 
 
-class Everything(msgspec.Struct, frozen=True, tag_field="t", tag="e"):
+class Snapshot(msgspec.Struct, frozen=True, tag_field="t", tag="e"):
     """A part of all that this node has; after the last part, it has no peers but those named."""
 
     first: bool
@@ -74,25 +74,25 @@ class Everything(msgspec.Struct, frozen=True, tag_field="t", tag="e"):
     peers: list[SwarmPeer]
 
 
-class RoomLine(msgspec.Struct, frozen=True, array_like=True):
+class RoomSummary(msgspec.Struct, frozen=True, array_like=True):
     """A room of the node that says so; size 0: there is none of that name any more."""
 
     room: str
     size: int
-    playing: dict[int, int]
+    by_variant: dict[int, int]
     """members by rendition"""
 
 
-class RoomLines(msgspec.Struct, frozen=True, tag_field="t", tag="rooms"):
+class RoomSummaries(msgspec.Struct, frozen=True, tag_field="t", tag="rooms"):
     """To everybody: these rooms have changed; or `all` that there are."""
 
     plan_version: int
     """members with another one can sit in none of them"""
-    lines: list[RoomLine]
-    all: bool
+    summaries: list[RoomSummary] = msgspec.field(name="lines")
+    is_complete: bool = msgspec.field(name="all")
 
 
-class Comer(msgspec.Struct, frozen=True, array_like=True):
+class JoiningMember(msgspec.Struct, frozen=True, array_like=True):
     """A viewer that asks for a seat."""
 
     member: MemberId
@@ -101,53 +101,53 @@ class Comer(msgspec.Struct, frozen=True, array_like=True):
     address: str
 
 
-class Come(msgspec.Struct, frozen=True, tag_field="t", tag="come"):
+class JoinRequest(msgspec.Struct, frozen=True, tag_field="t", tag="come"):
     """Viewers' node → room's node: give these a seat."""
 
-    comers: list[Comer]
+    members: list[JoiningMember] = msgspec.field(name="comers")
     room: str
     limit: int
     """not if the room had more members with them"""
-    moved: bool
+    relocated: bool = msgspec.field(name="moved")
     """whether they come from another room, linked with each other; else one newcomer, which may as
     well sit in another room"""
 
 
-class Taken(msgspec.Struct, frozen=True, tag_field="t", tag="taken"):
+class JoinAccepted(msgspec.Struct, frozen=True, tag_field="t", tag="taken"):
     """Room's node → viewers' node: these have their seats."""
 
     members: list[MemberId]
 
 
-class Refused(msgspec.Struct, frozen=True, tag_field="t", tag="refused"):
+class JoinRejected(msgspec.Struct, frozen=True, tag_field="t", tag="refused"):
     """Room's node → viewers' node: there is no space."""
 
     members: list[MemberId]
 
 
-class Gone(msgspec.Struct, frozen=True, tag_field="t", tag="gone"):
+class MembersLeft(msgspec.Struct, frozen=True, tag_field="t", tag="gone"):
     """Viewers' node → room's node: these have left, or sit elsewhere now, or need no seat."""
 
     members: list[MemberId]
 
 
-class Said(msgspec.Struct, frozen=True, tag_field="t", tag="said"):
+class MemberMessage(msgspec.Struct, frozen=True, tag_field="t", tag="said"):
     """Viewer's node → room's node: a member's message, as on its socket."""
 
     member: MemberId
     frame: bytes
 
 
-class Told(msgspec.Struct, frozen=True, tag_field="t", tag="told"):
+class Deliver(msgspec.Struct, frozen=True, tag_field="t", tag="told"):
     """Room's node → viewers' node: pass this frame on."""
 
     to: list[MemberId]
     frame: bytes
-    relayed: bool
+    droppable: bool = msgspec.field(name="relayed")
     """whether another member caused it: it may be lost"""
 
 
-class Rostered(msgspec.Struct, frozen=True, tag_field="t", tag="roster"):
+class DeliverRoster(msgspec.Struct, frozen=True, tag_field="t", tag="roster"):
     """Room's node → viewers' node: pass this `room` on, with each one's own id for `you`."""
 
     room: str
@@ -155,13 +155,13 @@ class Rostered(msgspec.Struct, frozen=True, tag_field="t", tag="roster"):
     frame: bytes
 
 
-class Expelled(msgspec.Struct, frozen=True, tag_field="t", tag="expelled"):
+class ExpelMember(msgspec.Struct, frozen=True, tag_field="t", tag="expelled"):
     """Room's node → viewer's node: this one sends bad pieces."""
 
     member: MemberId
 
 
-class Move(msgspec.Struct, frozen=True, tag_field="t", tag="move"):
+class RelocateMembers(msgspec.Struct, frozen=True, tag_field="t", tag="move"):
     """Room's node → viewers' node: these would sit better in a room of `node`."""
 
     members: list[MemberId]
@@ -174,12 +174,31 @@ class Reset(msgspec.Struct, frozen=True, tag_field="t", tag="reset"):
     """I lost track of you: nobody of mine sits with you any more, and nobody of yours with me."""
 
 
-Seating = (
-    RoomLines | Come | Taken | Refused | Gone | Said | Told | Rostered | Expelled | Move | Reset
+RoutingMessage = (
+    RoomSummaries
+    | JoinRequest
+    | JoinAccepted
+    | JoinRejected
+    | MembersLeft
+    | MemberMessage
+    | Deliver
+    | DeliverRoster
+    | ExpelMember
+    | RelocateMembers
+    | Reset
 )
 
-Message = (
-    Joined | Left | Registered | Announced | TookOver | Beat | Ask | Everything | Relay | Seating
+NodeMessage = (
+    PeerJoined
+    | PeerLeft
+    | TorrentRegistered
+    | Announcement
+    | BroadcasterMoved
+    | Heartbeat
+    | SnapshotRequest
+    | Snapshot
+    | ForwardedDescription
+    | RoutingMessage
 )
 
 
@@ -189,8 +208,8 @@ class Batch(msgspec.Struct, frozen=True, array_like=True):
     node: NodeId
     number: int | None
     """one more than that of the batch before; null: to one node alone"""
-    messages: list[Message]
-    line: int | None = None
+    messages: list[NodeMessage]
+    node_number: int | None = None
     """to one node alone: one more than that of the batch before; null: not counted either"""
 
 

@@ -10,71 +10,77 @@ import msgspec
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from shoal.signaling.broadcaster_connection import announce
+from shoal.signaling.broadcaster_connection import apply_announcement
 from shoal.signaling.cluster.messages import (
-    Announced,
-    Ask,
+    Announcement,
     Batch,
-    Beat,
-    Joined,
-    Left,
-    Message,
+    BroadcasterMoved,
+    Heartbeat,
     NodeId,
-    Registered,
-    Seating,
-    TookOver,
+    NodeMessage,
+    PeerJoined,
+    PeerLeft,
+    RoutingMessage,
+    SnapshotRequest,
+    TorrentRegistered,
     decode,
     encode,
 )
-from shoal.signaling.cluster.redis_bus import Bus
-from shoal.signaling.cluster.remote_nodes import BEAT_S, Nodes, everything
-from shoal.signaling.room_service import Hub
+from shoal.signaling.cluster.redis_bus import RedisBus
+from shoal.signaling.cluster.remote_nodes import HEARTBEAT_S, RemoteNodes, snapshot_messages
+from shoal.signaling.room_service import RoomService
 from shoal.signaling.tracker.connection import Tracker
-from shoal.signaling.tracker.matching import Connection, Peer
+from shoal.signaling.tracker.matching import ConnectionId, Peer
 from shoal.signaling.tracker.messages import InfoHash
-from shoal.signaling.tracker.remote_peers import Relay
-from shoal.signaling.tracker.swarms import described
+from shoal.signaling.tracker.remote_peers import ForwardedDescription
+from shoal.signaling.tracker.swarms import describe_peer
 
 log = logging.getLogger("shoal.signaling")
 
-ROOMS_INTERVAL_S = 0.25
+ROOM_SUMMARY_INTERVAL_S = 0.25
 """what becomes of rooms is gathered this long"""
-CANCEL_AGAIN_S = 0.5
+CANCEL_RETRY_S = 0.5
 
 
-class Cluster(Collector):
+class ClusterNode(Collector):
     """One node. Must be made inside a running event loop."""
 
-    def __init__(self, url: str, station: str, hub: Hub, tracker: Tracker) -> None:
+    def __init__(
+        self, url: str, station_secret: str, room_service: RoomService, tracker: Tracker
+    ) -> None:
         """Join the nodes that share the Redis at `url` and the secret text `station`."""
-        self._hub = hub
+        self._room_service = room_service
         self._tracker = tracker
-        self._own = hub.node
-        prefix = "shoal:" + hashlib.sha256(station.encode()).hexdigest()[:16]
-        self._everybody = f"{prefix}:all"
+        self._node = room_service.node
+        prefix = "shoal:" + hashlib.sha256(station_secret.encode()).hexdigest()[:16]
+        self._channel_of_all = f"{prefix}:all"
         self._prefix = prefix
-        self._bus = Bus(
+        self._bus = RedisBus(
             url,
-            (self._everybody, self._channel(self._own)),
+            (self._channel_of_all, self._channel(self._node)),
             self._on_message,
             self._on_connected,
         )
-        self._nodes = Nodes(self._own, tracker.swarms, tracker.admission, tracker.new_connection)
+        self._nodes = RemoteNodes(
+            self._node, tracker.swarms, tracker.served_torrents, tracker.new_connection_id
+        )
         self._loop = asyncio.get_running_loop()
-        self._number = 0
-        self._saying: list[Message] = []
-        self._relaying: dict[NodeId, list[Message]] = {}
-        self._lines = Lines()
-        self._seating: dict[NodeId, list[Message]] = {}
-        self._telling_rooms = False
-        self._flushing = False
-        tracker.swarms.on_change = self._on_change
-        tracker.admission.on_registered = lambda info_hash: self._say(Registered(info_hash))
-        tracker.elsewhere = self._relay
-        hub.on_announced = lambda what: self._say(Announced(what))
-        hub.on_said = self._seat
-        hub.seats.house.tell(self._tell_rooms_soon)
-        hub.on_broadcaster = lambda: self._say(TookOver())
+        self._last_batch_number = 0
+        self._to_all: list[NodeMessage] = []
+        self._forwarded: dict[NodeId, list[NodeMessage]] = {}
+        self._batch_counters = BatchCounters()
+        self._routing: dict[NodeId, list[NodeMessage]] = {}
+        self._summaries_scheduled = False
+        self._flush_scheduled = False
+        tracker.swarms.on_change = self._on_peer_change
+        tracker.served_torrents.on_registered = lambda info_hash: self._send_to_all(
+            TorrentRegistered(info_hash)
+        )
+        tracker.on_remote_message = self._forward
+        room_service.on_announcement = lambda what: self._send_to_all(Announcement(what))
+        room_service.on_node_message = self._route
+        room_service.router.local_rooms.report_changes(self._schedule_summaries)
+        room_service.on_broadcaster_connected = lambda: self._send_to_all(BroadcasterMoved())
 
     @property
     def fault(self) -> str | None:
@@ -83,16 +89,16 @@ class Cluster(Collector):
 
     async def run(self) -> None:
         """Stay in touch until cancelled."""
-        talking = asyncio.create_task(self._bus.run())
+        bus_task = asyncio.create_task(self._bus.run())
         try:
             while True:
-                self._beat()
-                await asyncio.sleep(BEAT_S)
+                self._send_heartbeat()
+                await asyncio.sleep(HEARTBEAT_S)
         finally:
             # redis' client can swallow a cancellation that comes while it connects
-            while not talking.done():
-                talking.cancel()
-                await asyncio.wait({talking}, timeout=CANCEL_AGAIN_S)
+            while not bus_task.done():
+                bus_task.cancel()
+                await asyncio.wait({bus_task}, timeout=CANCEL_RETRY_S)
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics of this moment."""
@@ -106,90 +112,96 @@ class Cluster(Collector):
     def _channel(self, node: NodeId) -> str:
         return f"{self._prefix}:{node}"
 
-    def _beat(self) -> None:
+    def _send_heartbeat(self) -> None:
         if self._bus.connected:
             self._nodes.expire(self._loop.time())
-            self._count()
-        hub = self._hub
-        hub.expire()
-        self._say(
-            Beat(
-                hub.own_totals(),
-                hub.own_rooms,
-                hub.own_broadcasters,
-                hub.figures.joins,
-                dict(self._lines.said),
+            self._update_remote_counts()
+        room_service = self._room_service
+        room_service.expire_nodes()
+        self._send_to_all(
+            Heartbeat(
+                room_service.local_totals(),
+                room_service.local_rooms,
+                room_service.local_broadcasters,
+                room_service.viewer_stats.joins,
+                dict(self._batch_counters.sent),
             )
         )
 
-    def _count(self) -> None:
+    def _update_remote_counts(self) -> None:
         nodes = self._nodes
-        self._hub.count_elsewhere(nodes.totals, nodes.rooms, nodes.broadcasters, nodes.joins)
+        self._room_service.set_remote_counts(
+            nodes.totals, nodes.rooms, nodes.broadcasters, nodes.joins
+        )
 
     def _on_connected(self) -> None:
         self._nodes.reconnected(self._loop.time())
-        self._say(Ask(None))
-        self._tell_all()
+        self._send_to_all(SnapshotRequest(None))
+        self._send_snapshot()
 
-    def _tell_all(self) -> None:
-        for part in everything(self._tracker.swarms.own_peers()):
-            self._say(part)
-        for info_hash in self._tracker.admission.registered:
-            self._say(Registered(info_hash))
-        admission = self._tracker.admission
-        for what in self._hub.programme.all(admission.live, admission.kept):
-            self._say(Announced(what))
-        self._say(self._hub.seats.house.all_rooms())
-        self._beat()
+    def _send_snapshot(self) -> None:
+        for snapshot in snapshot_messages(self._tracker.swarms.local_peers()):
+            self._send_to_all(snapshot)
+        for info_hash in self._tracker.served_torrents.registered:
+            self._send_to_all(TorrentRegistered(info_hash))
+        served_torrents = self._tracker.served_torrents
+        for announcement in self._room_service.broadcast.announcements(
+            served_torrents.live_swarms, served_torrents.replay_torrents
+        ):
+            self._send_to_all(Announcement(announcement))
+        self._send_to_all(self._room_service.router.local_rooms.all_rooms())
+        self._send_heartbeat()
 
-    def _on_change(self, info_hash: InfoHash, peer: Peer, what: Literal["joined", "left"]) -> None:
-        if what == "joined":
-            self._say(Joined(described(info_hash, peer)))
+    def _on_peer_change(
+        self, info_hash: InfoHash, peer: Peer, change: Literal["joined", "left"]
+    ) -> None:
+        if change == "joined":
+            self._send_to_all(PeerJoined(describe_peer(info_hash, peer)))
         else:
-            self._say(Left(info_hash, peer.id))
+            self._send_to_all(PeerLeft(info_hash, peer.id))
 
-    def _relay(self, connection: Connection, relay: Relay) -> None:
-        node = self._nodes.at(connection)
+    def _forward(self, connection_id: ConnectionId, forwarded: ForwardedDescription) -> None:
+        node = self._nodes.node_of(connection_id)
         if node is not None:
-            self._relaying.setdefault(node, []).append(relay)
-            self._flush_soon()
+            self._forwarded.setdefault(node, []).append(forwarded)
+            self._schedule_flush()
 
-    def _seat(self, node: NodeId, message: Seating) -> None:
-        self._seating.setdefault(node, []).append(message)
-        self._flush_soon()
+    def _route(self, node: NodeId, message: RoutingMessage) -> None:
+        self._routing.setdefault(node, []).append(message)
+        self._schedule_flush()
 
-    def _tell_rooms_soon(self) -> None:
-        if not self._telling_rooms:
-            self._telling_rooms = True
-            self._loop.call_later(ROOMS_INTERVAL_S, self._tell_rooms)
+    def _schedule_summaries(self) -> None:
+        if not self._summaries_scheduled:
+            self._summaries_scheduled = True
+            self._loop.call_later(ROOM_SUMMARY_INTERVAL_S, self._send_summaries)
 
-    def _tell_rooms(self) -> None:
-        self._telling_rooms = False
-        self._say(self._hub.seats.house.news())
+    def _send_summaries(self) -> None:
+        self._summaries_scheduled = False
+        self._send_to_all(self._room_service.router.local_rooms.changed_rooms())
 
-    def _say(self, message: Message) -> None:
-        self._saying.append(message)
-        self._flush_soon()
+    def _send_to_all(self, message: NodeMessage) -> None:
+        self._to_all.append(message)
+        self._schedule_flush()
 
-    def _flush_soon(self) -> None:
-        if not self._flushing:
-            self._flushing = True
+    def _schedule_flush(self) -> None:
+        if not self._flush_scheduled:
+            self._flush_scheduled = True
             self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
-        self._flushing = False
-        if self._saying:
-            self._number += 1
-            batch = Batch(self._own, self._number, self._saying)
-            self._saying = []
-            self._bus.publish(self._everybody, encode(batch))
-        for node, messages in self._relaying.items():
-            self._bus.publish(self._channel(node), encode(Batch(self._own, None, messages)))
-        self._relaying.clear()
-        for node, messages in self._seating.items():
-            batch = Batch(self._own, None, messages, self._lines.next(node))
+        self._flush_scheduled = False
+        if self._to_all:
+            self._last_batch_number += 1
+            batch = Batch(self._node, self._last_batch_number, self._to_all)
+            self._to_all = []
+            self._bus.publish(self._channel_of_all, encode(batch))
+        for node, messages in self._forwarded.items():
+            self._bus.publish(self._channel(node), encode(Batch(self._node, None, messages)))
+        self._forwarded.clear()
+        for node, messages in self._routing.items():
+            batch = Batch(self._node, None, messages, self._batch_counters.next_number(node))
             self._bus.publish(self._channel(node), encode(batch))
-        self._seating.clear()
+        self._routing.clear()
 
     def _on_message(self, data: bytes) -> None:
         try:
@@ -197,57 +209,59 @@ class Cluster(Collector):
         except (msgspec.DecodeError, ValueError) as error:
             log.warning("a message of the cluster was not understood: %s", error)
             return
-        heard = self._nodes.hear(batch, self._loop.time())
-        for message in heard.say:
-            self._say(message)
-        for what in heard.announced:
-            announce(what, self._hub, self._tracker.admission)
-        if heard.took_over:
-            self._hub.broadcaster_moved()
-        for outgoing in heard.outgoing:
+        effects = self._nodes.receive(batch, self._loop.time())
+        for message in effects.to_all:
+            self._send_to_all(message)
+        for announcement in effects.announcements:
+            apply_announcement(announcement, self._room_service, self._tracker.served_torrents)
+        if effects.broadcaster_moved:
+            self._room_service.broadcaster_moved()
+        for outgoing in effects.outgoing:
             self._tracker.send(outgoing)
-        if heard.tell_all:
-            self._tell_all()
-        if batch.node != self._own:
-            self._hear_of_rooms(batch)
-        if any(isinstance(message, Beat) for message in batch.messages):
-            self._count()
+        if effects.send_snapshot:
+            self._send_snapshot()
+        if batch.node != self._node:
+            self._receive_routing(batch)
+        if any(isinstance(message, Heartbeat) for message in batch.messages):
+            self._update_remote_counts()
 
-    def _hear_of_rooms(self, batch: Batch) -> None:
-        complete = batch.line is None or self._lines.arrived(batch.node, batch.line)
+    def _receive_routing(self, batch: Batch) -> None:
+        complete = batch.node_number is None or self._batch_counters.received(
+            batch.node, batch.node_number
+        )
         for message in batch.messages:
-            if isinstance(message, Beat):
-                said = message.lines.get(self._own, 0)
-                complete = self._lines.has_all(batch.node, said) and complete
-        seating = [message for message in batch.messages if isinstance(message, Seating)]
-        self._hub.hear_node(batch.node, seating, complete=complete)
+            if isinstance(message, Heartbeat):
+                sent = message.batches_sent.get(self._node, 0)
+                complete = self._batch_counters.has_all(batch.node, sent) and complete
+        routing = [message for message in batch.messages if isinstance(message, RoutingMessage)]
+        self._room_service.receive_node(batch.node, routing, complete=complete)
 
 
-class Lines:
+class BatchCounters:
     """The lines to and from the other nodes."""
 
     def __init__(self) -> None:
-        self._said: dict[NodeId, int] = {}
-        self._heard: dict[NodeId, int] = {}
+        self._sent: dict[NodeId, int] = {}
+        self._received: dict[NodeId, int] = {}
 
     @property
-    def said(self) -> Mapping[NodeId, int]:
+    def sent(self) -> Mapping[NodeId, int]:
         """How much was said to each node."""
-        return dict(self._said)
+        return dict(self._sent)
 
-    def next(self, node: NodeId) -> int:
+    def next_number(self, node: NodeId) -> int:
         """Return the number of the next batch for a node."""
-        number = self._said[node] = self._said.get(node, 0) + 1
+        number = self._sent[node] = self._sent.get(node, 0) + 1
         return number
 
-    def arrived(self, node: NodeId, number: int) -> bool:
+    def received(self, node: NodeId, number: int) -> bool:
         """Take note of a batch; say whether it is the one after the last."""
-        expected = self._heard.get(node, 0) + 1
-        self._heard[node] = number
+        expected = self._received.get(node, 0) + 1
+        self._received[node] = number
         return number == expected
 
-    def has_all(self, node: NodeId, said: int) -> bool:
+    def has_all(self, node: NodeId, sent: int) -> bool:
         """Say whether so much has arrived; if not, what is lost counts as heard from now on."""
-        heard = self._heard.get(node, 0)
-        self._heard[node] = said
-        return heard == said
+        received = self._received.get(node, 0)
+        self._received[node] = sent
+        return received == sent

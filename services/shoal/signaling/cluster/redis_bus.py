@@ -23,7 +23,7 @@ MAX_QUEUED = 50_000
 """messages; beyond that a slow Redis has lost the thread, and all is told anew"""
 
 
-class Bus:
+class RedisBus:
     """Publishes and subscribes, and comes back by itself."""
 
     def __init__(
@@ -53,7 +53,7 @@ class Bus:
         backoff = Backoff(RECONNECT_FIRST_S, RECONNECT_MAX_S)
         while True:
             try:
-                await self._talk()
+                await self._connect_and_run()
             except (RedisError, OSError, TimeoutError) as error:
                 if self.connected or self.fault == "not connected yet":
                     log.warning("the cluster's Redis is away: %s", error)
@@ -63,7 +63,7 @@ class Bus:
                 self.connected = False
             await backoff.wait()
 
-    async def _talk(self) -> None:
+    async def _connect_and_run(self) -> None:
         redis: Any = Redis.from_url(  # pyright: ignore[reportUnknownMemberType]
             self._url,
             socket_timeout=TIMEOUT_S,
@@ -77,9 +77,9 @@ class Bus:
             self.connected, self.fault = True, None
             log.info("connected to the cluster's Redis")
             self._on_connected()
-            await until_first_ends(self._hear(subscription), self._send(redis))
+            await until_first_ends(self._receive(subscription), self._send(redis))
 
-    async def _hear(self, subscription: Any) -> None:
+    async def _receive(self, subscription: Any) -> None:
         while True:
             message = await subscription.get_message(timeout=PING_EVERY_S)
             if message is not None:
@@ -87,10 +87,10 @@ class Bus:
 
     async def _send(self, redis: Any) -> None:
         while True:
-            waiting = [await self._queue.get()]
+            batch = [await self._queue.get()]
             while not self._queue.empty():
-                waiting.append(self._queue.get_nowait())
+                batch.append(self._queue.get_nowait())
             async with redis.pipeline(transaction=False) as pipeline:
-                for channel, data in waiting:
+                for channel, data in batch:
                     pipeline.publish(channel, data)
                 await pipeline.execute()

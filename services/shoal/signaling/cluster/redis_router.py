@@ -13,59 +13,59 @@ import msgspec
 
 from shoal.announcements import Stream
 from shoal.segments import Descriptor
-from shoal.signaling.broadcast_state import Programme
-from shoal.signaling.cluster.effects import Frame, Sent, by_node
+from shoal.signaling.broadcast_state import BroadcastState
+from shoal.signaling.cluster.effects import Effects, OutgoingFrame, group_by_node
 from shoal.signaling.cluster.messages import (
-    Come,
-    Comer,
-    Expelled,
-    Gone,
-    Move,
+    Deliver,
+    DeliverRoster,
+    ExpelMember,
+    JoinAccepted,
+    JoiningMember,
+    JoinRejected,
+    JoinRequest,
+    MemberMessage,
+    MembersLeft,
     NodeId,
-    Refused,
+    RelocateMembers,
     Reset,
-    RoomLines,
-    Rostered,
-    Said,
-    Seating,
-    Taken,
-    Told,
+    RoomSummaries,
+    RoutingMessage,
 )
-from shoal.signaling.cluster.remote_members import House
-from shoal.signaling.cluster.remote_rooms import Elsewhere, Place
+from shoal.signaling.cluster.remote_members import LocalRooms
+from shoal.signaling.cluster.remote_rooms import Destination, RemoteRooms
 from shoal.signaling.rooms.messages import FromViewer, MemberId, Switch, Upload
 from shoal.signaling.rooms.plan import PLAN_VERSION
-from shoal.signaling.rooms.room import Seat
+from shoal.signaling.rooms.room import MemberState
 
-ANSWER_S = 1.0
+JOIN_ANSWER_TIMEOUT_S = 1.0
 """for a node to seat a viewer: no viewer waits longer"""
-SILENCE_LIMIT_S = 8.0
+NODE_TIMEOUT_S = 8.0
 """a node that is silent for so long is gone, with its rooms and its viewers"""
 
 
 @dataclass(slots=True)
 class _Viewer:
-    seat: Seat
+    state: MemberState
     address: str
-    at: NodeId | None = None
+    node: NodeId | None = None
     """the node of its room; None until it has one"""
     room: str = ""
     """its room, if that is elsewhere"""
-    asked: tuple[NodeId, float] | None = None
+    pending_request: tuple[NodeId, float] | None = None
     """the node that was asked to seat it, and until when it may answer"""
 
 
-class Seats:
+class RedisRouter:
     """The viewers of one node, and its rooms. Times are seconds of a clock that only rises."""
 
-    def __init__(self, own: NodeId, programme: Programme) -> None:
+    def __init__(self, node: NodeId, broadcast: BroadcastState) -> None:
         """Be the node `own`, where `programme` says what newcomers are told."""
-        self._own = own
-        self.house = House(own, programme)
-        self._elsewhere = Elsewhere()
+        self._node = node
+        self.local_rooms = LocalRooms(node, broadcast)
+        self._remote_rooms = RemoteRooms()
         self._viewers: dict[MemberId, _Viewer] = {}
         self._deadlines: deque[tuple[float, MemberId]] = deque()
-        self._sent = Sent()
+        self._effects = Effects()
 
     def __len__(self) -> int:
         return len(self._viewers)
@@ -73,236 +73,259 @@ class Seats:
     @property
     def due(self) -> float | None:
         """When `tick` must be called; None: not before something happens."""
-        times = [self.house.rooms.due, self._deadlines[0][0] if self._deadlines else None]
+        times = [self.local_rooms.rooms.due, self._deadlines[0][0] if self._deadlines else None]
         return min((time for time in times if time is not None), default=None)
 
-    def place_of(self, member: MemberId) -> NodeId | None:
+    def node_of(self, member: MemberId) -> NodeId | None:
         """Return at which node a viewer of this one sits; None while it waits for a seat."""
-        return self._viewers[member].at
+        return self._viewers[member].node
 
-    def join(self, member: MemberId, seat: Seat, address: str, now: float) -> Sent:
+    def join(self, member: MemberId, state: MemberState, address: str, now: float) -> Effects:
         """Seat a newcomer."""
-        viewer = self._viewers[member] = _Viewer(seat, address)
-        place = self._better_place(seat.variant) if seat.sharing else None
-        if place is None:
-            self._sit_here(member, viewer, now)
+        viewer = self._viewers[member] = _Viewer(state, address)
+        destination = self._better_remote_room(state.variant) if state.sharing else None
+        if destination is None:
+            self._join_locally(member, viewer, now)
         else:
-            self._ask(place, [member], now, moved=False)
-        return self._done()
+            self._request_join(destination, [member], now, relocated=False)
+        return self._take_effects()
 
-    def leave(self, member: MemberId, now: float) -> Sent:
+    def leave(self, member: MemberId, now: float) -> Effects:
         """Free a viewer's seat."""
         viewer = self._viewers.pop(member)
-        self._get_up(member, viewer, now)
-        self._ask_no_more(member, viewer)
-        return self._done()
+        self._leave_room(member, viewer, now)
+        self._cancel_request(member, viewer)
+        return self._take_effects()
 
-    def hear(self, member: MemberId, message: FromViewer, now: float) -> Sent:
+    def receive(self, member: MemberId, message: FromViewer, now: float) -> Effects:
         """Take what a viewer says."""
         viewer = self._viewers[member]
-        if viewer.at == self._own:
-            self.house.hear(member, message, now, self._sent)
-            return self._done()
+        if viewer.node == self._node:
+            self.local_rooms.receive(member, message, now, self._effects)
+            return self._take_effects()
         if isinstance(message, Switch):
-            viewer.seat.variant = message.variant
+            viewer.state.variant = message.variant
         elif isinstance(message, Upload):
-            viewer.seat.upload = message.upload
-        node = viewer.at or (viewer.asked and viewer.asked[0])
+            viewer.state.upload = message.upload
+        node = viewer.node or (viewer.pending_request and viewer.pending_request[0])
         if node is not None:
-            self._say(node, Said(member, msgspec.json.encode(message)))
-        return self._done()
+            self._send_to_node(node, MemberMessage(member, msgspec.json.encode(message)))
+        return self._take_effects()
 
-    def segment(self, descriptor: Descriptor, now: float) -> Sent:
+    def publish(self, descriptor: Descriptor, now: float) -> Effects:
         """Announce a segment in all rooms of this node."""
-        self.house.segment(descriptor, now, self._sent)
-        return self._done()
+        self.local_rooms.publish(descriptor, now, self._effects)
+        return self._take_effects()
 
-    def stream(self, on_air: Stream) -> Sent:
+    def set_stream(self, stream: Stream) -> Effects:
         """Tell all rooms of this node what is on air."""
-        self.house.stream(on_air, self._sent)
-        return self._done()
+        self.local_rooms.set_stream(stream, self._effects)
+        return self._take_effects()
 
-    def tick(self, now: float) -> Sent:
+    def tick(self, now: float) -> Effects:
         """Do what is due."""
-        self.house.tick(now, self._sent)
+        self.local_rooms.tick(now, self._effects)
         while self._deadlines and self._deadlines[0][0] <= now:
             deadline, member = self._deadlines.popleft()
             viewer = self._viewers.get(member)
-            if viewer is not None and viewer.asked is not None and viewer.asked[1] == deadline:
-                self._elsewhere.silent(viewer.asked[0])
-                self._ask_no_more(member, viewer)
-                if viewer.at is None:
-                    self._sit_here(member, viewer, now)
-        self._wish_elsewhere(now)
-        return self._done()
+            if (
+                viewer is not None
+                and viewer.pending_request is not None
+                and viewer.pending_request[1] == deadline
+            ):
+                self._remote_rooms.mark_unresponsive(viewer.pending_request[0])
+                self._cancel_request(member, viewer)
+                if viewer.node is None:
+                    self._join_locally(member, viewer, now)
+        self._request_relocations(now)
+        return self._take_effects()
 
-    def hear_node(self, node: NodeId, messages: Sequence[Seating], now: float) -> Sent:
+    def receive_node(self, node: NodeId, messages: Sequence[RoutingMessage], now: float) -> Effects:
         """Take what another node says; also when it says nothing of seats."""
-        self._elsewhere.heard(node, now)
+        self._remote_rooms.note_message(node, now)
         for message in messages:
-            self._take(node, message, now)
-        return self._done()
+            self._receive_from_node(node, message, now)
+        return self._take_effects()
 
-    def lost(self, node: NodeId, now: float) -> Sent:
+    def reset(self, node: NodeId, now: float) -> Effects:
         """Begin anew with a node: something that it said to us did not arrive."""
-        self._say(node, Reset())
-        self._part(node, now)
-        return self._done()
+        self._send_to_node(node, Reset())
+        self._give_up_node(node, now)
+        return self._take_effects()
 
-    def expire(self, now: float) -> Sent:
+    def expire_nodes(self, now: float) -> Effects:
         """Forget the nodes that are silent."""
-        for node in self._elsewhere.unheard(now - SILENCE_LIMIT_S):
-            self._elsewhere.forget(node)
-            self._say(node, Reset())
-            self._part(node, now)
-        return self._done()
+        for node in self._remote_rooms.silent_since(now - NODE_TIMEOUT_S):
+            self._remote_rooms.remove_node(node)
+            self._send_to_node(node, Reset())
+            self._give_up_node(node, now)
+        return self._take_effects()
 
-    def _take(self, node: NodeId, message: Seating, now: float) -> None:
+    def _receive_from_node(self, node: NodeId, message: RoutingMessage, now: float) -> None:
         match message:
-            case Come() | Said() | Gone():
-                self.house.take(node, message, now, self._sent)
-            case RoomLines(version, lines, replace):
+            case JoinRequest() | MemberMessage() | MembersLeft():
+                self.local_rooms.receive_from_node(node, message, now, self._effects)
+            case RoomSummaries(version, lines, replace):
                 if version == PLAN_VERSION:
-                    self._elsewhere.take(node, lines, replace=replace)
-            case Taken(members):
-                self._taken(node, members, now)
-            case Refused(members):
-                self._refused(node, members, now)
-            case Told(to, frame, relayed):
-                here = tuple(self._sitting(node, to))
-                self._sent.frames.append(Frame(here, frame, relayed))
-            case Rostered(room, to, frame):
-                self._rostered(room, self._sitting(node, to), frame)
-            case Expelled(member):
-                self._sent.expelled += self._sitting(node, [member])
-            case Move(members, to, room, limit):
-                self._send_on(self._sitting(node, members), Place(to, room, limit), now)
+                    self._remote_rooms.update(node, lines, replace_all=replace)
+            case JoinAccepted(members):
+                self._on_accepted(node, members, now)
+            case JoinRejected(members):
+                self._on_rejected(node, members, now)
+            case Deliver(to, frame, relayed):
+                here = tuple(self._viewers_at(node, to))
+                self._effects.frames.append(OutgoingFrame(here, frame, relayed))
+            case DeliverRoster(room, to, frame):
+                self._deliver_roster(room, self._viewers_at(node, to), frame)
+            case ExpelMember(member):
+                self._effects.expelled += self._viewers_at(node, [member])
+            case RelocateMembers(members, to, room, limit):
+                self._relocate(self._viewers_at(node, members), Destination(to, room, limit), now)
             case Reset():
-                self._part(node, now)
+                self._give_up_node(node, now)
 
-    def _rostered(self, room: str, members: Sequence[MemberId], frame: bytes) -> None:
+    def _deliver_roster(self, room: str, members: Sequence[MemberId], frame: bytes) -> None:
         for member in members:
             self._viewers[member].room = room
-        self._sent.tell_roster(members, frame)
+        self._effects.add_roster(members, frame)
 
-    def _sitting(self, node: NodeId, members: Collection[MemberId]) -> list[MemberId]:
+    def _viewers_at(self, node: NodeId, members: Collection[MemberId]) -> list[MemberId]:
         """Return those of our viewers that sit at a node."""
-        return [m for m in members if m in self._viewers and self._viewers[m].at == node]
+        return [m for m in members if m in self._viewers and self._viewers[m].node == node]
 
-    def _better_place(self, variant: int) -> Place | None:
-        rooms = self.house.rooms
-        here = rooms.vacancy(variant)
-        content = None if here is None else rooms.content(here)
-        return self._elsewhere.for_newcomer(variant, content, rooms.rooms)
+    def _better_remote_room(self, variant: int) -> Destination | None:
+        rooms = self.local_rooms.rooms
+        best_local = rooms.best_room(variant)
+        occupancy = None if best_local is None else rooms.occupancy(best_local)
+        return self._remote_rooms.better_than_local(variant, occupancy, rooms.count)
 
-    def _ask(self, place: Place, members: Sequence[MemberId], now: float, *, moved: bool) -> None:
+    def _request_join(
+        self, destination: Destination, members: Sequence[MemberId], now: float, *, relocated: bool
+    ) -> None:
         """Ask a node to seat viewers; until it does they stay where they are."""
-        deadline = now + ANSWER_S
-        comers: list[Comer] = []
+        deadline = now + JOIN_ANSWER_TIMEOUT_S
+        joining: list[JoiningMember] = []
         for member in members:
             viewer = self._viewers[member]
-            viewer.asked = (place.node, deadline)
+            viewer.pending_request = (destination.node, deadline)
             self._deadlines.append((deadline, member))
-            comers.append(Comer(member, viewer.seat.variant, viewer.seat.upload, viewer.address))
-        self._say(place.node, Come(comers, place.room, place.limit, moved))
-        self._elsewhere.asked(place, [comer.variant for comer in comers])
+            joining.append(
+                JoiningMember(member, viewer.state.variant, viewer.state.upload, viewer.address)
+            )
+        self._send_to_node(
+            destination.node, JoinRequest(joining, destination.room, destination.limit, relocated)
+        )
+        self._remote_rooms.note_join_request(destination, [comer.variant for comer in joining])
 
-    def _taken(self, node: NodeId, members: Sequence[MemberId], now: float) -> None:
+    def _on_accepted(self, node: NodeId, members: Sequence[MemberId], now: float) -> None:
         for member in members:
             viewer = self._viewers.get(member)
-            if viewer is not None and viewer.asked is not None and viewer.asked[0] == node:
-                self._get_up(member, viewer, now)
-                viewer.seat = _like(viewer.seat)
-                viewer.at, viewer.asked = node, None
+            if (
+                viewer is not None
+                and viewer.pending_request is not None
+                and viewer.pending_request[0] == node
+            ):
+                self._leave_room(member, viewer, now)
+                viewer.state = _copy_for_new_room(viewer.state)
+                viewer.node, viewer.pending_request = node, None
 
-    def _refused(self, node: NodeId, members: Sequence[MemberId], now: float) -> None:
+    def _on_rejected(self, node: NodeId, members: Sequence[MemberId], now: float) -> None:
         for member in members:
             viewer = self._viewers.get(member)
-            if viewer is not None and viewer.asked is not None and viewer.asked[0] == node:
-                viewer.asked = None
-                if viewer.at is None:
-                    self._sit_here(member, viewer, now)
+            if (
+                viewer is not None
+                and viewer.pending_request is not None
+                and viewer.pending_request[0] == node
+            ):
+                viewer.pending_request = None
+                if viewer.node is None:
+                    self._join_locally(member, viewer, now)
 
-    def _sit_here(self, member: MemberId, viewer: _Viewer, now: float) -> None:
-        viewer.at = self._own
-        self.house.join(member, viewer.seat, viewer.address, now, self._sent)
+    def _join_locally(self, member: MemberId, viewer: _Viewer, now: float) -> None:
+        viewer.node = self._node
+        self.local_rooms.join(member, viewer.state, viewer.address, now, self._effects)
 
-    def _sit_here_together(
-        self, members: Sequence[MemberId], now: float, into: str | None = None
+    def _join_locally_together(
+        self, members: Sequence[MemberId], now: float, room: str | None = None
     ) -> None:
         viewers = {member: self._viewers[member] for member in members}
         for viewer in viewers.values():
-            viewer.at, viewer.seat = self._own, _like(viewer.seat)
-        seats = {member: viewer.seat for member, viewer in viewers.items()}
+            viewer.node, viewer.state = self._node, _copy_for_new_room(viewer.state)
+        states = {member: viewer.state for member, viewer in viewers.items()}
         addresses = {member: viewer.address for member, viewer in viewers.items()}
-        self.house.take_in(seats, addresses, now, self._sent, into=into)
+        self.local_rooms.join_together(states, addresses, now, self._effects, room=room)
 
-    def _get_up(self, member: MemberId, viewer: _Viewer, now: float) -> None:
-        if viewer.at == self._own:
-            self.house.leave(member, now, self._sent)
-        elif viewer.at is not None:
-            self._say(viewer.at, Gone([member]))
+    def _leave_room(self, member: MemberId, viewer: _Viewer, now: float) -> None:
+        if viewer.node == self._node:
+            self.local_rooms.leave(member, now, self._effects)
+        elif viewer.node is not None:
+            self._send_to_node(viewer.node, MembersLeft([member]))
 
-    def _ask_no_more(self, member: MemberId, viewer: _Viewer) -> None:
-        if viewer.asked is not None:
-            self._say(viewer.asked[0], Gone([member]))
-            viewer.asked = None
+    def _cancel_request(self, member: MemberId, viewer: _Viewer) -> None:
+        if viewer.pending_request is not None:
+            self._send_to_node(viewer.pending_request[0], MembersLeft([member]))
+            viewer.pending_request = None
 
-    def _part(self, node: NodeId, now: float) -> None:
+    def _give_up_node(self, node: NodeId, now: float) -> None:
         """Give up all that we have with a node."""
-        self.house.free(node, now, self._sent)
+        self.local_rooms.remove_members_of(node, now, self._effects)
         rooms: dict[str, list[MemberId]] = {}
         for member, viewer in self._viewers.items():
-            if viewer.asked is not None and viewer.asked[0] == node:
-                self._ask_no_more(member, viewer)
-                if viewer.at is None:
+            if viewer.pending_request is not None and viewer.pending_request[0] == node:
+                self._cancel_request(member, viewer)
+                if viewer.node is None:
                     rooms.setdefault("", []).append(member)
-            if viewer.at == node:
-                self._ask_no_more(member, viewer)
-                self._say(node, Gone([member]))
+            if viewer.node == node:
+                self._cancel_request(member, viewer)
+                self._send_to_node(node, MembersLeft([member]))
                 rooms.setdefault(viewer.room, []).append(member)
         for member in rooms.pop("", ()):  # newcomers that have not been told of a room
             viewer = self._viewers[member]
-            viewer.seat = _like(viewer.seat)
-            self._sit_here(member, viewer, now)
+            viewer.state = _copy_for_new_room(viewer.state)
+            self._join_locally(member, viewer, now)
         for members in rooms.values():
-            self._sit_here_together(members, now)
+            self._join_locally_together(members, now)
 
-    def _wish_elsewhere(self, now: float) -> None:
+    def _request_relocations(self, now: float) -> None:
         """Send members whose wish no room here can grant to other nodes."""
-        for wish in self.house.rooms.unmet():
-            place = self._elsewhere.for_wish(wish)
-            if place is None:
+        for request in self.local_rooms.rooms.take_unmet_requests():
+            destination = self._remote_rooms.destination_for(request)
+            if destination is None:
                 continue
-            self.house.moving_out(wish, now)
-            nodes = by_node(wish.members, self.house.node_of)
+            self.local_rooms.note_relocation(request, now)
+            nodes = group_by_node(request.members, self.local_rooms.node_of)
             for node, members in nodes.items():
                 if node is None:
-                    self._send_on(members, place, now)
+                    self._relocate(members, destination, now)
                 else:
-                    self._say(node, Move(members, place.node, place.room, place.limit))
+                    self._send_to_node(
+                        node,
+                        RelocateMembers(
+                            members, destination.node, destination.room, destination.limit
+                        ),
+                    )
 
-    def _send_on(self, members: Sequence[MemberId], place: Place, now: float) -> None:
+    def _relocate(self, members: Sequence[MemberId], destination: Destination, now: float) -> None:
         """Move viewers of ours to a better place, if they get seats there."""
-        members = [member for member in members if self._viewers[member].asked is None]
+        members = [member for member in members if self._viewers[member].pending_request is None]
         if not members:
             return
-        if place.node != self._own:
-            if place.node in self._elsewhere:
-                self._ask(place, members, now, moved=True)
-        elif self.house.fits(place.room, len(members), place.limit, now):
+        if destination.node != self._node:
+            if destination.node in self._remote_rooms:
+                self._request_join(destination, members, now, relocated=True)
+        elif self.local_rooms.fits(destination.room, len(members), destination.limit, now):
             for member in members:
-                self._get_up(member, self._viewers[member], now)
-            self._sit_here_together(members, now, place.room)
+                self._leave_room(member, self._viewers[member], now)
+            self._join_locally_together(members, now, destination.room)
 
-    def _say(self, node: NodeId, message: Seating) -> None:
-        self._sent.nodes.append((node, message))
+    def _send_to_node(self, node: NodeId, message: RoutingMessage) -> None:
+        self._effects.node_messages.append((node, message))
 
-    def _done(self) -> Sent:
-        sent, self._sent = self._sent, Sent()
-        return sent
+    def _take_effects(self) -> Effects:
+        effects, self._effects = self._effects, Effects()
+        return effects
 
 
-def _like(seat: Seat) -> Seat:
+def _copy_for_new_room(state: MemberState) -> MemberState:
     """Return a seat for the same viewer in another room."""
-    return Seat(seat.variant, seat.sharing, seat.upload)
+    return MemberState(state.variant, state.sharing, state.upload)

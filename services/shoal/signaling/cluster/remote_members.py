@@ -8,18 +8,18 @@ from collections.abc import Callable, Mapping, Sequence
 
 from shoal.announcements import Stream
 from shoal.segments import Descriptor
-from shoal.signaling.broadcast_state import Programme
-from shoal.signaling.cluster.effects import Sent
+from shoal.signaling.broadcast_state import BroadcastState
+from shoal.signaling.cluster.effects import Effects
 from shoal.signaling.cluster.messages import (
-    Come,
-    Expelled,
-    Gone,
+    ExpelMember,
+    JoinAccepted,
+    JoinRejected,
+    JoinRequest,
+    MemberMessage,
+    MembersLeft,
     NodeId,
-    Refused,
-    RoomLine,
-    RoomLines,
-    Said,
-    Taken,
+    RoomSummaries,
+    RoomSummary,
 )
 from shoal.signaling.rooms.messages import (
     FromViewer,
@@ -34,129 +34,143 @@ from shoal.signaling.rooms.messages import (
     decode,
 )
 from shoal.signaling.rooms.plan import PLAN_VERSION
-from shoal.signaling.rooms.rebalancer import Wish
-from shoal.signaling.rooms.room import Outgoing, Seat
-from shoal.signaling.rooms.rooms import LOOK_S, MERGE_LIMIT, Rooms
+from shoal.signaling.rooms.rebalancer import RelocationRequest
+from shoal.signaling.rooms.room import MemberState, Outgoing
+from shoal.signaling.rooms.rooms import MERGE_LIMIT, REBALANCE_INTERVAL_S, Rooms
 
 
-class House:
+class LocalRooms:
     """Rooms with guests. Times are seconds of a clock that only rises."""
 
-    def __init__(self, own: NodeId, programme: Programme) -> None:
+    def __init__(self, node: NodeId, broadcast: BroadcastState) -> None:
         """Be the rooms of the node `own`, where `programme` says what newcomers are told."""
         numbers = itertools.count(1)
-        self.rooms = Rooms(lambda: f"{own}-{next(numbers)}")
-        self._programme = programme
-        self._guests: dict[MemberId, NodeId] = {}
+        self.rooms = Rooms(lambda: f"{node}-{next(numbers)}")
+        self._broadcast = broadcast
+        self._remote_members: dict[MemberId, NodeId] = {}
         self._leaving: dict[str, float] = {}
         """rooms whose members were sent elsewhere, and when"""
-        self._untold: dict[str, None] = {}
+        self._unreported: dict[str, None] = {}
         """rooms that have changed since other nodes were told, if there are any to tell"""
 
     def join(
         self,
         member: MemberId,
-        seat: Seat,
+        state: MemberState,
         address: str,
         now: float,
-        sent: Sent,
+        effects: Effects,
         *,
-        into: str | None = None,
+        room: str | None = None,
     ) -> None:
         """Seat a newcomer."""
-        on_air, recent = self._programme.on_air, self._programme.recent(seat.variant)
-        self._post(
+        stream, recent = self._broadcast.stream, self._broadcast.recent(state.variant)
+        self._add(
             self.rooms.join(
-                member, seat, address, on_air=on_air, recent=recent, now=now, into=into
+                member, state, address, stream=stream, recent=recent, now=now, into=room
             ),
-            sent,
+            effects,
         )
 
-    def take_in(
+    def join_together(
         self,
-        seats: Mapping[MemberId, Seat],
+        states: Mapping[MemberId, MemberState],
         addresses: Mapping[MemberId, str],
         now: float,
-        sent: Sent,
+        effects: Effects,
         *,
-        into: str | None = None,
+        room: str | None = None,
     ) -> None:
         """Seat members that come from a room elsewhere."""
-        self._post(self.rooms.take_in(seats, addresses, self._programme, now, into), sent)
+        self._add(self.rooms.join_together(states, addresses, self._broadcast, now, room), effects)
 
-    def leave(self, member: MemberId, now: float, sent: Sent) -> None:
+    def leave(self, member: MemberId, now: float, effects: Effects) -> None:
         """Free a seat."""
-        self._guests.pop(member, None)
-        self._post(self.rooms.leave(member, now), sent)
+        self._remote_members.pop(member, None)
+        self._add(self.rooms.leave(member, now), effects)
 
-    def hear(self, member: MemberId, message: FromViewer, now: float, sent: Sent) -> None:
+    def receive(self, member: MemberId, message: FromViewer, now: float, effects: Effects) -> None:
         """Take what a member says."""
         rooms = self.rooms
         match message:
             case Signal(to, data):
-                self._post(rooms.signal(member, to, data), sent, relayed=True)
+                self._add(rooms.forward_signal(member, to, data), effects, droppable=True)
             case Switch(variant):
-                self._post(rooms.switch(member, variant, now), sent)
+                self._add(rooms.switch_variant(member, variant, now), effects)
             case Upload(upload):
-                self._post(rooms.upload(member, now, upload=upload), sent)
+                self._add(rooms.set_upload(member, now, upload=upload), effects)
             case Links(cut):
-                self._post(rooms.links(member, cut, now), sent)
+                self._add(rooms.set_unreachable(member, cut, now), effects)
             case Ready():
-                self._post(rooms.ready(member, now), sent)
+                self._add(rooms.set_ready(member, now), effects)
             case Stats(uplink_bps=float(bps)):
-                rooms.uplink(member, bps, now)
-            case Report(about) if rooms.report(member, about):
-                node = self._guests.get(about)
+                rooms.set_uplink(member, bps, now)
+            case Report(about) if rooms.report_abuse(member, about):
+                node = self._remote_members.get(about)
                 if node is None:
-                    sent.expelled.append(about)
+                    effects.expelled.append(about)
                 else:
-                    sent.nodes.append((node, Expelled(about)))
+                    effects.node_messages.append((node, ExpelMember(about)))
             case _:
                 pass
 
-    def take(self, node: NodeId, message: Come | Said | Gone, now: float, sent: Sent) -> None:
+    def receive_from_node(
+        self,
+        node: NodeId,
+        message: JoinRequest | MemberMessage | MembersLeft,
+        now: float,
+        effects: Effects,
+    ) -> None:
         """Take what the node of guests says."""
         match message:
-            case Come():
-                self._come(node, message, now, sent)
-            case Said(member, frame):
-                said = decode(frame)
-                if said is not None and self._guests.get(member) == node:
-                    self.hear(member, said, now, sent)
-            case Gone(members):
-                self._gone(node, members, now, sent)
+            case JoinRequest():
+                self._accept_or_reject(node, message, now, effects)
+            case MemberMessage(member, frame):
+                received = decode(frame)
+                if received is not None and self._remote_members.get(member) == node:
+                    self.receive(member, received, now, effects)
+            case MembersLeft(members):
+                self._remove_members(node, members, now, effects)
 
-    def _come(self, node: NodeId, come: Come, now: float, sent: Sent) -> None:
-        members = [comer.member for comer in come.comers]
-        room = self._place(come, now)
+    def _accept_or_reject(
+        self, node: NodeId, request: JoinRequest, now: float, effects: Effects
+    ) -> None:
+        members = [comer.member for comer in request.members]
+        room = self._room_for(request, now)
         if room is None:
-            sent.nodes.append((node, Refused(members)))
+            effects.node_messages.append((node, JoinRejected(members)))
             return
         for member in members:
-            self.leave(member, now, sent)  # if we think that it sits here, it does no more
-        self._guests.update(dict.fromkeys(members, node))
-        sent.nodes.append((node, Taken(members)))
-        seats = {c.member: Seat(c.variant, sharing=True, upload=c.upload) for c in come.comers}
-        addresses = {comer.member: comer.address for comer in come.comers}
-        if come.moved:
-            self.take_in(seats, addresses, now, sent, into=room)
+            self.leave(member, now, effects)  # if we think that it sits here, it does no more
+        self._remote_members.update(dict.fromkeys(members, node))
+        effects.node_messages.append((node, JoinAccepted(members)))
+        states = {
+            c.member: MemberState(c.variant, sharing=True, upload=c.upload) for c in request.members
+        }
+        addresses = {comer.member: comer.address for comer in request.members}
+        if request.relocated:
+            self.join_together(states, addresses, now, effects, room=room)
         else:
-            for member, seat in seats.items():
-                self.join(member, seat, addresses[member], now, sent, into=room)
+            for member, seat in states.items():
+                self.join(member, seat, addresses[member], now, effects, room=room)
 
-    def _gone(self, node: NodeId, members: Sequence[MemberId], now: float, sent: Sent) -> None:
+    def _remove_members(
+        self, node: NodeId, members: Sequence[MemberId], now: float, effects: Effects
+    ) -> None:
         for member in members:
-            if self._guests.get(member) == node:
-                self.leave(member, now, sent)
+            if self._remote_members.get(member) == node:
+                self.leave(member, now, effects)
 
-    def free(self, node: NodeId, now: float, sent: Sent) -> None:
+    def remove_members_of(self, node: NodeId, now: float, effects: Effects) -> None:
         """Free the seats of all guests from a node."""
-        self._gone(node, [m for m, n in self._guests.items() if n == node], now, sent)
+        self._remove_members(
+            node, [m for m, n in self._remote_members.items() if n == node], now, effects
+        )
 
     def fits(self, room: str, count: int, limit: int, now: float) -> bool:
         """Say whether so many may come together into a room."""
-        content = self.rooms.content(room)
-        if content is None or content.size + count > limit:
+        occupancy = self.rooms.occupancy(room)
+        if occupancy is None or occupancy.size + count > limit:
             return False
         if limit > MERGE_LIMIT:
             return True
@@ -164,59 +178,61 @@ class House:
 
     def node_of(self, member: MemberId) -> NodeId | None:
         """Return the node of a guest; None for our own viewers."""
-        return self._guests.get(member)
+        return self._remote_members.get(member)
 
-    def moving_out(self, wish: Wish, now: float) -> None:
+    def note_relocation(self, request: RelocationRequest, now: float) -> None:
         """Note that members were sent elsewhere: nobody else may come to stay with them."""
-        if wish.limit == MERGE_LIMIT:
+        if request.limit == MERGE_LIMIT:
             self._leaving = {r: at for r, at in self._leaving.items() if self._is_leaving(r, now)}
-            self._leaving[wish.room] = now
+            self._leaving[request.room] = now
 
-    def tell(self, on_change: Callable[[], None]) -> None:
+    def report_changes(self, on_change: Callable[[], None]) -> None:
         """Let other nodes know of the rooms here: `on_change` when there is something to tell."""
 
         def changed(room: str) -> None:
-            self._untold[room] = None
+            self._unreported[room] = None
             on_change()
 
         self.rooms.on_change = changed
 
-    def news(self) -> RoomLines:
+    def changed_rooms(self) -> RoomSummaries:
         """Return, once, what others must be told of the rooms here."""
-        lines = [self._line(room) for room in self._untold]
-        self._untold.clear()
-        return RoomLines(PLAN_VERSION, lines, all=False)
+        summaries = [self._summary(room) for room in self._unreported]
+        self._unreported.clear()
+        return RoomSummaries(PLAN_VERSION, summaries, is_complete=False)
 
-    def all_rooms(self) -> RoomLines:
+    def all_rooms(self) -> RoomSummaries:
         """Return what others must be told of the rooms here when they know nothing."""
-        lines = [self._line(room) for room in self.rooms.names]
-        return RoomLines(PLAN_VERSION, lines, all=True)
+        summaries = [self._summary(room) for room in self.rooms.names]
+        return RoomSummaries(PLAN_VERSION, summaries, is_complete=True)
 
-    def segment(self, descriptor: Descriptor, now: float, sent: Sent) -> None:
+    def publish(self, descriptor: Descriptor, now: float, effects: Effects) -> None:
         """Announce a segment in all rooms."""
-        self._post(self.rooms.segment(descriptor, now), sent)
+        self._add(self.rooms.publish(descriptor, now), effects)
 
-    def stream(self, on_air: Stream, sent: Sent) -> None:
+    def set_stream(self, stream: Stream, effects: Effects) -> None:
         """Tell everybody what is on air."""
-        self._post(self.rooms.stream(on_air), sent)
+        self._add(self.rooms.set_stream(stream), effects)
 
-    def tick(self, now: float, sent: Sent) -> None:
+    def tick(self, now: float, effects: Effects) -> None:
         """Do what is due."""
-        self._post(self.rooms.tick(now), sent)
+        self._add(self.rooms.tick(now), effects)
 
-    def _line(self, room: str) -> RoomLine:
-        content = self.rooms.content(room)
-        if content is None:
-            return RoomLine(room, 0, {})
-        return RoomLine(room, content.size, dict(content.playing))
+    def _summary(self, room: str) -> RoomSummary:
+        occupancy = self.rooms.occupancy(room)
+        if occupancy is None:
+            return RoomSummary(room, 0, {})
+        return RoomSummary(room, occupancy.size, dict(occupancy.by_variant))
 
     def _is_leaving(self, room: str, now: float) -> bool:
-        return now - self._leaving.get(room, float("-inf")) < LOOK_S
+        return now - self._leaving.get(room, float("-inf")) < REBALANCE_INTERVAL_S
 
-    def _place(self, come: Come, now: float) -> str | None:
-        if self.fits(come.room, len(come.comers), come.limit, now):
-            return come.room
-        return None if come.moved else self.rooms.vacancy(come.comers[0].variant)
+    def _room_for(self, request: JoinRequest, now: float) -> str | None:
+        if self.fits(request.room, len(request.members), request.limit, now):
+            return request.room
+        return None if request.relocated else self.rooms.best_room(request.members[0].variant)
 
-    def _post(self, messages: Sequence[Outgoing], sent: Sent, *, relayed: bool = False) -> None:
-        sent.post(messages, self._guests.get, relayed=relayed)
+    def _add(
+        self, outgoing: Sequence[Outgoing], effects: Effects, *, droppable: bool = False
+    ) -> None:
+        effects.add_messages(outgoing, self._remote_members.get, droppable=droppable)

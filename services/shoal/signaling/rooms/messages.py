@@ -40,7 +40,7 @@ class Upload(msgspec.Struct, frozen=True, tag_field="type", tag="upload"):
 class Links(msgspec.Struct, frozen=True, tag_field="type", tag="links"):
     """Viewer → signaling: I have no link to these members, and shall get none soon."""
 
-    cut: Annotated[list[MemberId], msgspec.Meta(max_length=64)]
+    unreachable: Annotated[list[MemberId], msgspec.Meta(max_length=64)] = msgspec.field(name="cut")
 
 
 class Report(msgspec.Struct, frozen=True, tag_field="type", tag="report"):
@@ -84,7 +84,7 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="st
     """what this viewer's link carried to others lately while it was busy; null while unknown"""
 
 
-class Member(msgspec.Struct, frozen=True):
+class RosterEntry(msgspec.Struct, frozen=True):
     """One line of the roster."""
 
     id: MemberId
@@ -92,11 +92,11 @@ class Member(msgspec.Struct, frozen=True):
     ready: bool
     weight: int = FULL_WEIGHT
     """quarters of a full share: 4, 2, 1, or 0 for who receives only"""
-    cut: tuple[int, ...] = ()
+    unreachable: tuple[int, ...] = msgspec.field(default=(), name="cut")
     """places in `members` of those that it has no link to"""
 
 
-class Room(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="room"):
+class RosterMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="room"):
     """Signaling → viewer: the roster of its room."""
 
     room: str
@@ -104,27 +104,27 @@ class Room(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="roo
     epoch: int
     """rises with every change of the roster"""
     you: MemberId
-    for_all: int = 0
+    origin_share: int = msgspec.field(default=0, name="for_all")
     """thirty-seconds of a segment that everybody fetches from the store"""
-    members: tuple[Member, ...]
+    members: tuple[RosterEntry, ...]
     """those that share, in the order of joining"""
 
 
-class Announced(msgspec.Struct, frozen=True, tag_field="type", tag="segment"):
+class SegmentMessage(msgspec.Struct, frozen=True, tag_field="type", tag="segment"):
     """Signaling → viewer: a segment was published; its plan uses the roster of `epoch`."""
 
     epoch: int
     descriptor: Descriptor
 
 
-class Signalled(msgspec.Struct, frozen=True, tag_field="type", tag="signal"):
+class SignalMessage(msgspec.Struct, frozen=True, tag_field="type", tag="signal"):
     """Signaling → viewer: a member's `data` for you."""
 
     sender: MemberId = msgspec.field(name="from")
     data: msgspec.Raw
 
 
-class Refusal(msgspec.Struct, frozen=True, tag_field="type", tag="error"):
+class ErrorMessage(msgspec.Struct, frozen=True, tag_field="type", tag="error"):
     """Signaling → viewer: why the socket is closed now."""
 
     code: str
@@ -132,7 +132,7 @@ class Refusal(msgspec.Struct, frozen=True, tag_field="type", tag="error"):
 
 
 FromViewer = Join | Signal | Switch | Upload | Links | Report | Ready | Stats
-ToViewer = Stream | Room | Announced | Signalled | Refusal
+ToViewer = Stream | RosterMessage | SegmentMessage | SignalMessage | ErrorMessage
 
 
 class _Envelope(msgspec.Struct, frozen=True):

@@ -11,19 +11,19 @@ PLAN_VERSION = 2
 """Part of the protocol: members with different plans must not share a room."""
 FULL_WEIGHT = 4
 """weights are quarters: 4, 2, 1, or 0 for who receives only"""
-STORE_PARTS = 32
+ORIGIN_SHARE_UNITS = 32
 """the part of a segment that everybody fetches for itself is so many thirty-seconds"""
 SUCCESSORS = 2
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlanMember:
     """A member of the room, as far as plans go."""
 
     id: str
     weight: int = FULL_WEIGHT
     """0: owns nothing, and passes nothing on"""
-    cut: frozenset[str] = frozenset()
+    unreachable: frozenset[str] = frozenset()
     """members that it has no link to"""
 
 
@@ -46,16 +46,16 @@ def piece_count(size: int, piece_size: int) -> int:
     return -(-size // piece_size)
 
 
-def shared_pieces(pieces: int, for_all: int) -> int:
+def shared_pieces(pieces: int, origin_share: int) -> int:
     """Return how many pieces are shared out; the store brings everybody the ones after them.
 
-    `for_all` is the room's part for the store, in STORE_PARTS.
+    `for_all` is the room's part for the store, in ORIGIN_SHARE_UNITS.
     """
-    return pieces - pieces * for_all // STORE_PARTS
+    return pieces - pieces * origin_share // ORIGIN_SHARE_UNITS
 
 
 def plan(
-    ready: Sequence[Planned], sequence: int, size: int, piece_size: int, for_all: int = 0
+    ready: Sequence[PlanMember], sequence: int, size: int, piece_size: int, origin_share: int = 0
 ) -> tuple[Slice, ...]:
     """Cut one segment into slices by the members' weights.
 
@@ -63,43 +63,52 @@ def plan(
     `sequence` is the media sequence number, which rotates the owners; sizes are in bytes. The
     slices come in the order of their pieces and cover each shared piece once; nobody able: none.
     """
-    able = [member for member in ready if member.weight > 0]
-    pieces = shared_pieces(piece_count(size, piece_size), for_all)
-    total = sum(member.weight for member in able)
+    owners = [member for member in ready if member.weight > 0]
+    pieces = shared_pieces(piece_count(size, piece_size), origin_share)
+    total = sum(member.weight for member in owners)
     slices: list[Slice] = []
-    before = 0
-    for k in range(len(able)):
-        owner = able[(k + sequence) % len(able)]
-        first, end = pieces * before // total, pieces * (before + owner.weight) // total
-        before += owner.weight
+    weight_so_far = 0
+    for k in range(len(owners)):
+        owner = owners[(k + sequence) % len(owners)]
+        first, end = (
+            pieces * weight_so_far // total,
+            pieces * (weight_so_far + owner.weight) // total,
+        )
+        weight_so_far += owner.weight
         if first < end:
-            others = [member.id for member in able if member is not owner]
+            others = [member.id for member in owners if member is not owner]
             ranked = sorted(others, key=lambda other: (rank(sequence, first, other), other))
             slices.append(Slice(first, end, owner.id, tuple(ranked[:SUCCESSORS])))
     return tuple(slices)
 
 
-def relay(members: Sequence[Planned], sequence: int, part: Slice, receiver: Planned) -> str | None:
+def relay(
+    members: Sequence[PlanMember], sequence: int, planned_slice: Slice, receiver: PlanMember
+) -> str | None:
     """Return who passes a slice on to a receiver without a link to its owner.
 
     The able member of lowest rank with links to both, or None when the owner's link is there, or
     nobody has both. `members` are those that the segment is planned with.
     """
-    if receiver.id == part.owner:
+    if receiver.id == planned_slice.owner:
         return None
-    owner = next(member for member in members if member.id == part.owner)
-    if not is_cut(owner, receiver):
+    owner = next(member for member in members if member.id == planned_slice.owner)
+    if not are_unlinked(owner, receiver):
         return None
-    apart = {owner.id, receiver.id} | owner.cut | receiver.cut
-    between = [
+    excluded = {owner.id, receiver.id} | owner.unreachable | receiver.unreachable
+    candidates = [
         member.id
         for member in members
         if member.weight > 0
-        and member.id not in apart
-        and owner.id not in member.cut
-        and receiver.id not in member.cut
+        and member.id not in excluded
+        and owner.id not in member.unreachable
+        and receiver.id not in member.unreachable
     ]
-    return min(between, key=lambda other: (rank(sequence, part.first, other), other), default=None)
+    return min(
+        candidates,
+        key=lambda other: (rank(sequence, planned_slice.first, other), other),
+        default=None,
+    )
 
 
 @lru_cache(maxsize=1024)  # slices and their relays ask for the same ones again
@@ -116,6 +125,6 @@ def rank(sequence: int, first: int, member: str) -> int:
     return value ^ value >> 16
 
 
-def is_cut(one: Planned, other: Planned) -> bool:
+def are_unlinked(one: PlanMember, other: PlanMember) -> bool:
     """Say whether two members have no link; it takes one of them to say so."""
-    return other.id in one.cut or one.id in other.cut
+    return other.id in one.unreachable or one.id in other.unreachable

@@ -5,17 +5,17 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from shoal.signaling.rooms.messages import MemberId
-from shoal.signaling.rooms.room import Roster
+from shoal.signaling.rooms.room import Room
 
 BADLY_LINKED_AFTER_S = 20.0
 """two attempts at a link"""
 MINORITY_AFTER_S = 30.0
-MOVE_INTERVAL_S = 60.0
+MIN_RELOCATION_INTERVAL_S = 60.0
 """a move costs its links, so nobody moves more often"""
 
 
 @dataclass(frozen=True)
-class Wish:
+class RelocationRequest:
     """Members of one room that should sit in another one, together if there is space for all."""
 
     room: str
@@ -27,57 +27,63 @@ class Wish:
     """members that the other room may have with them"""
 
 
-class Moves:
+class Rebalancer:
     """The members that wait for a better room. Times are seconds of a clock that only rises."""
 
     def __init__(self) -> None:
         self._badly_linked_since: dict[MemberId, float] = {}
         self._minority_since: dict[MemberId, float] = {}
-        self._moved_at: dict[MemberId, float] = {}
+        self._relocated_at: dict[MemberId, float] = {}
 
     @property
-    def waiting(self) -> bool:
+    def has_candidates(self) -> bool:
         """Whether anybody has reason to move."""
         return bool(self._badly_linked_since or self._minority_since)
 
-    def look(self, room: Roster, now: float) -> None:
+    def observe(self, room: Room, now: float) -> None:
         """See who in a room has reason to move."""
         badly_linked, minority = _badly_linked(room), _minority(room)
         for member in room.members:
-            _note(self._badly_linked_since, member, now, has=member in badly_linked)
-            _note(self._minority_since, member, now, has=member in minority)
+            _track(self._badly_linked_since, member, now, has=member in badly_linked)
+            _track(self._minority_since, member, now, has=member in minority)
 
-    def moved(self, members: Iterable[MemberId], now: float) -> None:
+    def relocated(self, members: Iterable[MemberId], now: float) -> None:
         """Note that members sit in another room now."""
         for member in members:
-            self.left(member)
-            self._moved_at[member] = now
+            self.remove_member(member)
+            self._relocated_at[member] = now
 
-    def left(self, member: MemberId) -> None:
+    def remove_member(self, member: MemberId) -> None:
         """Forget a member."""
-        for times in (self._badly_linked_since, self._minority_since, self._moved_at):
+        for times in (self._badly_linked_since, self._minority_since, self._relocated_at):
             times.pop(member, None)
 
-    def wishes(self, where: Mapping[MemberId, Roster], limit: int, now: float) -> list[Wish]:
+    def requests(
+        self, room_of: Mapping[MemberId, Room], limit: int, now: float
+    ) -> list[RelocationRequest]:
         """Return what those who have waited long enough wish for.
 
         Of those without links in one room only the first: the others may do without it.
         """
-        alone: dict[Roster, MemberId] = {}
+        badly_linked: dict[Room, MemberId] = {}
         for member in self._due(self._badly_linked_since, BADLY_LINKED_AFTER_S, now):
-            alone.setdefault(where[member], member)
-        few: dict[tuple[Roster, int], list[MemberId]] = {}
+            badly_linked.setdefault(room_of[member], member)
+        minorities: dict[tuple[Room, int], list[MemberId]] = {}
         for member in self._due(self._minority_since, MINORITY_AFTER_S, now):
-            room = where[member]
-            few.setdefault((room, room.seat(member).variant), []).append(member)
+            room = room_of[member]
+            minorities.setdefault((room, room.member_state(member).variant), []).append(member)
         return [
             *(
-                Wish(room.room, (member,), room.seat(member).variant, None, limit)
-                for room, member in alone.items()
+                RelocationRequest(
+                    room.name, (member,), room.member_state(member).variant, None, limit
+                )
+                for room, member in badly_linked.items()
             ),
             *(
-                Wish(room.room, tuple(members), variant, room.playing(variant), limit)
-                for (room, variant), members in few.items()
+                RelocationRequest(
+                    room.name, tuple(members), variant, room.count_on_variant(variant), limit
+                )
+                for (room, variant), members in minorities.items()
             ),
         ]
 
@@ -86,30 +92,30 @@ class Moves:
             member
             for member, time in since.items()
             if now - time >= after_s
-            and now - self._moved_at.get(member, float("-inf")) >= MOVE_INTERVAL_S
+            and now - self._relocated_at.get(member, float("-inf")) >= MIN_RELOCATION_INTERVAL_S
         ]
 
 
-def _note(since: dict[MemberId, float], member: MemberId, now: float, *, has: bool) -> None:
+def _track(since: dict[MemberId, float], member: MemberId, now: float, *, has: bool) -> None:
     if has:
         since.setdefault(member, now)
     else:
         since.pop(member, None)
 
 
-def _badly_linked(room: Roster) -> Collection[MemberId]:
+def _badly_linked(room: Room) -> Collection[MemberId]:
     """Return who has no link to more than half of the others; it takes one of two to say so."""
-    missing: dict[MemberId, set[MemberId]] = {}
+    unlinked: dict[MemberId, set[MemberId]] = {}
     for member in room.members:
-        for other in room.seat(member).cut:
+        for other in room.member_state(member).unreachable:
             if other in room:
-                missing.setdefault(member, set()).add(other)
-                missing.setdefault(other, set()).add(member)
-    return [member for member, others in missing.items() if 2 * len(others) > len(room) - 1]
+                unlinked.setdefault(member, set()).add(other)
+                unlinked.setdefault(other, set()).add(member)
+    return [member for member, others in unlinked.items() if 2 * len(others) > len(room) - 1]
 
 
-def _minority(room: Roster) -> Collection[MemberId]:
+def _minority(room: Room) -> Collection[MemberId]:
     """Return whose rendition is shared by less than a third of the room."""
-    renditions = {member: room.seat(member).variant for member in room.members}
-    playing = Counter(renditions.values())
-    return {member for member, variant in renditions.items() if 3 * playing[variant] < len(room)}
+    variants = {member: room.member_state(member).variant for member in room.members}
+    counts = Counter(variants.values())
+    return {member for member, variant in variants.items() if 3 * counts[variant] < len(room)}

@@ -15,19 +15,19 @@ import msgspec
 from shoal.announcements import Stream
 from shoal.segments import Descriptor
 from shoal.signaling.rooms.messages import (
-    Announced,
-    Member,
     MemberId,
-    Room,
-    Signalled,
+    RosterEntry,
+    RosterMessage,
+    SegmentMessage,
+    SignalMessage,
     ToViewer,
 )
-from shoal.signaling.rooms.plan import FULL_WEIGHT, PLAN_VERSION, Planned
-from shoal.signaling.rooms.upload_weights import shares
+from shoal.signaling.rooms.plan import FULL_WEIGHT, PLAN_VERSION, PlanMember
+from shoal.signaling.rooms.upload_weights import upload_weights
 
-ROOM_INTERVAL_S = 0.25
+ROSTER_INTERVAL_S = 0.25
 """changes of the roster are gathered this long: at most four `room`s a second"""
-UPLINK_GOOD_S = 60.0
+UPLINK_VALID_S = 60.0
 """an older measurement says nothing: who was given no slice because of it gets one again"""
 
 
@@ -40,7 +40,7 @@ class Outgoing:
 
 
 @dataclass
-class Seat:
+class MemberState:
     """What the roster knows of one member."""
 
     variant: int
@@ -48,11 +48,11 @@ class Seat:
     upload: bool = True
     """whether it sends to others"""
     ready: bool = False
-    cut: frozenset[MemberId] = frozenset()
+    unreachable: frozenset[MemberId] = frozenset()
     """members that it says it has no link to"""
-    told_epoch: int = 0
+    known_epoch: int = 0
     """the epoch of the last `room` that this member was sent"""
-    share: int = FULL_WEIGHT
+    upload_weight: int = FULL_WEIGHT
     """quarters of a full share that its link can carry"""
     uplink_bps: float | None = None
     """what its link carried when it was busy; None: not measured"""
@@ -61,63 +61,63 @@ class Seat:
     @property
     def weight(self) -> int:
         """Quarters of a full share."""
-        return self.share if self.upload else 0
+        return self.upload_weight if self.upload else 0
 
-    def uplink(self, now: float) -> float | None:
+    def current_uplink_bps(self, now: float) -> float | None:
         """Return what its link carries, bit/s; None while nobody knows."""
-        return self.uplink_bps if now - self.uplink_at <= UPLINK_GOOD_S else None
+        return self.uplink_bps if now - self.uplink_at <= UPLINK_VALID_S else None
 
 
-class Roster:
+class Room:
     """One room. Times are seconds of any clock that does not go back."""
 
-    def __init__(self, room: str) -> None:
-        self.room = room
+    def __init__(self, name: str) -> None:
+        self.name = name
         self.epoch = 0
-        self._for_all: dict[int, int] = {}
+        self._origin_shares: dict[int, int] = {}
         """by rendition, thirty-seconds that its links cannot carry"""
-        self._seats: dict[MemberId, Seat] = {}
-        self._told_at = float("-inf")
+        self._members: dict[MemberId, MemberState] = {}
+        self._roster_sent_at = float("-inf")
 
     def __len__(self) -> int:
-        return len(self._seats)
+        return len(self._members)
 
     def __contains__(self, member: MemberId) -> bool:
-        return member in self._seats
+        return member in self._members
 
-    def playing(self, variant: int) -> int:
+    def count_on_variant(self, variant: int) -> int:
         """Return how many of the members share this rendition."""
-        return sum(seat.sharing and seat.variant == variant for seat in self._seats.values())
+        return sum(seat.sharing and seat.variant == variant for seat in self._members.values())
 
     @property
     def members(self) -> tuple[MemberId, ...]:
         """Everybody here, in the order of coming."""
-        return tuple(self._seats)
+        return tuple(self._members)
 
-    def planned(self, variant: int) -> tuple[list[Planned], int]:
+    def plan_input(self, variant: int) -> tuple[list[PlanMember], int]:
         """Return those who share out a rendition's segments, and `for_all`, as plans take them."""
-        able = [
-            Planned(member, seat.weight, seat.cut)
-            for member, seat in sorted(self._seats.items())
+        plan_members = [
+            PlanMember(member, seat.weight, seat.unreachable)
+            for member, seat in sorted(self._members.items())
             if seat.ready and seat.sharing and seat.variant == variant
         ]
-        return able, self._part_for_all
+        return plan_members, self._origin_share
 
-    def seat(self, member: MemberId) -> Seat:
+    def member_state(self, member: MemberId) -> MemberState:
         """Return what is known of a member; raises KeyError."""
-        return self._seats[member]
+        return self._members[member]
 
     @property
     def due(self) -> float | None:
         """When `tick` must be called because a member is owed a `room`; None: nobody is."""
-        if any(seat.told_epoch < self.epoch for seat in self._seats.values()):
-            return self._told_at + ROOM_INTERVAL_S
+        if any(seat.known_epoch < self.epoch for seat in self._members.values()):
+            return self._roster_sent_at + ROSTER_INTERVAL_S
         return None
 
     def join(
         self,
         member: MemberId,
-        seat: Seat,
+        state: MemberState,
         *,
         on_air: Stream,
         recent: Sequence[Descriptor],
@@ -127,161 +127,170 @@ class Roster:
 
         One that is not sharing is told everything, and stands in no roster.
         """
-        if member in self._seats:
+        if member in self._members:
             return []
-        self._sit(member, seat)
-        welcome = [
+        self._add(member, state)
+        first_messages = [
             Outgoing((member,), on_air),
-            *self._tell((member,)),
-            *(Outgoing((member,), Announced(self.epoch, descriptor)) for descriptor in recent),
+            *self._send_roster((member,)),
+            *(Outgoing((member,), SegmentMessage(self.epoch, descriptor)) for descriptor in recent),
         ]
-        return welcome + self.tick(now)
+        return first_messages + self.tick(now)
 
-    def take_out(self, members: Collection[MemberId]) -> dict[MemberId, Seat]:
+    def remove_members(self, members: Collection[MemberId]) -> dict[MemberId, MemberState]:
         """Free the seats of members that move to another room; nobody is told yet."""
-        seats = {member: self._seats.pop(member) for member in members}
+        states = {member: self._members.pop(member) for member in members}
         self.epoch += 1
-        return seats
+        return states
 
-    def take_in(self, seats: Mapping[MemberId, Seat], now: float) -> list[Outgoing]:
+    def add_members(self, states: Mapping[MemberId, MemberState], now: float) -> list[Outgoing]:
         """Seat members that come from another room."""
-        for member, seat in seats.items():
-            seat.told_epoch = 0
-            self._sit(member, seat)
-        return self._flush(now)
+        for member, seat in states.items():
+            seat.known_epoch = 0
+            self._add(member, seat)
+        return self._send_roster_to_all(now)
 
     def leave(self, member: MemberId, now: float) -> list[Outgoing]:
         """Free a member's seat."""
-        seat = self._seats.pop(member, None)
-        if seat is None or not seat.sharing:
+        state = self._members.pop(member, None)
+        if state is None or not state.sharing:
             return []
         self.epoch += 1
         return self.tick(now)
 
-    def ready(self, member: MemberId, now: float) -> list[Outgoing]:
+    def set_ready(self, member: MemberId, now: float) -> list[Outgoing]:
         """Let a member own slices from the next segment on."""
-        seat = self._seats.get(member)
-        if seat is None or seat.ready or not seat.sharing:
+        state = self._members.get(member)
+        if state is None or state.ready or not state.sharing:
             return []
-        seat.ready = True
+        state.ready = True
         self.epoch += 1
         return self.tick(now)
 
-    def switch(self, member: MemberId, variant: int, now: float) -> list[Outgoing]:
+    def switch_variant(self, member: MemberId, variant: int, now: float) -> list[Outgoing]:
         """Note that a member plays another rendition now; it shares that one from then on."""
-        seat = self._seats.get(member)
-        if seat is None or seat.variant == variant:
+        state = self._members.get(member)
+        if state is None or state.variant == variant:
             return []
-        seat.variant = variant
+        state.variant = variant
         self.epoch += 1
         return self.tick(now)
 
-    def upload(self, member: MemberId, now: float, *, upload: bool) -> list[Outgoing]:
+    def set_upload(self, member: MemberId, now: float, *, upload: bool) -> list[Outgoing]:
         """Note whether a member sends to others."""
-        seat = self._seats.get(member)
-        if seat is None or seat.upload == upload:
+        state = self._members.get(member)
+        if state is None or state.upload == upload:
             return []
-        seat.upload = upload
+        state.upload = upload
         self.epoch += 1
         return self.tick(now)
 
-    def links(self, member: MemberId, cut: Collection[MemberId], now: float) -> list[Outgoing]:
+    def set_unreachable(
+        self, member: MemberId, unreachable: Collection[MemberId], now: float
+    ) -> list[Outgoing]:
         """Note to whom a member has no link."""
-        seat = self._seats.get(member)
-        missing = frozenset(cut) & self._seats.keys() - {member}
-        if seat is None or seat.cut == missing:
+        state = self._members.get(member)
+        present = frozenset(unreachable) & self._members.keys() - {member}
+        if state is None or state.unreachable == present:
             return []
-        seat.cut = missing
+        state.unreachable = present
         self.epoch += 1
         return self.tick(now)
 
-    def uplink(self, member: MemberId, bps: float, now: float) -> None:
+    def set_uplink(self, member: MemberId, bps: float, now: float) -> None:
         """Note what a member's link carried; the next segment's plan goes by it."""
-        seat = self._seats.get(member)
-        if seat is not None:
-            seat.uplink_bps, seat.uplink_at = bps, now
+        state = self._members.get(member)
+        if state is not None:
+            state.uplink_bps, state.uplink_at = bps, now
 
-    def segment(self, descriptor: Descriptor, now: float) -> list[Outgoing]:
+    def publish(self, descriptor: Descriptor, now: float) -> list[Outgoing]:
         """Announce a segment, after the roster that its plan uses."""
-        if not self._seats:
+        if not self._members:
             return []
-        self._share_out(descriptor, now)
-        everybody = tuple(self._seats)
-        return [*self._flush(now), Outgoing(everybody, Announced(self.epoch, descriptor))]
+        self._update_upload_weights(descriptor, now)
+        all_members = tuple(self._members)
+        return [
+            *self._send_roster_to_all(now),
+            Outgoing(all_members, SegmentMessage(self.epoch, descriptor)),
+        ]
 
-    def stream(self, on_air: Stream) -> list[Outgoing]:
+    def set_stream(self, stream: Stream) -> list[Outgoing]:
         """Tell everybody what is on air."""
-        return [Outgoing(tuple(self._seats), on_air)] if self._seats else []
+        return [Outgoing(tuple(self._members), stream)] if self._members else []
 
-    def signal(self, sender: MemberId, to: MemberId, data: msgspec.Raw) -> list[Outgoing]:
+    def forward_signal(self, sender: MemberId, to: MemberId, data: msgspec.Raw) -> list[Outgoing]:
         """Pass `data` on between two members of this room; to anybody else it is dropped."""
-        if sender == to or sender not in self._seats or to not in self._seats:
+        if sender == to or sender not in self._members or to not in self._members:
             return []
-        return [Outgoing((to,), Signalled(sender, data))]
+        return [Outgoing((to,), SignalMessage(sender, data))]
 
     def tick(self, now: float) -> list[Outgoing]:
         """Send the `room`s that are due."""
         due = self.due
-        return self._flush(now) if due is not None and due <= now else []
+        return self._send_roster_to_all(now) if due is not None and due <= now else []
 
     @property
-    def _part_for_all(self) -> int:
-        return max(self._for_all.values(), default=0)
+    def _origin_share(self) -> int:
+        return max(self._origin_shares.values(), default=0)
 
-    def _sit(self, member: MemberId, seat: Seat) -> None:
-        self._seats[member] = seat
-        self.epoch += seat.sharing
+    def _add(self, member: MemberId, state: MemberState) -> None:
+        self._members[member] = state
+        self.epoch += state.sharing
 
-    def _share_out(self, descriptor: Descriptor, now: float) -> None:
+    def _update_upload_weights(self, descriptor: Descriptor, now: float) -> None:
         """Let each member carry what its link can of a rendition."""
         variant = descriptor.variant
-        playing = [
-            seat for seat in self._seats.values() if seat.sharing and seat.variant == variant
+        viewers = [
+            seat for seat in self._members.values() if seat.sharing and seat.variant == variant
         ]
-        able = [seat for seat in playing if seat.ready and seat.upload]
+        owners = [seat for seat in viewers if seat.ready and seat.upload]
         rate = 8 * descriptor.size / descriptor.duration if descriptor.duration > 0 else 0.0
-        now_best = shares([seat.uplink(now) for seat in able], len(playing), rate)
-        before = self._for_all.get(variant, 0), tuple(seat.share for seat in able)
-        if before == (now_best.for_all, now_best.weights):
+        weights = upload_weights(
+            [seat.current_uplink_bps(now) for seat in owners], len(viewers), rate
+        )
+        previous = self._origin_shares.get(variant, 0), tuple(seat.upload_weight for seat in owners)
+        if previous == (weights.origin_share, weights.weights):
             return
-        self._for_all[variant] = now_best.for_all
-        for seat, weight in zip(able, now_best.weights, strict=True):
-            seat.share = weight
+        self._origin_shares[variant] = weights.origin_share
+        for seat, weight in zip(owners, weights.weights, strict=True):
+            seat.upload_weight = weight
         self.epoch += 1
 
-    def _flush(self, now: float) -> list[Outgoing]:
-        owed = tuple(member for member, seat in self._seats.items() if seat.told_epoch < self.epoch)
-        if owed:
-            self._told_at = now
-        return self._tell(owed)
+    def _send_roster_to_all(self, now: float) -> list[Outgoing]:
+        behind = tuple(
+            member for member, seat in self._members.items() if seat.known_epoch < self.epoch
+        )
+        if behind:
+            self._roster_sent_at = now
+        return self._send_roster(behind)
 
-    def _tell(self, members: Sequence[MemberId]) -> list[Outgoing]:
+    def _send_roster(self, members: Sequence[MemberId]) -> list[Outgoing]:
         if not members:
             return []
-        seats = [(member, seat) for member, seat in self._seats.items() if seat.sharing]
-        places = {member: place for place, (member, _) in enumerate(seats)}
-        lines = tuple(
-            Member(
+        sharing = [(member, seat) for member, seat in self._members.items() if seat.sharing]
+        positions = {member: place for place, (member, _) in enumerate(sharing)}
+        entries = tuple(
+            RosterEntry(
                 member,
                 seat.variant,
                 seat.ready,
                 seat.weight,
-                tuple(sorted(places[other] for other in seat.cut if other in places)),
+                tuple(sorted(positions[other] for other in seat.unreachable if other in positions)),
             )
-            for member, seat in seats
+            for member, seat in sharing
         )
         for member in members:
-            self._seats[member].told_epoch = self.epoch
+            self._members[member].known_epoch = self.epoch
         return [
             Outgoing(
                 (member,),
-                Room(
-                    room=self.room,
+                RosterMessage(
+                    room=self.name,
                     plan_version=PLAN_VERSION,
                     epoch=self.epoch,
                     you=member,
-                    for_all=self._part_for_all,
-                    members=lines,
+                    origin_share=self._origin_share,
+                    members=entries,
                 ),
             )
             for member in members

@@ -15,20 +15,20 @@ from msgspec import Raw
 
 from shoal.announcements import Stream
 from shoal.segments import Descriptor
-from shoal.signaling.broadcast_state import Programme
-from shoal.signaling.rooms.abuse_reports import Complaints
-from shoal.signaling.rooms.messages import Announced, MemberId
-from shoal.signaling.rooms.rebalancer import Moves, Wish
-from shoal.signaling.rooms.room import Outgoing, Roster, Seat
-from shoal.signaling.rooms.room_index import Content, Vacancies
-from shoal.signaling.rooms.timer_queue import Timetable
+from shoal.signaling.broadcast_state import BroadcastState
+from shoal.signaling.rooms.abuse_reports import AbuseReports
+from shoal.signaling.rooms.messages import MemberId, SegmentMessage
+from shoal.signaling.rooms.rebalancer import Rebalancer, RelocationRequest
+from shoal.signaling.rooms.room import MemberState, Outgoing, Room
+from shoal.signaling.rooms.room_index import Occupancy, RoomIndex
+from shoal.signaling.rooms.timer_queue import TimerQueue
 
 SOFT_LIMIT = 24
 HARD_LIMIT = 32
 MERGE_LIMIT = 18
 """two rooms with so many members together become one"""
 MERGE_AFTER_S = 30.0
-LOOK_S = 5.0
+REBALANCE_INTERVAL_S = 5.0
 """between looks at who should move"""
 
 
@@ -39,30 +39,30 @@ class Rooms:
         """Name rooms by `new_name`; by default they are numbered."""
         numbers = itertools.count(1)
         self._new_name = new_name or (lambda: f"room-{next(numbers)}")
-        self._apart = Roster("apart")
-        self._rooms: dict[str, Roster] = {}
-        self._vacancies = Vacancies[str]()
-        self._owing = Timetable[Roster]()
+        self._not_sharing_room = Room("apart")
+        self._rooms: dict[str, Room] = {}
+        self._index = RoomIndex[str]()
+        self._timers = TimerQueue[Room]()
         """rooms whose members are owed a `room`"""
-        self._where: dict[MemberId, Roster] = {}
-        self._complaints = Complaints()
+        self._room_of: dict[MemberId, Room] = {}
+        self._abuse_reports = AbuseReports()
         self._small_since: dict[str, float] = {}
-        self._moves = Moves()
-        self._changed: set[Roster] = set()
+        self._rebalancer = Rebalancer()
+        self._changed_rooms: set[Room] = set()
         """rooms that have changed since the last look"""
-        self._look_at: float | None = None
-        self._unmet: list[Wish] = []
+        self._rebalance_at: float | None = None
+        self._unmet_requests: list[RelocationRequest] = []
         self.on_change: Callable[[str], None] | None = None
         """told the name of a room whose content has changed"""
 
     def __len__(self) -> int:
-        return len(self._where)
+        return len(self._room_of)
 
     def __contains__(self, member: MemberId) -> bool:
-        return member in self._where
+        return member in self._room_of
 
     @property
-    def rooms(self) -> int:
+    def count(self) -> int:
         """Rooms in which viewers share."""
         return len(self._rooms)
 
@@ -77,36 +77,36 @@ class Rooms:
         return tuple(len(room) for room in self._rooms.values())
 
     @property
-    def apart(self) -> int:
+    def not_sharing(self) -> int:
         """How many sit apart."""
-        return len(self._apart)
+        return len(self._not_sharing_room)
 
     @property
-    def rosters(self) -> tuple[Roster, ...]:
+    def sharing_rooms(self) -> tuple[Room, ...]:
         """These rooms themselves, to be looked at."""
         return tuple(self._rooms.values())
 
     @property
     def due(self) -> float | None:
         """When `tick` must be called; None: not before something happens."""
-        times = (self._owing.first, self._look_at)
+        times = (self._timers.first, self._rebalance_at)
         return min((time for time in times if time is not None), default=None)
 
     @property
-    def _all(self) -> tuple[Roster, ...]:
-        return (self._apart, *self._rooms.values())
+    def _all_rooms(self) -> tuple[Room, ...]:
+        return (self._not_sharing_room, *self._rooms.values())
 
     def room_of(self, member: MemberId) -> str:
         """Return the name of a member's room."""
-        return self._where[member].room
+        return self._room_of[member].name
 
     def join(
         self,
         member: MemberId,
-        seat: Seat,
+        state: MemberState,
         address: str,
         *,
-        on_air: Stream,
+        stream: Stream,
         recent: Sequence[Descriptor],
         now: float,
         into: str | None = None,
@@ -115,17 +115,17 @@ class Rooms:
         if into is not None:
             room = self._rooms[into]
         else:
-            room = self._choose(seat.variant) if seat.sharing else self._apart
-        self._where[member] = room
-        self._complaints.joined(member, address)
-        sent = room.join(member, seat, on_air=on_air, recent=recent, now=now)
-        return sent + self._settle(room, now)
+            room = self._place(state.variant) if state.sharing else self._not_sharing_room
+        self._room_of[member] = room
+        self._abuse_reports.add_member(member, address)
+        outgoing = room.join(member, state, on_air=stream, recent=recent, now=now)
+        return outgoing + self._after_change(room, now)
 
-    def take_in(
+    def join_together(
         self,
-        seats: Mapping[MemberId, Seat],
+        states: Mapping[MemberId, MemberState],
         addresses: Mapping[MemberId, str],
-        programme: Programme,
+        broadcast: BroadcastState,
         now: float,
         into: str | None = None,
     ) -> list[Outgoing]:
@@ -133,181 +133,195 @@ class Rooms:
         if into is not None:
             room = self._rooms[into]
         else:
-            [(variant, _)] = Counter(seat.variant for seat in seats.values()).most_common(1)
-            room = self._choose(variant, len(seats))
-        self._where.update(dict.fromkeys(seats, room))
-        self._moves.moved(seats, now)
-        for member in seats:
-            self._complaints.joined(member, addresses[member])
-        sent = [Outgoing(tuple(seats), programme.on_air), *room.take_in(seats, now)]
-        for member, seat in seats.items():
-            recent = programme.recent(seat.variant)
-            sent += [Outgoing((member,), Announced(room.epoch, segment)) for segment in recent]
-        return sent + self._settle(room, now)
+            [(variant, _)] = Counter(seat.variant for seat in states.values()).most_common(1)
+            room = self._place(variant, len(states))
+        self._room_of.update(dict.fromkeys(states, room))
+        self._rebalancer.relocated(states, now)
+        for member in states:
+            self._abuse_reports.add_member(member, addresses[member])
+        outgoing = [Outgoing(tuple(states), broadcast.stream), *room.add_members(states, now)]
+        for member, seat in states.items():
+            recent = broadcast.recent(seat.variant)
+            outgoing += [
+                Outgoing((member,), SegmentMessage(room.epoch, segment)) for segment in recent
+            ]
+        return outgoing + self._after_change(room, now)
 
-    def vacancy(self, variant: int) -> str | None:
+    def best_room(self, variant: int) -> str | None:
         """Return the best room for a newcomer, if any has space."""
-        most = SOFT_LIMIT - 1
-        return self._vacancies.best(variant, most) or self._vacancies.fullest(most)
+        max_size = SOFT_LIMIT - 1
+        return self._index.best(variant, max_size) or self._index.fullest(max_size)
 
-    def content(self, room: str) -> Content | None:
+    def occupancy(self, room: str) -> Occupancy | None:
         """Return what is in a room; None without one of this name."""
-        return self._vacancies[room] if room in self._rooms else None
+        return self._index[room] if room in self._rooms else None
 
     def may_merge(self, room: str, now: float) -> bool:
         """Say whether a room has been small for long enough."""
         return now - self._small_since.get(room, now) >= MERGE_AFTER_S
 
-    def unmet(self) -> list[Wish]:
+    def take_unmet_requests(self) -> list[RelocationRequest]:
         """Return, once, the wishes that no room here can grant."""
-        unmet, self._unmet = self._unmet, []
-        return unmet
+        requests, self._unmet_requests = self._unmet_requests, []
+        return requests
 
     def leave(self, member: MemberId, now: float) -> list[Outgoing]:
         """Free a member's seat."""
-        room = self._where.pop(member, None)
+        room = self._room_of.pop(member, None)
         if room is None:
             return []
-        self._complaints.left(member)
-        self._moves.left(member)
-        sent = room.leave(member, now)
-        return sent + self._settle(room, now)
+        self._abuse_reports.remove_member(member)
+        self._rebalancer.remove_member(member)
+        outgoing = room.leave(member, now)
+        return outgoing + self._after_change(room, now)
 
-    def ready(self, member: MemberId, now: float) -> list[Outgoing]:
+    def set_ready(self, member: MemberId, now: float) -> list[Outgoing]:
         """Let a member own slices from the next segment on."""
-        room = self._shared(member)
-        return [] if room is None else room.ready(member, now) + self._settle(room, now)
+        room = self._sharing_room_of(member)
+        return [] if room is None else room.set_ready(member, now) + self._after_change(room, now)
 
-    def switch(self, member: MemberId, variant: int, now: float) -> list[Outgoing]:
+    def switch_variant(self, member: MemberId, variant: int, now: float) -> list[Outgoing]:
         """Note that a member plays another rendition now."""
-        room = self._shared(member)
-        return [] if room is None else room.switch(member, variant, now) + self._settle(room, now)
+        room = self._sharing_room_of(member)
+        return (
+            []
+            if room is None
+            else room.switch_variant(member, variant, now) + self._after_change(room, now)
+        )
 
-    def upload(self, member: MemberId, now: float, *, upload: bool) -> list[Outgoing]:
+    def set_upload(self, member: MemberId, now: float, *, upload: bool) -> list[Outgoing]:
         """Note whether a member sends to others."""
-        room = self._shared(member)
+        room = self._sharing_room_of(member)
         if room is None:
             return []
-        return room.upload(member, now, upload=upload) + self._settle(room, now)
+        return room.set_upload(member, now, upload=upload) + self._after_change(room, now)
 
-    def links(self, member: MemberId, cut: Collection[MemberId], now: float) -> list[Outgoing]:
+    def set_unreachable(
+        self, member: MemberId, unreachable: Collection[MemberId], now: float
+    ) -> list[Outgoing]:
         """Note to whom a member has no link."""
-        room = self._shared(member)
-        return [] if room is None else room.links(member, cut, now) + self._settle(room, now)
+        room = self._sharing_room_of(member)
+        return (
+            []
+            if room is None
+            else room.set_unreachable(member, unreachable, now) + self._after_change(room, now)
+        )
 
-    def uplink(self, member: MemberId, bps: float, now: float) -> None:
+    def set_uplink(self, member: MemberId, bps: float, now: float) -> None:
         """Note what a member's link carried, bit/s."""
-        if member in self._where:
-            self._where[member].uplink(member, bps, now)
+        if member in self._room_of:
+            self._room_of[member].set_uplink(member, bps, now)
 
-    def signal(self, sender: MemberId, to: MemberId, data: Raw) -> list[Outgoing]:
+    def forward_signal(self, sender: MemberId, to: MemberId, data: Raw) -> list[Outgoing]:
         """Pass `data` on between two members of one room."""
-        room = self._shared(sender)
-        return room.signal(sender, to, data) if room is not None else []
+        room = self._sharing_room_of(sender)
+        return room.forward_signal(sender, to, data) if room is not None else []
 
-    def report(self, sender: MemberId, about: MemberId) -> bool:
+    def report_abuse(self, reporter: MemberId, reported: MemberId) -> bool:
         """Take a complaint about a piece with a wrong hash; say whether that is enough to expel."""
-        room = self._where.get(sender)
-        return room is not None and about in room and self._complaints.add(sender, about)
+        room = self._room_of.get(reporter)
+        return room is not None and reported in room and self._abuse_reports.add(reporter, reported)
 
-    def segment(self, descriptor: Descriptor, now: float) -> list[Outgoing]:
+    def publish(self, descriptor: Descriptor, now: float) -> list[Outgoing]:
         """Announce a segment in every room, after the roster that its plan uses."""
-        self._owing.clear()  # each room pays with it
-        return [outgoing for room in self._all for outgoing in room.segment(descriptor, now)]
+        self._timers.clear()  # each room pays with it
+        return [outgoing for room in self._all_rooms for outgoing in room.publish(descriptor, now)]
 
-    def stream(self, on_air: Stream) -> list[Outgoing]:
+    def set_stream(self, stream: Stream) -> list[Outgoing]:
         """Tell everybody what is on air."""
-        return [outgoing for room in self._all for outgoing in room.stream(on_air)]
+        return [outgoing for room in self._all_rooms for outgoing in room.set_stream(stream)]
 
     def tick(self, now: float) -> list[Outgoing]:
         """Send the `room`s that are due, and move who should move."""
-        due = self._owing.pop_due(now)
-        sent = [outgoing for room in due for outgoing in room.tick(now)]
-        if self._look_at is not None and self._look_at <= now:
-            sent += self._look(now)
-        return sent
+        due = self._timers.pop_due(now)
+        outgoing = [outgoing for room in due for outgoing in room.tick(now)]
+        if self._rebalance_at is not None and self._rebalance_at <= now:
+            outgoing += self._rebalance(now)
+        return outgoing
 
-    def _shared(self, member: MemberId) -> Roster | None:
+    def _sharing_room_of(self, member: MemberId) -> Room | None:
         """Return a member's room; None for who sits apart, which changes nothing for anybody."""
-        room = self._where.get(member)
-        return None if room is self._apart else room
+        room = self._room_of.get(member)
+        return None if room is self._not_sharing_room else room
 
-    def _choose(self, variant: int, count: int = 1) -> Roster:
+    def _place(self, variant: int, count: int = 1) -> Room:
         """Return a room for so many newcomers: like with like, then the fullest with space."""
-        most = SOFT_LIMIT - count
-        name = self._vacancies.best(variant, most) or self._vacancies.fullest(most)
+        max_size = SOFT_LIMIT - count
+        name = self._index.best(variant, max_size) or self._index.fullest(max_size)
         if name is None and count == 1:  # one more in the smallest beats being alone
-            name = self._vacancies.smallest()
+            name = self._index.smallest()
         return self._open() if name is None else self._rooms[name]
 
-    def _open(self) -> Roster:
-        room = Roster(self._new_name())
-        self._rooms[room.room] = room
+    def _open(self) -> Room:
+        room = Room(self._new_name())
+        self._rooms[room.name] = room
         return room
 
-    def _settle(self, room: Roster, now: float) -> list[Outgoing]:
+    def _after_change(self, room: Room, now: float) -> list[Outgoing]:
         """Take note of what has become of a room; divide it when it is too large."""
-        if room is self._apart:
+        if room is self._not_sharing_room:
             return []
-        sent = self._divide(room, now) if len(room) >= HARD_LIMIT else []
-        name = room.room
-        self._owing.put(room, room.due)
+        outgoing = self._divide(room, now) if len(room) >= HARD_LIMIT else []
+        name = room.name
+        self._timers.set(room, room.due)
         if len(room) == 0:
             del self._rooms[name]
-            self._vacancies.remove(name)
+            self._index.remove(name)
         else:
-            playing = Counter(room.seat(member).variant for member in room.members)
-            self._vacancies.put(name, Content(len(room), playing))
+            by_variant = Counter(room.member_state(member).variant for member in room.members)
+            self._index.set(name, Occupancy(len(room), by_variant))
         if 0 < len(room) < MERGE_LIMIT:
             self._small_since.setdefault(name, now)
         else:
             self._small_since.pop(name, None)
-        self._changed.add(room)
+        self._changed_rooms.add(room)
         if self.on_change is not None:
             self.on_change(name)
-        if self._look_at is None:
-            self._look_at = now + LOOK_S
-        return sent
+        if self._rebalance_at is None:
+            self._rebalance_at = now + REBALANCE_INTERVAL_S
+        return outgoing
 
-    def _divide(self, room: Roster, now: float) -> list[Outgoing]:
+    def _divide(self, room: Room, now: float) -> list[Outgoing]:
         """Move half of a room into a new one, by rendition; its links go with it."""
-        members = sorted(room.members, key=lambda member: room.seat(member).variant)
-        moving = members[len(members) // 2 :]
-        other = self._open()
-        seats = room.take_out(moving)
-        self._where.update(dict.fromkeys(moving, other))
-        return other.take_in(seats, now) + self._settle(other, now) + room.tick(now)
+        members = sorted(room.members, key=lambda member: room.member_state(member).variant)
+        relocating = members[len(members) // 2 :]
+        new_room = self._open()
+        states = room.remove_members(relocating)
+        self._room_of.update(dict.fromkeys(relocating, new_room))
+        return (
+            new_room.add_members(states, now) + self._after_change(new_room, now) + room.tick(now)
+        )
 
-    def _look(self, now: float) -> list[Outgoing]:
+    def _rebalance(self, now: float) -> list[Outgoing]:
         """Move who sits badly, and merge small rooms."""
-        for room in self._changed:
-            self._moves.look(room, now)
-        self._changed.clear()
-        self._unmet.clear()
-        sent: list[Outgoing] = []
-        for wish in self._moves.wishes(self._where, SOFT_LIMIT, now):
-            sent += self._grant(wish, now)
-        sent += self._merge(now)
-        more = self._changed or self._moves.waiting or self._small_since
-        self._look_at = now + LOOK_S if more else None
-        return sent
+        for room in self._changed_rooms:
+            self._rebalancer.observe(room, now)
+        self._changed_rooms.clear()
+        self._unmet_requests.clear()
+        outgoing: list[Outgoing] = []
+        for request in self._rebalancer.requests(self._room_of, SOFT_LIMIT, now):
+            outgoing += self._relocate_as_requested(request, now)
+        outgoing += self._merge(now)
+        has_more = self._changed_rooms or self._rebalancer.has_candidates or self._small_since
+        self._rebalance_at = now + REBALANCE_INTERVAL_S if has_more else None
+        return outgoing
 
-    def _grant(self, wish: Wish, now: float) -> list[Outgoing]:
+    def _relocate_as_requested(self, request: RelocationRequest, now: float) -> list[Outgoing]:
         """Move members to a better room, if there is one."""
-        room, most = self._rooms[wish.room], wish.limit - 1
-        members = [member for member in wish.members if member in room]
+        room, max_size = self._rooms[request.room], request.limit - 1
+        members = [member for member in request.members if member in room]
         if not members:
             return []
-        name = self._vacancies.best(
-            wish.variant, most, more_than=wish.more_than or 0, but=room.room
+        name = self._index.best(
+            request.variant, max_size, more_than=request.more_than or 0, exclude=room.name
         )
-        if name is None and wish.more_than is None:
-            name = self._vacancies.fullest(most, but=room.room)
+        if name is None and request.more_than is None:
+            name = self._index.fullest(max_size, exclude=room.name)
         if name is None:
-            self._unmet.append(wish)
+            self._unmet_requests.append(request)
             return []
-        to = self._rooms[name]
-        return self._move(members[: wish.limit - len(to)], room, to, now)
+        target = self._rooms[name]
+        return self._relocate(members[: request.limit - len(target)], room, target, now)
 
     def _merge(self, now: float) -> list[Outgoing]:
         """Move the members of small rooms into others that have been small as long."""
@@ -319,26 +333,28 @@ class Rooms:
             ),
             key=len,
         )
-        sent: list[Outgoing] = []
+        outgoing: list[Outgoing] = []
         # two by two, the smallest first
         while len(small) > 1 and len(small[0]) + len(small[1]) <= MERGE_LIMIT:
             smaller, larger, *small = small
-            sent += self._move(smaller.members, smaller, larger, now)
+            outgoing += self._relocate(smaller.members, smaller, larger, now)
         if small:
-            one = small[0]
-            variant = one.seat(one.members[0]).variant
-            self._unmet.append(Wish(one.room, one.members, variant, None, MERGE_LIMIT))
-        return sent
+            remaining = small[0]
+            variant = remaining.member_state(remaining.members[0]).variant
+            self._unmet_requests.append(
+                RelocationRequest(remaining.name, remaining.members, variant, None, MERGE_LIMIT)
+            )
+        return outgoing
 
-    def _move(
-        self, members: Collection[MemberId], room: Roster, to: Roster, now: float
+    def _relocate(
+        self, members: Collection[MemberId], room: Room, target: Room, now: float
     ) -> list[Outgoing]:
         """Move members to where they have no links yet."""
-        seats = room.take_out(members)
-        for seat in seats.values():
+        states = room.remove_members(members)
+        for seat in states.values():
             seat.ready = False  # until it has links to the others
-            seat.cut = frozenset()
-        self._where.update(dict.fromkeys(members, to))
-        self._moves.moved(members, now)
-        sent = to.take_in(seats, now) + room.tick(now)
-        return sent + self._settle(room, now) + self._settle(to, now)
+            seat.unreachable = frozenset()
+        self._room_of.update(dict.fromkeys(members, target))
+        self._rebalancer.relocated(members, now)
+        outgoing = target.add_members(states, now) + room.tick(now)
+        return outgoing + self._after_change(room, now) + self._after_change(target, now)

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 Item = TypeVar("Item")
 
 
-class Timetable(Generic[Item]):
+class TimerQueue(Generic[Item]):
     """Items, each with one time or none. Times are seconds of any clock."""
 
     def __init__(self) -> None:
@@ -17,7 +17,7 @@ class Timetable(Generic[Item]):
         """also has times that have been changed since"""
         self._numbers = itertools.count()
 
-    def put(self, item: Item, due: float | None) -> None:
+    def set(self, item: Item, due: float | None) -> None:
         """Set an item's time; None: it has none any more."""
         if due is None:
             self._times.pop(item, None)
@@ -36,7 +36,7 @@ class Timetable(Generic[Item]):
         """Take out, one by one, whose time has come."""
         while self._heap and self._heap[0][0] <= now:
             item = self._heap[0][2]
-            self.put(item, None)
+            self.set(item, None)
             yield item
 
     def clear(self) -> None:

@@ -5,97 +5,115 @@ from collections.abc import Mapping, Sequence
 
 from shoal.api_types import Push, RoomMember, RoomSize, RoomsView, RoomTopology, ViewerSummary
 from shoal.segments import Descriptor
-from shoal.signaling.broadcast_state import Programme
-from shoal.signaling.rooms.plan import Planned, is_cut, piece_count, plan, relay, shared_pieces
-from shoal.signaling.rooms.room import Roster
+from shoal.signaling.broadcast_state import BroadcastState
+from shoal.signaling.rooms.plan import (
+    PlanMember,
+    are_unlinked,
+    piece_count,
+    plan,
+    relay,
+    shared_pieces,
+)
+from shoal.signaling.rooms.room import Room
 from shoal.signaling.rooms.rooms import Rooms
 
 
 def rooms_view(
-    rooms: Rooms, programme: Programme, figures: Mapping[str, ViewerSummary], room: str | None
+    rooms: Rooms,
+    broadcast: BroadcastState,
+    viewer_stats: Mapping[str, ViewerFigures],
+    room: str | None,
 ) -> RoomsView:
     """Return all rooms in short, and `room`, or else the largest, as a picture.
 
     `figures` are what viewers reported last, by id.
     """
-    rosters = sorted(rooms.rosters, key=len, reverse=True)
-    named = (roster for roster in rosters if roster.room == room)
-    shown = next(named, None) or next(iter(rosters), None)
+    by_size = sorted(rooms.sharing_rooms, key=len, reverse=True)
+    named = (one for one in by_size if one.name == room)
+    shown = next(named, None) or next(iter(by_size), None)
     return RoomsView(
         rooms=[
             RoomSize(
-                room=roster.room,
+                room=roster.name,
                 members=len(roster),
-                ready=sum(roster.seat(member).ready for member in roster.members),
+                ready=sum(roster.member_state(member).ready for member in roster.members),
             )
-            for roster in rosters
+            for roster in by_size
         ],
-        apart=rooms.apart,
-        picture=None if shown is None else room_picture(shown, programme, figures),
+        apart=rooms.not_sharing,
+        picture=None if shown is None else room_topology(shown, broadcast, viewer_stats),
     )
 
 
-def room_picture(
-    roster: Roster, programme: Programme, figures: Mapping[str, ViewerSummary]
-) -> RoomTopology:
+def room_topology(
+    room: Room, broadcast: BroadcastState, viewer_stats: Mapping[str, ViewerFigures]
+) -> RoomPicture:
     """Return one room, and the plan for the newest segment of each rendition that it plays."""
-    seats = {member: roster.seat(member) for member in roster.members}
-    places = {str(member): place for place, member in enumerate(seats)}
-    shared_out = _SharedOut(places)
+    states = {member: room.member_state(member) for member in room.members}
+    positions = {str(member): place for place, member in enumerate(states)}
+    planned = _PlannedPieces(positions)
     pieces: dict[int, int] = {}
-    for variant in sorted({seat.variant for seat in seats.values()}):
-        playing = [
-            Planned(member, seat.weight, seat.cut)
-            for member, seat in seats.items()
+    for variant in sorted({seat.variant for seat in states.values()}):
+        on_variant = [
+            PlanMember(member, seat.weight, seat.unreachable)
+            for member, seat in states.items()
             if seat.variant == variant
         ]
-        for newest in programme.recent(variant)[-1:]:
+        for newest in broadcast.recent(variant)[-1:]:
             pieces[variant] = piece_count(newest.size, newest.piece_size)
-            shared_out.add(newest, playing, *roster.planned(variant))
-    return RoomTopology(
-        room=roster.room,
+            planned.add(newest, on_variant, *room.plan_input(variant))
+    return RoomPicture(
+        room=room.name,
         members=[
             RoomMember(
                 id=member,
                 variant=seat.variant,
                 ready=seat.ready,
                 weight=seat.weight,
-                cut=tuple(sorted(places[other] for other in seat.cut if other in places)),
-                figures=figures.get(member),
+                cut=tuple(
+                    sorted(positions[other] for other in seat.unreachable if other in positions)
+                ),
+                figures=viewer_stats.get(member),
             )
-            for member, seat in seats.items()
+            for member, seat in states.items()
         ],
         pieces=pieces,
-        from_store={place: count for place, count in shared_out.from_store.items() if count},
-        pushes=[Push(*pair, count) for pair, count in sorted(shared_out.pushes.items())],
+        from_store={place: count for place, count in planned.from_store.items() if count},
+        pushes=[Push(*pair, count) for pair, count in sorted(planned.pushes.items())],
     )
 
 
-class _SharedOut:
+class _PlannedPieces:
     """Pieces that the plans of some segments have members fetch, and push to each other."""
 
-    def __init__(self, places: Mapping[str, int]) -> None:
-        self._places = places
+    def __init__(self, positions: Mapping[str, int]) -> None:
+        self._positions = positions
         self.from_store = Counter[int]()
         self.pushes = Counter[tuple[int, int]]()
 
     def add(
-        self, segment: Descriptor, playing: Sequence[Planned], able: Sequence[Planned], for_all: int
+        self,
+        segment: Descriptor,
+        viewers: Sequence[PlanMember],
+        plan_members: Sequence[PlanMember],
+        origin_share: int,
     ) -> None:
         """Add a segment for those who are `playing` it; of them, `able` own its slices."""
         count = piece_count(segment.size, segment.piece_size)
-        slices = plan(able, segment.sequence, segment.size, segment.piece_size, for_all)
+        slices = plan(
+            plan_members, segment.sequence, segment.size, segment.piece_size, origin_share
+        )
         # what is nobody's to push everybody fetches
-        unshared = count - (shared_pieces(count, for_all) if slices else 0)
-        for member in playing:
-            self.from_store[self._places[member.id]] += unshared
-        by_id = {member.id: member for member in able}
-        for part in slices:
-            owner, size = by_id[part.owner], part.end - part.first
-            self.from_store[self._places[owner.id]] += size
-            for receiver in playing:
-                between = relay(able, segment.sequence, part, receiver)
+        from_store_alone = count - (shared_pieces(count, origin_share) if slices else 0)
+        for member in viewers:
+            self.from_store[self._positions[member.id]] += from_store_alone
+        by_id = {member.id: member for member in plan_members}
+        for planned_slice in slices:
+            owner, size = by_id[planned_slice.owner], planned_slice.end - planned_slice.first
+            self.from_store[self._positions[owner.id]] += size
+            for receiver in viewers:
+                relaying = relay(plan_members, segment.sequence, planned_slice, receiver)
                 # whom neither reaches gets none pushed: it asks the others
-                if receiver.id != owner.id and (between or not is_cut(owner, receiver)):
-                    pair = self._places[between or owner.id], self._places[receiver.id]
+                if receiver.id != owner.id and (relaying or not are_unlinked(owner, receiver)):
+                    pair = self._positions[relaying or owner.id], self._positions[receiver.id]
                     self.pushes[pair] += size

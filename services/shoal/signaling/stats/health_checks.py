@@ -10,65 +10,69 @@ from shoal.api_types import MIN_SHARE_BYTES, BytesBySource, share, share_limit
 from shoal.problems import Problems
 from shoal.signaling.stats.totals import Totals
 
-SEVERAL_VIEWERS = 3
+MIN_VIEWERS_FOR_LINKS = 3
 """two may simply be unable to reach each other"""
-ENOUGH_VIEWERS = 5
+MIN_VIEWERS_FOR_SHARE = 5
 """fewer, and one that cannot share decides what the share is"""
-STANDS_AFTER_S: Mapping[str, float] = {"no_links": 30.0, "share_low": 60.0, "broadcaster": 60.0}
+REPORT_AFTER_S: Mapping[str, float] = {"no_links": 30.0, "share_low": 60.0, "broadcaster": 60.0}
 """links take up to 15 s; a broadcaster that is restarted is back sooner"""
 
 
 @dataclass(frozen=True)
-class Seen:
+class Observation:
     """What there is to see at a moment."""
 
     totals: Totals
     live: bool
     has_broadcaster: bool
-    watches: bool
+    speaks_for_station: bool
     """whether this process speaks for the station: of several one does"""
 
 
-class Inspection:
+class HealthChecks:
     """Reports and clears signaling's problems."""
 
-    def __init__(self, problems: Problems, least_share: float, now: float) -> None:
+    def __init__(self, problems: Problems, min_share: float, now: float) -> None:
         """`least_share` is the part of what peers could carry that they must; 0: none."""
         self._problems = problems
-        self._least_share = least_share
+        self._min_share = min_share
         self._since = {"broadcaster": now}
 
-    def look(self, seen: Seen, now: float) -> None:
+    def check(self, observed: Observation, now: float) -> None:
         """Take note of what is wrong, and of what no longer is."""
-        watched = seen.live and seen.watches
-        self._say("no_links", _no_links(seen.totals) if watched else None, now)
-        self._say("share_low", _share_low(seen.totals, self._least_share) if watched else None, now)
-        gone = seen.watches and not seen.has_broadcaster
-        self._say(
+        sharing_expected = observed.live and observed.speaks_for_station
+        self._update("no_links", _no_links(observed.totals) if sharing_expected else None, now)
+        self._update(
+            "share_low",
+            _share_low(observed.totals, self._min_share) if sharing_expected else None,
+            now,
+        )
+        is_missing = observed.speaks_for_station and not observed.has_broadcaster
+        self._update(
             "broadcaster",
             "no broadcaster is connected, so viewers learn of no segment: see its log and health"
-            if gone
+            if is_missing
             else None,
             now,
         )
 
-    def cluster(self, fault: str | None) -> None:
+    def check_cluster(self, fault: str | None) -> None:
         """Take note of how the connection to the other processes is."""
         if fault is None:
             self._problems.clear("cluster")
         else:
             self._problems.report("cluster", fault, "degraded")
 
-    def _say(self, code: str, message: str | None, now: float) -> None:
+    def _update(self, code: str, message: str | None, now: float) -> None:
         if message is None:
             self._since.pop(code, None)
             self._problems.clear(code)
-        elif now - self._since.setdefault(code, now) >= STANDS_AFTER_S[code]:
+        elif now - self._since.setdefault(code, now) >= REPORT_AFTER_S[code]:
             self._problems.report(code, message, "degraded")
 
 
 def _no_links(totals: Totals) -> str | None:
-    if totals.viewers < SEVERAL_VIEWERS or totals.peers:
+    if totals.viewers < MIN_VIEWERS_FOR_LINKS or totals.peers:
         return None
     return (
         f"{totals.viewers} viewers and not one link between them ({totals.not_sharing} cannot or"
@@ -77,15 +81,15 @@ def _no_links(totals: Totals) -> str | None:
     )
 
 
-def _share_low(totals: Totals, least: float) -> str | None:
+def _share_low(totals: Totals, min_share: float) -> str | None:
     limit = share_limit(totals.viewers, totals.not_sharing)
     carried = share(totals.recent, BytesBySource())
     if (
         limit is None
         or carried is None
-        or totals.viewers - totals.not_sharing < ENOUGH_VIEWERS
-        or totals.recent.total < MIN_SHARE_BYTES
-        or carried >= least * limit
+        or totals.viewers - totals.not_sharing < MIN_VIEWERS_FOR_SHARE
+        or totals.recent.total < TELLING_BYTES
+        or carried >= min_share * limit
     ):
         return None
     return (

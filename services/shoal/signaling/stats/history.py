@@ -33,21 +33,21 @@ COUNTS = (
     "replays_p2p",
     "replays_store",
 )
-HOLE = -1
+MISSING = -1
 
 
 class History:
     """The rows of one process, or of all."""
 
     def __init__(self) -> None:
-        self._counts = {name: array("q", [HOLE]) * STEPS for name in COUNTS}
+        self._counts = {name: array("q", [MISSING]) * STEPS for name in COUNTS}
         self._latencies = array("d", [nan]) * STEPS
         self._first = 0
         self._end = 0
         """row n, at n·10 s, lies at n mod STEPS; there are rows from `first` to before `end`"""
-        self._before = Totals()
+        self._previous = Totals()
 
-    def take(self, at: float, totals: Totals, rooms: int) -> None:
+    def record(self, at: float, totals: Totals, rooms: int) -> None:
         """Write the row of the step that has just ended; `at` is Unix time.
 
         A second call within one step changes nothing. When the clock was set back by more than a
@@ -58,56 +58,58 @@ class History:
             return
         if row < self._end or row - self._end >= STEPS:
             self._first = self._end = row
-        for slept_over in range(self._end, row):
-            self._write(slept_over, [HOLE] * len(COUNTS), None)
+        for missed in range(self._end, row):
+            self._write(missed, [MISSING] * len(COUNTS), None)
         self._write(row, self._row(totals, rooms), totals.latency_s)
         self._end = row + 1
         self._first = max(self._first, self._end - STEPS)
-        self._before = totals
+        self._previous = totals
 
     def after(self, unix_s: float) -> HistoryColumns:
         """Return the rows whose time is later, oldest first."""
         begin = max(self._first, floor(unix_s / STEP_S) + 1)
         rows = range(begin, max(begin, self._end))
         columns = {
-            name: [None if value == HOLE else value for value in _cut(column, rows)]
+            name: [None if value == MISSING else value for value in _rows_of(column, rows)]
             for name, column in self._counts.items()
         }
         return HistoryColumns(
             step_s=STEP_S,
             at=[row * STEP_S for row in rows],
-            latency_s=[None if isnan(value) else value for value in _cut(self._latencies, rows)],
+            latency_s=[
+                None if isnan(value) else value for value in _rows_of(self._latencies, rows)
+            ],
             **columns,
         )
 
     def _row(self, totals: Totals, rooms: int) -> list[int]:
         """Return the row's counts; a sum that shrank (another process went) counts as none."""
-        now, before = totals, self._before
+        now, previous = totals, self._previous
         amounts = (
-            now.bytes.p2p - before.bytes.p2p,
-            now.bytes.store - before.bytes.store,
-            now.bytes.seed - before.bytes.seed,
-            now.startup.total - before.startup.total,
-            now.startup.p2p - before.startup.p2p,
-            now.wanted - before.wanted,
-            now.uploaded - before.uploaded,
-            now.stalls - before.stalls,
-            now.replays.bytes.p2p - before.replays.bytes.p2p,
-            now.replays.bytes.store - before.replays.bytes.store,
+            now.bytes.p2p - previous.bytes.p2p,
+            now.bytes.store - previous.bytes.store,
+            now.bytes.seed - previous.bytes.seed,
+            now.startup.total - previous.startup.total,
+            now.startup.p2p - previous.startup.p2p,
+            now.wanted - previous.wanted,
+            now.uploaded - previous.uploaded,
+            now.stalls - previous.stalls,
+            now.replays.bytes.p2p - previous.replays.bytes.p2p,
+            now.replays.bytes.store - previous.replays.bytes.store,
         )
         return [now.viewers, now.peers, rooms, *(max(0, amount) for amount in amounts)]
 
     def _write(self, row: int, counts: list[int], latency_s: float | None) -> None:
-        place = row % STEPS
+        position = row % STEPS
         for column, value in zip(self._counts.values(), counts, strict=True):
-            column[place] = value
-        self._latencies[place] = nan if latency_s is None else latency_s
+            column[position] = value
+        self._latencies[position] = nan if latency_s is None else latency_s
 
 
 T = TypeVar("T", int, float)
 
 
-def _cut(column: "array[T]", rows: range) -> "array[T]":
+def _rows_of(column: "array[T]", rows: range) -> "array[T]":
     if not rows:
         return column[:0]
     start, stop = rows.start % STEPS, (rows.stop - 1) % STEPS + 1

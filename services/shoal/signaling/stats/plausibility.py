@@ -9,7 +9,7 @@ UNKNOWN_SEGMENT_BYTES = 16_000_000
 """taken for the largest segment while none is announced: 6 s at 20 Mbit/s"""
 
 
-class Announced:
+class PublishedBytes:
     """Bytes announced since the start, by rendition."""
 
     def __init__(self) -> None:
@@ -36,39 +36,39 @@ class Announced:
         return WINDOW_SEGMENTS * largest
 
 
-class Stay:
+class ViewerHistory:
     """One viewer's way through the renditions, since it joined."""
 
-    __slots__ = ("_announced", "_earlier", "_left_at", "_since", "variant")
+    __slots__ = ("_from_earlier_variants", "_left_at", "_published", "_since", "variant")
 
-    def __init__(self, announced: Announced, variant: int) -> None:
+    def __init__(self, published: PublishedBytes, variant: int) -> None:
         self.variant = variant
         """the rendition that it is on"""
-        self._announced = announced
-        self._since = announced.bytes(variant)
+        self._published = published
+        self._since = published.bytes(variant)
         """announced of this rendition before it came to it"""
         self._left_at: dict[int, int] = {}
         """announced of each rendition before it left it"""
-        self._earlier = 0
+        self._from_earlier_variants = 0
         """what there was of the renditions that it left"""
 
     @property
     def available(self) -> int:
         """Bytes that there were to receive while it was on their rendition, and a window before."""
-        return self._earlier + self._here()
+        return self._from_earlier_variants + self._from_this_variant()
 
     def switch(self, variant: int) -> None:
         """Leave a rendition for another one; what was never announced leaves nothing behind."""
         if variant == self.variant:
             return
-        if self.variant in self._announced:
-            self._earlier += self._here()
-            self._left_at[self.variant] = self._announced.bytes(self.variant)
+        if self.variant in self._published:
+            self._from_earlier_variants += self._from_this_variant()
+            self._left_at[self.variant] = self._published.bytes(self.variant)
         self.variant = variant
-        self._since = self._announced.bytes(variant)
+        self._since = self._published.bytes(variant)
 
-    def _here(self) -> int:
-        begin = self._since - self._announced.window(self.variant)
+    def _from_this_variant(self) -> int:
+        begin = self._since - self._published.window(self.variant)
         if (left_at := self._left_at.get(self.variant)) is not None:
             begin = max(begin, left_at)  # switching to and fro brings nothing twice
-        return self._announced.bytes(self.variant) - begin
+        return self._published.bytes(self.variant) - begin

@@ -21,7 +21,7 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
     with"""
     viewers: int = 0
     """present viewers"""
-    renditions: dict[int, int] = {}
+    by_variant: dict[int, int] = msgspec.field(default_factory=dict[int, int], name="renditions")
     """how many of them are on each rendition"""
     peers: int = 0
     """present viewers with at least one open link"""
@@ -29,7 +29,7 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
     """present viewers that cannot share, or may not"""
     latency_s: float | None = None
     """median of the present viewers that know it"""
-    timed: int = 0
+    with_latency: int = msgspec.field(default=0, name="timed")
     """how many viewers know it"""
     replays: ReplayTotals = ReplayTotals()
     """who watches replays is in none of the others"""
@@ -44,17 +44,17 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
             wanted=self.wanted + other.wanted,
             recent=self.recent + other.recent,
             viewers=self.viewers + other.viewers,
-            renditions=dict(Counter(self.renditions) + Counter(other.renditions)),
+            by_variant=dict(Counter(self.by_variant) + Counter(other.by_variant)),
             peers=self.peers + other.peers,
             not_sharing=self.not_sharing + other.not_sharing,
-            latency_s=_between(self, other),
-            timed=self.timed + other.timed,
+            latency_s=_mean_latency(self, other),
+            with_latency=self.with_latency + other.with_latency,
             replays=self.replays + other.replays,
         )
 
 
-def _between(one: Totals, other: Totals) -> float | None:
+def _mean_latency(one: Totals, other: Totals) -> float | None:
     if one.latency_s is None or other.latency_s is None:
         return other.latency_s if one.latency_s is None else one.latency_s
-    weighed = one.latency_s * one.timed + other.latency_s * other.timed
-    return weighed / (one.timed + other.timed)
+    weighed = one.latency_s * one.with_latency + other.latency_s * other.with_latency
+    return weighed / (one.with_latency + other.with_latency)

@@ -13,7 +13,7 @@ from typing import Literal
 
 from shoal.api_types import BytesBySource, ViewerFigures
 from shoal.signaling.rooms.messages import MemberId, Stats
-from shoal.signaling.stats.plausibility import Announced, Stay
+from shoal.signaling.stats.plausibility import PublishedBytes, ViewerHistory
 from shoal.signaling.stats.totals import Totals
 
 MAX_BYTES_PER_S = 125_000_000
@@ -22,10 +22,10 @@ MAX_STALLS_PER_S = 10
 STORE_FACTOR = 2
 """the store's bytes count as they arrive, so a piece that a peer was faster with counts twice"""
 RECENT_S = 120.0
-MARK_EVERY_S = 10.0
-SETTLE_S = 30.0
+MARK_INTERVAL_S = 10.0
+SETTLING_S = 30.0
 """from the join of a first partner: links open within 15 s, figures come every 10 s"""
-RATE_ALLOWANCE_S = 1.0
+RATE_TOLERANCE_S = 1.0
 """a first report may come at once after the join"""
 MAX_LINKS = 1_000
 MIN_LATENCY_S = -60.0
@@ -33,24 +33,24 @@ MIN_LATENCY_S = -60.0
 MAX_LATENCY_S = 86_400.0
 MAX_UPLINK_BPS = 1e11
 
-FigureRefusal = Literal[
+StatsRefusal = Literal[
     "negative", "absurd", "decreasing", "too_fast", "too_much", "startup_above_bytes"
 ]
 
-NOTHING = Stats(bytes=BytesBySource(), startup=BytesBySource(), uploaded=0, peers=0, stalls=0)
+NO_STATS = Stats(bytes=BytesBySource(), startup=BytesBySource(), uploaded=0, peers=0, stalls=0)
 
 
 @dataclass(slots=True)
-class _Account:
+class _ViewerRecord:
     joined_at: float
     sharing: bool
-    stay: Stay
-    left_before: int
+    history: ViewerHistory
+    left_before_join: int
     """viewers that left before it joined"""
-    last: Stats | None = None
+    last_report: Stats | None = None
 
 
-class _Recent:
+class _RecentBytes:
     """A sum that only grows, and the latest part of it."""
 
     def __init__(self) -> None:
@@ -68,7 +68,7 @@ class _Recent:
         if now < self._begins_at:
             self._marks = deque([(now, self.total)])
             return
-        if now - self._marks[-1][0] >= MARK_EVERY_S:
+        if now - self._marks[-1][0] >= MARK_INTERVAL_S:
             self._marks.append((now, self.total))
         while len(self._marks) > 1 and self._marks[1][0] <= now - RECENT_S:
             self._marks.popleft()
@@ -79,7 +79,7 @@ class _Recent:
         return self.total - self._marks[0][1]
 
 
-class _Sorted:
+class _SortedValues:
     """Numbers in order, for their median."""
 
     def __init__(self) -> None:
@@ -104,75 +104,75 @@ class _Sorted:
         return (self._values[middle - 1] + self._values[middle]) / 2 if middle else None
 
 
-class Figures:
+class ViewerStats:
     """The viewers' accounts. Times are seconds of a clock that does not go back."""
 
     def __init__(self) -> None:
-        self._announced = Announced()
-        self._accounts: dict[MemberId, _Account] = {}
+        self._published = PublishedBytes()
+        self._records: dict[MemberId, _ViewerRecord] = {}
         self.joins = 0
         """viewers that ever came"""
-        self._joins_elsewhere = 0
+        self._remote_joins = 0
         self._bytes = BytesBySource()
         self._startup = BytesBySource()
         self._uploaded = 0
         self._stalls = 0
         self._wanted = 0
-        self._recent = _Recent()
-        self._renditions: Counter[int] = Counter()
-        self._sharing = 0
-        self._linked = 0
-        self._latencies = _Sorted()
+        self._recent = _RecentBytes()
+        self._by_variant: Counter[int] = Counter()
+        self._sharing_viewers = 0
+        self._linked_viewers = 0
+        self._latencies = _SortedValues()
 
-    def announced(self, variant: int, size: int) -> None:
+    def published(self, variant: int, size: int) -> None:
         """Note a segment that viewers may receive from now on."""
-        self._announced.add(variant, size)
-        self._wanted += size * self._renditions[variant]
+        self._published.add(variant, size)
+        self._wanted += size * self._by_variant[variant]
 
     def joined(self, member: MemberId, variant: int, now: float, *, sharing: bool = True) -> None:
         """Open the account of a viewer that is on this rendition."""
-        left_before = self.joins - len(self._accounts)
-        stay = Stay(self._announced, variant)
-        self._accounts[member] = _Account(now, sharing, stay, left_before)
+        left_before = self.joins - len(self._records)
+        history = ViewerHistory(self._published, variant)
+        self._records[member] = _ViewerRecord(now, sharing, history, left_before)
         self.joins += 1
-        self._renditions[variant] += 1
-        self._sharing += sharing
-        if sharing and self._sharing == 2:
-            self._recent.begin(now + SETTLE_S)
+        self._by_variant[variant] += 1
+        self._sharing_viewers += sharing
+        if sharing and self._sharing_viewers == 2:
+            self._recent.begin(now + SETTLING_S)
 
-    def joined_elsewhere(self, joins: int) -> None:
+    def set_remote_joins(self, joins: int) -> None:
         """Note how many came to other processes, whose viewers share with ours."""
-        self._joins_elsewhere = max(self._joins_elsewhere, joins)
+        self._remote_joins = max(self._remote_joins, joins)
 
     def switched(self, member: MemberId, variant: int) -> None:
         """Note that a viewer plays another rendition from now on."""
-        stay = self._accounts[member].stay
-        self._move(stay.variant, variant)
-        stay.switch(variant)
+        history = self._records[member].history
+        self._count_variant(history.variant, variant)
+        history.switch(variant)
 
     def left(self, member: MemberId) -> None:
         """Close a viewer's account; what it reported stays in the sums."""
-        account = self._accounts.pop(member, None)
-        if account is not None:
-            self._sharing -= account.sharing
-            self._move(account.stay.variant, None)
-            self._now_says(account.last or NOTHING, NOTHING)
+        record = self._records.pop(member, None)
+        if record is not None:
+            self._sharing_viewers -= record.sharing
+            self._count_variant(record.history.variant, None)
+            self._replace_current(record.last_report or NO_STATS, NO_STATS)
 
-    def report(self, member: MemberId, stats: Stats, now: float) -> FigureRefusal | None:
+    def report(self, member: MemberId, stats: Stats, now: float) -> StatsRefusal | None:
         """Take a viewer's report, or say why it cannot be true."""
-        account = self._accounts[member]
-        before = account.last or NOTHING
-        refusal = refusal_of(stats, before, now - account.joined_at)
-        if refusal is None and self._is_too_much(stats, account):
+        record = self._records[member]
+        previous = record.last_report or NO_STATS
+        refusal = stats_refusal(stats, previous, now - record.joined_at)
+        if refusal is None and self._is_too_much(stats, record):
             refusal = "too_much"
         if refusal is None:
-            account.last = stats
-            self._bytes += stats.bytes - before.bytes
-            self._startup += stats.startup - before.startup
-            self._uploaded += stats.uploaded - before.uploaded
-            self._stalls += stats.stalls - before.stalls
-            self._recent.add(_steady(stats) - _steady(before), now)
-            self._now_says(before, stats)
+            record.last_report = stats
+            self._bytes += stats.bytes - previous.bytes
+            self._startup += stats.startup - previous.startup
+            self._uploaded += stats.uploaded - previous.uploaded
+            self._stalls += stats.stalls - previous.stalls
+            self._recent.add(_without_startup(stats) - _without_startup(previous), now)
+            self._replace_current(previous, stats)
         return refusal
 
     def totals(self) -> Totals:
@@ -184,12 +184,12 @@ class Figures:
             stalls=self._stalls,
             wanted=self._wanted,
             recent=self._recent.latest,
-            viewers=len(self._accounts),
-            renditions=dict(self._renditions),
-            peers=self._linked,
-            not_sharing=len(self._accounts) - self._sharing,
+            viewers=len(self._records),
+            by_variant=dict(self._by_variant),
+            peers=self._linked_viewers,
+            not_sharing=len(self._records) - self._sharing_viewers,
             latency_s=self._latencies.median,
-            timed=len(self._latencies),
+            with_latency=len(self._latencies),
         )
 
     def viewers(self, now: float, unix_now: float) -> list[ViewerSummary]:
@@ -201,7 +201,7 @@ class Figures:
             ViewerSummary(
                 id=member,
                 since=round(unix_now - (now - account.joined_at)),
-                variant=account.stay.variant,
+                variant=account.history.variant,
                 sharing=account.sharing,
                 bytes=said and said.bytes,
                 startup=said and said.startup,
@@ -210,34 +210,34 @@ class Figures:
                 stalls=said and said.stalls,
                 latency_s=said and said.latency_s,
             )
-            for member, account in self._accounts.items()
-            for said in (account.last,)
+            for member, account in self._records.items()
+            for said in (account.last_report,)
         ]
 
-    def _move(self, variant: int, to: int | None) -> None:
-        self._renditions[variant] -= 1
-        if not self._renditions[variant]:
-            del self._renditions[variant]
-        if to is not None:
-            self._renditions[to] += 1
+    def _count_variant(self, variant: int, new: int | None) -> None:
+        self._by_variant[variant] -= 1
+        if not self._by_variant[variant]:
+            del self._by_variant[variant]
+        if new is not None:
+            self._by_variant[new] += 1
 
-    def _now_says(self, before: Stats, after: Stats) -> None:
+    def _replace_current(self, previous: Stats, current: Stats) -> None:
         """Let a present viewer say `after` of now, where it said `before`."""
-        self._linked += (after.peers > 0) - (before.peers > 0)
-        self._latencies.replace(before.latency_s, after.latency_s)
+        self._linked_viewers += (current.peers > 0) - (previous.peers > 0)
+        self._latencies.replace(previous.latency_s, current.latency_s)
 
-    def _is_too_much(self, stats: Stats, account: _Account) -> bool:
+    def _is_too_much(self, stats: Stats, record: _ViewerRecord) -> bool:
         """Say whether there was less to receive, or to send to all that it can have met."""
-        available, received = account.stay.available, stats.bytes
-        met = self.joins - account.left_before + self._joins_elsewhere
+        available, received = record.history.available, stats.bytes
+        possible_receivers = self.joins - record.left_before_join + self._remote_joins
         return (
             received.p2p > available
             or received.store + received.seed > STORE_FACTOR * available
-            or stats.uploaded > met * available
+            or stats.uploaded > possible_receivers * available
         )
 
 
-def _steady(stats: Stats) -> BytesBySource:
+def _without_startup(stats: Stats) -> BytesBySource:
     return stats.bytes - stats.startup
 
 
@@ -255,7 +255,7 @@ def _counters(stats: Stats) -> tuple[int, ...]:
     )
 
 
-def _is_absurd(stats: Stats) -> bool:
+def _is_out_of_range(stats: Stats) -> bool:
     latency, uplink = stats.latency_s, stats.uplink_bps
     return (
         stats.peers > MAX_LINKS
@@ -264,18 +264,18 @@ def _is_absurd(stats: Stats) -> bool:
     )
 
 
-def refusal_of(stats: Stats, before: Stats, elapsed_s: float) -> FigureRefusal | None:
+def stats_refusal(stats: Stats, previous: Stats, elapsed_s: float) -> StatsRefusal | None:
     """Say why a report that came `elapsed_s` after the join cannot be true, whatever is on air."""
     counters = _counters(stats)
     received, startup = stats.bytes, stats.startup
-    allowed_s = elapsed_s + RATE_ALLOWANCE_S
+    allowed_s = elapsed_s + RATE_TOLERANCE_S
     if min(*counters, stats.peers) < 0:
         return "negative"
-    if _is_absurd(stats):
+    if _is_out_of_range(stats):
         return "absurd"
     if startup.p2p > received.p2p or startup.store > received.store or startup.seed > received.seed:
         return "startup_above_bytes"
-    if any(new < old for new, old in zip(counters, _counters(before), strict=True)):
+    if any(new < old for new, old in zip(counters, _counters(previous), strict=True)):
         return "decreasing"
     if (
         received.total > MAX_BYTES_PER_S * allowed_s

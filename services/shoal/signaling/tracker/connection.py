@@ -12,28 +12,28 @@ from prometheus_client.registry import Collector
 
 from shoal.p2p_media_loader import SWARM_ID, info_hashes
 from shoal.signaling.access import Client
-from shoal.signaling.tracker.matching import Connection, Whereabouts
+from shoal.signaling.tracker.matching import ConnectionId, Location
 from shoal.signaling.tracker.messages import (
     Announce,
-    Announced,
+    AnnounceResponse,
     BadMessageError,
     Failure,
     InfoHash,
-    RelayedAnswer,
+    PeerAnswer,
     decode,
     encode,
 )
-from shoal.signaling.tracker.remote_peers import Relay, as_relay
-from shoal.signaling.tracker.served_torrents import Admission, Pass
+from shoal.signaling.tracker.remote_peers import ForwardedDescription, to_forwarded
+from shoal.signaling.tracker.served_torrents import Credentials, ServedTorrents
 from shoal.signaling.tracker.swarms import Outgoing, Swarms
-from shoal.signaling.websocket import Conversation, Socket
+from shoal.signaling.websocket import Connection, WebSocket
 
 EXPIRY_INTERVAL_S = 10.0
-UNHURRIED = (Announced, RelayedAnswer)
+DELAYED_MESSAGES = (AnnounceResponse, PeerAnswer)
 
 TRACKER_REFUSALS = Counter("shoal_tracker_refusals", "Refusals of the tracker, by code", ["code"])
 
-WHY = {
+REFUSAL_MESSAGES = {
     "token_missing": "this swarm needs a join token: /ws?token=… with that of /config.json",
     "token_invalid": "the join token is not one of this station",
     "token_expired": "the join token is too old: /config.json has a new one",
@@ -46,48 +46,52 @@ class Tracker(Collector):
 
     def __init__(self) -> None:
         self.swarms = Swarms()
-        self.admission = Admission()
-        self.admission.go_live([InfoHash(text) for text in info_hashes(SWARM_ID)])
-        self._sockets: dict[Connection, Socket] = {}
+        self.served_torrents = ServedTorrents()
+        self.served_torrents.add_live_swarms([InfoHash(text) for text in info_hashes(SWARM_ID)])
+        self._websockets: dict[ConnectionId, WebSocket] = {}
         self._numbers = itertools.count(1)
-        self.elsewhere: Callable[[Connection, Relay], None] | None = None
+        self.on_remote_message: Callable[[ConnectionId, ForwardedDescription], None] | None = None
         """takes what is for a peer of another signaling process"""
         self._announces = self._answers = self._scrapes = 0
         """messages so far: a Counter would take a lock for each"""
 
-    def converse(self, client: Client, shown: Pass, socket: Socket) -> "TrackerConversation":
+    def connect(
+        self, client: Client, credentials: Credentials, websocket: WebSocket
+    ) -> "TrackerConnection":
         """Take a new socket in."""
-        connection = self.new_connection()
-        self._sockets[connection] = socket
-        self.swarms.enter(connection, Whereabouts(client.network, client.country))
-        return TrackerConversation(self, connection, socket, shown)
+        connection_id = self.new_connection_id()
+        self._websockets[connection_id] = websocket
+        self.swarms.add_connection(connection_id, Location(client.network, client.country))
+        return TrackerConnection(self, connection_id, websocket, credentials)
 
-    def new_connection(self) -> Connection:
+    def new_connection_id(self) -> ConnectionId:
         """Return a connection that no other has been."""
-        return Connection(next(self._numbers))
+        return ConnectionId(next(self._numbers))
 
-    def leave(self, connection: Connection) -> None:
+    def leave(self, connection_id: ConnectionId) -> None:
         """Forget a socket and its peers."""
-        del self._sockets[connection]
-        self.swarms.leave(connection)
+        del self._websockets[connection_id]
+        self.swarms.remove_connection(connection_id)
 
-    def hear(self, connection: Connection, shown: Pass, message: bytes) -> None:
+    def receive(
+        self, connection_id: ConnectionId, credentials: Credentials, message: bytes
+    ) -> None:
         """Let the swarms decide, and queue what they say; raises BadMessageError."""
-        said = decode(message)
-        if not isinstance(said, Announce):
+        received = decode(message)
+        if not isinstance(received, Announce):
             self._scrapes += 1
-            self.send(self.swarms.scrape(connection, said, self.admission))
+            self.send(self.swarms.scrape(connection_id, received, self.served_torrents))
             return
         now_s = monotonic()
-        if said.answers:
+        if received.is_answer:
             self._answers += 1
         else:
             self._announces += 1
-            code = self.admission.refusal(InfoHash(said.info_hash), shown, now_s)
+            code = self.served_torrents.refusal(InfoHash(received.info_hash), credentials, now_s)
             if code is not None:
-                self._refuse(connection, said, code)
+                self._refuse(connection_id, received, code)
                 return
-        for outgoing in self.swarms.announce(connection, said, now_s):
+        for outgoing in self.swarms.announce(connection_id, received, now_s):
             if isinstance(outgoing.message, Failure):
                 TRACKER_REFUSALS.labels("announce").inc()
             self.send(outgoing)
@@ -97,61 +101,65 @@ class Tracker(Collector):
         while True:
             await asyncio.sleep(EXPIRY_INTERVAL_S)
             self.swarms.expire(monotonic())
-            self.admission.expire(monotonic())
+            self.served_torrents.expire(monotonic())
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics of this moment."""
         yield GaugeMetricFamily("shoal_tracker_swarms", "Torrents with peers", len(self.swarms))
         yield GaugeMetricFamily("shoal_tracker_peers", "Peers of all torrents", self.swarms.peers)
-        yield GaugeMetricFamily("shoal_tracker_sockets", "Tracker clients", len(self._sockets))
-        heard = CounterMetricFamily(
+        yield GaugeMetricFamily("shoal_tracker_sockets", "Tracker clients", len(self._websockets))
+        messages = CounterMetricFamily(
             "shoal_tracker_messages", "Messages from tracker clients", labels=["type"]
         )
-        heard.add_metric(["announce"], self._announces)
-        heard.add_metric(["answer"], self._answers)
-        heard.add_metric(["scrape"], self._scrapes)
-        yield heard
+        messages.add_metric(["announce"], self._announces)
+        messages.add_metric(["answer"], self._answers)
+        messages.add_metric(["scrape"], self._scrapes)
+        yield messages
 
-    def _refuse(self, connection: Connection, said: Announce, code: str) -> None:
+    def _refuse(self, connection_id: ConnectionId, announce: Announce, code: str) -> None:
         TRACKER_REFUSALS.labels(code).inc()
-        reason = f"{code}: {WHY[code]}"
-        refusal = Failure(action="announce", info_hash=said.info_hash, reason=reason)
-        self.send(Outgoing(connection, refusal))
+        reason = f"{code}: {REFUSAL_MESSAGES[code]}"
+        refusal = Failure(action="announce", info_hash=announce.info_hash, reason=reason)
+        self.send(Outgoing(connection_id, refusal))
 
     def send(self, outgoing: Outgoing) -> None:
         """Queue a message for a client, here or elsewhere."""
-        socket = self._sockets.get(outgoing.to)
-        if socket is not None:
-            put = socket.put if outgoing.peer is None else socket.relay
+        websocket = self._websockets.get(outgoing.connection_id)
+        if websocket is not None:
+            send = websocket.send if outgoing.peer is None else websocket.send_droppable
             # a client hears several answers to its offers within a moment
-            put(encode(outgoing.message), unhurried=isinstance(outgoing.message, UNHURRIED))
-        elif self.elsewhere is not None and outgoing.peer is not None:
-            relay = as_relay(outgoing.message, outgoing.peer)
-            if relay is not None:
-                self.elsewhere(outgoing.to, relay)
+            send(encode(outgoing.message), delayed=isinstance(outgoing.message, DELAYED_MESSAGES))
+        elif self.on_remote_message is not None and outgoing.peer is not None:
+            forwarded = to_forwarded(outgoing.message, outgoing.peer)
+            if forwarded is not None:
+                self.on_remote_message(outgoing.connection_id, forwarded)
 
 
-class TrackerConversation(Conversation):
+class TrackerConnection(Connection):
     """One client."""
 
-    __slots__ = ("_connection", "_shown", "_socket", "_tracker")
+    __slots__ = ("_connection_id", "_credentials", "_tracker", "_websocket")
 
     def __init__(
-        self, tracker: Tracker, connection: Connection, socket: Socket, shown: Pass
+        self,
+        tracker: Tracker,
+        connection_id: ConnectionId,
+        websocket: WebSocket,
+        credentials: Credentials,
     ) -> None:
         self._tracker = tracker
-        self._connection = connection
-        self._socket = socket
-        self._shown = shown
+        self._connection_id = connection_id
+        self._websocket = websocket
+        self._credentials = credentials
 
-    def hear(self, message: bytes) -> None:
+    def on_message(self, message: bytes) -> None:
         """Pass a message on; what is none ends the socket."""
         try:
-            self._tracker.hear(self._connection, self._shown, message)
+            self._tracker.receive(self._connection_id, self._credentials, message)
         except BadMessageError as error:
             TRACKER_REFUSALS.labels("bad_message").inc()
-            self._socket.end(WSCloseCode.POLICY_VIOLATION, f"bad_message: {error}")
+            self._websocket.close(WSCloseCode.POLICY_VIOLATION, f"bad_message: {error}")
 
-    def over(self) -> None:
+    def on_closed(self) -> None:
         """Leave."""
-        self._tracker.leave(self._connection)
+        self._tracker.leave(self._connection_id)

@@ -16,27 +16,27 @@ from shoal.signaling.tracker.messages import PeerId
 
 ENOUGH_PARTNERS = 24
 """then a peer is only offered to such as have few; a swarm of 1,000 is still four hops wide"""
-MOST_PARTNERS = 32
+MAX_PARTNERS = 32
 FEW_PARTNERS = 4
 PARTNER_LIFETIME_S = 1_800.0
 """links break unseen: after this time a partner is one no more"""
-SAMPLE = 3
+EXTRA_SAMPLES = 3
 """peers that are looked at beside two for each offer: the least busy of a few balance a swarm"""
 NEAR_SHARE = 0.4
 """of the offers: so many go to its own network, as many to its own country, the rest anywhere"""
-MAX_MET = 200
+MAX_INTRODUCED = 200
 """the ones that a peer met last are remembered"""
 
-_AFTER = MOST_PARTNERS
+_RANK_STEP = MAX_PARTNERS
 """in a rank: more than how busy a peer can be"""
 _rank = itemgetter(0)
 
-Connection = NewType("Connection", int)
+ConnectionId = NewType("ConnectionId", int)
 """one client's socket, or another signaling process; either may carry any number of peers"""
 
 
 @dataclass(frozen=True)
-class Whereabouts:
+class Location:
     """Where a client is, as far as it is known; empty text: not known."""
 
     network: str = ""
@@ -50,22 +50,22 @@ class Peer:
     """One peer of one swarm."""
 
     id: PeerId
-    connection: Connection
-    whereabouts: Whereabouts
+    connection_id: ConnectionId
+    location: Location
     announced_at_s: float
     seed: bool
-    wants: float = 0
+    wanted_offers: float = 0
     """offers that it answers until its next announce: libtorrent drops the rest"""
-    offered: int = 0
+    received_offers: int = 0
     """offers passed to it since its last announce"""
-    pending: int = 0
+    unanswered_offers: int = 0
     """of these, the ones that it has not answered"""
     partners: "dict[Peer, float]" = field(default_factory=dict["Peer", float])
     """peers with which an offer was answered, and when"""
-    met: dict[PeerId, None] = field(default_factory=dict[PeerId, None])
+    introduced: dict[PeerId, None] = field(default_factory=dict[PeerId, None])
     """peers that an offer was exchanged with, the last one last"""
 
-    def begin(self) -> None:
+    def drop_partners(self) -> None:
         """Take note that the client has started anew: it has no links.
 
         Whom it met stays: answers to its offers may be on their way.
@@ -74,12 +74,12 @@ class Peer:
             partner.partners.pop(self, None)
         self.partners.clear()
 
-    def meet(self, other: PeerId) -> None:
+    def note_introduction(self, other: PeerId) -> None:
         """Take note of an offer to or from another peer."""
-        self.met.pop(other, None)
-        self.met[other] = None
-        if len(self.met) > MAX_MET:
-            del self.met[next(iter(self.met))]
+        self.introduced.pop(other, None)
+        self.introduced[other] = None
+        if len(self.introduced) > MAX_INTRODUCED:
+            del self.introduced[next(iter(self.introduced))]
 
     def drop_old_partners(self, now_s: float) -> None:
         """Forget partners of which nothing was heard for long."""
@@ -96,7 +96,7 @@ class Pool:
 
     def __init__(self) -> None:
         self._peers: list[Peer] = []
-        self._places: dict[Peer, int] = {}
+        self._positions: dict[Peer, int] = {}
 
     def __len__(self) -> int:
         return len(self._peers)
@@ -106,28 +106,26 @@ class Pool:
 
     def add(self, peer: Peer) -> None:
         """Put a peer in."""
-        self._places[peer] = len(self._peers)
+        self._positions[peer] = len(self._peers)
         self._peers.append(peer)
 
     def remove(self, peer: Peer) -> None:
         """Take a peer out."""
-        place = self._places.pop(peer)
+        position = self._positions.pop(peer)
         last = self._peers.pop()
         if last is not peer:
-            self._peers[place] = last
-            self._places[last] = place
+            self._peers[position] = last
+            self._positions[last] = position
 
-    def draw(self, count: int, chance: random.Random) -> list[Peer]:
+    def draw(self, count: int, rng: random.Random) -> list[Peer]:
         """Return `count` peers, or all when there are not many more, in random order."""
         peers = self._peers
         if len(peers) <= 2 * count:
-            return sorted(
-                peers, key=lambda _: chance.random()
-            )  # shuffle() takes five times as long
-        return list(dict.fromkeys(chance.choices(peers, k=count)))
+            return sorted(peers, key=lambda _: rng.random())  # shuffle() takes five times as long
+        return list(dict.fromkeys(rng.choices(peers, k=count)))
 
 
-class Pools:
+class SwarmPools:
     """One swarm's peers: seeds and leechers, and by network and country where these are known."""
 
     def __init__(self) -> None:
@@ -139,14 +137,14 @@ class Pools:
     def add(self, peer: Peer) -> None:
         """Put a peer in."""
         (self.seeds if peer.seed else self.leechers).add(peer)
-        for name in (peer.whereabouts.network, peer.whereabouts.country):
+        for name in (peer.location.network, peer.location.country):
             if name:
                 self._near.setdefault(name, Pool()).add(peer)
 
     def remove(self, peer: Peer) -> None:
         """Take a peer out."""
         (self.seeds if peer.seed else self.leechers).remove(peer)
-        for name in (peer.whereabouts.network, peer.whereabouts.country):
+        for name in (peer.location.network, peer.location.country):
             if name:
                 pool = self._near[name]
                 pool.remove(peer)
@@ -172,7 +170,7 @@ class Pools:
         return (self.leechers,) if sender.seed else (self.seeds, self.leechers)
 
 
-def choose(sender: Peer, count: int, pools: Pools, chance: random.Random) -> list[Peer]:
+def choose(sender: Peer, count: int, pools: SwarmPools, rng: random.Random) -> list[Peer]:
     """Return up to `count` peers to pass the sender's offers to.
 
     On average NEAR_SHARE of them come from its network and as many from its country, where there
@@ -183,16 +181,16 @@ def choose(sender: Peer, count: int, pools: Pools, chance: random.Random) -> lis
     if count <= 0:
         return []
     chosen: list[Peer] = []
-    where = sender.whereabouts
-    for name in (where.network, where.country):
-        near = min(int(NEAR_SHARE * count + chance.random()), count - len(chosen))
-        _take(pools.near(name), sender, near, chosen, chance)
-    _take(pools.anywhere(sender), sender, count - len(chosen), chosen, chance)
+    location = sender.location
+    for name in (location.network, location.country):
+        near = min(int(NEAR_SHARE * count + rng.random()), count - len(chosen))
+        add_candidates(pools.near(name), sender, near, chosen, rng)
+    add_candidates(pools.anywhere(sender), sender, count - len(chosen), chosen, rng)
     return chosen
 
 
-def _take(
-    pools: Sequence[Pool], sender: Peer, count: int, chosen: list[Peer], chance: random.Random
+def add_candidates(
+    pools: Sequence[Pool], sender: Peer, count: int, chosen: list[Peer], rng: random.Random
 ) -> None:
     """Add `count` peers of some pools, if there are as many that can use an offer.
 
@@ -202,44 +200,44 @@ def _take(
     """
     if count <= 0:
         return
-    partners, met = sender.partners, sender.met
-    limit = MOST_PARTNERS if len(partners) < FEW_PARTNERS else ENOUGH_PARTNERS
+    partners, met = sender.partners, sender.introduced
+    limit = MAX_PARTNERS if len(partners) < FEW_PARTNERS else ENOUGH_PARTNERS
     ranked: list[tuple[int, Peer]] = []
     for pool in pools:
-        for peer in pool.draw(SAMPLE + 2 * count, chance):
+        for peer in pool.draw(EXTRA_SAMPLES + 2 * count, rng):
             if peer is sender or (peer.seed and sender.seed) or peer in partners or peer in chosen:
                 continue
-            rank = len(peer.partners) + peer.pending
+            rank = len(peer.partners) + peer.unanswered_offers
             if rank >= limit:
                 continue
             # one number, because comparing tuples would be most of the work
             if not peer.seed:
-                rank += _AFTER
-            if peer.offered >= peer.wants:
-                rank += 2 * _AFTER
+                rank += _RANK_STEP
+            if peer.received_offers >= peer.wanted_offers:
+                rank += 2 * _RANK_STEP
             if peer.id in met:
-                rank += 4 * _AFTER
+                rank += 4 * _RANK_STEP
             ranked.append((rank, peer))
     ranked.sort(key=_rank)
     chosen.extend(peer for _, peer in ranked[:count])
 
 
-def introduce(sender: Peer, receiver: Peer) -> None:
+def note_offer(sender: Peer, receiver: Peer) -> None:
     """Note that an offer of `sender` is passed to `receiver`."""
-    receiver.offered += 1
-    receiver.pending += 1
-    sender.meet(receiver.id)
-    receiver.meet(sender.id)
+    receiver.received_offers += 1
+    receiver.unanswered_offers += 1
+    sender.note_introduction(receiver.id)
+    receiver.note_introduction(sender.id)
 
 
-def pair(answering: Peer, offering: Peer, now_s: float) -> bool:
+def make_partners(answering: Peer, offering: Peer, now_s: float) -> bool:
     """Make two peers partners; False when one has too many already, or nothing was offered."""
-    if offering.id not in answering.met:
+    if offering.id not in answering.introduced:
         return False
-    answering.pending = max(0, answering.pending - 1)
+    answering.unanswered_offers = max(0, answering.unanswered_offers - 1)
     if offering in answering.partners:
         return True
-    if max(len(answering.partners), len(offering.partners)) >= MOST_PARTNERS:
+    if max(len(answering.partners), len(offering.partners)) >= MAX_PARTNERS:
         return False
     answering.partners[offering] = now_s
     offering.partners[answering] = now_s

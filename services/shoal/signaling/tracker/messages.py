@@ -25,7 +25,7 @@ Binary = Annotated[str, Meta(max_length=64)]
 """a hash or an id as it came, not looked at yet"""
 
 
-_NO_ANSWER = (Raw(), Raw(b"null"))
+_WITHOUT_ANSWER = (Raw(), Raw(b"null"))
 
 
 class Offer(msgspec.Struct, frozen=True):
@@ -51,9 +51,9 @@ class Announce(msgspec.Struct, frozen=True, tag_field="action", tag="announce"):
     answer: Raw = Raw()
 
     @property
-    def answers(self) -> bool:
+    def is_answer(self) -> bool:
         """Whether this is an answer, which announces nothing."""
-        return self.answer not in _NO_ANSWER
+        return self.answer not in _WITHOUT_ANSWER
 
 
 class Scrape(msgspec.Struct, frozen=True, tag_field="action", tag="scrape"):
@@ -71,7 +71,7 @@ class Counts(msgspec.Struct, frozen=True):
     downloaded: int = 0
 
 
-class Announced(msgspec.Struct, frozen=True, kw_only=True):
+class AnnounceResponse(msgspec.Struct, frozen=True, kw_only=True):
     """Tracker → client: you are in the swarm."""
 
     action: Literal["announce"] = "announce"
@@ -82,7 +82,7 @@ class Announced(msgspec.Struct, frozen=True, kw_only=True):
     incomplete: int
 
 
-class RelayedOffer(msgspec.Struct, frozen=True, kw_only=True):
+class PeerOffer(msgspec.Struct, frozen=True, kw_only=True):
     """Tracker → client: another peer's offer."""
 
     action: Literal["announce"] = "announce"
@@ -92,7 +92,7 @@ class RelayedOffer(msgspec.Struct, frozen=True, kw_only=True):
     offer: Raw
 
 
-class RelayedAnswer(msgspec.Struct, frozen=True, kw_only=True):
+class PeerAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """Tracker → client: another peer's answer to an offer of this client."""
 
     action: Literal["announce"] = "announce"
@@ -102,7 +102,7 @@ class RelayedAnswer(msgspec.Struct, frozen=True, kw_only=True):
     answer: Raw
 
 
-class Scraped(msgspec.Struct, frozen=True, kw_only=True):
+class ScrapeResponse(msgspec.Struct, frozen=True, kw_only=True):
     """Tracker → client: the swarms that were asked for."""
 
     action: Literal["scrape"] = "scrape"
@@ -118,7 +118,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, rename={"reason": "fail
 
 
 FromClient = Announce | Scrape
-ToClient = Announced | RelayedOffer | RelayedAnswer | Scraped | Failure
+ToClient = AnnounceResponse | PeerOffer | PeerAnswer | ScrapeResponse | Failure
 
 
 class BadMessageError(Exception):

@@ -4,9 +4,9 @@ import msgspec
 
 from shoal.signaling.tracker.messages import (
     InfoHash,
+    PeerAnswer,
     PeerId,
-    RelayedAnswer,
-    RelayedOffer,
+    PeerOffer,
     ToClient,
 )
 
@@ -21,7 +21,7 @@ class SwarmPeer(msgspec.Struct, frozen=True, array_like=True):
     country: str
 
 
-class Relay(msgspec.Struct, frozen=True, tag_field="t", tag="o"):
+class ForwardedDescription(msgspec.Struct, frozen=True, tag_field="t", tag="o"):
     """An offer or answer for a peer of the process that this is sent to."""
 
     info_hash: InfoHash
@@ -33,27 +33,32 @@ class Relay(msgspec.Struct, frozen=True, tag_field="t", tag="o"):
     answer: bool
 
 
-def as_relay(message: ToClient, to: PeerId) -> Relay | None:
+def to_forwarded(message: ToClient, to: PeerId) -> ForwardedDescription | None:
     """Return what the process that has the peer `to` needs to pass a message on to it."""
-    if isinstance(message, RelayedOffer):
+    if isinstance(message, PeerOffer):
         description, answer = bytes(message.offer), False
-    elif isinstance(message, RelayedAnswer):
+    elif isinstance(message, PeerAnswer):
         description, answer = bytes(message.answer), True
     else:
         return None
-    return Relay(message.info_hash, message.peer_id, to, message.offer_id, description, answer)
+    return ForwardedDescription(
+        message.info_hash, message.peer_id, to, message.offer_id, description, answer
+    )
 
 
-def as_message(said: Relay) -> RelayedOffer | RelayedAnswer:
+def to_client_message(forwarded: ForwardedDescription) -> PeerOffer | PeerAnswer:
     """Return what the client is told."""
-    description = msgspec.Raw(said.description)
-    if said.answer:
-        return RelayedAnswer(
-            info_hash=said.info_hash,
-            peer_id=said.sender,
-            offer_id=said.offer_id,
+    description = msgspec.Raw(forwarded.description)
+    if forwarded.answer:
+        return PeerAnswer(
+            info_hash=forwarded.info_hash,
+            peer_id=forwarded.sender,
+            offer_id=forwarded.offer_id,
             answer=description,
         )
-    return RelayedOffer(
-        info_hash=said.info_hash, peer_id=said.sender, offer_id=said.offer_id, offer=description
+    return PeerOffer(
+        info_hash=forwarded.info_hash,
+        peer_id=forwarded.sender,
+        offer_id=forwarded.offer_id,
+        offer=description,
     )

@@ -14,32 +14,32 @@ from typing import Literal
 import msgspec
 
 from shoal.signaling.tracker.matching import (
-    MOST_PARTNERS,
-    Connection,
+    MAX_PARTNERS,
+    ConnectionId,
+    Location,
     Peer,
-    Pools,
-    Whereabouts,
+    SwarmPools,
     choose,
-    introduce,
-    pair,
+    make_partners,
+    note_offer,
 )
 from shoal.signaling.tracker.messages import (
     MAX_OFFERS,
     MAX_SCRAPED,
     Announce,
-    Announced,
+    AnnounceResponse,
     Counts,
     Failure,
     InfoHash,
+    PeerAnswer,
     PeerId,
-    RelayedAnswer,
-    RelayedOffer,
+    PeerOffer,
     Scrape,
-    Scraped,
+    ScrapeResponse,
     ToClient,
     is_binary_20,
 )
-from shoal.signaling.tracker.remote_peers import Relay, SwarmPeer, as_message
+from shoal.signaling.tracker.remote_peers import ForwardedDescription, SwarmPeer, to_client_message
 
 ANNOUNCE_INTERVAL_S = 120
 """what wt-tracker and aquatic_ws ask for"""
@@ -53,8 +53,8 @@ MAX_SWARMS_PER_CONNECTION = 1_000
 """a broadcaster with four renditions seeds 240 and leaves 250 s worth of old ones behind"""
 MAX_PEERS_PER_CONNECTION = 8
 """of one swarm: several players in one page share a socket; more would be a crowd of nobodies"""
-NOWHERE = Whereabouts()
-ALWAYS = math.inf
+UNKNOWN_LOCATION = Location()
+NEVER_EXPIRES = math.inf
 
 OnChange = Callable[[InfoHash, Peer, Literal["joined", "left"]], None]
 
@@ -62,7 +62,7 @@ OnChange = Callable[[InfoHash, Peer, Literal["joined", "left"]], None]
 class Outgoing(msgspec.Struct, frozen=True, gc=False):
     """A message for one connection."""
 
-    to: Connection
+    connection_id: ConnectionId
     message: ToClient
     peer: PeerId | None = None
     """whom of that connection's peers a relayed message is for"""
@@ -71,7 +71,7 @@ class Outgoing(msgspec.Struct, frozen=True, gc=False):
 class _Swarm:
     def __init__(self) -> None:
         self.peers: dict[PeerId, Peer] = {}
-        self.pools = Pools()
+        self.pools = SwarmPools()
         self.seeds = 0
         self.downloaded = 0
         """`completed` events so far"""
@@ -88,7 +88,7 @@ class _Swarm:
         del self.peers[peer.id]
         self.pools.remove(peer)
         self.seeds -= peer.seed
-        peer.begin()
+        peer.drop_partners()
 
     def set_seed(self, peer: Peer, *, seed: bool) -> bool:
         """Say whether that is news."""
@@ -102,12 +102,12 @@ class _Swarm:
 class Swarms:
     """All swarms of one tracker."""
 
-    def __init__(self, chance: random.Random | None = None) -> None:
-        self._chance = chance or random.Random()
+    def __init__(self, rng: random.Random | None = None) -> None:
+        self._rng = rng or random.Random()
         self._swarms: dict[InfoHash, _Swarm] = {}
-        self._joined: dict[Connection, set[tuple[InfoHash, PeerId]]] = {}
-        self._whereabouts: dict[Connection, Whereabouts] = {}
-        self._remote: set[Connection] = set()
+        self._joined: dict[ConnectionId, set[tuple[InfoHash, PeerId]]] = {}
+        self._locations: dict[ConnectionId, Location] = {}
+        self._node_connections: set[ConnectionId] = set()
         """other signaling processes"""
         self._peers = 0
         self.on_change: OnChange | None = None
@@ -121,116 +121,124 @@ class Swarms:
         """Peers in all swarms; a client counts once for each torrent."""
         return self._peers
 
-    def enter(self, connection: Connection, whereabouts: Whereabouts) -> None:
+    def add_connection(self, connection_id: ConnectionId, location: Location) -> None:
         """Note where a connection comes from."""
-        self._whereabouts[connection] = whereabouts
+        self._locations[connection_id] = location
 
-    def announce(self, sender: Connection, said: Announce, now_s: float) -> list[Outgoing]:
+    def announce(self, sender: ConnectionId, announce: Announce, now_s: float) -> list[Outgoing]:
         """Take an announce, or an answer to an offer; `now_s` is a monotonic clock."""
-        info_hash, peer_id = InfoHash(said.info_hash), PeerId(said.peer_id)
+        info_hash, peer_id = InfoHash(announce.info_hash), PeerId(announce.peer_id)
         swarm = self._swarms.get(info_hash)
         peer = swarm.peers.get(peer_id) if swarm is not None else None
-        if said.answers:
-            return self._answer(sender, swarm, peer, said, now_s)
-        if said.event == "stopped":
-            if peer is not None and peer.connection == sender:
-                self._remove(info_hash, peer)
-            return [_announced(sender, info_hash, swarm or _Swarm())]
-        if peer is None or peer.connection != sender:
-            refusal = self._refusal(sender, said)
+        if announce.is_answer:
+            return self._forward_answer(sender, swarm, peer, announce, now_s)
+        if announce.event == "stopped":
+            if peer is not None and peer.connection_id == sender:
+                self._remove_peer(info_hash, peer)
+            return [_announce_response(sender, info_hash, swarm or _Swarm())]
+        if peer is None or peer.connection_id != sender:
+            refusal = self._refusal(sender, announce)
             if refusal:
-                return [_refuse(sender, said, refusal)]
-            where = self._whereabouts.get(sender, NOWHERE)
-            swarm, peer = self._seat(sender, info_hash, peer_id, where, now_s)
-            self._changed(info_hash, peer, "joined")
+                return [_refuse(sender, announce, refusal)]
+            location = self._locations.get(sender, UNKNOWN_LOCATION)
+            swarm, peer = self._add_peer(sender, info_hash, peer_id, location, now_s)
+            self._notify(info_hash, peer, "joined")
         assert swarm is not None  # a peer is in one
-        if said.event == "started":
-            peer.begin()
+        if announce.event == "started":
+            peer.drop_partners()
         peer.drop_old_partners(now_s)
         peer.announced_at_s = now_s
-        peer.offered = peer.pending = 0
-        peer.wants = DEFAULT_NUMWANT if said.numwant is None else said.numwant
-        if swarm.set_seed(peer, seed=said.left == 0 or said.event == "completed"):
-            self._changed(info_hash, peer, "joined")
-        swarm.downloaded += said.event == "completed"
-        messages = [_announced(sender, info_hash, swarm)]
-        if said.offers:
-            self._offer(swarm, info_hash, peer, said, messages)
+        peer.received_offers = peer.unanswered_offers = 0
+        peer.wanted_offers = DEFAULT_NUMWANT if announce.numwant is None else announce.numwant
+        if swarm.set_seed(peer, seed=announce.left == 0 or announce.event == "completed"):
+            self._notify(info_hash, peer, "joined")
+        swarm.downloaded += announce.event == "completed"
+        messages = [_announce_response(sender, info_hash, swarm)]
+        if announce.offers:
+            self._forward_offers(swarm, info_hash, peer, announce, messages)
         return messages
 
-    def adopt(self, node: Connection, said: SwarmPeer, *, known_to_be_new: bool) -> None:
+    def add_remote_peer(
+        self, node_connection: ConnectionId, remote_peer: SwarmPeer, *, is_new: bool
+    ) -> None:
         """Seat a peer that is connected to another signaling process.
 
         One that is not `known_to_be_new` does not take the place of a peer of ours.
         """
-        swarm = self._swarms.get(said.info_hash)
-        peer = swarm.peers.get(said.peer_id) if swarm is not None else None
-        if peer is not None and peer.connection != node:
-            if not (known_to_be_new or peer.connection in self._remote):
+        swarm = self._swarms.get(remote_peer.info_hash)
+        peer = swarm.peers.get(remote_peer.peer_id) if swarm is not None else None
+        if peer is not None and peer.connection_id != node_connection:
+            if not (is_new or peer.connection_id in self._node_connections):
                 return
             peer = None
         if peer is None:
-            self._remote.add(node)
-            where = Whereabouts(said.network, said.country)
-            swarm, peer = self._seat(node, said.info_hash, said.peer_id, where, ALWAYS)
-            peer.wants = ALWAYS
+            self._node_connections.add(node_connection)
+            location = Location(remote_peer.network, remote_peer.country)
+            swarm, peer = self._add_peer(
+                node_connection, remote_peer.info_hash, remote_peer.peer_id, location, NEVER_EXPIRES
+            )
+            peer.wanted_offers = NEVER_EXPIRES
         assert swarm is not None  # a peer is in one
-        swarm.set_seed(peer, seed=said.seed)
+        swarm.set_seed(peer, seed=remote_peer.seed)
 
-    def abandon(self, node: Connection, info_hash: InfoHash, peer_id: PeerId) -> None:
+    def remove_remote_peer(
+        self, node_connection: ConnectionId, info_hash: InfoHash, peer_id: PeerId
+    ) -> None:
         """Take out a peer that is no more connected to another signaling process."""
-        if (info_hash, peer_id) in self._joined.get(node, ()):
-            self._remove(info_hash, self._swarms[info_hash].peers[peer_id])
+        if (info_hash, peer_id) in self._joined.get(node_connection, ()):
+            self._remove_peer(info_hash, self._swarms[info_hash].peers[peer_id])
 
-    def relayed(self, node: Connection, said: Relay, now_s: float) -> list[Outgoing]:
+    def receive_forwarded(
+        self, node_connection: ConnectionId, forwarded: ForwardedDescription, now_s: float
+    ) -> list[Outgoing]:
         """Pass on what another signaling process has for a peer of ours."""
-        swarm = self._swarms.get(said.info_hash)
-        receiver = swarm.peers.get(said.to) if swarm is not None else None
-        if swarm is None or receiver is None or receiver.connection in self._remote:
+        swarm = self._swarms.get(forwarded.info_hash)
+        receiver = swarm.peers.get(forwarded.to) if swarm is not None else None
+        if swarm is None or receiver is None or receiver.connection_id in self._node_connections:
             return []
-        sender = swarm.peers.get(said.sender)
-        if not said.answer:
-            receiver.meet(said.sender)
-        if sender is not None and sender.connection == node:
-            if said.answer:
-                if not pair(sender, receiver, now_s):
+        sender = swarm.peers.get(forwarded.sender)
+        if not forwarded.answer:
+            receiver.note_introduction(forwarded.sender)
+        if sender is not None and sender.connection_id == node_connection:
+            if forwarded.answer:
+                if not make_partners(sender, receiver, now_s):
                     return []
-            elif len(receiver.partners) + receiver.pending >= MOST_PARTNERS:
+            elif len(receiver.partners) + receiver.unanswered_offers >= MAX_PARTNERS:
                 return []
             else:
-                introduce(sender, receiver)
-        return [Outgoing(receiver.connection, as_message(said), receiver.id)]
+                note_offer(sender, receiver)
+        return [Outgoing(receiver.connection_id, to_client_message(forwarded), receiver.id)]
 
-    def carried_by(self, connection: Connection) -> set[tuple[InfoHash, PeerId]]:
+    def peers_of(self, connection_id: ConnectionId) -> set[tuple[InfoHash, PeerId]]:
         """Return the peers of a connection."""
-        return set(self._joined.get(connection, ()))
+        return set(self._joined.get(connection_id, ()))
 
-    def own_peers(self) -> list[SwarmPeer]:
+    def local_peers(self) -> list[SwarmPeer]:
         """Return the peers of this process."""
         return [
-            described(info_hash, peer)
+            describe_peer(info_hash, peer)
             for info_hash, swarm in self._swarms.items()
             for peer in swarm.peers.values()
-            if peer.connection not in self._remote
+            if peer.connection_id not in self._node_connections
         ]
 
-    def scrape(self, sender: Connection, said: Scrape, known: Iterable[InfoHash]) -> Outgoing:
+    def scrape(self, sender: ConnectionId, scrape: Scrape, served: Iterable[InfoHash]) -> Outgoing:
         """Count the swarms that are asked for, or all `known` ones; an empty one counts as such."""
-        asked = said.info_hash
-        hashes = [asked] if isinstance(asked, str) else known if asked is None else asked
+        asked = scrape.info_hash
+        hashes = [asked] if isinstance(asked, str) else served if asked is None else asked
         files = {
             InfoHash(h): self._swarms[InfoHash(h)].counts() if h in self._swarms else Counts(0, 0)
             for h in list(hashes)[:MAX_SCRAPED]
             if is_binary_20(h)
         }
-        return Outgoing(sender, Scraped(files=files))
+        return Outgoing(sender, ScrapeResponse(files=files))
 
-    def leave(self, connection: Connection) -> None:
+    def remove_connection(self, connection_id: ConnectionId) -> None:
         """Forget a connection and every peer that it carried."""
-        self._whereabouts.pop(connection, None)
-        for info_hash, peer_id in tuple(self._joined.get(connection, ())):
-            self._remove(info_hash, self._swarms[info_hash].peers[peer_id])
-        self._remote.discard(connection)
+        self._locations.pop(connection_id, None)
+        for info_hash, peer_id in tuple(self._joined.get(connection_id, ())):
+            self._remove_peer(info_hash, self._swarms[info_hash].peers[peer_id])
+        self._node_connections.discard(connection_id)
 
     def expire(self, now_s: float) -> None:
         """Forget the peers that have not announced for SILENCE_LIMIT_S."""
@@ -241,21 +249,21 @@ class Swarms:
             if now_s - peer.announced_at_s > SILENCE_LIMIT_S
         ]
         for info_hash, peer in silent:
-            self._remove(info_hash, peer)
+            self._remove_peer(info_hash, peer)
 
-    def _refusal(self, sender: Connection, said: Announce) -> str | None:
-        if not is_binary_20(said.info_hash):
+    def _refusal(self, sender: ConnectionId, announce: Announce) -> str | None:
+        if not is_binary_20(announce.info_hash):
             return "info_hash must be 20 bytes"
-        if not is_binary_20(said.peer_id):
+        if not is_binary_20(announce.peer_id):
             return "peer_id must be 20 bytes"
-        swarm = self._swarms.get(InfoHash(said.info_hash))
+        swarm = self._swarms.get(InfoHash(announce.info_hash))
         if swarm is None and len(self._swarms) >= MAX_SWARMS:
             return "the tracker holds no more torrents"
         if swarm is not None and len(swarm.peers) >= MAX_PEERS_PER_SWARM:
             return "the swarm is full"
-        return self._connection_refusal(sender, InfoHash(said.info_hash))
+        return self._connection_refusal(sender, InfoHash(announce.info_hash))
 
-    def _connection_refusal(self, sender: Connection, info_hash: InfoHash) -> str | None:
+    def _connection_refusal(self, sender: ConnectionId, info_hash: InfoHash) -> str | None:
         joined = self._joined.get(sender, ())
         if len(joined) >= MAX_SWARMS_PER_CONNECTION:
             return "too many torrents on one connection"
@@ -263,102 +271,104 @@ class Swarms:
             return "too many peers of one torrent on one connection"
         return None
 
-    def _seat(
+    def _add_peer(
         self,
-        connection: Connection,
+        connection_id: ConnectionId,
         info_hash: InfoHash,
         peer_id: PeerId,
-        where: Whereabouts,
+        location: Location,
         now_s: float,
     ) -> tuple[_Swarm, Peer]:
         """Put a peer into its swarm, in the place of one with its id."""
-        before = self._swarms[info_hash].peers.get(peer_id) if info_hash in self._swarms else None
-        if before is not None:
-            self._remove(info_hash, before)
+        previous = self._swarms[info_hash].peers.get(peer_id) if info_hash in self._swarms else None
+        if previous is not None:
+            self._remove_peer(info_hash, previous)
         swarm = self._swarms.setdefault(info_hash, _Swarm())
-        peer = Peer(peer_id, connection, where, now_s, seed=False)
+        peer = Peer(peer_id, connection_id, location, now_s, seed=False)
         swarm.add(peer)
-        self._joined.setdefault(connection, set()).add((info_hash, peer_id))
+        self._joined.setdefault(connection_id, set()).add((info_hash, peer_id))
         self._peers += 1
         return swarm, peer
 
-    def _offer(
+    def _forward_offers(
         self,
         swarm: _Swarm,
         info_hash: InfoHash,
         sender: Peer,
-        said: Announce,
+        announce: Announce,
         messages: list[Outgoing],
     ) -> None:
         """Pass offers on, one to a peer."""
-        offers = (said.offers or [])[:MAX_OFFERS]
-        receivers = choose(sender, len(offers), swarm.pools, self._chance)
+        offers = (announce.offers or [])[:MAX_OFFERS]
+        receivers = choose(sender, len(offers), swarm.pools, self._rng)
         for peer, offer in zip(receivers, offers, strict=False):
-            introduce(sender, peer)
-            relayed = RelayedOffer(
+            note_offer(sender, peer)
+            message = PeerOffer(
                 info_hash=info_hash,
                 peer_id=sender.id,
                 offer_id=offer.offer_id,
                 offer=offer.offer,
             )
-            messages.append(Outgoing(peer.connection, relayed, peer.id))
+            messages.append(Outgoing(peer.connection_id, message, peer.id))
 
-    def _answer(
+    def _forward_answer(
         self,
-        sender: Connection,
+        sender: ConnectionId,
         swarm: _Swarm | None,
         answering: Peer | None,
-        said: Announce,
+        announce: Announce,
         now_s: float,
     ) -> list[Outgoing]:
-        if swarm is None or answering is None or said.offer_id is None:
+        if swarm is None or answering is None or announce.offer_id is None:
             return []
-        offering = swarm.peers.get(PeerId(said.to_peer_id or ""))
-        if offering is None or offering is answering or answering.connection != sender:
+        offering = swarm.peers.get(PeerId(announce.to_peer_id or ""))
+        if offering is None or offering is answering or answering.connection_id != sender:
             return []
-        if not pair(answering, offering, now_s):
+        if not make_partners(answering, offering, now_s):
             return []
-        relayed = RelayedAnswer(
-            info_hash=InfoHash(said.info_hash),
+        message = PeerAnswer(
+            info_hash=InfoHash(announce.info_hash),
             peer_id=answering.id,
-            offer_id=said.offer_id,
-            answer=said.answer,
+            offer_id=announce.offer_id,
+            answer=announce.answer,
         )
-        return [Outgoing(offering.connection, relayed, offering.id)]
+        return [Outgoing(offering.connection_id, message, offering.id)]
 
-    def _changed(self, info_hash: InfoHash, peer: Peer, what: Literal["joined", "left"]) -> None:
-        if self.on_change is not None and peer.connection not in self._remote:
-            self.on_change(info_hash, peer, what)
+    def _notify(self, info_hash: InfoHash, peer: Peer, change: Literal["joined", "left"]) -> None:
+        if self.on_change is not None and peer.connection_id not in self._node_connections:
+            self.on_change(info_hash, peer, change)
 
-    def _remove(self, info_hash: InfoHash, peer: Peer) -> None:
+    def _remove_peer(self, info_hash: InfoHash, peer: Peer) -> None:
         swarm = self._swarms[info_hash]
         swarm.remove(peer)
         self._peers -= 1
-        self._changed(info_hash, peer, "left")
+        self._notify(info_hash, peer, "left")
         if not swarm.peers:
             del self._swarms[info_hash]
-        joined = self._joined[peer.connection]
+        joined = self._joined[peer.connection_id]
         joined.discard((info_hash, peer.id))
         if not joined:
-            del self._joined[peer.connection]
+            del self._joined[peer.connection_id]
 
 
-def described(info_hash: InfoHash, peer: Peer) -> SwarmPeer:
+def describe_peer(info_hash: InfoHash, peer: Peer) -> SwarmPeer:
     """Return what other signaling processes are told of a peer."""
-    where = peer.whereabouts
+    where = peer.location
     return SwarmPeer(info_hash, peer.id, peer.seed, where.network, where.country)
 
 
-def _announced(to: Connection, info_hash: InfoHash, swarm: _Swarm) -> Outgoing:
+def _announce_response(connection_id: ConnectionId, info_hash: InfoHash, swarm: _Swarm) -> Outgoing:
     counts = swarm.counts()
-    reply = Announced(
+    reply = AnnounceResponse(
         info_hash=info_hash,
         interval=ANNOUNCE_INTERVAL_S,
         complete=counts.complete,
         incomplete=counts.incomplete,
     )
-    return Outgoing(to, reply)
+    return Outgoing(connection_id, reply)
 
 
-def _refuse(to: Connection, said: Announce, reason: str) -> Outgoing:
-    return Outgoing(to, Failure(action="announce", info_hash=said.info_hash, reason=reason))
+def _refuse(connection_id: ConnectionId, announce: Announce, reason: str) -> Outgoing:
+    return Outgoing(
+        connection_id, Failure(action="announce", info_hash=announce.info_hash, reason=reason)
+    )

@@ -9,14 +9,14 @@ from typing import Any
 import msgspec
 
 from shoal.announcements import Stream
-from shoal.signaling.broadcast_state import Programme
-from shoal.signaling.cluster.effects import Sent
-from shoal.signaling.cluster.messages import Batch, NodeId, Seating, decode, encode
-from shoal.signaling.cluster.node import Lines
-from shoal.signaling.cluster.redis_router import ANSWER_S, Seats
-from shoal.signaling.cluster.remote_nodes import BEAT_S
+from shoal.signaling.broadcast_state import BroadcastState
+from shoal.signaling.cluster.effects import Effects
+from shoal.signaling.cluster.messages import Batch, NodeId, RoutingMessage, decode, encode
+from shoal.signaling.cluster.node import BatchCounters
+from shoal.signaling.cluster.redis_router import JOIN_ANSWER_TIMEOUT_S, RedisRouter
+from shoal.signaling.cluster.remote_nodes import HEARTBEAT_S
 from shoal.signaling.rooms.messages import FromViewer, MemberId
-from shoal.signaling.rooms.room import Seat
+from shoal.signaling.rooms.room import MemberState
 from shoal.signaling.rooms.rooms import HARD_LIMIT
 from tests.unit.signaling.make import descriptor
 
@@ -30,10 +30,10 @@ class Node:
 
     def __init__(self, name: str) -> None:
         self.name = NodeId(name)
-        self.programme = Programme()
-        self.programme.announce(ON_AIR)
-        self.seats = Seats(self.name, self.programme)
-        self.lines = Lines()
+        self.programme = BroadcastState()
+        self.programme.set_stream(ON_AIR)
+        self.seats = RedisRouter(self.name, self.programme)
+        self.lines = BatchCounters()
         self.alive = True
         self.news_at: float | None = None
         self.tell_all = True
@@ -59,7 +59,7 @@ class Bus:
         self._members = itertools.count()
         self.at: dict[MemberId, Node] = {}
         for node in self.nodes:
-            node.seats.house.tell(lambda node=node: self._changed(node))
+            node.seats.local_rooms.report_changes(lambda node=node: self._changed(node))
         self.wait(1)
 
     def join(self, number: int, variant: int = 0) -> MemberId:
@@ -69,7 +69,9 @@ class Bus:
         node.joined_at[member] = self.now
         self.at[member] = node
         address = f"10.0.0.{member}"
-        self._take(node, node.seats.join(member, Seat(variant, sharing=True), address, self.now))
+        self._take(
+            node, node.seats.join(member, MemberState(variant, sharing=True), address, self.now)
+        )
         return member
 
     def leave(self, member: MemberId) -> None:
@@ -79,12 +81,12 @@ class Bus:
 
     def say(self, member: MemberId, message: FromViewer) -> None:
         node = self.at[member]
-        self._take(node, node.seats.hear(member, message, self.now))
+        self._take(node, node.seats.receive(member, message, self.now))
 
     def segment(self, sequence: int) -> None:
         for node in self.nodes:
             if node.alive and node.programme.publish(descriptor(sequence)):
-                self._take(node, node.seats.segment(descriptor(sequence), self.now))
+                self._take(node, node.seats.publish(descriptor(sequence), self.now))
 
     def kill(self, number: int) -> None:
         node = self.nodes[number]
@@ -123,14 +125,14 @@ class Bus:
 
     def _step(self) -> None:
         if self._beat_at <= self.now:
-            self._beat_at += BEAT_S
+            self._beat_at += HEARTBEAT_S
             for node in self.nodes:
                 if node.alive:
                     self._beat(node)
         for node in self.nodes:
             if node.alive and node.news_at is not None and node.news_at <= self.now:
                 node.news_at = None
-                self._to_all(node, [node.seats.house.news()])
+                self._to_all(node, [node.seats.local_rooms.changed_rooms()])
             due = node.seats.due
             if node.alive and due is not None and due <= self.now:
                 self._take(node, node.seats.tick(self.now))
@@ -140,26 +142,26 @@ class Bus:
                 self._arrive(sender, receiver, data)
 
     def _beat(self, node: Node) -> None:
-        self._take(node, node.seats.expire(self.now))
+        self._take(node, node.seats.expire_nodes(self.now))
         if node.tell_all and self.now >= self.away_until:
             node.tell_all = False
-            self._to_all(node, [node.seats.house.all_rooms()])
+            self._to_all(node, [node.seats.local_rooms.all_rooms()])
         for other in self.nodes:
-            said = node.lines.said.get(other.name, 0)
+            said = node.lines.sent.get(other.name, 0)
             # a beat's line is what it says of the lines before
             self._put(node, other, Batch(node.name, None, [], -said - 1))
 
     def _arrive(self, sender: Node, receiver: Node, data: bytes) -> None:
         batch = decode(data)
         complete = True
-        if batch.line is not None and batch.line < 0:
-            complete = receiver.lines.has_all(sender.name, -batch.line - 1)
-        elif batch.line is not None:
-            complete = receiver.lines.arrived(sender.name, batch.line)
+        if batch.node_number is not None and batch.node_number < 0:
+            complete = receiver.lines.has_all(sender.name, -batch.node_number - 1)
+        elif batch.node_number is not None:
+            complete = receiver.lines.received(sender.name, batch.node_number)
         if not complete:
-            self._take(receiver, receiver.seats.lost(sender.name, self.now))
-        messages = [message for message in batch.messages if isinstance(message, Seating)]
-        self._take(receiver, receiver.seats.hear_node(sender.name, messages, self.now))
+            self._take(receiver, receiver.seats.reset(sender.name, self.now))
+        messages = [message for message in batch.messages if isinstance(message, RoutingMessage)]
+        self._take(receiver, receiver.seats.receive_node(sender.name, messages, self.now))
 
     def _changed(self, node: Node) -> None:
         if node.news_at is None:
@@ -181,21 +183,21 @@ class Bus:
         entry = (due, next(self._numbers), sender, receiver, encode(batch))
         heapq.heappush(self._under_way, entry)
 
-    def _take(self, node: Node, sent: Sent) -> None:
+    def _take(self, node: Node, sent: Effects) -> None:
         for frame in sent.frames:
             for member in frame.to:
                 if self.at.get(member) is node:
                     self._told(node, member, msgspec.json.decode(frame.data))
         said: dict[NodeId, list[Any]] = {}
-        for name, message in sent.nodes:
+        for name, message in sent.node_messages:
             assert name != node.name
             said.setdefault(name, []).append(message)
         for other in self.nodes:
             if other.name in said:
-                number = node.lines.next(other.name)
+                number = node.lines.next_number(other.name)
                 self._put(node, other, Batch(node.name, None, said[other.name], number))
         node.expelled += sent.expelled
-        assert all(size < HARD_LIMIT for size in node.seats.house.rooms.sizes)
+        assert all(size < HARD_LIMIT for size in node.seats.local_rooms.rooms.sizes)
 
     def _told(self, node: Node, member: MemberId, message: dict[str, Any]) -> None:
         """Check the order of what a viewer is told."""
@@ -205,7 +207,7 @@ class Bus:
             assert message["you"] == member
             assert member in [line["id"] for line in message["members"]]
             if not rooms:
-                assert self.now - node.joined_at[member] <= ANSWER_S + 1e-6
+                assert self.now - node.joined_at[member] <= JOIN_ANSWER_TIMEOUT_S + 1e-6
             elif rooms[-1]["room"] == message["room"] and before[-1]["type"] != "stream":
                 assert message["epoch"] > rooms[-1]["epoch"]
         elif message["type"] == "segment":
@@ -216,9 +218,9 @@ class Bus:
     def check(self) -> None:
         """Everybody sits in exactly one room, and knows which."""
         alive = [node for node in self.nodes if node.alive]
-        houses = {node.name: node.seats.house.rooms for node in alive}
+        houses = {node.name: node.seats.local_rooms.rooms for node in alive}
         for member, node in self.at.items():
-            place = node.seats.place_of(member)
+            place = node.seats.node_of(member)
             assert [name for name, rooms in houses.items() if member in rooms] == [place]
             assert place is not None
             assert self.room(member)["room"] == houses[place].room_of(member)

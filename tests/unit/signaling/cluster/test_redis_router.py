@@ -5,11 +5,11 @@ import random
 import msgspec
 import pytest
 
-from shoal.signaling.cluster.redis_router import ANSWER_S, SILENCE_LIMIT_S
-from shoal.signaling.cluster.remote_nodes import BEAT_S
+from shoal.signaling.cluster.redis_router import JOIN_ANSWER_TIMEOUT_S, NODE_TIMEOUT_S
+from shoal.signaling.cluster.remote_nodes import HEARTBEAT_S
 from shoal.signaling.rooms.messages import Links, MemberId, Report, Signal, Switch
 from shoal.signaling.rooms.rebalancer import BADLY_LINKED_AFTER_S, MINORITY_AFTER_S
-from shoal.signaling.rooms.rooms import LOOK_S, MERGE_AFTER_S, SOFT_LIMIT
+from shoal.signaling.rooms.rooms import MERGE_AFTER_S, REBALANCE_INTERVAL_S, SOFT_LIMIT
 from tests.unit.signaling.cluster.simulated_cluster import Bus
 
 GONE_WITHIN_S = 15.0
@@ -91,7 +91,7 @@ def test_a_node_that_does_not_answer_keeps_a_viewer_waiting_once() -> None:
     bus.wait(2)
     bus.kill(0)
     ann = bus.join(1)
-    bus.wait(ANSWER_S - 0.01)
+    bus.wait(JOIN_ANSWER_TIMEOUT_S - 0.01)
     assert bus.nodes[1].told[ann] == []
     bus.wait(0.01)
     assert bus.room(ann)["room"].startswith("n1")
@@ -122,7 +122,7 @@ def test_who_sat_at_a_node_that_is_gone_stays_together(away: bool) -> None:
         ] == len(group)
     bus.wait(15)
     bus.check()
-    bus.wait(2 * MERGE_AFTER_S + 4 * LOOK_S)
+    bus.wait(2 * MERGE_AFTER_S + 4 * REBALANCE_INTERVAL_S)
     assert len(rooms_of(bus, list(bus.at))) == 1  # small rooms of several nodes have merged
     bus.check()
 
@@ -148,7 +148,7 @@ def test_who_is_badly_linked_or_a_minority_moves_to_a_room_of_another_node() -> 
     bus.wait(8)
     bus.say(here[0], Links(here[1:]))
     bus.say(here[1], Switch(1))
-    bus.wait(max(BADLY_LINKED_AFTER_S, MINORITY_AFTER_S) + 4 * LOOK_S)
+    bus.wait(max(BADLY_LINKED_AFTER_S, MINORITY_AFTER_S) + 4 * REBALANCE_INTERVAL_S)
     assert rooms_of(bus, here[:2]) == rooms_of(bus, there)
     assert rooms_of(bus, here[2:]) != rooms_of(bus, there)
     bus.check()
@@ -196,8 +196,8 @@ def test_whatever_is_lost_everybody_sits_in_one_room(seed: int) -> None:
         bus.segment(number)
         bus.wait(0.1)
         for member, node in bus.at.items():
-            assert node.told[member] or bus.now - node.joined_at[member] <= ANSWER_S
-            abroad += node.seats.place_of(member) not in {None, node.name}
+            assert node.told[member] or bus.now - node.joined_at[member] <= JOIN_ANSWER_TIMEOUT_S
+            abroad += node.seats.node_of(member) not in {None, node.name}
     assert abroad  # or this would show nothing
-    bus.wait(max(0.0, bus.away_until - bus.now) + SILENCE_LIMIT_S + 2 * BEAT_S)
+    bus.wait(max(0.0, bus.away_until - bus.now) + NODE_TIMEOUT_S + 2 * HEARTBEAT_S)
     bus.check()
