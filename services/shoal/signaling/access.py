@@ -54,18 +54,18 @@ class TrustedProxies:
 
     def client(self, peer: str, headers: Mapping[str, str]) -> Client:
         """Return who is behind a request from the socket address `peer`."""
-        said = headers.get("CF-Connecting-IP")
+        forwarded_for = headers.get("CF-Connecting-IP")
         country = ""
         address = peer
-        if said is not None and self._trusts(peer):
-            address = said.strip()
+        if forwarded_for is not None and self._trusts(peer):
+            address = forwarded_for.strip()
             country = headers.get("CF-IPCountry", "").strip().upper()
         return Client(
             address=_network(address, 32, IPV6_SUBSCRIBER) or address,
             network=_network(address, IPV4_NETWORK, IPV6_NETWORK),
             country=country if len(country) == 2 and country.isalnum() else "",
             host=host_name(headers.get("Host", "")),
-            through_edge=said is not None,
+            through_edge=forwarded_for is not None,
         )
 
     def _trusts(self, peer: str) -> bool:

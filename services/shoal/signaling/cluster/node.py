@@ -77,7 +77,9 @@ class ClusterNode(Collector):
             TorrentRegistered(info_hash)
         )
         tracker.on_remote_message = self._forward
-        room_service.on_announcement = lambda what: self._send_to_all(Announcement(what))
+        room_service.on_announcement = lambda announcement: self._send_to_all(
+            Announcement(announcement)
+        )
         room_service.on_node_message = self._route
         room_service.router.local_rooms.report_changes(self._schedule_summaries)
         room_service.on_broadcaster_connected = lambda: self._send_to_all(BroadcasterMoved())

@@ -215,7 +215,7 @@ class RedisRouter:
         self._send_to_node(
             destination.node, JoinRequest(joining, destination.room, destination.limit, relocated)
         )
-        self._remote_rooms.note_join_request(destination, [comer.variant for comer in joining])
+        self._remote_rooms.note_join_request(destination, [member.variant for member in joining])
 
     def _on_accepted(self, node: NodeId, members: Sequence[MemberId], now: float) -> None:
         for member in members:

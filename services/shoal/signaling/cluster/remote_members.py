@@ -99,8 +99,8 @@ class LocalRooms:
                 self._add(rooms.switch_variant(member, variant, now), effects)
             case Upload(upload):
                 self._add(rooms.set_upload(member, now, upload=upload), effects)
-            case Links(cut):
-                self._add(rooms.set_unreachable(member, cut, now), effects)
+            case Links(unreachable):
+                self._add(rooms.set_unreachable(member, unreachable, now), effects)
             case Ready():
                 self._add(rooms.set_ready(member, now), effects)
             case Stats(uplink_bps=float(bps)):
@@ -135,7 +135,7 @@ class LocalRooms:
     def _accept_or_reject(
         self, node: NodeId, request: JoinRequest, now: float, effects: Effects
     ) -> None:
-        members = [comer.member for comer in request.members]
+        members = [joining.member for joining in request.members]
         room = self._room_for(request, now)
         if room is None:
             effects.node_messages.append((node, JoinRejected(members)))
@@ -145,14 +145,15 @@ class LocalRooms:
         self._remote_members.update(dict.fromkeys(members, node))
         effects.node_messages.append((node, JoinAccepted(members)))
         states = {
-            c.member: MemberState(c.variant, sharing=True, upload=c.upload) for c in request.members
+            joining.member: MemberState(joining.variant, sharing=True, upload=joining.upload)
+            for joining in request.members
         }
-        addresses = {comer.member: comer.address for comer in request.members}
+        addresses = {joining.member: joining.address for joining in request.members}
         if request.relocated:
             self.join_together(states, addresses, now, effects, room=room)
         else:
-            for member, seat in states.items():
-                self.join(member, seat, addresses[member], now, effects, room=room)
+            for member, state in states.items():
+                self.join(member, state, addresses[member], now, effects, room=room)
 
     def _remove_members(
         self, node: NodeId, members: Sequence[MemberId], now: float, effects: Effects

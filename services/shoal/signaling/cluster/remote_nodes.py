@@ -91,11 +91,11 @@ class RemoteNodes:
     @property
     def totals(self) -> Totals:
         """The sums of all of them."""
-        parts = [
+        groups = [
             *(node.heartbeat.totals for node in self._nodes.values()),
             *self._departed.values(),
         ]
-        return sum(parts, Totals())
+        return sum(groups, Totals())
 
     @property
     def rooms(self) -> int:
@@ -206,9 +206,9 @@ class RemoteNodes:
 
 def snapshot_messages(peers: Sequence[SwarmPeer]) -> list[Snapshot]:
     """Return the messages that tell all peers of a node."""
-    parts = [peers[k : k + PEERS_PER_MESSAGE] for k in range(0, len(peers), PEERS_PER_MESSAGE)]
-    parts = parts or [[]]
+    groups = [peers[k : k + PEERS_PER_MESSAGE] for k in range(0, len(peers), PEERS_PER_MESSAGE)]
+    groups = groups or [[]]
     return [
-        Snapshot(first=number == 0, last=number == len(parts) - 1, peers=list(part))
-        for number, part in enumerate(parts)
+        Snapshot(first=number == 0, last=number == len(groups) - 1, peers=list(group))
+        for number, group in enumerate(groups)
     ]

@@ -64,11 +64,11 @@ class RemoteRooms:
         """Count members that were sent there, before the node says so: others come right after."""
         occupancy = self._nodes[destination.node].rooms.get(destination.room)
         if occupancy is not None:
-            playing = Counter(occupancy.by_variant) + Counter(variants)
+            by_variant = Counter(occupancy.by_variant) + Counter(variants)
             self._set_room(
                 destination.node,
                 destination.room,
-                Occupancy(occupancy.size + len(variants), playing),
+                Occupancy(occupancy.size + len(variants), by_variant),
             )
 
     def mark_unresponsive(self, node: NodeId) -> None:

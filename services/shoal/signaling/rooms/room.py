@@ -87,7 +87,7 @@ class Room:
 
     def count_on_variant(self, variant: int) -> int:
         """Return how many of the members share this rendition."""
-        return sum(seat.sharing and seat.variant == variant for seat in self._members.values())
+        return sum(state.sharing and state.variant == variant for state in self._members.values())
 
     @property
     def members(self) -> tuple[MemberId, ...]:
@@ -97,9 +97,9 @@ class Room:
     def plan_input(self, variant: int) -> tuple[list[PlanMember], int]:
         """Return those who share out a rendition's segments, and `for_all`, as plans take them."""
         plan_members = [
-            PlanMember(member, seat.weight, seat.unreachable)
-            for member, seat in sorted(self._members.items())
-            if seat.ready and seat.sharing and seat.variant == variant
+            PlanMember(member, state.weight, state.unreachable)
+            for member, state in sorted(self._members.items())
+            if state.ready and state.sharing and state.variant == variant
         ]
         return plan_members, self._origin_share
 
@@ -110,7 +110,7 @@ class Room:
     @property
     def due(self) -> float | None:
         """When `tick` must be called because a member is owed a `room`; None: nobody is."""
-        if any(seat.known_epoch < self.epoch for seat in self._members.values()):
+        if any(state.known_epoch < self.epoch for state in self._members.values()):
             return self._roster_sent_at + ROSTER_INTERVAL_S
         return None
 
@@ -145,9 +145,9 @@ class Room:
 
     def add_members(self, states: Mapping[MemberId, MemberState], now: float) -> list[Outgoing]:
         """Seat members that come from another room."""
-        for member, seat in states.items():
-            seat.known_epoch = 0
-            self._add(member, seat)
+        for member, state in states.items():
+            state.known_epoch = 0
+            self._add(member, state)
         return self._send_roster_to_all(now)
 
     def leave(self, member: MemberId, now: float) -> list[Outgoing]:
@@ -241,24 +241,27 @@ class Room:
         """Let each member carry what its link can of a rendition."""
         variant = descriptor.variant
         viewers = [
-            seat for seat in self._members.values() if seat.sharing and seat.variant == variant
+            state for state in self._members.values() if state.sharing and state.variant == variant
         ]
-        owners = [seat for seat in viewers if seat.ready and seat.upload]
+        owners = [state for state in viewers if state.ready and state.upload]
         rate = 8 * descriptor.size / descriptor.duration if descriptor.duration > 0 else 0.0
         weights = upload_weights(
-            [seat.current_uplink_bps(now) for seat in owners], len(viewers), rate
+            [state.current_uplink_bps(now) for state in owners], len(viewers), rate
         )
-        previous = self._origin_shares.get(variant, 0), tuple(seat.upload_weight for seat in owners)
+        previous = (
+            self._origin_shares.get(variant, 0),
+            tuple(state.upload_weight for state in owners),
+        )
         if previous == (weights.origin_share, weights.weights):
             return
         self._origin_shares[variant] = weights.origin_share
-        for seat, weight in zip(owners, weights.weights, strict=True):
-            seat.upload_weight = weight
+        for state, weight in zip(owners, weights.weights, strict=True):
+            state.upload_weight = weight
         self.epoch += 1
 
     def _send_roster_to_all(self, now: float) -> list[Outgoing]:
         behind = tuple(
-            member for member, seat in self._members.items() if seat.known_epoch < self.epoch
+            member for member, state in self._members.items() if state.known_epoch < self.epoch
         )
         if behind:
             self._roster_sent_at = now
@@ -267,17 +270,19 @@ class Room:
     def _send_roster(self, members: Sequence[MemberId]) -> list[Outgoing]:
         if not members:
             return []
-        sharing = [(member, seat) for member, seat in self._members.items() if seat.sharing]
-        positions = {member: place for place, (member, _) in enumerate(sharing)}
+        sharing = [(member, state) for member, state in self._members.items() if state.sharing]
+        positions = {member: position for position, (member, _) in enumerate(sharing)}
         entries = tuple(
             RosterEntry(
                 member,
-                seat.variant,
-                seat.ready,
-                seat.weight,
-                tuple(sorted(positions[other] for other in seat.unreachable if other in positions)),
+                state.variant,
+                state.ready,
+                state.weight,
+                tuple(
+                    sorted(positions[other] for other in state.unreachable if other in positions)
+                ),
             )
-            for member, seat in sharing
+            for member, state in sharing
         )
         for member in members:
             self._members[member].known_epoch = self.epoch

@@ -133,15 +133,15 @@ class Rooms:
         if into is not None:
             room = self._rooms[into]
         else:
-            [(variant, _)] = Counter(seat.variant for seat in states.values()).most_common(1)
+            [(variant, _)] = Counter(state.variant for state in states.values()).most_common(1)
             room = self._place(variant, len(states))
         self._room_of.update(dict.fromkeys(states, room))
         self._rebalancer.relocated(states, now)
         for member in states:
             self._abuse_reports.add_member(member, addresses[member])
         outgoing = [Outgoing(tuple(states), broadcast.stream), *room.add_members(states, now)]
-        for member, seat in states.items():
-            recent = broadcast.recent(seat.variant)
+        for member, state in states.items():
+            recent = broadcast.recent(state.variant)
             outgoing += [
                 Outgoing((member,), SegmentMessage(room.epoch, segment)) for segment in recent
             ]
@@ -351,9 +351,9 @@ class Rooms:
     ) -> list[Outgoing]:
         """Move members to where they have no links yet."""
         states = room.remove_members(members)
-        for seat in states.values():
-            seat.ready = False  # until it has links to the others
-            seat.unreachable = frozenset()
+        for state in states.values():
+            state.ready = False  # until it has links to the others
+            state.unreachable = frozenset()
         self._room_of.update(dict.fromkeys(members, target))
         self._rebalancer.relocated(members, now)
         outgoing = target.add_members(states, now) + room.tick(now)

@@ -29,7 +29,7 @@ def rooms_view(
     `figures` are what viewers reported last, by id.
     """
     by_size = sorted(rooms.sharing_rooms, key=len, reverse=True)
-    named = (one for one in by_size if one.name == room)
+    named = (room_ for room_ in by_size if room_.name == room)
     shown = next(named, None) or next(iter(by_size), None)
     return RoomsView(
         rooms=[
@@ -50,14 +50,14 @@ def room_topology(
 ) -> RoomPicture:
     """Return one room, and the plan for the newest segment of each rendition that it plays."""
     states = {member: room.member_state(member) for member in room.members}
-    positions = {str(member): place for place, member in enumerate(states)}
+    positions = {str(member): position for position, member in enumerate(states)}
     planned = _PlannedPieces(positions)
     pieces: dict[int, int] = {}
-    for variant in sorted({seat.variant for seat in states.values()}):
+    for variant in sorted({state.variant for state in states.values()}):
         on_variant = [
-            PlanMember(member, seat.weight, seat.unreachable)
-            for member, seat in states.items()
-            if seat.variant == variant
+            PlanMember(member, state.weight, state.unreachable)
+            for member, state in states.items()
+            if state.variant == variant
         ]
         for newest in broadcast.recent(variant)[-1:]:
             pieces[variant] = piece_count(newest.size, newest.piece_size)
@@ -67,18 +67,18 @@ def room_topology(
         members=[
             RoomMember(
                 id=member,
-                variant=seat.variant,
-                ready=seat.ready,
-                weight=seat.weight,
+                variant=state.variant,
+                ready=state.ready,
+                weight=state.weight,
                 cut=tuple(
-                    sorted(positions[other] for other in seat.unreachable if other in positions)
+                    sorted(positions[other] for other in state.unreachable if other in positions)
                 ),
                 figures=viewer_stats.get(member),
             )
-            for member, seat in states.items()
+            for member, state in states.items()
         ],
         pieces=pieces,
-        from_store={place: count for place, count in planned.from_store.items() if count},
+        from_store={position: count for position, count in planned.from_store.items() if count},
         pushes=[Push(*pair, count) for pair, count in sorted(planned.pushes.items())],
     )
 

@@ -200,18 +200,18 @@ class ViewerStats:
         return [
             ViewerSummary(
                 id=member,
-                since=round(unix_now - (now - account.joined_at)),
-                variant=account.history.variant,
-                sharing=account.sharing,
-                bytes=said and said.bytes,
-                startup=said and said.startup,
-                uploaded=said and said.uploaded,
-                links=said and said.peers,
-                stalls=said and said.stalls,
-                latency_s=said and said.latency_s,
+                since=round(unix_now - (now - record.joined_at)),
+                variant=record.history.variant,
+                sharing=record.sharing,
+                bytes=last and last.bytes,
+                startup=last and last.startup,
+                uploaded=last and last.uploaded,
+                links=last and last.peers,
+                stalls=last and last.stalls,
+                latency_s=last and last.latency_s,
             )
-            for member, account in self._records.items()
-            for said in (account.last_report,)
+            for member, record in self._records.items()
+            for last in (record.last_report,)
         ]
 
     def _count_variant(self, variant: int, new: int | None) -> None:
