@@ -1,1 +1,1 @@
-"""Brings viewers together: rooms, descriptors in order, viewers' figures."""
+"""Signaling: viewers' rooms, announcements to them, the tracker, and viewers' stats."""

@@ -1,7 +1,7 @@
-"""Who may come in: where a client is, which page it comes from, and how much it may ask for.
+"""Access checks on handshakes: the client's address, the page's origin, and the join token.
 
-Plain: headers and times go in, verdicts come out. What a refusal's code means is written in
-docs/architecture.md.
+Plain: headers and times go in, verdicts come out. docs/architecture.md explains the codes of
+refusals.
 """
 
 import ipaddress
@@ -14,46 +14,46 @@ from shoal.auth import check_join_token, host_name
 IPV4_NETWORK = 24
 IPV6_NETWORK = 48
 IPV6_SUBSCRIBER = 64
-"""who has one such address has as many as it likes"""
+"""a subscriber with one such address has as many as it likes"""
 
 TokenVerdict = Literal["ok", "missing", "invalid", "expired"]
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why somebody is not let in."""
+    """Why a handshake is refused."""
 
     status: int
-    """of the HTTP answer"""
+    """HTTP status of the response"""
     code: str
     message: str
 
 
 @dataclass(frozen=True)
 class Client:
-    """Who asks for a WebSocket, as far as that is known."""
+    """The client behind a handshake, as far as it is known."""
 
     address: str
-    """what is limited: an IPv4 address, or a /64"""
+    """the unit of limits: an IPv4 address, or an IPv6 /64"""
     network: str
-    """its /24 or /48, or empty"""
+    """its /24 or /48; empty: not known"""
     country: str
-    """two letters, or empty"""
+    """two letters; empty: not known"""
     host: str
-    """the station's name as it was asked for, without port"""
+    """the station's hostname in the request, without its port"""
     through_edge: bool
     """whether the request came from the internet, through the edge's proxy"""
 
 
 class TrustedProxies:
-    """The proxies whose word on a client's address is taken."""
+    """The proxies whose headers about a client's address are trusted."""
 
     def __init__(self, trusted: Sequence[str]) -> None:
-        """Trust the CIDRs."""
+        """Trust proxies in these CIDR ranges."""
         self._trusted = [ipaddress.ip_network(cidr) for cidr in trusted]
 
     def client(self, peer: str, headers: Mapping[str, str]) -> Client:
-        """Return who is behind a request from the socket address `peer`."""
+        """Return the client behind a request that arrived from the socket address `peer`."""
         forwarded_for = headers.get("CF-Connecting-IP")
         country = ""
         address = peer
@@ -82,7 +82,7 @@ def _parsed(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def _network(text: str, ipv4: int, ipv6: int) -> str:
-    """Return the network of an address, whose prefix has so many bits; empty for rubbish."""
+    """Return an address's network of this prefix length; empty if the address is invalid."""
     address = _parsed(text)
     if address is None:
         return ""
@@ -91,9 +91,10 @@ def _network(text: str, ipv4: int, ipv6: int) -> str:
 
 
 def origin_refusal(headers: Mapping[str, str], embed_origins: Collection[str]) -> Refusal | None:
-    """Say why a page may not connect; browsers alone send an `Origin`, others are not asked.
+    """Return why a page may not connect, or None.
 
-    The station's own pages may, and those of `embed_origins`; `*` there stands for everybody.
+    Only browsers send an `Origin`; other clients are not checked. The station's own pages may
+    connect, and those in `embed_origins`, where `*` allows every page.
     """
     origin = headers.get("Origin")
     if origin is None or "*" in embed_origins or origin.lower() in embed_origins:
@@ -101,10 +102,10 @@ def origin_refusal(headers: Mapping[str, str], embed_origins: Collection[str]) -
     scheme, _, host = origin.lower().partition("://")
     if scheme in ("http", "https") and host and host == headers.get("Host", "").lower():
         return None
-    page = origin[:200].encode(errors="replace").decode()  # bytes that are no UTF-8 are surrogates
+    page = origin[:200].encode(errors="replace").decode()  # invalid UTF-8 arrives as surrogates
     return Refusal(403, "origin", f"pages of {page} may not connect to this station")
 
 
 def token_verdict(secret: str, token: str | None, host: str, now_s: float) -> TokenVerdict:
-    """Say what a join token is worth here; `now_s` is Unix time."""
+    """Return the verdict on a join token for this host; `now_s` is Unix time."""
     return check_join_token(secret, token, host, now_s) if token else "missing"

@@ -1,4 +1,4 @@
-"""What the broadcaster has announced: the stream on air, the newest segments, and replays."""
+"""What the broadcaster has announced so far: the stream, the newest segments, and replays."""
 
 from collections import deque
 from collections.abc import Collection, Mapping
@@ -15,11 +15,11 @@ from shoal.announcements import (
 from shoal.segments import Descriptor
 
 RECENT_SEGMENTS = 6
-"""kept of each rendition, for newcomers: what a player needs to start"""
+"""segments kept of each variant for new viewers: enough to start playing"""
 
 
 class BroadcastState:
-    """The station's programme. What was announced once is never announced again."""
+    """The state of the broadcast. Nothing is announced to viewers twice."""
 
     def __init__(self) -> None:
         self.stream = Stream(stream=None, live=False)
@@ -29,14 +29,14 @@ class BroadcastState:
         self._recent: dict[int, deque[Descriptor]] = {}
 
     def set_stream(self, stream: Stream) -> bool:
-        """Take what is on air; say whether that is news."""
+        """Set what is on air; return whether it changed."""
         if stream == self.stream:
             return False
         self.stream = stream
         return True
 
     def publish(self, descriptor: Descriptor) -> bool:
-        """Take a segment; say whether it is news, not a repeated or older sequence."""
+        """Add a segment; return False for a sequence that is repeated or older than the newest."""
         recent = self._recent.setdefault(descriptor.variant, deque(maxlen=RECENT_SEGMENTS))
         if recent and descriptor.sequence <= recent[-1].sequence:
             return False
@@ -45,21 +45,21 @@ class BroadcastState:
         return True
 
     def set_replays(self, replays: Collection[KeptReplay]) -> None:
-        """Take the replays that there are."""
+        """Set the replays that viewers can watch."""
         self.replays = {replay.id: replay for replay in replays}
 
     def recent(self, variant: int) -> tuple[Descriptor, ...]:
-        """Return the last segments of a rendition, oldest first."""
+        """Return the newest segments of a variant, oldest first."""
         return tuple(self._recent.get(variant, ()))
 
     def announcements(
         self, swarms: Collection[str], torrents: Collection[str]
     ) -> list[FromBroadcaster]:
-        """Return all that was announced and still counts, with what the tracker is to serve."""
+        """Return announcements that restore this state, and that of the tracker."""
         segments = [Segment(d) for recent in self._recent.values() for d in recent]
         kept = Replays(tuple(self.replays.values()))
         return [self.stream, Swarms(tuple(swarms), tuple(torrents)), kept, *segments]
 
     def resume(self) -> Resume:
-        """Return what a broadcaster must know to go on: the newest sequence by rendition."""
+        """Return what a broadcaster needs to continue: the newest sequence of each variant."""
         return Resume({variant: recent[-1].sequence for variant, recent in self._recent.items()})

@@ -1,8 +1,8 @@
-"""`/broadcaster`: the WebSocket on which the broadcaster announces what it published.
+"""`/broadcaster`: the WebSocket on which the broadcaster announces what it has published.
 
-It lies outside the public routes, and only the bearer of the broadcaster's token is let in. When a
-second broadcaster comes, the first is closed. When the broadcaster goes, viewers are told nothing:
-the stream may well go on, only a `Stream` says otherwise.
+It is outside the public routes, and requires the broadcaster's bearer token. A second broadcaster
+closes the connection of the first. When the broadcaster disconnects, viewers are told nothing: the
+stream may well continue, and only a `Stream` announcement says otherwise.
 """
 
 import asyncio
@@ -35,12 +35,12 @@ _encoder = msgspec.json.Encoder()
 
 
 class BroadcasterConnection(Connection):
-    """One broadcaster, until it goes or another one takes over."""
+    """The connection of one broadcaster, until it closes or another broadcaster takes over."""
 
     def __init__(
         self, room_service: RoomService, served_torrents: ServedTorrents, websocket: WebSocket
     ) -> None:
-        """Pass what it announces to the hub, and its swarms to the tracker's `admission`."""
+        """Apply announcements to the room service, and swarms to `served_torrents`."""
         self._websocket = websocket
         self._room_service = room_service
         self._served_torrents = served_torrents
@@ -52,7 +52,7 @@ class BroadcasterConnection(Connection):
         self._audience_task = asyncio.create_task(self._send_audience())
 
     def on_message(self, message: bytes) -> None:
-        """Take an announcement; what is none ends the socket."""
+        """Apply an announcement; an invalid one closes the WebSocket."""
         try:
             announcement: FromBroadcaster = _decoder.decode(message)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -63,7 +63,7 @@ class BroadcasterConnection(Connection):
         self._room_service.replicate(announcement)
 
     def on_closed(self) -> None:
-        """Take note that it went."""
+        """Unregister the broadcaster."""
         self._audience_task.cancel()
         if self._room_service.broadcaster is self._websocket:
             self._room_service.set_broadcaster(None)
@@ -86,7 +86,7 @@ def _encode(message: ToBroadcaster) -> bytes:
 def apply_announcement(
     announcement: FromBroadcaster, room_service: RoomService, served_torrents: ServedTorrents
 ) -> None:
-    """Take an announcement, heard from the broadcaster or from another signaling process."""
+    """Apply an announcement of the broadcaster, received here or from another node."""
     match announcement:
         case Stream():
             room_service.set_stream(announcement)

@@ -1,6 +1,6 @@
-"""Limits by client address: how many sockets, how many messages, and who is banned for a while.
+"""Limits by client address: sockets, messages, and bans.
 
-Plain: times go in, verdicts come out. Times are seconds of a clock that never goes back.
+Plain: times go in, verdicts come out. Times are seconds of a monotonic clock.
 """
 
 from dataclasses import dataclass
@@ -9,22 +9,24 @@ from shoal.signaling.access import Refusal
 from shoal.token_bucket import TokenBucket
 
 BURST_S = 10.0
-"""messages of so many seconds may come at once"""
+"""seconds' worth of messages that may arrive at once"""
 ADDRESS_FACTOR = 10
-"""an address may send so many times what one of its connections may: many viewers share one"""
+"""an address may send this many times what one of its connections may: many viewers can share
+one"""
 FORGET_AFTER_S = BURST_S
-"""an address that has left is known for so long: then it may send a whole burst anyway"""
+"""an address without sockets is forgotten after this time: it could send a full burst again
+anyway"""
 BAN_S = 300.0
-"""for so long nobody comes in from an address whose viewer was expelled"""
+"""how long an address is banned after one of its viewers was expelled"""
 
 
 def message_bucket(rate_per_s: float, now_s: float) -> TokenBucket:
-    """Return a bucket of messages that lets `BURST_S` seconds' worth of them come at once."""
+    """Return a bucket of messages that allows `BURST_S` seconds' worth of them at once."""
     return TokenBucket(rate_per_s, rate_per_s * BURST_S, now_s)
 
 
 class Quota:
-    """One socket of one address."""
+    """What one socket may send, itself and together with the other sockets of its address."""
 
     __slots__ = ("_address", "_limits", "_own", "_shared")
 
@@ -33,18 +35,18 @@ class Quota:
         self._address = address
         self._own = message_bucket(limits.messages_per_s, now_s)
         self._shared = self._own
-        """what all sockets of the address may send together, once this one counts"""
+        """what all sockets of the address may send together; its own until it is counted"""
 
     def count(self, now_s: float) -> None:
-        """Count the socket."""
+        """Count the socket for its address."""
         self._shared = self._limits.add_socket(self._address, now_s)
 
     def take_message(self, now_s: float) -> bool:
-        """Use up a message of what the socket and its address may send."""
+        """Take a message from the buckets of the socket and its address; return False if one is empty."""
         return self._own.take(now_s) and self._shared.take(now_s)
 
     def release(self, now_s: float) -> None:
-        """Count the socket no more."""
+        """Stop counting the socket."""
         self._limits.remove_socket(self._address, now_s)
 
 
@@ -55,21 +57,21 @@ class _AddressUsage:
 
 
 class ConnectionLimits:
-    """The addresses that are connected, or were lately: coming again makes nobody new."""
+    """Addresses that are connected, or were lately, so that reconnecting does not reset a limit."""
 
     def __init__(self, max_sockets: int, messages_per_s: float) -> None:
-        """Allow an address so many sockets, and each of them so many messages."""
+        """Allow each address `max_sockets`, and each socket `messages_per_s`."""
         self.messages_per_s = messages_per_s
         self._max_sockets = max_sockets
         self._usage: dict[str, _AddressUsage] = {}
         self._idle_since: dict[str, float] = {}
-        """when those without a socket had their last one, in that order"""
+        """when addresses without a socket closed their last one, oldest first"""
 
     def __len__(self) -> int:
         return len(self._usage)
 
     def quota_for(self, address: str, now_s: float) -> Quota | Refusal:
-        """Let an address have another socket, or say why not."""
+        """Return the quota of another socket of an address, or why it may not have one."""
         self._forget_idle(now_s)
         usage = self._usage.get(address)
         if usage is not None and usage.sockets >= self._max_sockets:
@@ -81,7 +83,7 @@ class ConnectionLimits:
         return Quota(self, address, now_s)
 
     def add_socket(self, address: str, now_s: float) -> TokenBucket:
-        """Count a socket; return what all of its address may send together."""
+        """Count a socket; return the limit that its address's sockets share."""
         usage = self._usage.get(address)
         if usage is None:
             message_bucket_of_address = message_bucket(self.messages_per_s * ADDRESS_FACTOR, now_s)
@@ -91,14 +93,14 @@ class ConnectionLimits:
         return usage.messages
 
     def remove_socket(self, address: str, now_s: float) -> None:
-        """Take a socket off the count."""
+        """Stop counting a socket."""
         usage = self._usage[address]
         usage.sockets -= 1
         if not usage.sockets:
             self._idle_since[address] = now_s
 
     def _forget_idle(self, now_s: float) -> None:
-        """Forget who left long ago."""
+        """Forget addresses that have long been without a socket."""
         while self._idle_since:
             first = next(iter(self._idle_since))
             if now_s - self._idle_since[first] < FORGET_AFTER_S:
@@ -107,16 +109,16 @@ class ConnectionLimits:
 
 
 class BanList:
-    """Addresses from which nobody may come in for a while. Times are seconds that only rise."""
+    """Addresses that may not join for a while. Times are seconds of a monotonic clock."""
 
     def __init__(self) -> None:
         self._until: dict[str, float] = {}
 
     def add(self, address: str, now: float) -> None:
-        """Bar an address from now on."""
+        """Ban an address for BAN_S from now on."""
         self._until = {one: until for one, until in self._until.items() if until > now}
         self._until[address] = now + BAN_S
 
     def remaining_s(self, address: str, now: float) -> float:
-        """Return how long an address is still barred; 0 for one that is not."""
+        """Return how many seconds an address is still banned; 0 if it is not."""
         return max(0.0, self._until.get(address, now) - now)

@@ -1,4 +1,4 @@
-"""`/history`, `/viewers`, `/rooms`, for this host only: the site passes viewers' figures on."""
+"""`/history`, `/viewers` and `/rooms`, for this host only: the site passes the stats on."""
 
 import asyncio
 import time
@@ -13,11 +13,11 @@ from shoal.signaling.stats.history import STEP_S, History
 from shoal.web import error_response, json_body
 
 TIMER_TOLERANCE_S = 0.1
-"""so much before a step's end, by the wall clock, the loop's timer may say that it has come"""
+"""by the wall clock, the loop's timer may fire this long before the end of a step"""
 
 
 def add_routes(app: web.Application, service_key: web.AppKey[RoomService]) -> None:
-    """Serve them for the hub that the application holds, and keep its history while it runs."""
+    """Add the routes, for the room service in `app`, and record its history while the app runs."""
     history = History()
 
     async def keep(app: web.Application) -> AsyncIterator[None]:
@@ -53,7 +53,7 @@ def add_routes(app: web.Application, service_key: web.AppKey[RoomService]) -> No
 
 
 async def _record_history(history: History, room_service: RoomService) -> None:
-    """Write a row whenever a step ends; runs until cancelled."""
+    """Record a row at the end of each step; runs until cancelled."""
     while True:
         await asyncio.sleep(STEP_S - time.time() % STEP_S)
         history.record(time.time() + TIMER_TOLERANCE_S, room_service.totals(), room_service.rooms)

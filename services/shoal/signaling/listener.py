@@ -1,8 +1,8 @@
-"""The one port: a request for a WebSocket goes to picows, every other one to aiohttp.
+"""The one port: WebSocket requests go to picows, all others to aiohttp.
 
-picows alone is fast enough for the crowd, aiohttp alone knows HTTP. Which of them gets a connection
-is seen from the head of its first request; a client that does not finish that in time, or makes it
-too long, is out.
+picows alone is fast enough for a crowd, and aiohttp alone serves HTTP. The head of a connection's
+first request decides between them. A client that does not finish its head in time, or sends too
+long a head, is disconnected.
 """
 
 import asyncio
@@ -37,13 +37,13 @@ SERVICE = "signaling"
 HEAD_TIMEOUT_S = 10.0
 MAX_HEAD_BYTES = 16 * 1024
 MAX_PENDING = 1_500
-"""connections without a whole head; the one that took longest makes room for another"""
+"""connections without a complete head; beyond this the oldest is refused"""
 PLAIN_TIMEOUT_S = 20.0
-"""for what is no WebSocket to be over: aiohttp itself waits for ever for a first request"""
+"""for a plain HTTP connection to end: aiohttp itself waits forever for a first request"""
 BACKLOG = 1_024
-"""connections that the kernel keeps while we are busy: a crowd comes all at once"""
+"""connections that the kernel queues while we are busy: a crowd arrives all at once"""
 READ_BUFFER_BYTES = 3_328
-"""to begin with; it doubles when a message is longer: an announce with five offers has 5.4 KB"""
+"""initial size, doubled for longer messages: an announce with five offers has 5.4 KB"""
 
 HANDSHAKES_REFUSED = Counter(
     "shoal_handshakes_refused", "Requests for a WebSocket that were refused, by code", ["code"]
@@ -53,7 +53,7 @@ HEADERS: Mapping[str, str] = {"X-Shoal": SERVICE}
 
 _protocol = cast("Callable[..., asyncio.BufferedProtocol]", WSProtocol)
 _picows_log = logging.getLogger("shoal.signaling.websocket")
-_picows_log.setLevel(logging.CRITICAL)  # it notes every connection; what matters is counted here
+_picows_log.setLevel(logging.CRITICAL)  # it logs every connection; metrics count what matters
 
 _PATH = re.compile(rb"GET ([^ ?]+)[^ ]* HTTP/1\.1\r\n")
 _UPGRADE = re.compile(rb"\r\nupgrade:[ \t]*websocket[ \t]*\r\n", re.IGNORECASE)
@@ -66,19 +66,19 @@ _HEAD_ERRORS: Mapping[str, tuple[HTTPStatus, str]] = {
     "too_many_waiting": (HTTPStatus.SERVICE_UNAVAILABLE, "too many requests are unfinished"),
     "stopping": (HTTPStatus.SERVICE_UNAVAILABLE, "signaling stops"),
 }
-"""why a connection is broken off before it has a whole head"""
+"""why a connection is closed before its head is complete"""
 
 AcceptHandshake = Callable[[WSUpgradeRequest, str], WebSocket | Refusal]
-"""takes a handshake and the address of its socket's peer, and lets it in or not"""
+"""accepts or refuses a handshake, given the request and the address of the socket's peer"""
 
 
 class Listener:
-    """Listens, and hands each connection over."""
+    """Listens, and hands each connection to picows or aiohttp."""
 
     def __init__(
         self, app: web.Application, paths: frozenset[bytes], accept: AcceptHandshake
     ) -> None:
-        """Let `welcome` decide on WebSockets for `paths`; `app` answers everything else."""
+        """Ask `accept` about WebSockets for `paths`; `app` serves everything else."""
         self._app = app
         self._runner: web.AppRunner | None = None
         self._paths = paths
@@ -88,9 +88,9 @@ class Listener:
         self._closed = False
 
     async def start(self, url: str, *, shared: bool, own_url: str | None) -> None:
-        """Listen at `url`, and at one of this process alone if it has any.
+        """Listen on `url`, and on `own_url`, the address of this process alone, if it is set.
 
-        `shared` lets others listen at `url`, too. Raises OperatorError when that cannot be.
+        `shared` lets other processes listen on `url` too. Raises OperatorError if listening fails.
         """
         self._runner = await prepare(self._app, SERVICE)
         if own_url is not None:
@@ -115,7 +115,7 @@ class Listener:
         self._servers.append(server)
 
     def close(self) -> None:
-        """Stop listening: what is there goes on."""
+        """Stop listening; open connections continue."""
         self._closed = True
         for server in self._servers:
             server.close()
@@ -123,24 +123,24 @@ class Listener:
             pending.refuse("stopping")
 
     async def clean_up(self) -> None:
-        """End the application."""
+        """Shut the application down."""
         if self._runner is not None:
             await self._runner.cleanup()
 
     def add_pending(self, pending: "_PendingConnection") -> None:
-        """Note a connection that has not said what it wants."""
+        """Register a connection without a complete head."""
         self._pending[pending] = None
-        if self._closed:  # the kernel had it before
+        if self._closed:  # it was in the kernel's queue
             pending.refuse("stopping")
         elif len(self._pending) > MAX_PENDING:
             next(iter(self._pending)).refuse("too_many_waiting")
 
     def remove_pending(self, pending: "_PendingConnection") -> None:
-        """Wait no more."""
+        """Unregister a connection."""
         self._pending.pop(pending, None)
 
     def protocol_for(self, head: bytes, peer: str) -> asyncio.BaseProtocol:
-        """Return who goes on with a connection."""
+        """Return the protocol that takes a connection over."""
         path = _PATH.match(head)
         if (
             path
@@ -163,12 +163,12 @@ class Listener:
 
 
 def _handshake_refusal(request: WSUpgradeRequest) -> Refusal | None:
-    """Say what is wrong with a handshake (RFC 6455, 4.2.1), or make it as picows takes it."""
+    """Return what is wrong with a handshake (RFC 6455, 4.2.1), or None; adapt it for picows."""
     headers = request.headers
     connection = headers.get("Connection", "").lower()
     if "upgrade" not in (option.strip() for option in connection.split(",")):
         return Refusal(400, "handshake", "Connection must name Upgrade")
-    headers["Connection"] = "upgrade"  # Firefox says "keep-alive, Upgrade"
+    headers["Connection"] = "upgrade"  # Firefox sends "keep-alive, Upgrade"
     if headers.get("Sec-WebSocket-Version") != "13":
         return Refusal(400, "handshake", "Sec-WebSocket-Version must be 13")
     if not _KEY.fullmatch(headers.get("Sec-WebSocket-Key", "")):
@@ -187,7 +187,7 @@ def _error_response(refusal: Refusal) -> WSUpgradeResponse:
 def _websocket(
     factory: Callable[[WSUpgradeRequest], WSUpgradeResponseWithListener],
 ) -> asyncio.BufferedProtocol:
-    """Return a server's side of a WebSocket, as `picows.ws_create_server` makes it."""
+    """Return the server side of a WebSocket, as `picows.ws_create_server` creates it."""
     return _protocol(
         None,
         None,
@@ -208,7 +208,7 @@ def _websocket(
 
 
 class _PendingConnection(asyncio.Protocol):
-    """A connection until it is known what it wants."""
+    """A connection whose first request is not complete yet."""
 
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
@@ -217,7 +217,9 @@ class _PendingConnection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)  # by its methods; not uvloop's class
+        self._transport = cast(
+            "asyncio.Transport", transport
+        )  # a cast by interface: uvloop's class is another one
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(HEAD_TIMEOUT_S, self.refuse, "slow_head")
         self._listener.add_pending(self)
@@ -233,7 +235,7 @@ class _PendingConnection(asyncio.Protocol):
         self._stop_waiting()
 
     def refuse(self, code: str) -> None:
-        """Say why, and break off."""
+        """Respond with the error `code`, and close."""
         HANDSHAKES_REFUSED.labels(code).inc()
         self._stop_waiting()
         if self._transport is not None:
@@ -271,7 +273,7 @@ def _abort(transport: "weakref.ref[asyncio.Transport]") -> None:
 
 
 def _feed(protocol: asyncio.BufferedProtocol, data: bytes) -> None:
-    """Let a protocol read what came before it did."""
+    """Pass on bytes that arrived before the protocol took over."""
     while data:
         buffer = memoryview(protocol.get_buffer(len(data)))
         chunk = data[: len(buffer)]

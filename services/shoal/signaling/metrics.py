@@ -1,7 +1,8 @@
-"""Signaling's figures in Prometheus' terms. What the hub knows is read when it is asked for.
+"""Prometheus metrics of signaling; gauges are read from the room service on each scrape.
 
-Of several processes each tells of its own viewers: Prometheus asks all of them, and adds up. (A sum
-of all would fall when one of them restarts, which Prometheus would take for a counter's restart.)
+Each of several processes exports the stats of its own viewers: Prometheus scrapes all of them and
+adds up. (A sum over all processes would fall when one of them restarts, and Prometheus would take
+that for a counter reset.)
 """
 
 from collections.abc import Iterator
@@ -21,13 +22,13 @@ STATS_REFUSED = Counter(
 
 
 class RoomCollector(Collector):
-    """Gauges and counters that are derived from the hub."""
+    """Exports the gauges and counters of the room service."""
 
     def __init__(self, room_service: RoomService) -> None:
         self._room_service = room_service
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the metrics of this moment."""
+        """Yield the current metrics."""
         totals, broadcast = self._room_service.local_totals(), self._room_service.broadcast
         yield GaugeMetricFamily("shoal_viewers", "Members of rooms", totals.viewers)
         yield GaugeMetricFamily("shoal_linked_viewers", "Members with an open link", totals.peers)

@@ -1,9 +1,10 @@
-"""Who watches replays: rooms for each of them, and what these viewers report. No I/O.
+"""Rooms and stats of viewers that watch replays. No I/O.
 
-Each replay's viewers sit in rooms of their own, which are like the live stream's, but that nothing
-is announced in them: everybody is somewhere else in the replay, and asks the others for what it
-needs next. They are of one process: where several are one station, viewers of one replay who came
-to different ones share apart. Times are seconds of a clock that only rises.
+The viewers of each replay have rooms of their own. These work like the rooms of the live stream,
+but no segments are announced in them: each viewer is at another place of the replay, and asks the
+others for what it needs next. The rooms are local to one process: where several processes serve a
+station, viewers of one replay who connected to different processes do not share. Times are seconds
+of a monotonic clock.
 """
 
 from dataclasses import dataclass
@@ -19,13 +20,13 @@ from shoal.signaling.rooms.room import MemberState
 from shoal.signaling.stats.viewer_stats import NO_STATS, STORE_FACTOR, StatsRefusal, stats_refusal
 
 MAX_SPEED = 4
-"""times its own speed: nobody watches faster, or seeks so much"""
+"""times normal speed: nobody watches, or seeks, faster than this"""
 MAX_AHEAD_S = 300.0
-"""of the replay, loaded before it is watched"""
+"""seconds of the replay that may be loaded ahead"""
 
 
 class _WatchedReplay:
-    """One replay, while somebody watches it."""
+    """One replay, while it has viewers."""
 
     def __init__(self, node: NodeId, replay: KeptReplay) -> None:
         self.id = replay.id
@@ -40,11 +41,11 @@ class _ViewerRecord:
     replay: _WatchedReplay
     joined_at: float
     left_before_join: int
-    """viewers of this replay that left before it joined"""
+    """viewers of this replay that left before this one joined"""
     last_report: Stats | None = None
 
     def available(self, now: float) -> float:
-        """Return bytes of the replay that it may have had until now."""
+        """Return how many bytes of the replay the viewer can have received until now."""
         return self.replay.bytes_per_s * (MAX_SPEED * (now - self.joined_at) + MAX_AHEAD_S)
 
 
@@ -52,7 +53,7 @@ class ReplayRooms:
     """The viewers of replays in this process."""
 
     def __init__(self, node: NodeId) -> None:
-        """Name the rooms after the process `own`."""
+        """Name the rooms after the process `node`."""
         self._node = node
         self._replays: dict[str, _WatchedReplay] = {}
         self._records: dict[MemberId, _ViewerRecord] = {}
@@ -69,14 +70,14 @@ class ReplayRooms:
 
     @property
     def due(self) -> float | None:
-        """When `tick` must be called; None: not before something happens."""
+        """When `tick` must be called; None: not before another event."""
         times = (replay.rooms.rooms.due for replay in self._replays.values())
         return min((time for time in times if time is not None), default=None)
 
     def join(
         self, member: MemberId, replay: KeptReplay, state: MemberState, address: str, now: float
     ) -> Effects:
-        """Seat a newcomer."""
+        """Add a viewer."""
         watched = self._replays.get(replay.id)
         if watched is None:
             watched = self._replays[replay.id] = _WatchedReplay(self._node, replay)
@@ -89,7 +90,7 @@ class ReplayRooms:
         return effects
 
     def leave(self, member: MemberId, now: float) -> Effects:
-        """Free a viewer's seat; what it reported stays in the sums."""
+        """Remove a viewer; what it reported stays in the totals."""
         record = self._records.pop(member)
         watched = record.replay
         watched.viewers -= 1
@@ -101,13 +102,13 @@ class ReplayRooms:
         return effects
 
     def receive(self, member: MemberId, message: FromViewer, now: float) -> Effects:
-        """Take what a viewer says."""
+        """Handle a viewer's message."""
         effects = Effects()
         self._records[member].replay.rooms.receive(member, message, now, effects)
         return effects
 
     def report_stats(self, member: MemberId, stats: Stats, now: float) -> StatsRefusal | None:
-        """Take a viewer's figures, or say why they cannot be true."""
+        """Take a viewer's stats, or return why they are implausible."""
         record = self._records[member]
         previous = record.last_report or NO_STATS
         refusal = stats_refusal(stats, previous, now - record.joined_at)
@@ -128,7 +129,7 @@ class ReplayRooms:
         return refusal
 
     def totals(self) -> ReplayTotals:
-        """Return the sums."""
+        """Return the totals."""
         return ReplayTotals(
             viewers=len(self._records),
             linked=self._linked_viewers,

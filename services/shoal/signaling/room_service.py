@@ -1,7 +1,7 @@
-"""Where sockets, the room, the programme and the figures meet; every event is handled in one go.
+"""The shell around rooms, broadcast state and stats: sockets, the timer, and delivery.
 
-No method here awaits, so what one event causes is queued everywhere before the next is looked at:
-that keeps the roster's order on every socket.
+No method here awaits: everything that one event causes is queued before the next event is handled,
+which keeps the order of rosters on every socket.
 """
 
 import asyncio
@@ -40,28 +40,28 @@ NODE_ID_BYTES = 8
 class _Viewer:
     websocket: WebSocket
     expel: Callable[[], None]
-    """tells it why, and ends the socket"""
+    """sends the reason, and closes the socket"""
 
 
 class RoomService:
-    """The state of one signaling process. Must be made inside a running event loop."""
+    """The state of one signaling process. Must be created inside a running event loop."""
 
     def __init__(self) -> None:
         self.node = NodeId(secrets.token_hex(NODE_ID_BYTES))
-        """the name of this process among several"""
+        """this process's name among several"""
         self.broadcast = BroadcastState()
         self.router = RedisRouter(self.node, self.broadcast)
         self.replay_rooms = ReplayRooms(self.node)
         self.viewer_stats = ViewerStats()
         self.ban_list = BanList()
         self.broadcaster: WebSocket | None = None
-        """the one that is listened to"""
+        """the active broadcaster's"""
         self.on_announcement: Callable[[FromBroadcaster], None] | None = None
-        """told what our broadcaster announces"""
+        """called with each announcement of our broadcaster"""
         self.on_broadcaster_connected: Callable[[], None] | None = None
-        """told when a broadcaster connects here"""
+        """called when a broadcaster connects here"""
         self.on_node_message: Callable[[NodeId, RoutingMessage], None] | None = None
-        """takes what another signaling process must hear of rooms"""
+        """called with each message about rooms for another node"""
         self._remote_totals = Totals()
         self._remote_rooms: int = 0
         self._remote_broadcasters: int = 0
@@ -72,43 +72,43 @@ class RoomService:
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at: float | None = None
-        """kept here: uvloop's handle does not know it where that is now, or past"""
+        """kept here because uvloop's handle does not know a time that is now or past"""
 
     def totals(self) -> Totals:
-        """Return the sums over the viewers of all signaling processes."""
+        """Return the totals over the viewers of all nodes."""
         return self.local_totals() + self._remote_totals
 
     def local_totals(self) -> Totals:
-        """Return the sums over the viewers of this process."""
+        """Return the totals over the viewers of this node."""
         return replace(self.viewer_stats.totals(), replays=self.replay_rooms.totals())
 
     @property
     def viewers(self) -> int:
-        """Members of the live stream's rooms now, of all signaling processes."""
+        """Members of the live stream's rooms now, on all nodes."""
         return len(self._viewers) - len(self.replay_rooms) + self._remote_totals.viewers
 
     @property
     def local_rooms(self) -> int:
-        """Rooms that live in this process."""
+        """Rooms of this node."""
         return self.router.local_rooms.rooms.count
 
     @property
     def rooms(self) -> int:
-        """Rooms with members, of all signaling processes."""
+        """Rooms with members, on all nodes."""
         return self.local_rooms + self._remote_rooms
 
     @property
     def local_broadcasters(self) -> int:
-        """Broadcasters connected to this process: 0 or 1."""
+        """Broadcasters connected to this node: 0 or 1."""
         return int(self.broadcaster is not None)
 
     @property
     def broadcasters(self) -> int:
-        """Broadcasters connected now, to any signaling process."""
+        """Broadcasters connected now, to any node."""
         return self.local_broadcasters + self._remote_broadcasters
 
     def set_remote_counts(self, totals: Totals, rooms: int, broadcasters: int, joins: int) -> None:
-        """Take the sums of the other signaling processes."""
+        """Set the sums over the other nodes."""
         self.viewer_stats.set_remote_joins(joins)
         counts = (totals, rooms, broadcasters)
         if counts != (self._remote_totals, self._remote_rooms, self._remote_broadcasters):
@@ -123,9 +123,10 @@ class RoomService:
         expel: Callable[[], None],
         replay: str | None = None,
     ) -> MemberId:
-        """Seat a viewer that is written to through `socket`; return its new id.
+        """Add a viewer, and return its new id.
 
-        Of a `replay`, if it watches one; raises KeyError for one that there is not.
+        `expel` closes its socket with a reason. `replay` is the id of the replay that it watches,
+        if any; raises KeyError for an unknown one.
         """
         kept_replay = None if replay is None else self.broadcast.replays[replay]
         member = MemberId(secrets.token_urlsafe(MEMBER_ID_BYTES))
@@ -140,7 +141,7 @@ class RoomService:
         return member
 
     def leave(self, member: MemberId) -> None:
-        """Take a viewer out; its figures stay in the totals."""
+        """Remove a viewer; its stats stay in the totals."""
         del self._viewers[member]
         now = self._loop.time()
         if member in self.replay_rooms:
@@ -151,7 +152,7 @@ class RoomService:
         self._notify()
 
     def receive(self, member: MemberId, message: FromViewer) -> None:
-        """Take what a viewer says to its room."""
+        """Handle a viewer's message to its room."""
         if member in self.replay_rooms:
             self._deliver(self.replay_rooms.receive(member, message, self._loop.time()))
             return
@@ -162,18 +163,18 @@ class RoomService:
     def receive_node(
         self, node: NodeId, messages: Sequence[RoutingMessage], *, complete: bool
     ) -> None:
-        """Take what another process says of rooms, `complete` if nothing before it was lost."""
+        """Handle another node's messages about rooms; not `complete`: earlier ones were lost."""
         now = self._loop.time()
         if not complete:
             self._deliver(self.router.reset(node, now))
         self._deliver(self.router.receive_node(node, messages, now))
 
     def expire_nodes(self) -> None:
-        """Leave the rooms of processes that are silent, and free the seats of their viewers."""
+        """Leave the rooms of nodes that have gone silent, and remove their viewers from ours."""
         self._deliver(self.router.expire_nodes(self._loop.time()))
 
     def report_stats(self, member: MemberId, stats: Stats) -> StatsRefusal | None:
-        """Take a viewer's figures, or say why they cannot be true."""
+        """Take a viewer's stats, or return why they are implausible."""
         now = self._loop.time()
         if member in self.replay_rooms:
             return self.replay_rooms.report_stats(member, stats, now)
@@ -184,7 +185,7 @@ class RoomService:
         return refusal
 
     def set_broadcaster(self, broadcaster: WebSocket | None) -> WebSocket | None:
-        """Make this the station's broadcaster; return the one that it takes over from."""
+        """Set the active broadcaster; return the one that it replaces."""
         previous, self.broadcaster = self.broadcaster, broadcaster
         if broadcaster is not None and self.on_broadcaster_connected is not None:
             self.on_broadcaster_connected()
@@ -192,29 +193,29 @@ class RoomService:
         return previous
 
     def broadcaster_moved(self) -> None:
-        """Close the socket of a broadcaster that has connected to another process since."""
+        """Close the socket of a broadcaster that has since connected to another node."""
         if self.broadcaster is not None:
             self.broadcaster.close(WSCloseCode.POLICY_VIOLATION, "another broadcaster connected")
 
     def replicate(self, announcement: FromBroadcaster) -> None:
-        """Tell the other signaling processes what our broadcaster announced."""
+        """Pass an announcement of our broadcaster on to the other nodes."""
         if self.on_announcement is not None:
             self.on_announcement(announcement)
 
     def set_stream(self, stream: Stream) -> None:
-        """Take what is on air, and tell viewers if it is news."""
+        """Set what is on air, and tell viewers if that has changed."""
         if self.broadcast.set_stream(stream):
             self._deliver(self.router.set_stream(stream))
 
     def publish(self, descriptor: Descriptor) -> None:
-        """Take a published segment, and announce it if it is news."""
+        """Add a published segment, and announce it unless it is old."""
         if self.broadcast.publish(descriptor):
             self.viewer_stats.published(descriptor.variant, descriptor.size)
             self._deliver(self.router.publish(descriptor, self._loop.time()))
             self._notify()
 
     def stats(self) -> SignalingStats:
-        """Return what `/stats` says."""
+        """Return the body of `/stats`."""
         totals = self.totals()
         return SignalingStats(
             viewers=totals.viewers,
@@ -237,17 +238,17 @@ class RoomService:
         )
 
     def viewers_view(self) -> Viewers:
-        """Return what `/viewers` says."""
+        """Return the body of `/viewers`."""
         return Viewers(self.viewer_stats.viewers(self._loop.time(), time.time()))
 
     def rooms_view(self, room: str | None) -> RoomsView:
-        """Return what `/rooms` says, with the picture of this room."""
+        """Return the body of `/rooms`, with the topology of `room`."""
         viewer_stats = {viewer.id: viewer for viewer in self.viewers_view().viewers}
         return rooms_view(self.router.local_rooms.rooms, self.broadcast, viewer_stats, room)
 
     @contextmanager
     def watching(self) -> Generator[asyncio.Event]:
-        """Lend an event that is set now, and whenever a count or a viewer's figures change."""
+        """Yield an event that is set now, and whenever a count or a viewer's stats change."""
         changed = asyncio.Event()
         changed.set()
         self._watchers.add(changed)
@@ -266,9 +267,9 @@ class RoomService:
             changed.set()
 
     def _deliver(self, effects: Effects) -> None:
-        """Send what follows from an event, and set the timer for what is owed.
+        """Deliver what follows from an event, and set the timer for what is due next.
 
-        A reader may be cut off while it is written to; what follows from that comes after.
+        Delivery may disconnect a slow reader; what follows from that is delivered afterward.
         """
         self._undelivered.append(effects)
         if self._is_delivering:

@@ -1,4 +1,4 @@
-"""The signaling service: who may connect to what, its lines for operators, and its life."""
+"""The signaling service: startup and shutdown, handshakes, and the HTTP routes for this host."""
 
 import asyncio
 import logging
@@ -44,7 +44,7 @@ from shoal.web import Handler, application, error_response, json_body, metrics, 
 log = logging.getLogger("shoal.signaling")
 
 COUNT_LOG_INTERVAL_S = 10.0
-"""operators' lines come at most this often"""
+"""count lines are logged at most this often"""
 HEALTH_CHECK_INTERVAL_S = 1.0
 
 TRACKER_PATH, ROOM_PATH, BROADCASTER_PATH = "/ws", "/ws/room", "/broadcaster"
@@ -66,7 +66,7 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Signaling:
-    """One signaling process. Must be made inside a running event loop."""
+    """One signaling process. Must be created inside a running event loop."""
 
     def __init__(self, settings: SignalingSettings) -> None:
         self._settings = settings
@@ -81,7 +81,7 @@ class Signaling:
         self.tracker = Tracker()
         url = settings.cluster
         self._problems = Problems()
-        # of several processes none knows which of them speaks for the station after a restart
+        # after a restart no process knows which of several speaks for the station
         state_dir = settings.state_dir if url is None else None
         self._webhook = webhook(settings, "signaling", self._problems, state_dir)
         self._health_checks = HealthChecks(
@@ -105,7 +105,7 @@ class Signaling:
             self._collectors.append(self._cluster_node)
 
     async def start(self) -> None:
-        """Listen; raises OperatorError when that cannot be."""
+        """Listen; raises OperatorError if that fails."""
         await self._listener.start(
             self._settings.signaling_url,
             shared=self._settings.cluster_url is not None,
@@ -125,7 +125,7 @@ class Signaling:
             self._tasks.append(asyncio.create_task(self._cluster_node.run()))
 
     async def stop(self) -> None:
-        """Let nobody in, end every socket with 1001, and stop."""
+        """Stop listening, close every WebSocket with 1001, and stop."""
         self._listener.close()
         await self._websockets.close_all(WSCloseCode.GOING_AWAY, "signaling stops")
         for task in self._tasks:
@@ -142,7 +142,7 @@ class Signaling:
             await asyncio.sleep(HEALTH_CHECK_INTERVAL_S)
 
     def _check_health(self) -> None:
-        """Look for problems; of several processes the broadcaster's, or its last, watches."""
+        """Check for problems, if this process has the broadcaster, or had it last."""
         room_service = self.room_service
         if room_service.broadcasters:
             self._had_broadcaster = self._cluster_node is None or bool(
@@ -168,7 +168,7 @@ class Signaling:
         )
 
     def _accept(self, request: WSUpgradeRequest, peer: str) -> WebSocket | Refusal:
-        """Decide on a handshake."""
+        """Accept or refuse a handshake."""
         url = URL(request.path.decode("latin-1"), encoded=True)
         client = self._trusted_proxies.client(peer, request.headers)
         if url.raw_path == BROADCASTER_PATH:
@@ -211,7 +211,7 @@ class Signaling:
 
 
 async def run(settings: SignalingSettings) -> None:
-    """Serve until SIGTERM or SIGINT, then close every socket with code 1001."""
+    """Serve until SIGTERM or SIGINT, then close every WebSocket with code 1001."""
     stop = stop_event()
     signaling = Signaling(settings)
     await signaling.start()
@@ -222,7 +222,7 @@ async def run(settings: SignalingSettings) -> None:
 
 
 async def log_counts(room_service: RoomService, interval_s: float = COUNT_LOG_INTERVAL_S) -> None:
-    """Tell the operator's log who is here, on change; runs until cancelled."""
+    """Log the numbers of viewers, broadcasters and segments when they change, until cancelled."""
     logged: Sequence[str] = ()
     with room_service.watching() as changed:
         async for _ in coalesced(changed, interval_s):
@@ -238,7 +238,7 @@ async def log_counts(room_service: RoomService, interval_s: float = COUNT_LOG_IN
 
 
 def _application(room_service: RoomService, health: Callable[[], Health]) -> web.Application:
-    """Return what is served over HTTP, for this host only."""
+    """Return the HTTP application, which is for this host only."""
 
     async def get_health(_request: web.Request) -> web.Response:
         return json_body(msgspec.json.encode(health()))
@@ -257,15 +257,15 @@ def _application(room_service: RoomService, health: Callable[[], Health]) -> web
 
 @web.middleware
 async def _this_host_only(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Hide everything but the WebSockets from what comes through the edge.
+    """Hide everything but the public WebSockets from requests that come through the edge.
 
-    The public routes lead to `/ws` alone, so this is for the day on which they are wrong.
+    The public routes lead to `/ws` alone; this is for the day on which they are misconfigured.
     """
     if "CF-Connecting-IP" in request.headers and request.rel_url.raw_path not in PUBLIC_PATHS:
         response: web.StreamResponse = error_response(404, "not_found", "there is no such page")
     else:
         response = await handler(request)
-    # a WebSocket that came next on this connection would not get to the door
+    # a WebSocket handshake that came next on this connection would not reach the listener
     response.force_close()
     return response
 

@@ -1,4 +1,4 @@
-"""`/ws/room`: one WebSocket of one viewer. What it says goes to the hub; the hub puts its own."""
+"""`/ws/room`: the protocol handler of one viewer's WebSocket, in front of the room service."""
 
 import asyncio
 import logging
@@ -36,7 +36,7 @@ TokenCheck = Callable[[str], TokenVerdict]
 
 
 class JoinRefusedError(Exception):
-    """This viewer is told why, and its socket closed."""
+    """The viewer is told why, and its WebSocket closed."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -44,12 +44,12 @@ class JoinRefusedError(Exception):
 
 
 class ViewerConnection(Connection):
-    """One viewer: until it joins, and then as a member."""
+    """One viewer: before it joins, and then as a member."""
 
     def __init__(
         self, room_service: RoomService, address: str, check_token: TokenCheck, websocket: WebSocket
     ) -> None:
-        """Let who joins from `address`, with a token that passes, into the hub's rooms."""
+        """Let a viewer from `address` join if its token passes."""
         self._address = address
         self._websocket = websocket
         self._room_service = room_service
@@ -59,14 +59,14 @@ class ViewerConnection(Connection):
         self._timer = self._loop.call_later(JOIN_TIMEOUT_S, self._time_out)
 
     def on_message(self, message: bytes) -> None:
-        """Do what the viewer asks for, or tell it why not and end."""
+        """Handle a message, or refuse it and close."""
         try:
             self._receive(message)
         except JoinRefusedError as refused:
             self._refuse(refused.code, str(refused))
 
     def on_closed(self) -> None:
-        """Leave."""
+        """Leave the room."""
         self._timer.cancel()
         if self._member is not None:
             self._room_service.leave(self._member)

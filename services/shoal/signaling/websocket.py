@@ -1,4 +1,4 @@
-"""WebSockets: what is heard goes to a conversation, what it says goes out in order and bounded."""
+"""WebSockets: messages go to a protocol handler; what it sends leaves in order, within limits."""
 
 import asyncio
 import logging
@@ -14,23 +14,23 @@ from shoal.signaling.connection_limits import Quota
 log = logging.getLogger("shoal.signaling")
 
 MAX_MESSAGE_BYTES = 64 * 1024
-"""wt-tracker's and aquatic_ws's limit; twenty offers take about 30 KB"""
+"""the limit of wt-tracker and aquatic_ws; twenty offers take about 30 KB"""
 MAX_QUEUED_BYTES = 1024 * 1024
-"""a reader that is further behind is cut off before it costs more memory"""
+"""a reader further behind than this is disconnected before it costs more memory"""
 MAX_DROPPABLE_QUEUED_BYTES = MAX_QUEUED_BYTES // 4
-"""a reader that is further behind does not get what other clients say to it"""
+"""a reader further behind than this does not get what other clients cause"""
 CLOSE_TIMEOUT_S = 2.0
-"""for what is queued to leave, and the peer's close frame to come"""
+"""for queued frames to leave, and for the peer's close frame to arrive"""
 SWEEP_S = 5.0
-"""how often silence is looked for, in all sockets at once: a timer for each takes 2 KB"""
+"""how often all sockets are checked for silence together: a timer for each would take 2 KB"""
 PING_AFTER_SWEEPS = 5
 DISCONNECT_AFTER_SWEEPS = 8
-"""pings from 25 s of silence on, the socket closed when no answer comes: keeps Cloudflare's idle
-limit of 100 s away, and a client that vanished is out within 45 s. Counted, not measured: a machine
-that slept cuts nobody off"""
+"""a ping from 25 s of silence on, and a disconnect without an answer: avoids Cloudflare's idle
+limit of 100 s, and removes a client that vanished within 45 s. Sweeps are counted instead of time,
+so that a machine that slept disconnects nobody"""
 
 WRITE_DELAY_S = 0.005
-"""how long frames that are in no hurry wait for others to the same reader"""
+"""how long delayed frames wait for others to the same reader"""
 
 SOCKETS = Gauge("shoal_signaling_sockets", "WebSockets that are open")
 SOCKETS_DISCONNECTED = Counter(
@@ -44,18 +44,18 @@ _DATA_FRAMES = (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION)
 _CLOSE_REASONS_OF_PICOWS = {
     WSCloseCode.MESSAGE_TOO_BIG: "message_size",
 }
-"""what it closes sockets for, beside offences against the WebSocket protocol"""
+"""what picows closes sockets for, apart from violations of the WebSocket protocol"""
 
 
 class Connection(Protocol):
-    """What is said on one socket. Both methods are called one after the other, never at once."""
+    """The protocol handler of one WebSocket. Its methods never run concurrently."""
 
     def on_message(self, message: bytes) -> None:
-        """Take a whole message of the peer; it may say nothing more after the socket's `end`."""
+        """Handle a complete message. After the WebSocket's `close` nothing can be sent."""
         ...
 
     def on_closed(self) -> None:
-        """Take note, once, that nothing more will be heard, nor taken."""
+        """Handle the end of the connection. Called once; no message follows."""
         ...
 
 
@@ -83,12 +83,12 @@ class WebSocket(WSListener):
         connect: "Callable[[WebSocket], Connection]",
         quota: Quota | None,
     ) -> None:
-        """Let `begin` make the conversation when the handshake is done.
+        """Let `connect` create the protocol handler when the handshake is done.
 
-        More messages than the `visit` allows end the socket; None allows any number.
+        More messages than `quota` allows close the WebSocket; None allows any number.
         """
         self.reads_too_slowly = False
-        """whether the peer was cut off because it read too slowly"""
+        """whether the peer was disconnected for reading too slowly"""
         self._websockets = websockets
         self._connect: Callable[[WebSocket], Connection] | None = connect
         self._silent_sweeps = 0
@@ -98,12 +98,12 @@ class WebSocket(WSListener):
         self._buffer: list[bytes] = []
         self._buffered_bytes = 0
         self._flush_scheduled = False
-        """whether what is gathered leaves at the end of this turn"""
+        """whether the buffer is flushed at the end of this turn"""
         self._fragments = b""
         self._closed = False
 
     def send(self, frame: bytes, *, delayed: bool = False) -> None:
-        """Send a text frame; a peer with too much before it is disconnected instead."""
+        """Send a text frame; disconnect the peer instead if too much is queued for it."""
         if self._closed:
             return
         if not delayed and not self._flush_scheduled:
@@ -117,9 +117,9 @@ class WebSocket(WSListener):
             self._disconnect_slow_reader()
 
     def send_droppable(self, frame: bytes, *, delayed: bool = False) -> None:
-        """Send a text frame that another client caused; it is lost when this one is behind.
+        """Send a text frame that another client caused; drop it if this client is behind.
 
-        So a client that says too much to another one cannot have it cut off.
+        So no client can get another one disconnected by sending it too much.
         """
         transport = self._transport
         if transport is None or self._closed:
@@ -131,7 +131,7 @@ class WebSocket(WSListener):
             self.send(frame, delayed=delayed)
 
     def close(self, code: WSCloseCode, reason: str = "") -> None:
-        """Say goodbye: what was put before leaves first."""
+        """Close with a close frame, after the frames that are queued."""
         if self._closed:
             return
         self.flush()
@@ -143,7 +143,7 @@ class WebSocket(WSListener):
         asyncio.get_running_loop().call_later(CLOSE_TIMEOUT_S, transport.disconnect, False)
 
     def flush(self) -> None:
-        """Write what was gathered."""
+        """Write the buffer."""
         self._flush_scheduled = False
         if not self._buffer:
             return
@@ -158,10 +158,10 @@ class WebSocket(WSListener):
             transport.underlying_transport.write(b"".join(with_headers(frames)))
 
     def on_ws_connected(self, transport: WSTransport) -> None:
-        """Begin the conversation."""
+        """Create the protocol handler."""
         self._transport = transport
         transport.underlying_transport.set_write_buffer_limits(high=MAX_QUEUED_BYTES)
-        transport.request.headers.clear()  # nobody looks at them any more
+        transport.request.headers.clear()  # nobody reads them again
         self._websockets.add(self)
         if self._quota is not None:
             self._quota.count(self._websockets.time())
@@ -173,7 +173,7 @@ class WebSocket(WSListener):
             self._disconnect(WSCloseCode.INTERNAL_ERROR, "internal_error")
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        """Pass a whole message on; answer a close."""
+        """Pass a complete message to the protocol handler; answer pings and closes."""
         self._silent_sweeps = 0
         kind = frame.msg_type
         if kind == WSMsgType.CLOSE:
@@ -182,7 +182,7 @@ class WebSocket(WSListener):
                 code = frame.get_close_code()
                 transport.send_close(WSCloseCode.OK if code == WSCloseCode.NO_INFO else code)
             transport.disconnect()
-            # one that does not read what is queued would stay
+            # a peer that does not read what is queued would stay connected
             asyncio.get_running_loop().call_later(CLOSE_TIMEOUT_S, transport.disconnect, False)
             return
         if self._closed or transport.is_close_frame_sent:
@@ -211,7 +211,7 @@ class WebSocket(WSListener):
                 self._disconnect(WSCloseCode.INTERNAL_ERROR, "internal_error")
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
-        """End the conversation."""
+        """Tell the protocol handler, and count the reason."""
         sent = transport.close_handshake.sent if transport.is_close_frame_sent else None
         if sent is not None and not self._closed:
             SOCKETS_DISCONNECTED.labels(_CLOSE_REASONS_OF_PICOWS.get(sent.code, "protocol")).inc()
@@ -221,14 +221,14 @@ class WebSocket(WSListener):
             self._quota.release(self._websockets.time())
 
     def pause_writing(self) -> None:
-        """Cut the peer off: more than MAX_QUEUED_BYTES wait for it."""
+        """Disconnect the peer: more than MAX_QUEUED_BYTES wait for it."""
         self._disconnect_slow_reader()
 
     def resume_writing(self) -> None:
-        """Do nothing: who was cut off stays so."""
+        """Do nothing: the peer has been disconnected."""
 
     def sweep(self) -> None:
-        """Ping a peer that was silent for long, cut off one that does not answer."""
+        """Ping a peer after long silence; disconnect one that does not answer."""
         self._silent_sweeps += 1
         if self._silent_sweeps < PING_AFTER_SWEEPS or self._transport is None or self._closed:
             return
@@ -276,27 +276,27 @@ class WebSockets:
         return len(self._open)
 
     def add(self, websocket: WebSocket) -> None:
-        """Count a socket in."""
+        """Register a WebSocket."""
         self._open.add(websocket)
         self._empty.clear()
         SOCKETS.set(len(self._open))
 
     def remove(self, websocket: WebSocket) -> None:
-        """Count a socket out."""
+        """Unregister a WebSocket."""
         self._open.discard(websocket)
         SOCKETS.set(len(self._open))
         if not self._open:
             self._empty.set()
 
     async def sweep(self) -> None:
-        """Look for silent peers until cancelled."""
+        """Check for silent peers until cancelled."""
         while True:
             await asyncio.sleep(SWEEP_S)
             for websocket in tuple(self._open):
                 websocket.sweep()
 
     async def close_all(self, code: WSCloseCode, reason: str) -> None:
-        """End all sockets, and wait for that."""
+        """Close all WebSockets, and wait until they are closed."""
         for websocket in tuple(self._open):
             websocket.close(code, reason)
         try:
@@ -309,12 +309,17 @@ class Flushable(Protocol):
     """Has frames to write."""
 
     def flush(self) -> None:
-        """Write what was gathered, if it has not left yet."""
+        """Write the buffer, if it has not left yet."""
         ...
 
 
 class WriteBatcher:
-    """The sockets that have something to write."""
+    """Writes once for many frames.
+
+    Frames that are sent in one turn of the event loop leave together, and delayed ones wait a few
+    milliseconds for more. This matters most for how big a crowd a small machine holds: a write
+    costs more than everything else that is done for a frame, and many frames have the same reader.
+    """
 
     def __init__(self) -> None:
         self._this_turn: list[Flushable] = []
@@ -322,13 +327,13 @@ class WriteBatcher:
         self._loop = asyncio.get_running_loop()
 
     def flush_this_turn(self, socket: Flushable) -> None:
-        """Let a socket write at the end of this turn of the event loop."""
+        """Flush at the end of this turn of the event loop."""
         if not self._this_turn:
             self._loop.call_soon(self._flush_this_turn)
         self._this_turn.append(socket)
 
     def flush_delayed(self, socket: Flushable) -> None:
-        """Let a socket write UNHURRIED_S after the first that waits like this, at the latest."""
+        """Flush at the latest WRITE_DELAY_S after the first delayed frame of any reader."""
         if not self._delayed:
             self._loop.call_later(WRITE_DELAY_S, self._flush_delayed)
         self._delayed.append(socket)
@@ -345,7 +350,7 @@ class WriteBatcher:
 
 
 def with_headers(frames: list[bytes]) -> list[bytes]:
-    """Return text frames as they go over the wire, each after its header (RFC 6455, 5.2)."""
+    """Return text frames in wire format, each after its header (RFC 6455, 5.2)."""
     parts: list[bytes] = []
     for frame in frames:
         size = len(frame)

@@ -1,1 +1,1 @@
-"""Several signaling processes as one: what each has is told to the others through Redis."""
+"""Several signaling processes ("nodes") that act as one and exchange their state through Redis."""

@@ -1,4 +1,4 @@
-"""What an event leads to: frames for viewers of this node, and messages for other nodes. Plain."""
+"""What follows from an event: frames for local viewers, and messages for other nodes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -21,19 +21,19 @@ class OutgoingFrame:
     to: tuple[MemberId, ...]
     data: bytes
     droppable: bool = False
-    """whether another viewer caused it: who is behind does not get it"""
+    """whether another viewer caused it: a viewer that is behind does not get it"""
 
 
 @dataclass
 class Effects:
-    """All that follows from one event; the order of each list is that of sending."""
+    """All that follows from one event; each list is in the order of sending."""
 
     frames: list[OutgoingFrame] = field(default_factory=list[OutgoingFrame])
     node_messages: list[tuple[NodeId, RoutingMessage]] = field(
         default_factory=list[tuple[NodeId, RoutingMessage]]
     )
     expelled: list[MemberId] = field(default_factory=list[MemberId])
-    """viewers of this node whose sockets are to end"""
+    """viewers of this node whose sockets must be closed"""
 
     def add_messages(
         self,
@@ -42,10 +42,10 @@ class Effects:
         *,
         droppable: bool = False,
     ) -> None:
-        """Send to members; `node_of` says at which node one is, None for this one.
+        """Add messages to members; `node_of` returns a member's node, None for this one.
 
-        What several members are told is encoded once, and goes to each node once: a roster, too,
-        which names to each member its own id.
+        A message for several members is encoded once, and goes to each node once. So is a roster,
+        although it names each member's own id.
         """
         for roster, same_roster in groupby(messages, _roster_key):
             if roster is None:
@@ -62,7 +62,7 @@ class Effects:
                     self.node_messages.append((node, DeliverRoster(roster[0], members, frame)))
 
     def add_roster(self, members: Sequence[MemberId], frame: bytes) -> None:
-        """Send viewers of this node a `room` in which `you` is empty."""
+        """Send a `room` in which `you` is empty to viewers of this node."""
         for member in members:
             data = frame.replace(YOU, b'"you":"%b"' % member.encode(), 1)
             self.frames.append(OutgoingFrame((member,), data))
@@ -89,7 +89,7 @@ def _roster_key(outgoing: Outgoing) -> tuple[str, int] | None:
 def group_by_node(
     members: Sequence[MemberId], node_of: Callable[[MemberId], NodeId | None]
 ) -> dict[NodeId | None, list[MemberId]]:
-    """Return the members at each node."""
+    """Return the members by node."""
     nodes: dict[NodeId | None, list[MemberId]] = {}
     for member in members:
         nodes.setdefault(node_of(member), []).append(member)

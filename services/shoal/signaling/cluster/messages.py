@@ -1,8 +1,11 @@
-"""What signaling processes ("nodes") tell each other, in MessagePack, in numbered batches.
+"""Messages between signaling processes ("nodes"), in MessagePack, in numbered batches.
 
 Redis carries these messages and keeps nothing: each node holds a copy of what the others have, and
-asks for all of it anew when it has missed a batch. So nothing is lost with Redis but time. What is
-said of rooms is in `seating.py`.
+requests all of it again after missing a batch. So an outage of Redis costs nothing but time.
+
+Routing messages are about rooms: where there is space, who joins, and what members send. A viewer's
+node has its socket and knows its room; the room's node has the room. Between the two everything is
+in order, or both give up all that they share (`Reset`).
 """
 
 from typing import NewType
@@ -20,13 +23,13 @@ NodeId = NewType("NodeId", str)
 
 
 class PeerJoined(msgspec.Struct, frozen=True, tag_field="t", tag="j"):
-    """A peer came, or is a seed now."""
+    """A peer joined, or has become a seed."""
 
     peer: SwarmPeer
 
 
 class PeerLeft(msgspec.Struct, frozen=True, tag_field="t", tag="l"):
-    """A peer went."""
+    """A peer left."""
 
     info_hash: InfoHash
     peer_id: PeerId
@@ -39,35 +42,35 @@ class TorrentRegistered(msgspec.Struct, frozen=True, tag_field="t", tag="r"):
 
 
 class Announcement(msgspec.Struct, frozen=True, tag_field="t", tag="a"):
-    """The broadcaster said this, or once did."""
+    """The broadcaster announced this, now or earlier."""
 
     announcement: FromBroadcaster = msgspec.field(name="what")
 
 
 class BroadcasterMoved(msgspec.Struct, frozen=True, tag_field="t", tag="b"):
-    """The broadcaster has connected here: another node's is an old one."""
+    """The broadcaster has connected here: a connection to another node is outdated."""
 
 
 class Heartbeat(msgspec.Struct, frozen=True, tag_field="t", tag="h"):
-    """Here I am, and these are my sums."""
+    """I am here, and these are my totals."""
 
     totals: Totals
     rooms: int
     broadcasters: int
     joins: int
-    """viewers that ever came"""
+    """viewers that ever joined"""
     batches_sent: dict[NodeId, int] = msgspec.field(name="lines")
-    """batches that were said to each node alone"""
+    """number of the last batch for each node alone"""
 
 
 class SnapshotRequest(msgspec.Struct, frozen=True, tag_field="t", tag="?"):
-    """Somebody lacks what `node` has; null: what everybody has."""
+    """Asks for all that `node` has; null: for what every node has."""
 
     node: NodeId | None
 
 
 class Snapshot(msgspec.Struct, frozen=True, tag_field="t", tag="e"):
-    """A part of all that this node has; after the last part, it has no peers but those named."""
+    """One part of all that a node has; after the last part, it has no peers but those named."""
 
     first: bool
     last: bool
@@ -75,25 +78,25 @@ class Snapshot(msgspec.Struct, frozen=True, tag_field="t", tag="e"):
 
 
 class RoomSummary(msgspec.Struct, frozen=True, array_like=True):
-    """A room of the node that says so; size 0: there is none of that name any more."""
+    """A room of the sending node; size 0: there is no room of that name any more."""
 
     room: str
     size: int
     by_variant: dict[int, int]
-    """members by rendition"""
+    """members by variant"""
 
 
 class RoomSummaries(msgspec.Struct, frozen=True, tag_field="t", tag="rooms"):
-    """To everybody: these rooms have changed; or `all` that there are."""
+    """To all nodes: these rooms have changed; if complete, there are no others."""
 
     plan_version: int
-    """members with another one can sit in none of them"""
+    """members with another version cannot join these rooms"""
     summaries: list[RoomSummary] = msgspec.field(name="lines")
     is_complete: bool = msgspec.field(name="all")
 
 
 class JoiningMember(msgspec.Struct, frozen=True, array_like=True):
-    """A viewer that asks for a seat."""
+    """A viewer that asks to join a room."""
 
     member: MemberId
     variant: int
@@ -102,53 +105,53 @@ class JoiningMember(msgspec.Struct, frozen=True, array_like=True):
 
 
 class JoinRequest(msgspec.Struct, frozen=True, tag_field="t", tag="come"):
-    """Viewers' node → room's node: give these a seat."""
+    """Viewers' node → room's node: let these join."""
 
     members: list[JoiningMember] = msgspec.field(name="comers")
     room: str
     limit: int
-    """not if the room had more members with them"""
+    """reject them if the room had more members with them"""
     relocated: bool = msgspec.field(name="moved")
-    """whether they come from another room, linked with each other; else one newcomer, which may as
-    well sit in another room"""
+    """whether they come from another room and have links to each other; if not, this is one new
+    viewer, which can join any room"""
 
 
 class JoinAccepted(msgspec.Struct, frozen=True, tag_field="t", tag="taken"):
-    """Room's node → viewers' node: these have their seats."""
+    """Room's node → viewers' node: these have joined."""
 
     members: list[MemberId]
 
 
 class JoinRejected(msgspec.Struct, frozen=True, tag_field="t", tag="refused"):
-    """Room's node → viewers' node: there is no space."""
+    """Room's node → viewers' node: there is no space for these."""
 
     members: list[MemberId]
 
 
 class MembersLeft(msgspec.Struct, frozen=True, tag_field="t", tag="gone"):
-    """Viewers' node → room's node: these have left, or sit elsewhere now, or need no seat."""
+    """Viewers' node → room's node: these have left, or are in another room."""
 
     members: list[MemberId]
 
 
 class MemberMessage(msgspec.Struct, frozen=True, tag_field="t", tag="said"):
-    """Viewer's node → room's node: a member's message, as on its socket."""
+    """Viewer's node → room's node: a member's message, as it came on its socket."""
 
     member: MemberId
     frame: bytes
 
 
 class Deliver(msgspec.Struct, frozen=True, tag_field="t", tag="told"):
-    """Room's node → viewers' node: pass this frame on."""
+    """Room's node → viewers' node: send this frame on."""
 
     to: list[MemberId]
     frame: bytes
     droppable: bool = msgspec.field(name="relayed")
-    """whether another member caused it: it may be lost"""
+    """whether another member caused it, so that it may be dropped"""
 
 
 class DeliverRoster(msgspec.Struct, frozen=True, tag_field="t", tag="roster"):
-    """Room's node → viewers' node: pass this `room` on, with each one's own id for `you`."""
+    """Room's node → viewers' node: send this `room` on, with each member's own id as `you`."""
 
     room: str
     to: list[MemberId]
@@ -156,13 +159,13 @@ class DeliverRoster(msgspec.Struct, frozen=True, tag_field="t", tag="roster"):
 
 
 class ExpelMember(msgspec.Struct, frozen=True, tag_field="t", tag="expelled"):
-    """Room's node → viewer's node: this one sends bad pieces."""
+    """Room's node → viewer's node: this member sends bad pieces."""
 
     member: MemberId
 
 
 class RelocateMembers(msgspec.Struct, frozen=True, tag_field="t", tag="move"):
-    """Room's node → viewers' node: these would sit better in a room of `node`."""
+    """Room's node → viewers' node: a room of `node` would be better for these."""
 
     members: list[MemberId]
     node: NodeId
@@ -171,7 +174,7 @@ class RelocateMembers(msgspec.Struct, frozen=True, tag_field="t", tag="move"):
 
 
 class Reset(msgspec.Struct, frozen=True, tag_field="t", tag="reset"):
-    """I lost track of you: nobody of mine sits with you any more, and nobody of yours with me."""
+    """I lost track of you: neither of us has members in the other's rooms any more."""
 
 
 RoutingMessage = (
@@ -203,14 +206,14 @@ NodeMessage = (
 
 
 class Batch(msgspec.Struct, frozen=True, array_like=True):
-    """What a node said in one turn."""
+    """The messages of a node from one turn of its event loop."""
 
     node: NodeId
     number: int | None
-    """one more than that of the batch before; null: to one node alone"""
+    """one more than in the batch before; null: for one node alone"""
     messages: list[NodeMessage]
     node_number: int | None = None
-    """to one node alone: one more than that of the batch before; null: not counted either"""
+    """for one node alone: one more than in the batch before; null: not counted"""
 
 
 _decoder = msgspec.msgpack.Decoder(Batch)
@@ -218,10 +221,10 @@ _encoder = msgspec.msgpack.Encoder()
 
 
 def decode(data: bytes) -> Batch:
-    """Read a batch; raises msgspec.DecodeError."""
+    """Decode a batch; raises msgspec.DecodeError."""
     return _decoder.decode(data)
 
 
 def encode(batch: Batch) -> bytes:
-    """Return a batch's bytes."""
+    """Encode a batch."""
     return _encoder.encode(batch)

@@ -1,4 +1,4 @@
-"""This process as one node of several: tells the others what it has, and hears what they have."""
+"""This process as one node of several: sends the others its state, and applies theirs."""
 
 import asyncio
 import hashlib
@@ -38,17 +38,17 @@ from shoal.signaling.tracker.swarms import describe_peer
 log = logging.getLogger("shoal.signaling")
 
 ROOM_SUMMARY_INTERVAL_S = 0.25
-"""what becomes of rooms is gathered this long"""
+"""changes of rooms are gathered this long"""
 CANCEL_RETRY_S = 0.5
 
 
 class ClusterNode(Collector):
-    """One node. Must be made inside a running event loop."""
+    """One node. Must be created inside a running event loop."""
 
     def __init__(
         self, url: str, station_secret: str, room_service: RoomService, tracker: Tracker
     ) -> None:
-        """Join the nodes that share the Redis at `url` and the secret text `station`."""
+        """Join the nodes that share the Redis at `url` and the text `station_secret`."""
         self._room_service = room_service
         self._tracker = tracker
         self._node = room_service.node
@@ -86,24 +86,24 @@ class ClusterNode(Collector):
 
     @property
     def fault(self) -> str | None:
-        """Why this node is alone, None while it is not."""
+        """Why this node is on its own; None while it is connected."""
         return self._bus.fault
 
     async def run(self) -> None:
-        """Stay in touch until cancelled."""
+        """Stay connected until cancelled."""
         bus_task = asyncio.create_task(self._bus.run())
         try:
             while True:
                 self._send_heartbeat()
                 await asyncio.sleep(HEARTBEAT_S)
         finally:
-            # redis' client can swallow a cancellation that comes while it connects
+            # redis-py can swallow a cancellation that arrives while it connects
             while not bus_task.done():
                 bus_task.cancel()
                 await asyncio.wait({bus_task}, timeout=CANCEL_RETRY_S)
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the metrics of this moment."""
+        """Yield the current metrics."""
         yield GaugeMetricFamily(
             "shoal_cluster_nodes", "Signaling processes of this station", len(self._nodes) + 1
         )
@@ -240,7 +240,7 @@ class ClusterNode(Collector):
 
 
 class BatchCounters:
-    """The lines to and from the other nodes."""
+    """Numbers of the batches for single nodes, by which both ends notice a loss."""
 
     def __init__(self) -> None:
         self._sent: dict[NodeId, int] = {}
@@ -248,7 +248,7 @@ class BatchCounters:
 
     @property
     def sent(self) -> Mapping[NodeId, int]:
-        """How much was said to each node."""
+        """Return the number of the last batch to each node."""
         return dict(self._sent)
 
     def next_number(self, node: NodeId) -> int:
@@ -257,13 +257,13 @@ class BatchCounters:
         return number
 
     def received(self, node: NodeId, number: int) -> bool:
-        """Take note of a batch; say whether it is the one after the last."""
+        """Note a batch's arrival; return whether it follows the last one."""
         expected = self._received.get(node, 0) + 1
         self._received[node] = number
         return number == expected
 
     def has_all(self, node: NodeId, sent: int) -> bool:
-        """Say whether so much has arrived; if not, what is lost counts as heard from now on."""
+        """Return whether all batches up to `sent` have arrived; from then on they count as received."""
         received = self._received.get(node, 0)
         self._received[node] = sent
         return received == sent

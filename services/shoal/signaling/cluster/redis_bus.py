@@ -1,4 +1,4 @@
-"""The line to Redis or Valkey: what is published is heard by every node that is connected."""
+"""Pub/sub through Redis or Valkey: each message reaches all nodes that are connected."""
 
 import asyncio
 import logging
@@ -20,11 +20,11 @@ RECONNECT_MAX_S = 3.0
 TIMEOUT_S = 5.0
 PING_EVERY_S = 5
 MAX_QUEUED = 50_000
-"""messages; beyond that a slow Redis has lost the thread, and all is told anew"""
+"""messages; if Redis is slower than that, the rest is lost, and nodes send snapshots"""
 
 
 class RedisBus:
-    """Publishes and subscribes, and comes back by itself."""
+    """Publishes and subscribes, and reconnects by itself."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class RedisBus:
         on_message: Callable[[bytes], None],
         on_connected: Callable[[], None],
     ) -> None:
-        """Hear the `channels` of the Redis at `url` (redis:// or rediss://, with credentials)."""
+        """Subscribe to `channels` of the Redis at `url`, redis:// or rediss:// with credentials."""
         self._url = url
         self._channels = channels
         self._on_message = on_message
@@ -41,10 +41,10 @@ class RedisBus:
         self._queue: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
         self.connected = False
         self.fault: str | None = "not connected yet"
-        """why there is no connection, None while there is one; names no credentials"""
+        """why there is no connection, without credentials; None while there is one"""
 
     def publish(self, channel: str, data: bytes) -> None:
-        """Send to everybody that hears the channel; what is said while offline is lost."""
+        """Publish to all subscribers of the channel; drops the message while disconnected."""
         if self.connected and self._queue.qsize() < MAX_QUEUED:
             self._queue.put_nowait((channel, data))
 

@@ -1,8 +1,8 @@
-"""Where each viewer of this node sits: in a room here, or in one of another node.
+"""Routes each viewer of this node to its room, here or on another node.
 
-Events in, what follows out (`Sent`); no I/O. What a viewer says goes to its room's node, and what
-is said there comes back. It always sits somewhere: a node that does not answer in time, that is
-gone, or whose words were lost on the way, is left, and who sat there is seated here.
+Events in, `Effects` out; no I/O. A viewer's messages go to the node of its room, and what the room
+sends comes back. A viewer always has a room: when a node does not answer in time, is gone, or
+messages from it were lost, its viewers here join rooms of this node.
 """
 
 from collections import deque
@@ -38,9 +38,9 @@ from shoal.signaling.rooms.plan import PLAN_VERSION
 from shoal.signaling.rooms.room import MemberState
 
 JOIN_ANSWER_TIMEOUT_S = 1.0
-"""for a node to seat a viewer: no viewer waits longer"""
+"""for a node to answer a join request: no viewer waits longer"""
 NODE_TIMEOUT_S = 8.0
-"""a node that is silent for so long is gone, with its rooms and its viewers"""
+"""a node that is silent for this long is gone, with its rooms and viewers"""
 
 
 @dataclass(slots=True)
@@ -48,18 +48,18 @@ class _Viewer:
     state: MemberState
     address: str
     node: NodeId | None = None
-    """the node of its room; None until it has one"""
+    """node of its room; None until it has one"""
     room: str = ""
-    """its room, if that is elsewhere"""
+    """its room, if that is on another node"""
     pending_request: tuple[NodeId, float] | None = None
-    """the node that was asked to seat it, and until when it may answer"""
+    """the node that was asked to accept it, and the deadline for the answer"""
 
 
 class RedisRouter:
-    """The viewers of one node, and its rooms. Times are seconds of a clock that only rises."""
+    """The viewers of one node, and its rooms. Times are seconds of a monotonic clock."""
 
     def __init__(self, node: NodeId, broadcast: BroadcastState) -> None:
-        """Be the node `own`, where `programme` says what newcomers are told."""
+        """Route for `node`; new members get what `broadcast` holds."""
         self._node = node
         self.local_rooms = LocalRooms(node, broadcast)
         self._remote_rooms = RemoteRooms()
@@ -72,16 +72,16 @@ class RedisRouter:
 
     @property
     def due(self) -> float | None:
-        """When `tick` must be called; None: not before something happens."""
+        """When `tick` must be called; None: not before another event."""
         times = [self.local_rooms.rooms.due, self._deadlines[0][0] if self._deadlines else None]
         return min((time for time in times if time is not None), default=None)
 
     def node_of(self, member: MemberId) -> NodeId | None:
-        """Return at which node a viewer of this one sits; None while it waits for a seat."""
+        """Return the node of a viewer's room; None while it waits for one."""
         return self._viewers[member].node
 
     def join(self, member: MemberId, state: MemberState, address: str, now: float) -> Effects:
-        """Seat a newcomer."""
+        """Add a viewer."""
         viewer = self._viewers[member] = _Viewer(state, address)
         destination = self._better_remote_room(state.variant) if state.sharing else None
         if destination is None:
@@ -91,14 +91,14 @@ class RedisRouter:
         return self._take_effects()
 
     def leave(self, member: MemberId, now: float) -> Effects:
-        """Free a viewer's seat."""
+        """Remove a viewer."""
         viewer = self._viewers.pop(member)
         self._leave_room(member, viewer, now)
         self._cancel_request(member, viewer)
         return self._take_effects()
 
     def receive(self, member: MemberId, message: FromViewer, now: float) -> Effects:
-        """Take what a viewer says."""
+        """Handle a viewer's message."""
         viewer = self._viewers[member]
         if viewer.node == self._node:
             self.local_rooms.receive(member, message, now, self._effects)
@@ -141,14 +141,14 @@ class RedisRouter:
         return self._take_effects()
 
     def receive_node(self, node: NodeId, messages: Sequence[RoutingMessage], now: float) -> Effects:
-        """Take what another node says; also when it says nothing of seats."""
+        """Handle messages of another node; none at all still show that it is there."""
         self._remote_rooms.note_message(node, now)
         for message in messages:
             self._receive_from_node(node, message, now)
         return self._take_effects()
 
     def reset(self, node: NodeId, now: float) -> Effects:
-        """Begin anew with a node: something that it said to us did not arrive."""
+        """Start over with a node, because messages from it were lost."""
         self._send_to_node(node, Reset())
         self._give_up_node(node, now)
         return self._take_effects()
@@ -190,7 +190,7 @@ class RedisRouter:
         self._effects.add_roster(members, frame)
 
     def _viewers_at(self, node: NodeId, members: Collection[MemberId]) -> list[MemberId]:
-        """Return those of our viewers that sit at a node."""
+        """Return those of our viewers whose room is on a node."""
         return [m for m in members if m in self._viewers and self._viewers[m].node == node]
 
     def _better_remote_room(self, variant: int) -> Destination | None:
@@ -202,7 +202,7 @@ class RedisRouter:
     def _request_join(
         self, destination: Destination, members: Sequence[MemberId], now: float, *, relocated: bool
     ) -> None:
-        """Ask a node to seat viewers; until it does they stay where they are."""
+        """Ask a node to accept viewers; until it does they stay where they are."""
         deadline = now + JOIN_ANSWER_TIMEOUT_S
         joining: list[JoiningMember] = []
         for member in members:
@@ -267,7 +267,7 @@ class RedisRouter:
             viewer.pending_request = None
 
     def _give_up_node(self, node: NodeId, now: float) -> None:
-        """Give up all that we have with a node."""
+        """Give up everything shared with a node."""
         self.local_rooms.remove_members_of(node, now, self._effects)
         rooms: dict[str, list[MemberId]] = {}
         for member, viewer in self._viewers.items():
@@ -279,7 +279,7 @@ class RedisRouter:
                 self._cancel_request(member, viewer)
                 self._send_to_node(node, MembersLeft([member]))
                 rooms.setdefault(viewer.room, []).append(member)
-        for member in rooms.pop("", ()):  # newcomers that have not been told of a room
+        for member in rooms.pop("", ()):  # viewers that have not been sent a roster yet
             viewer = self._viewers[member]
             viewer.state = _copy_for_new_room(viewer.state)
             self._join_locally(member, viewer, now)
@@ -287,7 +287,7 @@ class RedisRouter:
             self._join_locally_together(members, now)
 
     def _request_relocations(self, now: float) -> None:
-        """Send members whose wish no room here can grant to other nodes."""
+        """Ask nodes to relocate members for whom no room here is better."""
         for request in self.local_rooms.rooms.take_unmet_requests():
             destination = self._remote_rooms.destination_for(request)
             if destination is None:
@@ -306,7 +306,7 @@ class RedisRouter:
                     )
 
     def _relocate(self, members: Sequence[MemberId], destination: Destination, now: float) -> None:
-        """Move viewers of ours to a better place, if they get seats there."""
+        """Relocate viewers of this node to a better room, if its node accepts them."""
         members = [member for member in members if self._viewers[member].pending_request is None]
         if not members:
             return
@@ -327,5 +327,5 @@ class RedisRouter:
 
 
 def _copy_for_new_room(state: MemberState) -> MemberState:
-    """Return a seat for the same viewer in another room."""
+    """Return the state of the same viewer in another room."""
     return MemberState(state.variant, state.sharing, state.upload)

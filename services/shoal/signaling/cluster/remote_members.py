@@ -1,6 +1,6 @@
-"""The rooms of this node, and who sits in them: viewers of this node, and guests from others.
+"""The rooms of this node and their members: viewers of this node, and of others.
 
-Plain. What follows from an event goes into a `Sent`.
+Plain. What follows from an event is added to `Effects`.
 """
 
 import itertools
@@ -40,18 +40,18 @@ from shoal.signaling.rooms.rooms import MERGE_LIMIT, REBALANCE_INTERVAL_S, Rooms
 
 
 class LocalRooms:
-    """Rooms with guests. Times are seconds of a clock that only rises."""
+    """Rooms with local and remote members. Times are seconds of a monotonic clock."""
 
     def __init__(self, node: NodeId, broadcast: BroadcastState) -> None:
-        """Be the rooms of the node `own`, where `programme` says what newcomers are told."""
+        """Hold the rooms of `node`; new members get what `broadcast` holds."""
         numbers = itertools.count(1)
         self.rooms = Rooms(lambda: f"{node}-{next(numbers)}")
         self._broadcast = broadcast
         self._remote_members: dict[MemberId, NodeId] = {}
         self._leaving: dict[str, float] = {}
-        """rooms whose members were sent elsewhere, and when"""
+        """rooms whose members were sent to other nodes, and when"""
         self._unreported: dict[str, None] = {}
-        """rooms that have changed since other nodes were told, if there are any to tell"""
+        """rooms that have changed since other nodes were told; empty without other nodes"""
 
     def join(
         self,
@@ -63,7 +63,7 @@ class LocalRooms:
         *,
         room: str | None = None,
     ) -> None:
-        """Seat a newcomer."""
+        """Add a new member."""
         stream, recent = self._broadcast.stream, self._broadcast.recent(state.variant)
         self._add(
             self.rooms.join(
@@ -81,16 +81,16 @@ class LocalRooms:
         *,
         room: str | None = None,
     ) -> None:
-        """Seat members that come from a room elsewhere."""
+        """Add members of a room elsewhere to one room together."""
         self._add(self.rooms.join_together(states, addresses, self._broadcast, now, room), effects)
 
     def leave(self, member: MemberId, now: float, effects: Effects) -> None:
-        """Free a seat."""
+        """Remove a member."""
         self._remote_members.pop(member, None)
         self._add(self.rooms.leave(member, now), effects)
 
     def receive(self, member: MemberId, message: FromViewer, now: float, effects: Effects) -> None:
-        """Take what a member says."""
+        """Handle a member's message."""
         rooms = self.rooms
         match message:
             case Signal(to, data):
@@ -121,7 +121,7 @@ class LocalRooms:
         now: float,
         effects: Effects,
     ) -> None:
-        """Take what the node of guests says."""
+        """Handle a message of the node of remote members."""
         match message:
             case JoinRequest():
                 self._accept_or_reject(node, message, now, effects)
@@ -141,7 +141,7 @@ class LocalRooms:
             effects.node_messages.append((node, JoinRejected(members)))
             return
         for member in members:
-            self.leave(member, now, effects)  # if we think that it sits here, it does no more
+            self.leave(member, now, effects)  # a member that is still in a room here has left it
         self._remote_members.update(dict.fromkeys(members, node))
         effects.node_messages.append((node, JoinAccepted(members)))
         states = {
@@ -163,13 +163,13 @@ class LocalRooms:
                 self.leave(member, now, effects)
 
     def remove_members_of(self, node: NodeId, now: float, effects: Effects) -> None:
-        """Free the seats of all guests from a node."""
+        """Remove all members of a node."""
         self._remove_members(
             node, [m for m, n in self._remote_members.items() if n == node], now, effects
         )
 
     def fits(self, room: str, count: int, limit: int, now: float) -> bool:
-        """Say whether so many may come together into a room."""
+        """Return whether `count` members together may join a room."""
         occupancy = self.rooms.occupancy(room)
         if occupancy is None or occupancy.size + count > limit:
             return False
@@ -178,17 +178,17 @@ class LocalRooms:
         return self.rooms.may_merge(room, now) and not self._is_leaving(room, now)
 
     def node_of(self, member: MemberId) -> NodeId | None:
-        """Return the node of a guest; None for our own viewers."""
+        """Return the node of a remote member; None for a local one."""
         return self._remote_members.get(member)
 
     def note_relocation(self, request: RelocationRequest, now: float) -> None:
-        """Note that members were sent elsewhere: nobody else may come to stay with them."""
+        """Note that members were sent to another node, so that no others merge into their room."""
         if request.limit == MERGE_LIMIT:
             self._leaving = {r: at for r, at in self._leaving.items() if self._is_leaving(r, now)}
             self._leaving[request.room] = now
 
     def report_changes(self, on_change: Callable[[], None]) -> None:
-        """Let other nodes know of the rooms here: `on_change` when there is something to tell."""
+        """Report changes of rooms to other nodes: `on_change` is called when there are some."""
 
         def changed(room: str) -> None:
             self._unreported[room] = None
@@ -197,13 +197,13 @@ class LocalRooms:
         self.rooms.on_change = changed
 
     def changed_rooms(self) -> RoomSummaries:
-        """Return, once, what others must be told of the rooms here."""
+        """Return, once, the rooms that have changed since the last call."""
         summaries = [self._summary(room) for room in self._unreported]
         self._unreported.clear()
         return RoomSummaries(PLAN_VERSION, summaries, is_complete=False)
 
     def all_rooms(self) -> RoomSummaries:
-        """Return what others must be told of the rooms here when they know nothing."""
+        """Return all rooms, for nodes that know none."""
         summaries = [self._summary(room) for room in self.rooms.names]
         return RoomSummaries(PLAN_VERSION, summaries, is_complete=True)
 
@@ -212,7 +212,7 @@ class LocalRooms:
         self._add(self.rooms.publish(descriptor, now), effects)
 
     def set_stream(self, stream: Stream, effects: Effects) -> None:
-        """Tell everybody what is on air."""
+        """Tell all members what is on air."""
         self._add(self.rooms.set_stream(stream), effects)
 
     def tick(self, now: float, effects: Effects) -> None:

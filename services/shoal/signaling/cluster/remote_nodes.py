@@ -1,4 +1,4 @@
-"""What the other nodes have, as far as they told: events in, messages out, no I/O."""
+"""What the other nodes have, by their messages: events in, messages out, no I/O."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ from shoal.signaling.tracker.swarms import Outgoing, Swarms
 
 HEARTBEAT_S = 2.0
 NODE_TIMEOUT_S = 8.0
-"""a node that is silent for so long is gone, with its peers"""
+"""a node that is silent for this long is gone, with its peers"""
 SNAPSHOT_RETRY_S = 2.0
 PEERS_PER_MESSAGE = 1_000
 MAX_DEPARTED = 100
@@ -40,14 +40,14 @@ class BatchEffects:
     """What follows from a batch."""
 
     to_all: list[NodeMessage] = field(default_factory=list[NodeMessage])
-    """to all nodes"""
+    """messages for all nodes"""
     send_snapshot: bool = False
-    """whether somebody asks for all that this node has"""
+    """whether a node asks for all that this node has"""
     outgoing: list[Outgoing] = field(default_factory=list[Outgoing])
-    """to clients of this node"""
+    """messages for tracker clients of this node"""
     announcements: list[FromBroadcaster] = field(default_factory=list[FromBroadcaster])
     broadcaster_moved: bool = False
-    """whether the broadcaster is at another node now"""
+    """whether the broadcaster is connected to another node now"""
 
 
 @dataclass
@@ -58,11 +58,11 @@ class _Node:
     snapshot_requested_at_s: float = float("-inf")
     heartbeat: Heartbeat = NO_HEARTBEAT
     unconfirmed_peers: set[tuple[InfoHash, PeerId]] | None = None
-    """while it tells everything: its peers of before that it has not named"""
+    """during a snapshot: earlier peers that it has not named yet"""
 
 
 class RemoteNodes:
-    """The other nodes. Times are seconds of a clock that only rises."""
+    """The other nodes. Times are seconds of a monotonic clock."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class RemoteNodes:
         served_torrents: ServedTorrents,
         new_connection_id: Callable[[], ConnectionId],
     ) -> None:
-        """Keep `swarms` and `admission` true for what other nodes than `own` have."""
+        """Keep `swarms` and `served_torrents` up to date with what nodes other than `node` have."""
         self._node = node
         self._swarms = swarms
         self._served_torrents = served_torrents
@@ -79,7 +79,7 @@ class RemoteNodes:
         self._nodes: dict[NodeId, _Node] = {}
         self._by_connection_id: dict[ConnectionId, NodeId] = {}
         self._departed: dict[NodeId, Totals] = {}
-        """what viewers of nodes that are gone had received"""
+        """totals of nodes that are gone"""
 
     def __len__(self) -> int:
         return len(self._nodes)
@@ -90,7 +90,7 @@ class RemoteNodes:
 
     @property
     def totals(self) -> Totals:
-        """The sums of all of them."""
+        """The sums over all of them."""
         groups = [
             *(node.heartbeat.totals for node in self._nodes.values()),
             *self._departed.values(),
@@ -99,21 +99,21 @@ class RemoteNodes:
 
     @property
     def rooms(self) -> int:
-        """Rooms of all of them."""
+        """The number of their rooms."""
         return sum(node.heartbeat.rooms for node in self._nodes.values())
 
     @property
     def broadcasters(self) -> int:
-        """Broadcasters connected to them."""
+        """The number of broadcasters connected to them."""
         return sum(node.heartbeat.broadcasters for node in self._nodes.values())
 
     @property
     def joins(self) -> int:
-        """Viewers that ever came to them."""
+        """The number of viewers that ever joined them."""
         return sum(node.heartbeat.joins for node in self._nodes.values())
 
     def receive(self, batch: Batch, now_s: float) -> BatchEffects:
-        """Take what a node said."""
+        """Apply a node's batch."""
         effects = BatchEffects()
         if batch.node == self._node:
             return effects
@@ -130,12 +130,12 @@ class RemoteNodes:
         return effects
 
     def reconnected(self, now_s: float) -> None:
-        """Give everybody time again: nobody could be heard."""
+        """Restart all timeouts: no node could be heard."""
         for node in self._nodes.values():
             node.last_message_at_s = now_s
 
     def expire(self, now_s: float) -> None:
-        """Forget the nodes that are silent, and their peers."""
+        """Forget silent nodes and their peers."""
         silent = [
             (name, node)
             for name, node in self._nodes.items()
@@ -188,7 +188,7 @@ class RemoteNodes:
                 effects.outgoing += self._swarms.receive_forwarded(
                     node.connection_id, message, now_s
                 )
-            case _:  # of rooms: not ours to keep
+            case _:  # about rooms: handled by the router
                 pass
 
     def _apply_snapshot(self, node: _Node, snapshot: Snapshot) -> None:
@@ -205,7 +205,7 @@ class RemoteNodes:
 
 
 def snapshot_messages(peers: Sequence[SwarmPeer]) -> list[Snapshot]:
-    """Return the messages that tell all peers of a node."""
+    """Return the messages that make up a snapshot of a node's peers."""
     groups = [peers[k : k + PEERS_PER_MESSAGE] for k in range(0, len(peers), PEERS_PER_MESSAGE)]
     groups = groups or [[]]
     return [

@@ -1,4 +1,4 @@
-"""The rooms of the other nodes, as far as they told. Plain."""
+"""The rooms of other nodes, by their summaries. Plain."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from shoal.signaling.rooms.rooms import HARD_LIMIT, MERGE_LIMIT, SOFT_LIMIT
 
 @dataclass(frozen=True)
 class Destination:
-    """A room of another node."""
+    """A room to join."""
 
     node: NodeId
     room: str
@@ -24,23 +24,23 @@ class Destination:
 class _Node:
     last_message_at: float
     is_responsive: bool = True
-    """whether it has answered, or said anything since it did not"""
+    """false from a missed answer until the next message"""
     rooms: dict[str, Occupancy] = field(default_factory=dict[str, Occupancy])
 
 
 class RemoteRooms:
-    """Where there is space. Times are seconds of a clock that only rises."""
+    """Finds space in rooms of other nodes. Times are seconds of a monotonic clock."""
 
     def __init__(self) -> None:
         self._nodes: dict[NodeId, _Node] = {}
         self._index = RoomIndex[tuple[NodeId, str]]()
-        """of the nodes that answer"""
+        """of the responsive nodes"""
 
     def __contains__(self, node: NodeId) -> bool:
         return node in self._nodes and self._nodes[node].is_responsive
 
     def note_message(self, node: NodeId, now: float) -> None:
-        """Note that a node said something."""
+        """Note that a node sent something."""
         state = self._nodes.setdefault(node, _Node(now))
         state.last_message_at = now
         if not state.is_responsive:
@@ -49,7 +49,7 @@ class RemoteRooms:
                 self._index.set((node, room), content)
 
     def update(self, node: NodeId, summaries: Sequence[RoomSummary], *, replace_all: bool) -> None:
-        """Note what a node has told of its rooms."""
+        """Update the rooms of a node by its summaries."""
         if replace_all:
             self._remove_from_index(node)
             self._nodes[node].rooms.clear()
@@ -61,7 +61,7 @@ class RemoteRooms:
                 self._index.remove((node, summary.room))
 
     def note_join_request(self, destination: Destination, variants: Sequence[int]) -> None:
-        """Count members that were sent there, before the node says so: others come right after."""
+        """Count members that were sent to a room before its node does: more may follow at once."""
         occupancy = self._nodes[destination.node].rooms.get(destination.room)
         if occupancy is not None:
             by_variant = Counter(occupancy.by_variant) + Counter(variants)
@@ -72,13 +72,13 @@ class RemoteRooms:
             )
 
     def mark_unresponsive(self, node: NodeId) -> None:
-        """Send nobody to a node that does not answer, until it says something."""
+        """Send no members to a node that did not answer, until its next message."""
         if node in self._nodes:
             self._nodes[node].is_responsive = False
             self._remove_from_index(node)
 
     def silent_since(self, since: float) -> list[NodeId]:
-        """Return the nodes that have said nothing since then."""
+        """Return the nodes that have sent nothing since then."""
         return [name for name, node in self._nodes.items() if node.last_message_at < since]
 
     def remove_node(self, node: NodeId) -> None:
@@ -89,27 +89,27 @@ class RemoteRooms:
     def better_than_local(
         self, variant: int, best_local: Occupancy | None, local_rooms: int
     ) -> Destination | None:
-        """Return a better room for a newcomer than the best of our own that has space, `here`."""
+        """Return a better room for a new member than this node's best one, `best_local`."""
         max_size = SOFT_LIMIT - 1
         best = self._index.best(variant, max_size) or self._index.fullest(max_size)
         if best is not None:
             there = self._index[best]
             if best_local is None or _rank(there, variant) > _rank(best_local, variant):
                 return Destination(*best, SOFT_LIMIT)
-        elif local_rooms == 0:  # one more in the smallest beats being alone
+        elif local_rooms == 0:  # one more in the smallest room beats being alone
             smallest = self._index.smallest()
             if smallest is not None and self._index[smallest].size < HARD_LIMIT - 1:
                 return Destination(*smallest, HARD_LIMIT - 1)
         return None
 
     def destination_for(self, request: RelocationRequest) -> Destination | None:
-        """Return a room for members that want to move."""
+        """Return a room that meets a relocation request, if there is one."""
         max_size = request.limit - len(request.members)
         if request.limit == MERGE_LIMIT:
             found = self._index.fullest(max_size)
             if found is None:
                 return None
-            # of two nodes that both think of it only one moves
+            # if two nodes have the same idea, only one relocates
             there = self._index[found].size, found[1]
             return (
                 Destination(*found, request.limit)

@@ -1,1 +1,1 @@
-"""Rooms: who shares with whom, and who fetches which slice of a segment."""
+"""Rooms: which viewers share with each other, and who fetches which slice of a segment."""

@@ -1,20 +1,20 @@
-"""Who sends bad pieces, as the others of its room say."""
+"""Reports of members that sent bad pieces."""
 
 from shoal.signaling.rooms.messages import MemberId
 
 MIN_REPORTING_ADDRESSES = 2
-"""addresses that must complain about a member before it is expelled"""
+"""addresses that must report a member before it is expelled"""
 
 
 class AbuseReports:
-    """Complaints about members, by the address that they came from."""
+    """Reports about members, by the address they came from."""
 
     def __init__(self) -> None:
         self._addresses: dict[MemberId, str] = {}
         self._reporters: dict[MemberId, set[str]] = {}
 
     def add_member(self, member: MemberId, address: str) -> None:
-        """Note where a member is."""
+        """Note a member's address."""
         self._addresses[member] = address
 
     def remove_member(self, member: MemberId) -> None:
@@ -23,9 +23,9 @@ class AbuseReports:
         self._reporters.pop(member, None)
 
     def add(self, reporter: MemberId, reported: MemberId) -> bool:
-        """Take a complaint of one member about another; say whether there are enough.
+        """Add one member's report about another; return whether there are enough to expel it.
 
-        Complaints from the same address count once, and from the member's own not at all.
+        Reports from one address count once, and those from the member's own address not at all.
         """
         address = self._addresses[reporter]
         if address == self._addresses[reported]:

@@ -1,4 +1,4 @@
-"""The messages of `/ws/room` (docs/protocol.md): JSON objects told apart by their `type`."""
+"""The messages of `/ws/room` (docs/protocol.md): JSON objects distinguished by `type`."""
 
 from typing import Annotated, NewType
 
@@ -13,32 +13,32 @@ MemberId = NewType("MemberId", str)
 """short random ASCII; new with every connection"""
 
 Variant = Annotated[int, msgspec.Meta(ge=0, le=255)]
-"""a rendition; one byte in the pieces' header"""
+"""a variant; one byte in the header of a piece"""
 
 
 class Join(msgspec.Struct, frozen=True, tag_field="type", tag="join"):
-    """Viewer → signaling: let me in."""
+    """Viewer → signaling: let me join."""
 
     plan_version: int
     variant: Variant
     token: str = ""
-    """join token of /config.json"""
+    """join token from /config.json"""
     sharing: bool = True
-    """false: this browser cannot share, or may not; it is counted, and in nobody's roster"""
+    """false: this browser cannot or may not share; it is counted, but in no roster"""
     upload: bool = True
-    """false: it receives from others, and sends them nothing"""
+    """false: receives from others, and sends them nothing"""
     replay: str | None = None
     """id of the replay that it watches; null: the live stream"""
 
 
 class Upload(msgspec.Struct, frozen=True, tag_field="type", tag="upload"):
-    """Viewer → signaling: I send to others from now on, or do not."""
+    """Viewer → signaling: from now on I upload to others, or do not."""
 
     upload: bool
 
 
 class Links(msgspec.Struct, frozen=True, tag_field="type", tag="links"):
-    """Viewer → signaling: I have no link to these members, and shall get none soon."""
+    """Viewer → signaling: I have no link to these members, and expect none soon."""
 
     unreachable: Annotated[list[MemberId], msgspec.Meta(max_length=64)] = msgspec.field(name="cut")
 
@@ -57,31 +57,31 @@ class Signal(msgspec.Struct, frozen=True, tag_field="type", tag="signal"):
 
 
 class Switch(msgspec.Struct, frozen=True, tag_field="type", tag="variant"):
-    """Viewer → signaling: I play this rendition from now on."""
+    """Viewer → signaling: from now on I play this variant."""
 
     variant: Variant
 
 
 class Ready(msgspec.Struct, frozen=True, tag_field="type", tag="ready"):
-    """Viewer → signaling: enough of my links are open, I can own slices."""
+    """Viewer → signaling: enough of my links are open for me to own slices."""
 
 
 class Stats(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="stats"):
-    """Viewer → signaling: my figures since I joined."""
+    """Viewer → signaling: my stats since I joined."""
 
     bytes: BytesBySource
     """everything received for segments"""
     startup: BytesBySource
-    """the part of it from segments announced before I was ready"""
+    """the part of `bytes` from segments announced before I was ready"""
     uploaded: int
     """bytes sent to other viewers"""
     peers: int
     """open links now"""
     stalls: int
     latency_s: float | None = None
-    """how far behind live now; null while unknown"""
+    """seconds behind live now; null while unknown"""
     uplink_bps: float | None = None
-    """what this viewer's link carried to others lately while it was busy; null while unknown"""
+    """recent throughput to other viewers while the uplink was busy; null while unknown"""
 
 
 class RosterEntry(msgspec.Struct, frozen=True):
@@ -91,9 +91,9 @@ class RosterEntry(msgspec.Struct, frozen=True):
     variant: int
     ready: bool
     weight: int = FULL_WEIGHT
-    """quarters of a full share: 4, 2, 1, or 0 for who receives only"""
+    """quarters of a full share: 4, 2, 1, or 0 for a member that only receives"""
     unreachable: tuple[int, ...] = msgspec.field(default=(), name="cut")
-    """places in `members` of those that it has no link to"""
+    """indexes in `members` of those that it has no link to"""
 
 
 class RosterMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="room"):
@@ -105,9 +105,9 @@ class RosterMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="type",
     """rises with every change of the roster"""
     you: MemberId
     origin_share: int = msgspec.field(default=0, name="for_all")
-    """thirty-seconds of a segment that everybody fetches from the store"""
+    """thirty-seconds of each segment that everybody fetches from the store"""
     members: tuple[RosterEntry, ...]
-    """those that share, in the order of joining"""
+    """the members that share, in the order of joining"""
 
 
 class SegmentMessage(msgspec.Struct, frozen=True, tag_field="type", tag="segment"):
@@ -118,14 +118,14 @@ class SegmentMessage(msgspec.Struct, frozen=True, tag_field="type", tag="segment
 
 
 class SignalMessage(msgspec.Struct, frozen=True, tag_field="type", tag="signal"):
-    """Signaling → viewer: a member's `data` for you."""
+    """Signaling → viewer: `data` from a member."""
 
     sender: MemberId = msgspec.field(name="from")
     data: msgspec.Raw
 
 
 class ErrorMessage(msgspec.Struct, frozen=True, tag_field="type", tag="error"):
-    """Signaling → viewer: why the socket is closed now."""
+    """Signaling → viewer: why the socket is being closed."""
 
     code: str
     message: str
@@ -140,7 +140,7 @@ class _Envelope(msgspec.Struct, frozen=True):
 
 
 class BadMessageError(ValueError):
-    """A frame that is no message of this protocol; says what is wrong with it."""
+    """A frame that is not a valid message; the text says what is wrong with it."""
 
 
 _KNOWN_TYPES = frozenset(
@@ -152,9 +152,10 @@ _encoder = msgspec.json.Encoder()
 
 
 def decode(frame: str | bytes) -> FromViewer | None:
-    """Return the message in a text frame, or None when its type is not known.
+    """Return the message in a text frame, or None if its type is unknown.
 
-    Raises BadMessageError when it is no JSON object with a `type`, or lacks what its type needs.
+    Raises BadMessageError if the frame is not a JSON object with a `type`, or lacks fields that its
+    type requires.
     """
     try:
         if _envelopes.decode(frame).type not in _KNOWN_TYPES:
@@ -167,5 +168,5 @@ def decode(frame: str | bytes) -> FromViewer | None:
 
 
 def encode(message: ToViewer) -> bytes:
-    """Return the text frame of a message, UTF-8."""
+    """Return a message as a text frame, UTF-8."""
     return _encoder.encode(message)

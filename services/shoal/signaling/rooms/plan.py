@@ -1,6 +1,6 @@
-"""Who fetches which part of a segment: a pure function that every member computes alike.
+"""The plan of a segment, who fetches which pieces: a pure function that gives all members the same.
 
-Integers only, so that Python and TypeScript agree; `tests/vectors/plan.json` holds them together.
+It uses integers only, so that Python and TypeScript agree; `tests/vectors/plan.json` checks both.
 """
 
 from collections.abc import Sequence
@@ -10,26 +10,26 @@ from functools import lru_cache
 PLAN_VERSION = 2
 """Part of the protocol: members with different plans must not share a room."""
 FULL_WEIGHT = 4
-"""weights are quarters: 4, 2, 1, or 0 for who receives only"""
+"""weights are in quarters: 4, 2, 1, or 0 for a member that only receives"""
 ORIGIN_SHARE_UNITS = 32
-"""the part of a segment that everybody fetches for itself is so many thirty-seconds"""
+"""the origin share of a segment is counted in thirty-seconds"""
 SUCCESSORS = 2
 
 
 @dataclass(frozen=True)
 class PlanMember:
-    """A member of the room, as far as plans go."""
+    """A member of the room, as plans see it."""
 
     id: str
     weight: int = FULL_WEIGHT
-    """0: owns nothing, and passes nothing on"""
+    """0: owns no slices, and relays none"""
     unreachable: frozenset[str] = frozenset()
     """members that it has no link to"""
 
 
 @dataclass(frozen=True)
 class Slice:
-    """A run of pieces and the member that fetches it from the store and pushes it on."""
+    """A run of pieces, which its owner fetches from the store and pushes to the others."""
 
     first: int
     """index of the first piece"""
@@ -38,7 +38,7 @@ class Slice:
     owner: str
     """member id"""
     successors: tuple[str, ...] = ()
-    """members that step in for the owner, the first one first"""
+    """members that step in for the owner, in this order"""
 
 
 def piece_count(size: int, piece_size: int) -> int:
@@ -47,9 +47,9 @@ def piece_count(size: int, piece_size: int) -> int:
 
 
 def shared_pieces(pieces: int, origin_share: int) -> int:
-    """Return how many pieces are shared out; the store brings everybody the ones after them.
+    """Return how many pieces the plan covers; everybody fetches the ones after them from the store.
 
-    `for_all` is the room's part for the store, in ORIGIN_SHARE_UNITS.
+    `origin_share` is in ORIGIN_SHARE_UNITS.
     """
     return pieces - pieces * origin_share // ORIGIN_SHARE_UNITS
 
@@ -57,11 +57,12 @@ def shared_pieces(pieces: int, origin_share: int) -> int:
 def plan(
     ready: Sequence[PlanMember], sequence: int, size: int, piece_size: int, origin_share: int = 0
 ) -> tuple[Slice, ...]:
-    """Cut one segment into slices by the members' weights.
+    """Divide one segment into slices, by the members' weights.
 
     `ready` are the ready members with the segment's variant, sorted by the bytes of their ids;
     `sequence` is the media sequence number, which rotates the owners; sizes are in bytes. The
-    slices come in the order of their pieces and cover each shared piece once; nobody able: none.
+    slices are in the order of their pieces and cover each shared piece once. There are none if no
+    member can own one.
     """
     owners = [member for member in ready if member.weight > 0]
     pieces = shared_pieces(piece_count(size, piece_size), origin_share)
@@ -85,10 +86,10 @@ def plan(
 def relay(
     members: Sequence[PlanMember], sequence: int, planned_slice: Slice, receiver: PlanMember
 ) -> str | None:
-    """Return who passes a slice on to a receiver without a link to its owner.
+    """Return who relays a slice to a receiver without a link to its owner.
 
-    The able member of lowest rank with links to both, or None when the owner's link is there, or
-    nobody has both. `members` are those that the segment is planned with.
+    This is the member of lowest rank with a weight and links to both. None if the link to the owner
+    exists, or if no member has links to both. `members` are those in the segment's plan.
     """
     if receiver.id == planned_slice.owner:
         return None
@@ -111,9 +112,9 @@ def relay(
     )
 
 
-@lru_cache(maxsize=1024)  # slices and their relays ask for the same ones again
+@lru_cache(maxsize=1024)  # slices and their relays ask for the same ranks again
 def rank(sequence: int, first: int, member: str) -> int:
-    """Return a member's place for a slice: 32 bits that everybody computes alike (FNV-1a, mixed).
+    """Return a member's rank for a slice: 32 bits that all members compute alike (FNV-1a, mixed).
 
     `member` is ASCII.
     """
@@ -126,5 +127,5 @@ def rank(sequence: int, first: int, member: str) -> int:
 
 
 def are_unlinked(one: PlanMember, other: PlanMember) -> bool:
-    """Say whether two members have no link; it takes one of them to say so."""
+    """Return whether two members have no link; it is enough that one of them says so."""
     return other.id in one.unreachable or one.id in other.unreachable

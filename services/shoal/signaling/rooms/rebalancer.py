@@ -1,4 +1,4 @@
-"""Who would do better in another room, and since when. Plain: told of rooms, asked for wishes."""
+"""Finds members that would do better in another room. Plain: sees rooms, returns requests."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
@@ -8,27 +8,27 @@ from shoal.signaling.rooms.messages import MemberId
 from shoal.signaling.rooms.room import Room
 
 BADLY_LINKED_AFTER_S = 20.0
-"""two attempts at a link"""
+"""the time for two attempts at a link"""
 MINORITY_AFTER_S = 30.0
 MIN_RELOCATION_INTERVAL_S = 60.0
-"""a move costs its links, so nobody moves more often"""
+"""relocating costs a member its links"""
 
 
 @dataclass(frozen=True)
 class RelocationRequest:
-    """Members of one room that should sit in another one, together if there is space for all."""
+    """Asks to relocate members of one room to another, together if there is space for all."""
 
     room: str
     members: tuple[MemberId, ...]
     variant: int
     more_than: int | None
-    """so many there share the rendition at least, and one more; None: no matter"""
+    """more members than this must be on the variant there; None: any number"""
     limit: int
-    """members that the other room may have with them"""
+    """members that the other room may have, these included"""
 
 
 class Rebalancer:
-    """The members that wait for a better room. Times are seconds of a clock that only rises."""
+    """Tracks members with a reason to relocate. Times are seconds of a monotonic clock."""
 
     def __init__(self) -> None:
         self._badly_linked_since: dict[MemberId, float] = {}
@@ -37,18 +37,18 @@ class Rebalancer:
 
     @property
     def has_candidates(self) -> bool:
-        """Whether anybody has reason to move."""
+        """Whether any member has a reason to relocate."""
         return bool(self._badly_linked_since or self._minority_since)
 
     def observe(self, room: Room, now: float) -> None:
-        """See who in a room has reason to move."""
+        """Update which members of a room have a reason to relocate."""
         badly_linked, minority = _badly_linked(room), _minority(room)
         for member in room.members:
             _track(self._badly_linked_since, member, now, has=member in badly_linked)
             _track(self._minority_since, member, now, has=member in minority)
 
     def relocated(self, members: Iterable[MemberId], now: float) -> None:
-        """Note that members sit in another room now."""
+        """Note that members are in another room now."""
         for member in members:
             self.remove_member(member)
             self._relocated_at[member] = now
@@ -61,9 +61,10 @@ class Rebalancer:
     def requests(
         self, room_of: Mapping[MemberId, Room], limit: int, now: float
     ) -> list[RelocationRequest]:
-        """Return what those who have waited long enough wish for.
+        """Return requests for members that have waited long enough.
 
-        Of those without links in one room only the first: the others may do without it.
+        Of the badly linked members of one room only the first relocates: the others may do better
+        without it.
         """
         badly_linked: dict[Room, MemberId] = {}
         for member in self._due(self._badly_linked_since, BADLY_LINKED_AFTER_S, now):
@@ -104,7 +105,7 @@ def _track(since: dict[MemberId, float], member: MemberId, now: float, *, has: b
 
 
 def _badly_linked(room: Room) -> Collection[MemberId]:
-    """Return who has no link to more than half of the others; it takes one of two to say so."""
+    """Return members without a link to more than half of the others; one end's word is enough."""
     unlinked: dict[MemberId, set[MemberId]] = {}
     for member in room.members:
         for other in room.member_state(member).unreachable:
@@ -115,7 +116,7 @@ def _badly_linked(room: Room) -> Collection[MemberId]:
 
 
 def _minority(room: Room) -> Collection[MemberId]:
-    """Return whose rendition is shared by less than a third of the room."""
+    """Return members on a variant that less than a third of the room is on."""
     variants = {member: room.member_state(member).variant for member in room.members}
     counts = Counter(variants.values())
     return {member for member, variant in variants.items() if 3 * counts[variant] < len(room)}

@@ -1,10 +1,10 @@
-"""The roster of one room: who is in it, who is ready, and what everybody must be told in order.
+"""One room: its members, its roster, and the messages that keep both in step.
 
-Plain and synchronous: an event and the time go in, messages come out. Three things always hold:
+Plain and synchronous: an event and the time go in, messages come out. Three invariants:
 
 * a member's epochs rise, and one epoch means the same roster to everybody;
 * before `segment` with epoch E a member has received `room` with epoch E;
-* a newcomer gets `stream`, `room` and the recent `segment`s before anything else.
+* a new member gets `stream`, `room` and the recent `segment`s before anything else.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -26,14 +26,15 @@ from shoal.signaling.rooms.plan import FULL_WEIGHT, PLAN_VERSION, PlanMember
 from shoal.signaling.rooms.upload_weights import upload_weights
 
 ROSTER_INTERVAL_S = 0.25
-"""changes of the roster are gathered this long: at most four `room`s a second"""
+"""roster changes are gathered this long: at most four `room`s a second"""
 UPLINK_VALID_S = 60.0
-"""an older measurement says nothing: who was given no slice because of it gets one again"""
+"""older measurements expire, so that a member that lost its slices because of one gets some
+again"""
 
 
 @dataclass(frozen=True)
 class Outgoing:
-    """One message for some members; the order of a list of these is the order of sending."""
+    """One message for some members. A list of these is in the order of sending."""
 
     to: tuple[MemberId, ...]
     message: ToViewer
@@ -41,7 +42,7 @@ class Outgoing:
 
 @dataclass
 class MemberState:
-    """What the roster knows of one member."""
+    """What a room knows of one member."""
 
     variant: int
     sharing: bool
@@ -51,31 +52,31 @@ class MemberState:
     unreachable: frozenset[MemberId] = frozenset()
     """members that it says it has no link to"""
     known_epoch: int = 0
-    """the epoch of the last `room` that this member was sent"""
+    """epoch of the last `room` that it was sent"""
     upload_weight: int = FULL_WEIGHT
-    """quarters of a full share that its link can carry"""
+    """quarters of a full share that its uplink can carry"""
     uplink_bps: float | None = None
-    """what its link carried when it was busy; None: not measured"""
+    """measured throughput of its busy uplink, bit/s; None: not measured"""
     uplink_at: float = 0.0
 
     @property
     def weight(self) -> int:
-        """Quarters of a full share."""
+        """Its upload weight in quarters; 0 if it does not upload."""
         return self.upload_weight if self.upload else 0
 
     def current_uplink_bps(self, now: float) -> float | None:
-        """Return what its link carries, bit/s; None while nobody knows."""
+        """Return its measured uplink, bit/s; None if there is no recent measurement."""
         return self.uplink_bps if now - self.uplink_at <= UPLINK_VALID_S else None
 
 
 class Room:
-    """One room. Times are seconds of any clock that does not go back."""
+    """One room. Times are seconds of a monotonic clock."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.epoch = 0
         self._origin_shares: dict[int, int] = {}
-        """by rendition, thirty-seconds that its links cannot carry"""
+        """by variant, the thirty-seconds that the members' uplinks cannot carry"""
         self._members: dict[MemberId, MemberState] = {}
         self._roster_sent_at = float("-inf")
 
@@ -86,16 +87,16 @@ class Room:
         return member in self._members
 
     def count_on_variant(self, variant: int) -> int:
-        """Return how many of the members share this rendition."""
+        """Return how many members share this variant."""
         return sum(state.sharing and state.variant == variant for state in self._members.values())
 
     @property
     def members(self) -> tuple[MemberId, ...]:
-        """Everybody here, in the order of coming."""
+        """All members, in the order of joining."""
         return tuple(self._members)
 
     def plan_input(self, variant: int) -> tuple[list[PlanMember], int]:
-        """Return those who share out a rendition's segments, and `for_all`, as plans take them."""
+        """Return the members that can own slices of a variant, and the origin share, for `plan`."""
         plan_members = [
             PlanMember(member, state.weight, state.unreachable)
             for member, state in sorted(self._members.items())
@@ -104,12 +105,12 @@ class Room:
         return plan_members, self._origin_share
 
     def member_state(self, member: MemberId) -> MemberState:
-        """Return what is known of a member; raises KeyError."""
+        """Return the state of a member; raises KeyError."""
         return self._members[member]
 
     @property
     def due(self) -> float | None:
-        """When `tick` must be called because a member is owed a `room`; None: nobody is."""
+        """When `tick` must be called to send a `room`; None: everybody has the current one."""
         if any(state.known_epoch < self.epoch for state in self._members.values()):
             return self._roster_sent_at + ROSTER_INTERVAL_S
         return None
@@ -123,9 +124,9 @@ class Room:
         recent: Sequence[Descriptor],
         now: float,
     ) -> list[Outgoing]:
-        """Seat a newcomer; `recent` are the last segments of its variant, oldest first.
+        """Add a new member; `recent` are the newest segments of its variant, oldest first.
 
-        One that is not sharing is told everything, and stands in no roster.
+        A member that does not share gets every message, but is in no roster.
         """
         if member in self._members:
             return []
@@ -138,20 +139,20 @@ class Room:
         return first_messages + self.tick(now)
 
     def remove_members(self, members: Collection[MemberId]) -> dict[MemberId, MemberState]:
-        """Free the seats of members that move to another room; nobody is told yet."""
+        """Remove members that relocate; sends nothing yet."""
         states = {member: self._members.pop(member) for member in members}
         self.epoch += 1
         return states
 
     def add_members(self, states: Mapping[MemberId, MemberState], now: float) -> list[Outgoing]:
-        """Seat members that come from another room."""
+        """Add members that come from another room."""
         for member, state in states.items():
             state.known_epoch = 0
             self._add(member, state)
         return self._send_roster_to_all(now)
 
     def leave(self, member: MemberId, now: float) -> list[Outgoing]:
-        """Free a member's seat."""
+        """Remove a member."""
         state = self._members.pop(member, None)
         if state is None or not state.sharing:
             return []
@@ -168,7 +169,7 @@ class Room:
         return self.tick(now)
 
     def switch_variant(self, member: MemberId, variant: int, now: float) -> list[Outgoing]:
-        """Note that a member plays another rendition now; it shares that one from then on."""
+        """Note that a member plays another variant from now on, and shares that one."""
         state = self._members.get(member)
         if state is None or state.variant == variant:
             return []
@@ -177,7 +178,7 @@ class Room:
         return self.tick(now)
 
     def set_upload(self, member: MemberId, now: float, *, upload: bool) -> list[Outgoing]:
-        """Note whether a member sends to others."""
+        """Note whether a member uploads to others."""
         state = self._members.get(member)
         if state is None or state.upload == upload:
             return []
@@ -188,7 +189,7 @@ class Room:
     def set_unreachable(
         self, member: MemberId, unreachable: Collection[MemberId], now: float
     ) -> list[Outgoing]:
-        """Note to whom a member has no link."""
+        """Note which members a member has no link to."""
         state = self._members.get(member)
         present = frozenset(unreachable) & self._members.keys() - {member}
         if state is None or state.unreachable == present:
@@ -198,7 +199,7 @@ class Room:
         return self.tick(now)
 
     def set_uplink(self, member: MemberId, bps: float, now: float) -> None:
-        """Note what a member's link carried; the next segment's plan goes by it."""
+        """Note a member's measured uplink, bit/s; the next segment's plan uses it."""
         state = self._members.get(member)
         if state is not None:
             state.uplink_bps, state.uplink_at = bps, now
@@ -215,11 +216,11 @@ class Room:
         ]
 
     def set_stream(self, stream: Stream) -> list[Outgoing]:
-        """Tell everybody what is on air."""
+        """Tell all members what is on air."""
         return [Outgoing(tuple(self._members), stream)] if self._members else []
 
     def forward_signal(self, sender: MemberId, to: MemberId, data: msgspec.Raw) -> list[Outgoing]:
-        """Pass `data` on between two members of this room; to anybody else it is dropped."""
+        """Forward `data` from one member of this room to another; drop it for anyone else."""
         if sender == to or sender not in self._members or to not in self._members:
             return []
         return [Outgoing((to,), SignalMessage(sender, data))]
@@ -238,7 +239,7 @@ class Room:
         self.epoch += state.sharing
 
     def _update_upload_weights(self, descriptor: Descriptor, now: float) -> None:
-        """Let each member carry what its link can of a rendition."""
+        """Set upload weights for a variant by what each member's uplink can carry."""
         variant = descriptor.variant
         viewers = [
             state for state in self._members.values() if state.sharing and state.variant == variant

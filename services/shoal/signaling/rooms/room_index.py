@@ -1,4 +1,4 @@
-"""Which room a viewer fits into best: an index, so that nobody looks at all rooms."""
+"""An index of rooms that finds the best one for a viewer without looking at all of them."""
 
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
@@ -9,28 +9,28 @@ Name = TypeVar("Name", bound=Hashable)
 
 @dataclass(frozen=True)
 class Occupancy:
-    """What counts of a room."""
+    """What placement needs to know of a room."""
 
     size: int
     """members"""
     by_variant: Mapping[int, int]
-    """of these, how many share each rendition; none without any"""
+    """members that share each variant; variants without any are left out"""
 
 
 class RoomIndex(Generic[Name]):
-    """Rooms by size and by how many share a rendition."""
+    """Rooms by size, and by how many members share a variant."""
 
     def __init__(self) -> None:
         self._occupancies: dict[Name, Occupancy] = {}
         self._by_size: dict[int, dict[Name, None]] = {}
         self._by_variant: dict[int, dict[tuple[int, int], dict[Name, None]]] = {}
-        """by rendition: rooms by how many share it, and their size"""
+        """by variant: rooms by members that share it, and size"""
 
     def __getitem__(self, room: Name) -> Occupancy:
         return self._occupancies[room]
 
     def set(self, room: Name, occupancy: Occupancy) -> None:
-        """Note what is in a room."""
+        """Set a room's occupancy."""
         if self._occupancies.get(room) == occupancy:
             return
         self.remove(room)
@@ -55,17 +55,17 @@ class RoomIndex(Generic[Name]):
     def best(
         self, variant: int, max_size: int, *, more_than: int = 0, exclude: Name | None = None
     ) -> Name | None:
-        """Return the room where most share a rendition, and of such rooms the fullest.
+        """Return the room with the most members on a variant, and of such rooms the fullest.
 
-        Rooms of more than `most` members do not count, nor those where not `more_than` so many
-        share it, nor the room `but`.
+        Rooms with more than `max_size` members are skipped, as are those without more than
+        `more_than` members on the variant, and the room `exclude`.
         """
         rooms = self._by_variant.get(variant, {})
         fitting = (key for key in rooms if key[0] > more_than and key[1] <= max_size)
         return _best_room(((key, rooms[key]) for key in fitting), exclude)
 
     def fullest(self, max_size: int, *, exclude: Name | None = None) -> Name | None:
-        """Return the fullest room of at most so many members."""
+        """Return the fullest room with at most `max_size` members."""
         sizes = ((size, rooms) for size, rooms in self._by_size.items() if size <= max_size)
         return _best_room(sizes, exclude)
 
@@ -86,7 +86,7 @@ def _remove_from(buckets: dict[Key, dict[Name, None]], key: Key, room: Name) -> 
 def _best_room(
     buckets: Iterable[tuple[Key, dict[Name, None]]], exclude: Name | None
 ) -> Name | None:
-    """Return the first room of the bucket with the highest key that has another one than `but`."""
+    """Return the first room, `exclude` aside, of the bucket with the highest key."""
     others = (found for found in buckets if len(found[1]) > 1 or exclude not in found[1])
     best = max(others, default=None, key=lambda found: found[0])
     return None if best is None else next(room for room in best[1] if room != exclude)

@@ -1,10 +1,10 @@
-"""All rooms of one process: who sits where, and who must move. Events in, messages out, no I/O.
+"""All rooms of one process: placement, division, merging, relocation. No I/O.
 
-A room is a full mesh, so it is small. It takes newcomers up to SOFT_LIMIT; beyond that only while
-the newcomer would be alone otherwise, and divides at HARD_LIMIT. Small rooms merge when both have
-been small for a while, because a room's first copy of every segment comes from the store. Who sits
-badly in a room moves to another. Viewers that do not share sit apart, in one room that nobody plans
-with.
+Events go in, messages come out. A room is a full mesh, so it is small. It accepts new members up to
+SOFT_LIMIT; beyond that only if the new member would be alone otherwise, and divides at HARD_LIMIT.
+Small rooms merge when both have been small for a while, because each room's first copy of a segment
+comes from the store. Members that do badly in a room relocate to another. Viewers that do not share
+are in a room of their own, which is in no plan.
 """
 
 import itertools
@@ -26,14 +26,14 @@ from shoal.signaling.rooms.timer_queue import TimerQueue
 SOFT_LIMIT = 24
 HARD_LIMIT = 32
 MERGE_LIMIT = 18
-"""two rooms with so many members together become one"""
+"""two rooms with at most this many members together merge"""
 MERGE_AFTER_S = 30.0
 REBALANCE_INTERVAL_S = 5.0
-"""between looks at who should move"""
+"""between runs of the rebalancer"""
 
 
 class Rooms:
-    """The rooms. Times are seconds of any clock that does not go back."""
+    """The rooms. Times are seconds of a monotonic clock."""
 
     def __init__(self, new_name: Callable[[], str] | None = None) -> None:
         """Name rooms by `new_name`; by default they are numbered."""
@@ -43,17 +43,17 @@ class Rooms:
         self._rooms: dict[str, Room] = {}
         self._index = RoomIndex[str]()
         self._timers = TimerQueue[Room]()
-        """rooms whose members are owed a `room`"""
+        """rooms that must send a `room`, by time"""
         self._room_of: dict[MemberId, Room] = {}
         self._abuse_reports = AbuseReports()
         self._small_since: dict[str, float] = {}
         self._rebalancer = Rebalancer()
         self._changed_rooms: set[Room] = set()
-        """rooms that have changed since the last look"""
+        """rooms that have changed since the rebalancer ran"""
         self._rebalance_at: float | None = None
         self._unmet_requests: list[RelocationRequest] = []
         self.on_change: Callable[[str], None] | None = None
-        """told the name of a room whose content has changed"""
+        """called with the name of a room whose occupancy has changed"""
 
     def __len__(self) -> int:
         return len(self._room_of)
@@ -63,7 +63,7 @@ class Rooms:
 
     @property
     def count(self) -> int:
-        """Rooms in which viewers share."""
+        """Number of rooms in which viewers share."""
         return len(self._rooms)
 
     @property
@@ -78,17 +78,17 @@ class Rooms:
 
     @property
     def not_sharing(self) -> int:
-        """How many sit apart."""
+        """Number of viewers that do not share."""
         return len(self._not_sharing_room)
 
     @property
     def sharing_rooms(self) -> tuple[Room, ...]:
-        """These rooms themselves, to be looked at."""
+        """The rooms in which viewers share, to be read."""
         return tuple(self._rooms.values())
 
     @property
     def due(self) -> float | None:
-        """When `tick` must be called; None: not before something happens."""
+        """When `tick` must be called; None: not before another event."""
         times = (self._timers.first, self._rebalance_at)
         return min((time for time in times if time is not None), default=None)
 
@@ -111,7 +111,7 @@ class Rooms:
         now: float,
         into: str | None = None,
     ) -> list[Outgoing]:
-        """Seat a newcomer that came from `address`, in the best room or in one that is named."""
+        """Add a member that connected from `address` to the room `into`, or to the best one."""
         if into is not None:
             room = self._rooms[into]
         else:
@@ -129,7 +129,7 @@ class Rooms:
         now: float,
         into: str | None = None,
     ) -> list[Outgoing]:
-        """Seat members that come from a room elsewhere in one room: their links are with them."""
+        """Add members of a room elsewhere to one room together, so that they keep their links."""
         if into is not None:
             room = self._rooms[into]
         else:
@@ -148,25 +148,25 @@ class Rooms:
         return outgoing + self._after_change(room, now)
 
     def best_room(self, variant: int) -> str | None:
-        """Return the best room for a newcomer, if any has space."""
+        """Return the best room with space for a new member, if any."""
         max_size = SOFT_LIMIT - 1
         return self._index.best(variant, max_size) or self._index.fullest(max_size)
 
     def occupancy(self, room: str) -> Occupancy | None:
-        """Return what is in a room; None without one of this name."""
+        """Return a room's occupancy; None if there is no such room."""
         return self._index[room] if room in self._rooms else None
 
     def may_merge(self, room: str, now: float) -> bool:
-        """Say whether a room has been small for long enough."""
+        """Return whether a room has been small for long enough to merge."""
         return now - self._small_since.get(room, now) >= MERGE_AFTER_S
 
     def take_unmet_requests(self) -> list[RelocationRequest]:
-        """Return, once, the wishes that no room here can grant."""
+        """Return, once, the relocation requests that no room here can meet."""
         requests, self._unmet_requests = self._unmet_requests, []
         return requests
 
     def leave(self, member: MemberId, now: float) -> list[Outgoing]:
-        """Free a member's seat."""
+        """Remove a member."""
         room = self._room_of.pop(member, None)
         if room is None:
             return []
@@ -181,7 +181,7 @@ class Rooms:
         return [] if room is None else room.set_ready(member, now) + self._after_change(room, now)
 
     def switch_variant(self, member: MemberId, variant: int, now: float) -> list[Outgoing]:
-        """Note that a member plays another rendition now."""
+        """Note that a member plays another variant from now on."""
         room = self._sharing_room_of(member)
         return (
             []
@@ -190,7 +190,7 @@ class Rooms:
         )
 
     def set_upload(self, member: MemberId, now: float, *, upload: bool) -> list[Outgoing]:
-        """Note whether a member sends to others."""
+        """Note whether a member uploads to others."""
         room = self._sharing_room_of(member)
         if room is None:
             return []
@@ -199,7 +199,7 @@ class Rooms:
     def set_unreachable(
         self, member: MemberId, unreachable: Collection[MemberId], now: float
     ) -> list[Outgoing]:
-        """Note to whom a member has no link."""
+        """Note which members a member has no link to."""
         room = self._sharing_room_of(member)
         return (
             []
@@ -208,31 +208,31 @@ class Rooms:
         )
 
     def set_uplink(self, member: MemberId, bps: float, now: float) -> None:
-        """Note what a member's link carried, bit/s."""
+        """Note a member's measured uplink, bit/s."""
         if member in self._room_of:
             self._room_of[member].set_uplink(member, bps, now)
 
     def forward_signal(self, sender: MemberId, to: MemberId, data: Raw) -> list[Outgoing]:
-        """Pass `data` on between two members of one room."""
+        """Forward `data` from one member of a room to another."""
         room = self._sharing_room_of(sender)
         return room.forward_signal(sender, to, data) if room is not None else []
 
     def report_abuse(self, reporter: MemberId, reported: MemberId) -> bool:
-        """Take a complaint about a piece with a wrong hash; say whether that is enough to expel."""
+        """Add a report of a piece with a wrong hash; return whether the member must be expelled."""
         room = self._room_of.get(reporter)
         return room is not None and reported in room and self._abuse_reports.add(reporter, reported)
 
     def publish(self, descriptor: Descriptor, now: float) -> list[Outgoing]:
         """Announce a segment in every room, after the roster that its plan uses."""
-        self._timers.clear()  # each room pays with it
+        self._timers.clear()  # publishing sends every roster that is due
         return [outgoing for room in self._all_rooms for outgoing in room.publish(descriptor, now)]
 
     def set_stream(self, stream: Stream) -> list[Outgoing]:
-        """Tell everybody what is on air."""
+        """Tell all members what is on air."""
         return [outgoing for room in self._all_rooms for outgoing in room.set_stream(stream)]
 
     def tick(self, now: float) -> list[Outgoing]:
-        """Send the `room`s that are due, and move who should move."""
+        """Send the `room`s that are due, and relocate members for whom another room is better."""
         due = self._timers.pop_due(now)
         outgoing = [outgoing for room in due for outgoing in room.tick(now)]
         if self._rebalance_at is not None and self._rebalance_at <= now:
@@ -240,15 +240,15 @@ class Rooms:
         return outgoing
 
     def _sharing_room_of(self, member: MemberId) -> Room | None:
-        """Return a member's room; None for who sits apart, which changes nothing for anybody."""
+        """Return a member's room; None if it does not share, and so concerns nobody else."""
         room = self._room_of.get(member)
         return None if room is self._not_sharing_room else room
 
     def _place(self, variant: int, count: int = 1) -> Room:
-        """Return a room for so many newcomers: like with like, then the fullest with space."""
+        """Return a room for `count` new members: most on the variant, else the fullest with space."""
         max_size = SOFT_LIMIT - count
         name = self._index.best(variant, max_size) or self._index.fullest(max_size)
-        if name is None and count == 1:  # one more in the smallest beats being alone
+        if name is None and count == 1:  # one more in the smallest room beats being alone
             name = self._index.smallest()
         return self._open() if name is None else self._rooms[name]
 
@@ -258,7 +258,7 @@ class Rooms:
         return room
 
     def _after_change(self, room: Room, now: float) -> list[Outgoing]:
-        """Take note of what has become of a room; divide it when it is too large."""
+        """Update index and timers for a changed room; divide it if it is too large."""
         if room is self._not_sharing_room:
             return []
         outgoing = self._divide(room, now) if len(room) >= HARD_LIMIT else []
@@ -282,7 +282,7 @@ class Rooms:
         return outgoing
 
     def _divide(self, room: Room, now: float) -> list[Outgoing]:
-        """Move half of a room into a new one, by rendition; its links go with it."""
+        """Relocate half of a room to a new one, by variant; they keep their links."""
         members = sorted(room.members, key=lambda member: room.member_state(member).variant)
         relocating = members[len(members) // 2 :]
         new_room = self._open()
@@ -293,7 +293,7 @@ class Rooms:
         )
 
     def _rebalance(self, now: float) -> list[Outgoing]:
-        """Move who sits badly, and merge small rooms."""
+        """Relocate members that do badly in their rooms, and merge small rooms."""
         for room in self._changed_rooms:
             self._rebalancer.observe(room, now)
         self._changed_rooms.clear()
@@ -307,7 +307,7 @@ class Rooms:
         return outgoing
 
     def _relocate_as_requested(self, request: RelocationRequest, now: float) -> list[Outgoing]:
-        """Move members to a better room, if there is one."""
+        """Relocate members to a better room, if there is one."""
         room, max_size = self._rooms[request.room], request.limit - 1
         members = [member for member in request.members if member in room]
         if not members:
@@ -324,7 +324,7 @@ class Rooms:
         return self._relocate(members[: request.limit - len(target)], room, target, now)
 
     def _merge(self, now: float) -> list[Outgoing]:
-        """Move the members of small rooms into others that have been small as long."""
+        """Merge pairs of rooms that have long been small."""
         small = sorted(
             (
                 self._rooms[name]
@@ -334,7 +334,7 @@ class Rooms:
             key=len,
         )
         outgoing: list[Outgoing] = []
-        # two by two, the smallest first
+        # in pairs, the smallest first
         while len(small) > 1 and len(small[0]) + len(small[1]) <= MERGE_LIMIT:
             smaller, larger, *small = small
             outgoing += self._relocate(smaller.members, smaller, larger, now)
@@ -349,10 +349,10 @@ class Rooms:
     def _relocate(
         self, members: Collection[MemberId], room: Room, target: Room, now: float
     ) -> list[Outgoing]:
-        """Move members to where they have no links yet."""
+        """Relocate members to a room where they have no links yet."""
         states = room.remove_members(members)
         for state in states.values():
-            state.ready = False  # until it has links to the others
+            state.ready = False  # until it has links to the other members
             state.unreachable = frozenset()
         self._room_of.update(dict.fromkeys(members, target))
         self._rebalancer.relocated(members, now)

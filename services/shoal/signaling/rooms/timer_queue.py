@@ -1,4 +1,4 @@
-"""When which room must be looked at: plain, and as fast with thousands of rooms as with two."""
+"""Times of rooms, first one first: plain, and as fast with thousands of rooms as with two."""
 
 import heapq
 import itertools
@@ -9,16 +9,16 @@ Item = TypeVar("Item")
 
 
 class TimerQueue(Generic[Item]):
-    """Items, each with one time or none. Times are seconds of any clock."""
+    """Items with a time each. Times are seconds of any clock."""
 
     def __init__(self) -> None:
         self._times: dict[Item, float] = {}
         self._heap: list[tuple[float, int, Item]] = []
-        """also has times that have been changed since"""
+        """may hold outdated times, which are skipped"""
         self._numbers = itertools.count()
 
     def set(self, item: Item, due: float | None) -> None:
-        """Set an item's time; None: it has none any more."""
+        """Set an item's time; None removes it."""
         if due is None:
             self._times.pop(item, None)
         elif self._times.get(item) != due:
@@ -29,17 +29,17 @@ class TimerQueue(Generic[Item]):
 
     @property
     def first(self) -> float | None:
-        """The first time of all."""
+        """The earliest time."""
         return self._heap[0][0] if self._heap else None
 
     def pop_due(self, now: float) -> Iterator[Item]:
-        """Take out, one by one, whose time has come."""
+        """Remove and yield the items whose time has come."""
         while self._heap and self._heap[0][0] <= now:
             item = self._heap[0][2]
             self.set(item, None)
             yield item
 
     def clear(self) -> None:
-        """Take all out."""
+        """Remove all items."""
         self._times.clear()
         self._heap.clear()

@@ -1,4 +1,4 @@
-"""Rooms as an operator wants to see them: who sits there, and who pushes to whom. No I/O."""
+"""Rooms as operators see them: their members, and who pushes to whom. No I/O."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -24,9 +24,9 @@ def rooms_view(
     viewer_stats: Mapping[str, ViewerFigures],
     room: str | None,
 ) -> RoomsView:
-    """Return all rooms in short, and `room`, or else the largest, as a picture.
+    """Return a summary of all rooms, and the topology of `room`, by default the largest.
 
-    `figures` are what viewers reported last, by id.
+    `viewer_stats` are the viewers' last stats, by id.
     """
     by_size = sorted(rooms.sharing_rooms, key=len, reverse=True)
     named = (room_ for room_ in by_size if room_.name == room)
@@ -48,7 +48,7 @@ def rooms_view(
 def room_topology(
     room: Room, broadcast: BroadcastState, viewer_stats: Mapping[str, ViewerFigures]
 ) -> RoomPicture:
-    """Return one room, and the plan for the newest segment of each rendition that it plays."""
+    """Return one room, with the plan for the newest segment of each variant played in it."""
     states = {member: room.member_state(member) for member in room.members}
     positions = {str(member): position for position, member in enumerate(states)}
     planned = _PlannedPieces(positions)
@@ -84,7 +84,7 @@ def room_topology(
 
 
 class _PlannedPieces:
-    """Pieces that the plans of some segments have members fetch, and push to each other."""
+    """Pieces that members fetch and push to each other, by the plans of some segments."""
 
     def __init__(self, positions: Mapping[str, int]) -> None:
         self._positions = positions
@@ -98,12 +98,12 @@ class _PlannedPieces:
         plan_members: Sequence[PlanMember],
         origin_share: int,
     ) -> None:
-        """Add a segment for those who are `playing` it; of them, `able` own its slices."""
+        """Add a segment that `viewers` play; `plan_members` of these can own its slices."""
         count = piece_count(segment.size, segment.piece_size)
         slices = plan(
             plan_members, segment.sequence, segment.size, segment.piece_size, origin_share
         )
-        # what is nobody's to push everybody fetches
+        # everybody fetches what nobody has to push
         from_store_alone = count - (shared_pieces(count, origin_share) if slices else 0)
         for member in viewers:
             self.from_store[self._positions[member.id]] += from_store_alone
@@ -113,7 +113,7 @@ class _PlannedPieces:
             self.from_store[self._positions[owner.id]] += size
             for receiver in viewers:
                 relaying = relay(plan_members, segment.sequence, planned_slice, receiver)
-                # whom neither reaches gets none pushed: it asks the others
+                # if neither reaches a receiver, it gets nothing pushed, and asks the others
                 if receiver.id != owner.id and (relaying or not are_unlinked(owner, receiver)):
                     pair = self._positions[relaying or owner.id], self._positions[receiver.id]
                     self.pushes[pair] += size

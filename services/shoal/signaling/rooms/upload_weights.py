@@ -1,8 +1,8 @@
-"""How much of a segment members can carry for each other, by what their uplinks were measured at.
+"""Upload weights: how much of a segment each member uploads, by its measured uplink. No I/O.
 
-Everybody carries the same where links allow it. A link too weak for that gets half, a quarter, or
-nothing, and where all of them together are too weak a part of every segment is left to the store,
-for everybody alike: shortage then costs share, and makes nobody late. No I/O.
+All members upload the same where links allow it. A link too weak for that gets half, a quarter, or
+nothing. Where all links together are too weak, everybody fetches part of every segment from the
+store: a shortage then lowers the share of peers, and makes nobody late.
 """
 
 import math
@@ -13,23 +13,23 @@ from statistics import fmean, median
 from shoal.signaling.rooms.plan import FULL_WEIGHT, ORIGIN_SHARE_UNITS
 
 HEADROOM = 1.1
-"""what is planned for a link, times this, is to be within what it can carry"""
+"""planned load times this must be within what a link can carry"""
 SHORT_HEADROOM = 1.15
-"""the same where links are too weak: what has not come when most of a segment's time has passed is
-taken from the store by then, so the rest of the time is not to be planned for"""
+"""the same where links are too weak: pieces that are missing when most of a segment's time has
+passed are fetched from the store, so the rest of the time is not planned for"""
 ROUNDING_STEP = 1.1
-"""measurements are rounded down to powers of this, so that plans do not change with every one"""
+"""measurements are rounded down to powers of this, so that plans do not change with each of them"""
 UNMEASURED_FACTOR = 2.0
-"""equal shares that an unmeasured link is taken to carry: fast ones are hardly ever measured"""
+"""equal shares that an unmeasured link is assumed to carry: fast links are hardly ever measured"""
 SIMILAR_FACTOR = 2.0
-"""links that were measured within this factor of the median are taken for equal: a full link is
-shared by many channels whose losses make the measurement of one and the same link vary as much"""
+"""links within this factor of the median count as equal: a full link is shared by many channels,
+whose losses make measurements of the same link vary that much"""
 WEIGHTS = (FULL_WEIGHT, FULL_WEIGHT // 2, FULL_WEIGHT // 4)
 
 
 @dataclass(frozen=True)
 class UploadWeights:
-    """What members carry."""
+    """The upload weights of some members."""
 
     weights: tuple[int, ...]
     """of each member, in quarters of a full share"""
@@ -40,10 +40,10 @@ class UploadWeights:
 def upload_weights(
     uplinks: Sequence[float | None], receiver_count: int, rate: float
 ) -> UploadWeights:
-    """Share out a stream of `rate` bit/s among members that send it to each other.
+    """Return upload weights for members that send each other a stream of `rate` bit/s.
 
-    `uplinks` are those of the members that can own slices, bit/s, None where nothing was measured:
-    such a link was never the limit, and is taken to carry twice an equal share. `receivers` are all
+    `uplinks` are those of the members that can own slices, bit/s, None if not measured: such a link
+    was never the limit, and is assumed to carry twice an equal share. `receiver_count` counts all
     members that play the stream.
     """
     demand = rate * (receiver_count - 1) * HEADROOM
@@ -53,7 +53,7 @@ def upload_weights(
     known = [
         enough if uplink is None else _round_down(uplink) for uplink in _average_similar(uplinks)
     ]
-    # a quarter carries so much; the least that does it overloads nobody and lowers the fewest
+    # what a quarter carries; the smallest that is enough overloads nobody and lowers the fewest
     quarters = sorted({uplink / weight for uplink in known for weight in WEIGHTS})
     for quarter in quarters:
         weights = tuple(_weight(uplink, quarter) for uplink in known)
@@ -71,7 +71,7 @@ def upload_weights(
 
 
 def _average_similar(uplinks: Sequence[float | None]) -> list[float | None]:
-    """Return the measurements, those around their median replaced by their mean."""
+    """Return the measurements, with those around the median replaced by their mean."""
     middle = median(uplink for uplink in uplinks if uplink is not None)
 
     def is_alike(uplink: float | None) -> bool:
@@ -82,10 +82,10 @@ def _average_similar(uplinks: Sequence[float | None]) -> list[float | None]:
 
 
 def _weight(uplink: float, quarter: float) -> int:
-    """Return the most quarters that a link can carry."""
+    """Return the highest weight that a link can carry."""
     return next((weight for weight in WEIGHTS if weight * quarter <= uplink * (1 + 1e-9)), 0)
 
 
 def _round_down(uplink: float) -> float:
-    """Return a measurement without its last few percent."""
+    """Return a measurement rounded down by a few percent."""
     return ROUNDING_STEP ** math.floor(math.log(max(uplink, 1.0), ROUNDING_STEP) + 1e-9)

@@ -1,1 +1,1 @@
-"""What viewers report, whether it can be true, and the totals, history and health made of it."""
+"""What viewers report, its plausibility, and the totals, history and health derived from it."""

@@ -1,6 +1,6 @@
-"""Looks for what is wrong with the sharing, by viewers' figures. No I/O.
+"""Finds problems with sharing, by viewers' stats. No I/O.
 
-Times are seconds of a clock that does not go back.
+Times are seconds of a monotonic clock.
 """
 
 from collections.abc import Mapping
@@ -11,35 +11,35 @@ from shoal.problems import Problems
 from shoal.signaling.stats.totals import Totals
 
 MIN_VIEWERS_FOR_LINKS = 3
-"""two may simply be unable to reach each other"""
+"""two viewers may simply be unable to reach each other"""
 MIN_VIEWERS_FOR_SHARE = 5
-"""fewer, and one that cannot share decides what the share is"""
+"""with fewer, a single one that cannot share decides the share"""
 REPORT_AFTER_S: Mapping[str, float] = {"no_links": 30.0, "share_low": 60.0, "broadcaster": 60.0}
-"""links take up to 15 s; a broadcaster that is restarted is back sooner"""
+"""links take up to 15 s; a broadcaster that restarts is back sooner"""
 
 
 @dataclass(frozen=True)
 class Observation:
-    """What there is to see at a moment."""
+    """What the checks see of a moment."""
 
     totals: Totals
     live: bool
     has_broadcaster: bool
     speaks_for_station: bool
-    """whether this process speaks for the station: of several one does"""
+    """whether this process speaks for the station: one of several does"""
 
 
 class HealthChecks:
     """Reports and clears signaling's problems."""
 
     def __init__(self, problems: Problems, min_share: float, now: float) -> None:
-        """`least_share` is the part of what peers could carry that they must; 0: none."""
+        """Require `min_share` of what peers could carry at most; 0: no requirement."""
         self._problems = problems
         self._min_share = min_share
         self._since = {"broadcaster": now}
 
     def check(self, observed: Observation, now: float) -> None:
-        """Take note of what is wrong, and of what no longer is."""
+        """Report what is wrong, and clear what no longer is."""
         sharing_expected = observed.live and observed.speaks_for_station
         self._update("no_links", _no_links(observed.totals) if sharing_expected else None, now)
         self._update(
@@ -57,7 +57,7 @@ class HealthChecks:
         )
 
     def check_cluster(self, fault: str | None) -> None:
-        """Take note of how the connection to the other processes is."""
+        """Report a lost connection to the other nodes, or clear it."""
         if fault is None:
             self._problems.clear("cluster")
         else:

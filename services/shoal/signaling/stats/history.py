@@ -1,9 +1,9 @@
 """The last 24 hours in steps of 10 s: a ring of rows, each column an array. No I/O.
 
-A row stands for the step that ends at its time, whole tens of Unix seconds, so that rows of several
-processes have the same times. Counts and the latency are of that moment; bytes and stalls are what
-was reported within the step. A step that was not looked at is a hole: null in every column, and
-what was reported meanwhile is in the row after it.
+A row stands for the step that ends at its time, a multiple of ten Unix seconds, so that rows of
+several processes have the same times. Counts and latency are of that moment; bytes and stalls are
+those reported within the step. A step without a row is missing: null in every column, and what was
+reported meanwhile is in the next row.
 """
 
 from array import array
@@ -16,7 +16,7 @@ from shoal.signaling.stats.totals import Totals
 STEP_S = 10
 STEPS = 24 * 3600 // STEP_S
 MAX_SET_BACK_STEPS = 6
-"""a clock that is set back by no more than this is waited for"""
+"""a clock that is set back by at most this much is waited for"""
 
 COUNTS = (
     "viewers",
@@ -44,14 +44,15 @@ class History:
         self._latencies = array("d", [nan]) * STEPS
         self._first = 0
         self._end = 0
-        """row n, at n·10 s, lies at n mod STEPS; there are rows from `first` to before `end`"""
+        """row n, at n·10 s, is stored at n mod STEPS; there are rows from `first` to before
+        `end`"""
         self._previous = Totals()
 
     def record(self, at: float, totals: Totals, rooms: int) -> None:
-        """Write the row of the step that has just ended; `at` is Unix time.
+        """Record the row of the step that has just ended; `at` is Unix time.
 
-        A second call within one step changes nothing. When the clock was set back by more than a
-        minute all begins anew: the rows there are would be of the future.
+        A second call within one step changes nothing. If the clock was set back by more than a
+        minute, the history starts over, because its rows would be in the future.
         """
         row = floor(at / STEP_S)
         if self._end - MAX_SET_BACK_STEPS <= row < self._end:
@@ -66,7 +67,7 @@ class History:
         self._previous = totals
 
     def after(self, unix_s: float) -> HistoryColumns:
-        """Return the rows whose time is later, oldest first."""
+        """Return the rows with a later time, oldest first."""
         begin = max(self._first, floor(unix_s / STEP_S) + 1)
         rows = range(begin, max(begin, self._end))
         columns = {
@@ -83,7 +84,7 @@ class History:
         )
 
     def _row(self, totals: Totals, rooms: int) -> list[int]:
-        """Return the row's counts; a sum that shrank (another process went) counts as none."""
+        """Return the row's counts; a sum that shrank, because a node left, counts as zero."""
         now, previous = totals, self._previous
         amounts = (
             now.bytes.p2p - previous.bytes.p2p,

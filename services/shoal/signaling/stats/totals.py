@@ -1,4 +1,4 @@
-"""Sums over viewers, which those of another process can be added to."""
+"""Totals over viewers; those of another node can be added."""
 
 from collections import Counter
 
@@ -8,34 +8,34 @@ from shoal.api_types import BytesBySource, ReplayTotals
 
 
 class Totals(msgspec.Struct, frozen=True, kw_only=True):
-    """Sums over all viewers since the start, and what the present ones say of now."""
+    """Sums over all viewers since the start, and the current state of the present ones."""
 
     bytes: BytesBySource = BytesBySource()
     startup: BytesBySource = BytesBySource()
     uploaded: int = 0
     stalls: int = 0
     wanted: int = 0
-    """bytes of every announced segment, times the viewers that were on its rendition"""
+    """bytes of every published segment, times the viewers that were on its variant"""
     recent: BytesBySource = BytesBySource()
-    """`bytes` without `startup`, of the last two minutes or so, of the time with somebody to share
+    """`bytes` without `startup`, of the last two minutes or so in which there was somebody to share
     with"""
     viewers: int = 0
     """present viewers"""
     by_variant: dict[int, int] = msgspec.field(default_factory=dict[int, int], name="renditions")
-    """how many of them are on each rendition"""
+    """how many of them are on each variant"""
     peers: int = 0
     """present viewers with at least one open link"""
     not_sharing: int = 0
-    """present viewers that cannot share, or may not"""
+    """present viewers that cannot or may not share"""
     latency_s: float | None = None
-    """median of the present viewers that know it"""
+    """median of the present viewers that measure it"""
     with_latency: int = msgspec.field(default=0, name="timed")
-    """how many viewers know it"""
+    """present viewers that measure their latency"""
     replays: ReplayTotals = ReplayTotals()
-    """who watches replays is in none of the others"""
+    """viewers of replays; they count in none of the others"""
 
     def __add__(self, other: "Totals") -> "Totals":
-        """Return the sums; of two medians the mean, by how many viewers each is of."""
+        """Return the sums; the latency is the mean of both medians, weighted by viewers."""
         return Totals(
             bytes=self.bytes + other.bytes,
             startup=self.startup + other.startup,

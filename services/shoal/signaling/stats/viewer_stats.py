@@ -1,9 +1,9 @@
-"""What viewers report about themselves: the sums, and each viewer's last report.
+"""The stats that viewers report: their sums, and each viewer's last report.
 
-A report carries counters since its viewer joined; the sums grow by what it says beyond the report
-before it, so they keep what viewers that left had said, and cost the same however many there are.
-A viewer can only speak for itself, and only within what a link could carry and what there was to
-receive; a report that cannot be true is refused whole, and the one before it stays.
+A report holds counters since the viewer joined. The sums grow by its difference from the report
+before, so they keep what viewers reported that have left, at a cost that does not depend on their
+number. A viewer can only report for itself, and only what a link can carry and what was published;
+an implausible report is refused as a whole, and the one before it stays.
 """
 
 from bisect import bisect_left, insort
@@ -20,13 +20,13 @@ MAX_BYTES_PER_S = 125_000_000
 """1 Gbit/s, each way"""
 MAX_STALLS_PER_S = 10
 STORE_FACTOR = 2
-"""the store's bytes count as they arrive, so a piece that a peer was faster with counts twice"""
+"""the store's bytes count as they arrive, so a piece that a peer delivered first counts twice"""
 RECENT_S = 120.0
 MARK_INTERVAL_S = 10.0
 SETTLING_S = 30.0
-"""from the join of a first partner: links open within 15 s, figures come every 10 s"""
+"""after the second sharing viewer joins: links open within 15 s, reports come every 10 s"""
 RATE_TOLERANCE_S = 1.0
-"""a first report may come at once after the join"""
+"""a first report may follow right after the join"""
 MAX_LINKS = 1_000
 MIN_LATENCY_S = -60.0
 """clocks differ"""
@@ -51,7 +51,7 @@ class _ViewerRecord:
 
 
 class _RecentBytes:
-    """A sum that only grows, and the latest part of it."""
+    """A sum that only grows, and what was added to it lately."""
 
     def __init__(self) -> None:
         self.total = BytesBySource()
@@ -59,7 +59,7 @@ class _RecentBytes:
         self._begins_at = float("-inf")
 
     def begin(self, when: float) -> None:
-        """Leave out what comes before."""
+        """Leave out what comes before `when`."""
         self._begins_at = when
 
     def add(self, received: BytesBySource, now: float) -> None:
@@ -75,12 +75,12 @@ class _RecentBytes:
 
     @property
     def latest(self) -> BytesBySource:
-        """What was added lately."""
+        """What was added in the last RECENT_S."""
         return self.total - self._marks[0][1]
 
 
 class _SortedValues:
-    """Numbers in order, for their median."""
+    """Sorted numbers, for their median."""
 
     def __init__(self) -> None:
         self._values: list[float] = []
@@ -89,7 +89,7 @@ class _SortedValues:
         return len(self._values)
 
     def replace(self, old: float | None, new: float | None) -> None:
-        """Take one out, and another one in."""
+        """Remove one value, and insert another."""
         if old is not None:
             del self._values[bisect_left(self._values, old)]
         if new is not None:
@@ -97,7 +97,7 @@ class _SortedValues:
 
     @property
     def median(self) -> float | None:
-        """The middle one, or the mean of the two in the middle."""
+        """The middle value, or the mean of the two in the middle."""
         middle, odd = divmod(len(self._values), 2)
         if odd:
             return self._values[middle]
@@ -105,13 +105,13 @@ class _SortedValues:
 
 
 class ViewerStats:
-    """The viewers' accounts. Times are seconds of a clock that does not go back."""
+    """The stats of all viewers. Times are seconds of a monotonic clock."""
 
     def __init__(self) -> None:
         self._published = PublishedBytes()
         self._records: dict[MemberId, _ViewerRecord] = {}
         self.joins = 0
-        """viewers that ever came"""
+        """viewers that ever joined"""
         self._remote_joins = 0
         self._bytes = BytesBySource()
         self._startup = BytesBySource()
@@ -130,7 +130,7 @@ class ViewerStats:
         self._wanted += size * self._by_variant[variant]
 
     def joined(self, member: MemberId, variant: int, now: float, *, sharing: bool = True) -> None:
-        """Open the account of a viewer that is on this rendition."""
+        """Add a viewer that is on this variant."""
         left_before = self.joins - len(self._records)
         history = ViewerHistory(self._published, variant)
         self._records[member] = _ViewerRecord(now, sharing, history, left_before)
@@ -141,17 +141,17 @@ class ViewerStats:
             self._recent.begin(now + SETTLING_S)
 
     def set_remote_joins(self, joins: int) -> None:
-        """Note how many came to other processes, whose viewers share with ours."""
+        """Note how many viewers joined other nodes, and may share with ours."""
         self._remote_joins = max(self._remote_joins, joins)
 
     def switched(self, member: MemberId, variant: int) -> None:
-        """Note that a viewer plays another rendition from now on."""
+        """Note that a viewer plays another variant from now on."""
         history = self._records[member].history
         self._count_variant(history.variant, variant)
         history.switch(variant)
 
     def left(self, member: MemberId) -> None:
-        """Close a viewer's account; what it reported stays in the sums."""
+        """Remove a viewer; what it reported stays in the sums."""
         record = self._records.pop(member, None)
         if record is not None:
             self._sharing_viewers -= record.sharing
@@ -159,7 +159,7 @@ class ViewerStats:
             self._replace_current(record.last_report or NO_STATS, NO_STATS)
 
     def report(self, member: MemberId, stats: Stats, now: float) -> StatsRefusal | None:
-        """Take a viewer's report, or say why it cannot be true."""
+        """Take a viewer's report, or return why it is implausible."""
         record = self._records[member]
         previous = record.last_report or NO_STATS
         refusal = stats_refusal(stats, previous, now - record.joined_at)
@@ -176,7 +176,7 @@ class ViewerStats:
         return refusal
 
     def totals(self) -> Totals:
-        """Return the sums."""
+        """Return the totals."""
         return Totals(
             bytes=self._bytes,
             startup=self._startup,
@@ -192,10 +192,10 @@ class ViewerStats:
             with_latency=len(self._latencies),
         )
 
-    def viewers(self, now: float, unix_now: float) -> list[ViewerSummary]:
-        """Return what each present viewer reported last, in the order of joining.
+    def viewers(self, now: float, unix_now: float) -> list[ViewerFigures]:
+        """Return the last stats of each present viewer, in the order of joining.
 
-        `unix_now` is the same moment as `now`, Unix time.
+        `unix_now` is the same moment as `now`, as Unix time.
         """
         return [
             ViewerSummary(
@@ -222,12 +222,12 @@ class ViewerStats:
             self._by_variant[new] += 1
 
     def _replace_current(self, previous: Stats, current: Stats) -> None:
-        """Let a present viewer say `after` of now, where it said `before`."""
+        """Replace a present viewer's part of the current state."""
         self._linked_viewers += (current.peers > 0) - (previous.peers > 0)
         self._latencies.replace(previous.latency_s, current.latency_s)
 
     def _is_too_much(self, stats: Stats, record: _ViewerRecord) -> bool:
-        """Say whether there was less to receive, or to send to all that it can have met."""
+        """Return whether it received more than was published, or sent more than others could take."""
         available, received = record.history.available, stats.bytes
         possible_receivers = self.joins - record.left_before_join + self._remote_joins
         return (
@@ -265,7 +265,7 @@ def _is_out_of_range(stats: Stats) -> bool:
 
 
 def stats_refusal(stats: Stats, previous: Stats, elapsed_s: float) -> StatsRefusal | None:
-    """Say why a report that came `elapsed_s` after the join cannot be true, whatever is on air."""
+    """Return why a report `elapsed_s` after the join is implausible in itself, or None."""
     counters = _counters(stats)
     received, startup = stats.bytes, stats.startup
     allowed_s = elapsed_s + RATE_TOLERANCE_S

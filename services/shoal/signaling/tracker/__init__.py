@@ -1,1 +1,1 @@
-"""The WebTorrent tracker: brings the peers of one torrent together, and nothing more."""
+"""The WebTorrent tracker: introduces the peers of a torrent to each other, and nothing more."""

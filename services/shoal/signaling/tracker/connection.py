@@ -1,4 +1,4 @@
-"""`/ws`: what tracker clients say goes to the swarms, what these say to the clients' sockets."""
+"""`/ws`: connects the swarms with the WebSockets of tracker clients."""
 
 import asyncio
 import itertools
@@ -42,7 +42,7 @@ REFUSAL_MESSAGES = {
 
 
 class Tracker(Collector):
-    """The swarms of one process and the sockets of their peers."""
+    """The swarms of one process, and the WebSockets of their peers."""
 
     def __init__(self) -> None:
         self.swarms = Swarms()
@@ -51,32 +51,32 @@ class Tracker(Collector):
         self._websockets: dict[ConnectionId, WebSocket] = {}
         self._numbers = itertools.count(1)
         self.on_remote_message: Callable[[ConnectionId, ForwardedDescription], None] | None = None
-        """takes what is for a peer of another signaling process"""
+        """called with messages for peers of other nodes"""
         self._announces = self._answers = self._scrapes = 0
         """messages so far: a Counter would take a lock for each"""
 
     def connect(
         self, client: Client, credentials: Credentials, websocket: WebSocket
     ) -> "TrackerConnection":
-        """Take a new socket in."""
+        """Register a WebSocket, and return its protocol handler."""
         connection_id = self.new_connection_id()
         self._websockets[connection_id] = websocket
         self.swarms.add_connection(connection_id, Location(client.network, client.country))
         return TrackerConnection(self, connection_id, websocket, credentials)
 
     def new_connection_id(self) -> ConnectionId:
-        """Return a connection that no other has been."""
+        """Return a connection id that has not been used."""
         return ConnectionId(next(self._numbers))
 
     def leave(self, connection_id: ConnectionId) -> None:
-        """Forget a socket and its peers."""
+        """Forget a connection and its peers."""
         del self._websockets[connection_id]
         self.swarms.remove_connection(connection_id)
 
     def receive(
         self, connection_id: ConnectionId, credentials: Credentials, message: bytes
     ) -> None:
-        """Let the swarms decide, and queue what they say; raises BadMessageError."""
+        """Handle a message, and send what follows; raises BadMessageError."""
         received = decode(message)
         if not isinstance(received, Announce):
             self._scrapes += 1
@@ -97,14 +97,14 @@ class Tracker(Collector):
             self.send(outgoing)
 
     async def expire(self) -> None:
-        """Forget who is silent, until cancelled."""
+        """Forget silent peers, until cancelled."""
         while True:
             await asyncio.sleep(EXPIRY_INTERVAL_S)
             self.swarms.expire(monotonic())
             self.served_torrents.expire(monotonic())
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the metrics of this moment."""
+        """Yield the current metrics."""
         yield GaugeMetricFamily("shoal_tracker_swarms", "Torrents with peers", len(self.swarms))
         yield GaugeMetricFamily("shoal_tracker_peers", "Peers of all torrents", self.swarms.peers)
         yield GaugeMetricFamily("shoal_tracker_sockets", "Tracker clients", len(self._websockets))
@@ -123,11 +123,11 @@ class Tracker(Collector):
         self.send(Outgoing(connection_id, refusal))
 
     def send(self, outgoing: Outgoing) -> None:
-        """Queue a message for a client, here or elsewhere."""
+        """Send a message to a client of this node, or pass it to the client's node."""
         websocket = self._websockets.get(outgoing.connection_id)
         if websocket is not None:
             send = websocket.send if outgoing.peer is None else websocket.send_droppable
-            # a client hears several answers to its offers within a moment
+            # a client gets several answers to its offers at nearly the same time
             send(encode(outgoing.message), delayed=isinstance(outgoing.message, DELAYED_MESSAGES))
         elif self.on_remote_message is not None and outgoing.peer is not None:
             forwarded = to_forwarded(outgoing.message, outgoing.peer)
@@ -136,7 +136,7 @@ class Tracker(Collector):
 
 
 class TrackerConnection(Connection):
-    """One client."""
+    """The protocol handler of one client."""
 
     __slots__ = ("_connection_id", "_credentials", "_tracker", "_websocket")
 
@@ -153,7 +153,7 @@ class TrackerConnection(Connection):
         self._credentials = credentials
 
     def on_message(self, message: bytes) -> None:
-        """Pass a message on; what is none ends the socket."""
+        """Handle a message; an invalid one closes the WebSocket."""
         try:
             self._tracker.receive(self._connection_id, self._credentials, message)
         except BadMessageError as error:
@@ -161,5 +161,5 @@ class TrackerConnection(Connection):
             self._websocket.close(WSCloseCode.POLICY_VIOLATION, f"bad_message: {error}")
 
     def on_closed(self) -> None:
-        """Leave."""
+        """Unregister the connection."""
         self._tracker.leave(self._connection_id)

@@ -1,9 +1,9 @@
-"""Which peers get whose offers: plain functions on the peers of one swarm.
+"""Decides which peers get whose offers: plain functions on the peers of one swarm.
 
 A tracker does not see links, only that an offer was answered: two such peers are partners until one
-of them leaves. Partners are bounded, because some clients take every offer that they get
-(p2p-media-loader 2.3.1 has no limit of its own). Peers with few partners come first, so a newcomer
-is found by others too, and the hard limit is kept for them when everybody else has enough.
+of them leaves. The number of partners is limited, because some clients take every offer that they
+get (p2p-media-loader 2.3.1 has no limit of its own). Peers with few partners come first, so that
+others find a new peer too, and the hard limit is kept for them when everybody else has enough.
 """
 
 import random
@@ -15,24 +15,25 @@ from typing import NewType
 from shoal.signaling.tracker.messages import PeerId
 
 ENOUGH_PARTNERS = 24
-"""then a peer is only offered to such as have few; a swarm of 1,000 is still four hops wide"""
+"""beyond this, a peer is only offered to peers with few; a swarm of 1,000 is still four hops
+wide"""
 MAX_PARTNERS = 32
 FEW_PARTNERS = 4
 PARTNER_LIFETIME_S = 1_800.0
-"""links break unseen: after this time a partner is one no more"""
+"""links break unnoticed: partners expire after this time"""
 EXTRA_SAMPLES = 3
-"""peers that are looked at beside two for each offer: the least busy of a few balance a swarm"""
+"""peers to sample besides two for each offer: picking the least busy of a few balances a swarm"""
 NEAR_SHARE = 0.4
-"""of the offers: so many go to its own network, as many to its own country, the rest anywhere"""
+"""this share of offers goes to the peer's own network, as much to its country, the rest anywhere"""
 MAX_INTRODUCED = 200
-"""the ones that a peer met last are remembered"""
+"""only the most recent introductions of a peer are remembered"""
 
 _RANK_STEP = MAX_PARTNERS
-"""in a rank: more than how busy a peer can be"""
+"""in a rank: more than the highest number of partners"""
 _rank = itemgetter(0)
 
 ConnectionId = NewType("ConnectionId", int)
-"""one client's socket, or another signaling process; either may carry any number of peers"""
+"""one client's socket, or another node; either may carry any number of peers"""
 
 
 @dataclass(frozen=True)
@@ -59,30 +60,30 @@ class Peer:
     received_offers: int = 0
     """offers passed to it since its last announce"""
     unanswered_offers: int = 0
-    """of these, the ones that it has not answered"""
+    """offers of these that it has not answered"""
     partners: "dict[Peer, float]" = field(default_factory=dict["Peer", float])
-    """peers with which an offer was answered, and when"""
+    """peers with which it shares an answered offer, and since when"""
     introduced: dict[PeerId, None] = field(default_factory=dict[PeerId, None])
-    """peers that an offer was exchanged with, the last one last"""
+    """peers with which it has exchanged an offer, the most recent last"""
 
     def drop_partners(self) -> None:
-        """Take note that the client has started anew: it has no links.
+        """Drop its partners: the client has restarted, and has no links.
 
-        Whom it met stays: answers to its offers may be on their way.
+        Introductions stay: answers to its offers may be on their way.
         """
         for partner in self.partners:
             partner.partners.pop(self, None)
         self.partners.clear()
 
     def note_introduction(self, other: PeerId) -> None:
-        """Take note of an offer to or from another peer."""
+        """Note an offer to or from another peer."""
         self.introduced.pop(other, None)
         self.introduced[other] = None
         if len(self.introduced) > MAX_INTRODUCED:
             del self.introduced[next(iter(self.introduced))]
 
     def drop_old_partners(self, now_s: float) -> None:
-        """Forget partners of which nothing was heard for long."""
+        """Forget partners from long ago."""
         while self.partners:
             oldest = next(iter(self.partners))
             if now_s - self.partners[oldest] < PARTNER_LIFETIME_S:
@@ -92,7 +93,7 @@ class Peer:
 
 
 class Pool:
-    """Peers to draw from at random, each as likely."""
+    """Peers to draw from at random, with equal chances."""
 
     def __init__(self) -> None:
         self._peers: list[Peer] = []
@@ -105,12 +106,12 @@ class Pool:
         return iter(self._peers)
 
     def add(self, peer: Peer) -> None:
-        """Put a peer in."""
+        """Add a peer."""
         self._positions[peer] = len(self._peers)
         self._peers.append(peer)
 
     def remove(self, peer: Peer) -> None:
-        """Take a peer out."""
+        """Remove a peer."""
         position = self._positions.pop(peer)
         last = self._peers.pop()
         if last is not peer:
@@ -118,7 +119,7 @@ class Pool:
             self._positions[last] = position
 
     def draw(self, count: int, rng: random.Random) -> list[Peer]:
-        """Return `count` peers, or all when there are not many more, in random order."""
+        """Return `count` peers, or all if there are not many more, in random order."""
         peers = self._peers
         if len(peers) <= 2 * count:
             return sorted(peers, key=lambda _: rng.random())  # shuffle() takes five times as long
@@ -126,23 +127,23 @@ class Pool:
 
 
 class SwarmPools:
-    """One swarm's peers: seeds and leechers, and by network and country where these are known."""
+    """One swarm's peers: seeds and leechers, and by network and country where they are known."""
 
     def __init__(self) -> None:
         self.seeds = Pool()
         self.leechers = Pool()
         self._near: dict[str, Pool] = {}
-        """by network and by country; a network has a dot or a colon in its name, no country has"""
+        """by network and by country; only names of networks contain a dot or a colon"""
 
     def add(self, peer: Peer) -> None:
-        """Put a peer in."""
+        """Add a peer."""
         (self.seeds if peer.seed else self.leechers).add(peer)
         for name in (peer.location.network, peer.location.country):
             if name:
                 self._near.setdefault(name, Pool()).add(peer)
 
     def remove(self, peer: Peer) -> None:
-        """Take a peer out."""
+        """Remove a peer."""
         (self.seeds if peer.seed else self.leechers).remove(peer)
         for name in (peer.location.network, peer.location.country):
             if name:
@@ -158,14 +159,14 @@ class SwarmPools:
         (self.seeds if seed else self.leechers).add(peer)
 
     def near(self, name: str) -> Sequence[Pool]:
-        """Return the peers of a network or country, if anybody is there."""
+        """Return the pool of a network or country, if it has any peers."""
         pool = self._near.get(name) if name else None
         return () if pool is None else (pool,)
 
     def anywhere(self, sender: Peer) -> Sequence[Pool]:
-        """Return all peers that can use an offer: of a seed, other seeds cannot.
+        """Return pools of all peers that can use an offer; seeds cannot use offers of seeds.
 
-        They are drawn by kind, for otherwise a crowd of one would hide a few of the other.
+        They are drawn from by kind, because many of one kind would hide a few of the other.
         """
         return (self.leechers,) if sender.seed else (self.seeds, self.leechers)
 
@@ -174,8 +175,8 @@ def choose(sender: Peer, count: int, pools: SwarmPools, rng: random.Random) -> l
     """Return up to `count` peers to pass the sender's offers to.
 
     On average NEAR_SHARE of them come from its network and as many from its country, where there
-    are any; the others from anywhere, so that a swarm does not fall apart into networks, not even
-    one whose peers offer once at a time.
+    are any, and the others from anywhere. So a swarm does not fall apart into networks, not even
+    one whose peers send one offer at a time.
     """
     count = min(count, ENOUGH_PARTNERS - len(sender.partners))
     if count <= 0:
@@ -192,11 +193,11 @@ def choose(sender: Peer, count: int, pools: SwarmPools, rng: random.Random) -> l
 def add_candidates(
     pools: Sequence[Pool], sender: Peer, count: int, chosen: list[Peer], rng: random.Random
 ) -> None:
-    """Add `count` peers of some pools, if there are as many that can use an offer.
+    """Add up to `count` peers from some pools that can use an offer.
 
-    First come those that the sender has not met, of those the ones that still answer offers, of
-    those the seeds (of two leechers that meet before they have the metadata, webtorrent's never ask
-    each other again), of those the least busy, and of those anyone.
+    In this order: peers that the sender has not been introduced to; then those that still answer
+    offers; then seeds (two leechers of webtorrent that meet before they have the metadata never ask
+    each other again); then the least busy; then any.
     """
     if count <= 0:
         return
@@ -231,7 +232,7 @@ def note_offer(sender: Peer, receiver: Peer) -> None:
 
 
 def make_partners(answering: Peer, offering: Peer, now_s: float) -> bool:
-    """Make two peers partners; False when one has too many already, or nothing was offered."""
+    """Make two peers partners; return False if one has too many, or there was no offer."""
     if offering.id not in answering.introduced:
         return False
     answering.unanswered_offers = max(0, answering.unanswered_offers - 1)

@@ -1,7 +1,7 @@
-"""What a WebTorrent tracker and its clients say to each other: JSON over a WebSocket.
+"""The messages between a WebTorrent tracker and its clients: JSON over a WebSocket.
 
 Hashes and ids are binary: 20 bytes, each written as the character with that number (latin-1).
-Session descriptions are passed on as they came, unread.
+Session descriptions are passed on unread.
 """
 
 from typing import Annotated, Literal, NewType
@@ -11,9 +11,9 @@ from msgspec import Meta, Raw
 
 HASH_CHARACTERS = 20
 MAX_OFFERS = 20
-"""offers of one announce that are looked at, more are ignored; wt-tracker's default"""
+"""offers of one announce, the rest is ignored; wt-tracker's default"""
 MAX_SCRAPED = 512
-"""hashes in one scrape: four renditions of 60 segments, and as many that have just gone"""
+"""hashes of one scrape: four variants of 60 segments, and as many that have just left the window"""
 
 InfoHash = NewType("InfoHash", str)
 """v1 infohash, 20 latin-1 characters"""
@@ -22,7 +22,7 @@ PeerId = NewType("PeerId", str)
 
 OfferId = Annotated[str, Meta(max_length=64)]
 Binary = Annotated[str, Meta(max_length=64)]
-"""a hash or an id as it came, not looked at yet"""
+"""a hash or an id as received, not checked yet"""
 
 
 _WITHOUT_ANSWER = (Raw(), Raw(b"null"))
@@ -57,14 +57,14 @@ class Announce(msgspec.Struct, frozen=True, tag_field="action", tag="announce"):
 
 
 class Scrape(msgspec.Struct, frozen=True, tag_field="action", tag="scrape"):
-    """Client → tracker: how many are there?"""
+    """Client → tracker: how many peers are there?"""
 
     info_hash: Binary | list[Binary] | None = None
     """null: of every torrent of the station"""
 
 
 class Counts(msgspec.Struct, frozen=True):
-    """How many peers a swarm has."""
+    """The numbers of peers in a swarm."""
 
     complete: int
     incomplete: int
@@ -103,14 +103,14 @@ class PeerAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ScrapeResponse(msgspec.Struct, frozen=True, kw_only=True):
-    """Tracker → client: the swarms that were asked for."""
+    """Tracker → client: the requested swarms."""
 
     action: Literal["scrape"] = "scrape"
     files: dict[InfoHash, Counts]
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True, rename={"reason": "failure reason"}):
-    """Tracker → client: that was refused; the socket stays open."""
+    """Tracker → client: the request was refused; the socket stays open."""
 
     action: str
     info_hash: str
@@ -122,7 +122,7 @@ ToClient = AnnounceResponse | PeerOffer | PeerAnswer | ScrapeResponse | Failure
 
 
 class BadMessageError(Exception):
-    """A frame that no client of ours sends."""
+    """A frame that is not a valid message."""
 
 
 _decoder = msgspec.json.Decoder[FromClient](FromClient)
@@ -130,7 +130,7 @@ _encoder = msgspec.json.Encoder()
 
 
 def decode(frame: str | bytes) -> FromClient:
-    """Read one frame; raises BadMessageError."""
+    """Decode a frame; raises BadMessageError."""
     try:
         return _decoder.decode(frame)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -138,12 +138,12 @@ def decode(frame: str | bytes) -> FromClient:
 
 
 def encode(message: ToClient) -> bytes:
-    """Return a frame."""
+    """Encode a message as a frame."""
     return _encoder.encode(message)
 
 
 def is_binary_20(text: str) -> bool:
-    """Say whether `text` stands for 20 bytes."""
+    """Return whether `text` stands for 20 bytes."""
     try:
         return len(text.encode("latin-1")) == HASH_CHARACTERS
     except UnicodeEncodeError:

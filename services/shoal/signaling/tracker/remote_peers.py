@@ -1,4 +1,4 @@
-"""What one signaling process tells another of its swarms."""
+"""What nodes tell each other of their swarms."""
 
 import msgspec
 
@@ -12,7 +12,7 @@ from shoal.signaling.tracker.messages import (
 
 
 class SwarmPeer(msgspec.Struct, frozen=True, array_like=True):
-    """A peer of a swarm, connected to the process that says so."""
+    """A peer of a swarm, connected to the sending node."""
 
     info_hash: InfoHash
     peer_id: PeerId
@@ -22,7 +22,7 @@ class SwarmPeer(msgspec.Struct, frozen=True, array_like=True):
 
 
 class ForwardedDescription(msgspec.Struct, frozen=True, tag_field="t", tag="o"):
-    """An offer or answer for a peer of the process that this is sent to."""
+    """An offer or answer for a peer of the receiving node."""
 
     info_hash: InfoHash
     sender: PeerId
@@ -34,7 +34,7 @@ class ForwardedDescription(msgspec.Struct, frozen=True, tag_field="t", tag="o"):
 
 
 def to_forwarded(message: ToClient, to: PeerId) -> ForwardedDescription | None:
-    """Return what the process that has the peer `to` needs to pass a message on to it."""
+    """Return a message for the peer `to` in the form for its node; None if it is not for a peer."""
     if isinstance(message, PeerOffer):
         description, answer = bytes(message.offer), False
     elif isinstance(message, PeerAnswer):
@@ -47,7 +47,7 @@ def to_forwarded(message: ToClient, to: PeerId) -> ForwardedDescription | None:
 
 
 def to_client_message(forwarded: ForwardedDescription) -> PeerOffer | PeerAnswer:
-    """Return what the client is told."""
+    """Return the message for the client."""
     description = msgspec.Raw(forwarded.description)
     if forwarded.answer:
         return PeerAnswer(

@@ -1,9 +1,9 @@
-"""Which torrents the tracker serves, and to whom.
+"""The torrents that the tracker serves, and to whom.
 
-Two kinds: the swarms in which p2p-media-loader shares this station's live stream, for those who
-come with a join token; and torrents, those that the broadcaster's own seeder has
-announced and those of replays, for everybody, because other seeders and desktop clients have no
-token. Plain; times are seconds of a clock that only rises.
+There are two kinds. Swarms in which p2p-media-loader shares this station's live stream are served
+to clients with a join token. Torrents that the broadcaster's own seeder has announced, and those of
+replays, are served to everybody, because other seeders and desktop clients have no token. Plain;
+times are seconds of a monotonic clock.
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -13,16 +13,17 @@ from shoal.signaling.access import TokenVerdict
 from shoal.signaling.tracker.messages import InfoHash
 
 REGISTRATION_S = 900.0
-"""a torrent is served so long after the seeder announced it last; it announces every 120 s"""
+"""a torrent is served this long after the seeder's last announce; the seeder announces every 120
+s"""
 MAX_REGISTERED = 10_000
 MAX_REPLAY_TORRENTS = 1024
 MAX_LIVE_SWARMS = 1024
-"""swarms; a stream has one for each rendition"""
+"""swarms; a stream has one for each variant"""
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """What somebody showed when connecting."""
+    """What a client presented when it connected."""
 
     token: TokenVerdict
     is_seeder: bool
@@ -37,7 +38,7 @@ class ServedTorrents:
         self.on_registered: Callable[[InfoHash], None] | None = None
         """called when the broadcaster's seeder has announced a torrent here"""
         self._registered: dict[InfoHash, float] = {}
-        """until when, in the order of that"""
+        """until when each is served, in that order"""
         self._replay_torrents: dict[InfoHash, None] = {}
 
     def __iter__(self) -> Iterator[InfoHash]:
@@ -46,15 +47,15 @@ class ServedTorrents:
         yield from self._replay_torrents.keys() - self._registered.keys()
 
     def add_live_swarms(self, info_hashes: Collection[InfoHash]) -> None:
-        """Serve p2p-media-loader's swarms of now; who watches an older playlist keeps its own."""
+        """Serve these swarms of p2p-media-loader; earlier ones stay, for older playlists."""
         _append_newest(self._live_swarms, info_hashes, MAX_LIVE_SWARMS)
 
     def add_replay_torrents(self, info_hashes: Collection[InfoHash]) -> None:
-        """Serve the torrents of replays, to everybody."""
+        """Serve the torrents of replays to everybody."""
         _append_newest(self._replay_torrents, info_hashes, MAX_REPLAY_TORRENTS)
 
     def refusal(self, info_hash: InfoHash, credentials: Credentials, now_s: float) -> str | None:
-        """Say by a code why a torrent is not served to somebody, or None."""
+        """Return the code of a refusal to serve a torrent to a client, or None."""
         if credentials.is_seeder:
             self.register(info_hash, now_s)
             if self.on_registered is not None:
@@ -82,14 +83,14 @@ class ServedTorrents:
         return self._registered.keys()
 
     def register(self, info_hash: InfoHash, now_s: float) -> None:
-        """Serve a torrent of the broadcaster's from now on."""
+        """Serve a torrent of the broadcaster from now on."""
         self._registered.pop(info_hash, None)
         self._registered[info_hash] = now_s + REGISTRATION_S
         if len(self._registered) > MAX_REGISTERED:
             del self._registered[next(iter(self._registered))]
 
     def expire(self, now_s: float) -> None:
-        """Forget the torrents that the seeder has not announced for long."""
+        """Forget the torrents that the seeder has long not announced."""
         while self._registered:
             oldest = next(iter(self._registered))
             if self._registered[oldest] > now_s:
@@ -98,7 +99,7 @@ class ServedTorrents:
 
 
 def _append_newest(known: dict[InfoHash, None], newest: Collection[InfoHash], limit: int) -> None:
-    """Put those that are named last, and drop the first ones that are too many."""
+    """Append `newest`, and drop the oldest beyond `limit`."""
     for info_hash in newest:
         known.pop(info_hash, None)
         known[info_hash] = None

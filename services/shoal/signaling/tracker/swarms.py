@@ -1,9 +1,9 @@
 """The swarms: who shares which torrent, and who gets whose offers. Events in, messages out, no I/O.
 
 A peer is in a swarm as long as its connection lasts and it announces in time. A peer id belongs to
-the connection that announced it last, so a client that comes back takes its own place over. What
-comes for a peer that is gone, or from one that never announced, is ignored: the sender of a late
-answer has done nothing wrong.
+the connection that announced it last, so a client that reconnects takes over its own place.
+Messages to a peer that has left, or from one that never announced, are ignored: the sender of a
+late answer has done nothing wrong.
 """
 
 import math
@@ -44,15 +44,15 @@ from shoal.signaling.tracker.remote_peers import ForwardedDescription, SwarmPeer
 ANNOUNCE_INTERVAL_S = 120
 """what wt-tracker and aquatic_ws ask for"""
 SILENCE_LIMIT_S = 2 * ANNOUNCE_INTERVAL_S + 10.0
-"""a peer that misses two announces has stopped without a word, as libtorrent does"""
+"""a peer that misses two announces has stopped without saying so, as libtorrent does"""
 DEFAULT_NUMWANT = 5
 """what webtorrent asks for"""
 MAX_SWARMS = 10_000
 MAX_PEERS_PER_SWARM = 50_000
 MAX_SWARMS_PER_CONNECTION = 1_000
-"""a broadcaster with four renditions seeds 240 and leaves 250 s worth of old ones behind"""
+"""a broadcaster with four variants seeds 240, and leaves behind old ones of 250 s"""
 MAX_PEERS_PER_CONNECTION = 8
-"""of one swarm: several players in one page share a socket; more would be a crowd of nobodies"""
+"""of one swarm: several players in a page share a socket; more would be made up"""
 UNKNOWN_LOCATION = Location()
 NEVER_EXPIRES = math.inf
 
@@ -65,7 +65,7 @@ class Outgoing(msgspec.Struct, frozen=True, gc=False):
     connection_id: ConnectionId
     message: ToClient
     peer: PeerId | None = None
-    """whom of that connection's peers a relayed message is for"""
+    """the peer of that connection to which the message is forwarded"""
 
 
 class _Swarm:
@@ -91,7 +91,7 @@ class _Swarm:
         peer.drop_partners()
 
     def set_seed(self, peer: Peer, *, seed: bool) -> bool:
-        """Say whether that is news."""
+        """Make a peer a seed or a leecher; return whether it changed."""
         if seed == peer.seed:
             return False
         self.seeds += seed - peer.seed
@@ -108,10 +108,10 @@ class Swarms:
         self._joined: dict[ConnectionId, set[tuple[InfoHash, PeerId]]] = {}
         self._locations: dict[ConnectionId, Location] = {}
         self._node_connections: set[ConnectionId] = set()
-        """other signaling processes"""
+        """connections that stand for other nodes"""
         self._peers = 0
         self.on_change: OnChange | None = None
-        """called when a peer of this process comes, goes, or becomes a seed"""
+        """called when a local peer joins, leaves, or becomes a seed"""
 
     def __len__(self) -> int:
         return len(self._swarms)
@@ -122,11 +122,11 @@ class Swarms:
         return self._peers
 
     def add_connection(self, connection_id: ConnectionId, location: Location) -> None:
-        """Note where a connection comes from."""
+        """Note the location of a connection."""
         self._locations[connection_id] = location
 
     def announce(self, sender: ConnectionId, announce: Announce, now_s: float) -> list[Outgoing]:
-        """Take an announce, or an answer to an offer; `now_s` is a monotonic clock."""
+        """Handle an announce, or an answer to an offer; `now_s` is a monotonic clock."""
         info_hash, peer_id = InfoHash(announce.info_hash), PeerId(announce.peer_id)
         swarm = self._swarms.get(info_hash)
         peer = swarm.peers.get(peer_id) if swarm is not None else None
@@ -143,7 +143,7 @@ class Swarms:
             location = self._locations.get(sender, UNKNOWN_LOCATION)
             swarm, peer = self._add_peer(sender, info_hash, peer_id, location, now_s)
             self._notify(info_hash, peer, "joined")
-        assert swarm is not None  # a peer is in one
+        assert swarm is not None  # a peer is always in a swarm
         if announce.event == "started":
             peer.drop_partners()
         peer.drop_old_partners(now_s)
@@ -161,9 +161,9 @@ class Swarms:
     def add_remote_peer(
         self, node_connection: ConnectionId, remote_peer: SwarmPeer, *, is_new: bool
     ) -> None:
-        """Seat a peer that is connected to another signaling process.
+        """Add a peer that is connected to another node.
 
-        One that is not `known_to_be_new` does not take the place of a peer of ours.
+        Unless it `is_new`, it does not replace a local peer.
         """
         swarm = self._swarms.get(remote_peer.info_hash)
         peer = swarm.peers.get(remote_peer.peer_id) if swarm is not None else None
@@ -178,20 +178,20 @@ class Swarms:
                 node_connection, remote_peer.info_hash, remote_peer.peer_id, location, NEVER_EXPIRES
             )
             peer.wanted_offers = NEVER_EXPIRES
-        assert swarm is not None  # a peer is in one
+        assert swarm is not None  # a peer is always in a swarm
         swarm.set_seed(peer, seed=remote_peer.seed)
 
     def remove_remote_peer(
         self, node_connection: ConnectionId, info_hash: InfoHash, peer_id: PeerId
     ) -> None:
-        """Take out a peer that is no more connected to another signaling process."""
+        """Remove a peer that is no longer connected to another node."""
         if (info_hash, peer_id) in self._joined.get(node_connection, ()):
             self._remove_peer(info_hash, self._swarms[info_hash].peers[peer_id])
 
     def receive_forwarded(
         self, node_connection: ConnectionId, forwarded: ForwardedDescription, now_s: float
     ) -> list[Outgoing]:
-        """Pass on what another signaling process has for a peer of ours."""
+        """Return an offer or answer of another node for the local peer it is addressed to."""
         swarm = self._swarms.get(forwarded.info_hash)
         receiver = swarm.peers.get(forwarded.to) if swarm is not None else None
         if swarm is None or receiver is None or receiver.connection_id in self._node_connections:
@@ -214,7 +214,7 @@ class Swarms:
         return set(self._joined.get(connection_id, ()))
 
     def local_peers(self) -> list[SwarmPeer]:
-        """Return the peers of this process."""
+        """Return the peers of this node."""
         return [
             describe_peer(info_hash, peer)
             for info_hash, swarm in self._swarms.items()
@@ -223,7 +223,7 @@ class Swarms:
         ]
 
     def scrape(self, sender: ConnectionId, scrape: Scrape, served: Iterable[InfoHash]) -> Outgoing:
-        """Count the swarms that are asked for, or all `known` ones; an empty one counts as such."""
+        """Count the requested swarms, by default all `served` ones; unknown ones are empty."""
         asked = scrape.info_hash
         hashes = [asked] if isinstance(asked, str) else served if asked is None else asked
         files = {
@@ -234,7 +234,7 @@ class Swarms:
         return Outgoing(sender, ScrapeResponse(files=files))
 
     def remove_connection(self, connection_id: ConnectionId) -> None:
-        """Forget a connection and every peer that it carried."""
+        """Forget a connection and all its peers."""
         self._locations.pop(connection_id, None)
         for info_hash, peer_id in tuple(self._joined.get(connection_id, ())):
             self._remove_peer(info_hash, self._swarms[info_hash].peers[peer_id])
@@ -279,7 +279,7 @@ class Swarms:
         location: Location,
         now_s: float,
     ) -> tuple[_Swarm, Peer]:
-        """Put a peer into its swarm, in the place of one with its id."""
+        """Add a peer to its swarm, in place of one with the same id."""
         previous = self._swarms[info_hash].peers.get(peer_id) if info_hash in self._swarms else None
         if previous is not None:
             self._remove_peer(info_hash, previous)
@@ -298,7 +298,7 @@ class Swarms:
         announce: Announce,
         messages: list[Outgoing],
     ) -> None:
-        """Pass offers on, one to a peer."""
+        """Pass offers on, one to each peer."""
         offers = (announce.offers or [])[:MAX_OFFERS]
         receivers = choose(sender, len(offers), swarm.pools, self._rng)
         for peer, offer in zip(receivers, offers, strict=False):
@@ -352,7 +352,7 @@ class Swarms:
 
 
 def describe_peer(info_hash: InfoHash, peer: Peer) -> SwarmPeer:
-    """Return what other signaling processes are told of a peer."""
+    """Return the description of a peer for other nodes."""
     where = peer.location
     return SwarmPeer(info_hash, peer.id, peer.seed, where.network, where.country)
 
