@@ -189,7 +189,7 @@ def test_lines_of_the_journal_have_their_priority(origin: Host) -> None:
     assert origin.run(f"/usr/bin/python3 -c {shlex.quote(WITHOUT_TOKEN)}") == "401"
     warned = origin.run("journalctl --unit shoal-signaling --priority warning --output json")
     line = json.loads(warned.splitlines()[-1])
-    assert line["MESSAGE"].endswith("a broadcaster without the right token was refused")
+    assert line["MESSAGE"].endswith("refused a broadcaster with a wrong or missing token")
     assert (line["PRIORITY"], line["SYSLOG_IDENTIFIER"]) == ("4", "shoal-signaling")
     said = origin.run("journalctl --unit shoal-signaling --output json | grep 'listens on'")
     assert json.loads(said.splitlines()[-1])["PRIORITY"] == "6"

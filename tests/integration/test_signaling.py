@@ -152,7 +152,7 @@ async def test_who_does_not_join_in_time_is_sent_away(
 
 async def test_a_viewer_that_vanished_is_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(websocket, "SWEEP_S", 0.1)
-    monkeypatch.setattr(websocket, "DISCONNECT_AFTER_SWEEPS", 40)
+    monkeypatch.setattr(websocket, "CLOSE_AFTER_SWEEPS", 40)
     async with running_signaling() as service:
         ann = await service.join()
         await service.join(autoping=False)  # it never answers a ping

@@ -196,7 +196,8 @@ async def test_a_stop_waits_for_no_client(tmp_path: Path) -> None:
         began = time.monotonic()
         os.kill(running.process.pid, signal.SIGTERM)
         # they hear of it, and never close; the one that was not in yet is refused
-        assert [await one.frame() for one in deaf] == [(CLOSE, b"\x03\xe9signaling stops")] * 2
+        goodbye = (CLOSE, b"\x03\xe9signaling is stopping")
+        assert [await one.frame() for one in deaf] == [goodbye] * 2
         assert (await waiting.answer()).code == "stopping"
         with pytest.raises(OSError, match="Connect"):
             await RawSocket.open(running.url)

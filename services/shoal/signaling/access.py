@@ -103,7 +103,8 @@ def origin_refusal(headers: Mapping[str, str], embed_origins: Collection[str]) -
     if scheme in ("http", "https") and host and host == headers.get("Host", "").lower():
         return None
     page = origin[:200].encode(errors="replace").decode()  # invalid UTF-8 arrives as surrogates
-    return Refusal(403, "origin", f"pages of {page} may not connect to this station")
+    message = f"pages from {page} may not connect: SHOAL_EMBED_ORIGINS lists those that may"
+    return Refusal(403, "origin", message)
 
 
 def token_verdict(secret: str, token: str | None, host: str, now_s: float) -> TokenVerdict:

@@ -46,7 +46,7 @@ class BroadcasterConnection(Connection):
         self._served_torrents = served_torrents
         previous = room_service.set_broadcaster(websocket)
         if previous is not None:
-            log.warning("another broadcaster connected: the one before is closed")
+            log.warning("another broadcaster connected: closing the previous one")
             previous.close(WSCloseCode.POLICY_VIOLATION, "another broadcaster connected")
         websocket.send(_encode(room_service.broadcast.resume()))
         self._audience_task = asyncio.create_task(self._send_audience())
@@ -56,8 +56,8 @@ class BroadcasterConnection(Connection):
         try:
             announcement: FromBroadcaster = _decoder.decode(message)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            log.warning("the broadcaster is disconnected, it sent no announcement: %s", error)
-            self._websocket.close(WSCloseCode.POLICY_VIOLATION, "no announcement")
+            log.warning("the broadcaster sent an invalid announcement, disconnecting it: %s", error)
+            self._websocket.close(WSCloseCode.POLICY_VIOLATION, "invalid announcement")
             return
         apply_announcement(announcement, self._room_service, self._served_torrents)
         self._room_service.replicate(announcement)

@@ -42,7 +42,7 @@ class Quota:
         self._shared = self._limits.add_socket(self._address, now_s)
 
     def take_message(self, now_s: float) -> bool:
-        """Take a message from the buckets of the socket and its address; return False if one is empty."""
+        """Count a message against the socket and its address; return False beyond their limits."""
         return self._own.take(now_s) and self._shared.take(now_s)
 
     def release(self, now_s: float) -> None:
@@ -76,18 +76,18 @@ class ConnectionLimits:
         usage = self._usage.get(address)
         if usage is not None and usage.sockets >= self._max_sockets:
             return Refusal(
-                429, "too_many_sockets", f"{self._max_sockets} sockets of one address are the most"
+                429, "too_many_sockets", f"an address may have at most {self._max_sockets} sockets"
             )
         if usage is not None and not usage.messages.take(now_s):
-            return Refusal(429, "too_many_messages", "too much comes from this address")
+            return Refusal(429, "too_many_messages", "too many messages from this address")
         return Quota(self, address, now_s)
 
     def add_socket(self, address: str, now_s: float) -> TokenBucket:
         """Count a socket; return the limit that its address's sockets share."""
         usage = self._usage.get(address)
         if usage is None:
-            message_bucket_of_address = message_bucket(self.messages_per_s * ADDRESS_FACTOR, now_s)
-            usage = self._usage[address] = _AddressUsage(message_bucket_of_address)
+            messages = message_bucket(self.messages_per_s * ADDRESS_FACTOR, now_s)
+            usage = self._usage[address] = _AddressUsage(messages)
         self._idle_since.pop(address, None)
         usage.sockets += 1
         return usage.messages

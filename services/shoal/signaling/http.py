@@ -20,7 +20,7 @@ def add_routes(app: web.Application, service_key: web.AppKey[RoomService]) -> No
     """Add the routes, for the room service in `app`, and record its history while the app runs."""
     history = History()
 
-    async def keep(app: web.Application) -> AsyncIterator[None]:
+    async def record_while_running(app: web.Application) -> AsyncIterator[None]:
         recording = asyncio.create_task(_record_history(history, app[service_key]))
         try:
             yield
@@ -49,7 +49,7 @@ def add_routes(app: web.Application, service_key: web.AppKey[RoomService]) -> No
     app.router.add_get("/history", get_history)
     app.router.add_get("/viewers", get_viewers)
     app.router.add_get("/rooms", get_rooms)
-    app.cleanup_ctx.append(keep)
+    app.cleanup_ctx.append(record_while_running)
 
 
 async def _record_history(history: History, room_service: RoomService) -> None:

@@ -61,10 +61,13 @@ _KEY = re.compile(r"[A-Za-z0-9+/]{22}==")
 _END_OF_HEAD = b"\r\n\r\n"
 
 _HEAD_ERRORS: Mapping[str, tuple[HTTPStatus, str]] = {
-    "slow_head": (HTTPStatus.REQUEST_TIMEOUT, f"no whole request within {HEAD_TIMEOUT_S:g} s"),
-    "long_head": (HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the request's head is too long"),
-    "too_many_waiting": (HTTPStatus.SERVICE_UNAVAILABLE, "too many requests are unfinished"),
-    "stopping": (HTTPStatus.SERVICE_UNAVAILABLE, "signaling stops"),
+    "slow_head": (HTTPStatus.REQUEST_TIMEOUT, f"no complete request within {HEAD_TIMEOUT_S:g} s"),
+    "long_head": (
+        HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+        f"the request's head is longer than {MAX_HEAD_BYTES} bytes",
+    ),
+    "too_many_waiting": (HTTPStatus.SERVICE_UNAVAILABLE, "too many incomplete requests"),
+    "stopping": (HTTPStatus.SERVICE_UNAVAILABLE, "signaling is stopping"),
 }
 """why a connection is closed before its head is complete"""
 

@@ -15,9 +15,9 @@ from shoal.api_types import BytesBySource
 from shoal.signaling.room_service import RoomService
 
 ROOM_MESSAGES = Counter("shoal_room_messages", "Messages from viewers, by type", ["type"])
-ROOM_REFUSALS = Counter("shoal_room_refusals", "Viewers' sockets closed by us, by code", ["code"])
+ROOM_REFUSALS = Counter("shoal_room_refusals", "Viewers' sockets that we closed, by code", ["code"])
 STATS_REFUSED = Counter(
-    "shoal_room_stats_refused", "Viewers' figures that cannot be true, by reason", ["reason"]
+    "shoal_room_stats_refused", "Reports of viewers that were implausible, by reason", ["reason"]
 )
 
 
@@ -36,7 +36,7 @@ class RoomCollector(Collector):
             "shoal_not_sharing_viewers", "Members that cannot or may not share", totals.not_sharing
         )
         by_variant = GaugeMetricFamily(
-            "shoal_rendition_viewers", "Members of rooms by rendition", labels=["variant"]
+            "shoal_rendition_viewers", "Members of rooms, by variant", labels=["variant"]
         )
         for variant, viewers in sorted(totals.by_variant.items()):
             by_variant.add_metric([str(variant)], viewers)
@@ -44,7 +44,7 @@ class RoomCollector(Collector):
         if totals.latency_s is not None:
             yield GaugeMetricFamily(
                 "shoal_viewer_latency_median_seconds",
-                "How far behind live viewers are, the median of those that know it",
+                "Median latency behind live of the viewers that measure it",
                 totals.latency_s,
             )
         yield GaugeMetricFamily("shoal_rooms", "Rooms with members", self._room_service.local_rooms)
@@ -61,13 +61,13 @@ class RoomCollector(Collector):
         )
         yield CounterMetricFamily(
             "shoal_viewer_wanted_bytes",
-            "Bytes of announced segments, times the viewers that were on their rendition",
+            "Bytes of announced segments, times the viewers that were on their variant",
             totals.wanted,
         )
         yield _by_source("shoal_viewer_bytes", "Bytes that viewers received", totals.bytes)
         yield _by_source(
             "shoal_viewer_startup_bytes",
-            "The part of shoal_viewer_bytes from before a viewer was ready",
+            "The part of shoal_viewer_bytes from before viewers were ready",
             totals.startup,
         )
 

@@ -51,7 +51,7 @@ TRACKER_PATH, ROOM_PATH, BROADCASTER_PATH = "/ws", "/ws/room", "/broadcaster"
 PUBLIC_PATHS = (TRACKER_PATH, ROOM_PATH)
 PATHS = (*PUBLIC_PATHS, BROADCASTER_PATH)
 
-ROOM_SERVICE = web.AppKey("hub", RoomService)
+ROOM_SERVICE = web.AppKey("room_service", RoomService)
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,7 +127,7 @@ class Signaling:
     async def stop(self) -> None:
         """Stop listening, close every WebSocket with 1001, and stop."""
         self._listener.close()
-        await self._websockets.close_all(WSCloseCode.GOING_AWAY, "signaling stops")
+        await self._websockets.close_all(WSCloseCode.GOING_AWAY, "signaling is stopping")
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -194,10 +194,10 @@ class Signaling:
 
     def _accept_broadcaster(self, request: WSUpgradeRequest, client: Client) -> WebSocket | Refusal:
         if client.through_edge:
-            return Refusal(404, "not_found", "there is no such page")
+            return Refusal(404, "not_found", "no such page")
         if not has_bearer_token(request.headers.get("Authorization"), self._broadcaster_token):
-            log.warning("a broadcaster without the right token was refused")
-            return Refusal(401, "unauthorized", "the broadcaster's bearer token is required")
+            log.warning("refused a broadcaster with a wrong or missing token")
+            return Refusal(401, "unauthorized", "this requires the broadcaster's bearer token")
         connect = partial(BroadcasterConnection, self.room_service, self.tracker.served_torrents)
         return WebSocket(self._websockets, connect, None)
 
@@ -262,7 +262,7 @@ async def _this_host_only(request: web.Request, handler: Handler) -> web.StreamR
     The public routes lead to `/ws` alone; this is for the day on which they are misconfigured.
     """
     if "CF-Connecting-IP" in request.headers and request.rel_url.raw_path not in PUBLIC_PATHS:
-        response: web.StreamResponse = error_response(404, "not_found", "there is no such page")
+        response: web.StreamResponse = error_response(404, "not_found", "no such page")
     else:
         response = await handler(request)
     # a WebSocket handshake that came next on this connection would not reach the listener
@@ -271,7 +271,7 @@ async def _this_host_only(request: web.Request, handler: Handler) -> web.StreamR
 
 
 async def _upgrade_required(_request: web.Request) -> web.Response:
-    response = error_response(426, "upgrade_required", "this is for WebSockets")
+    response = error_response(426, "upgrade_required", "this path is for WebSockets only")
     response.headers["Upgrade"] = "websocket"
     return response
 

@@ -26,11 +26,11 @@ log = logging.getLogger("shoal.signaling")
 
 JOIN_TIMEOUT_S = 10.0
 TOKEN_MESSAGES = {
-    "missing": "the join lacks a token: /config.json has one",
-    "invalid": "the join token is not one of this station",
-    "expired": "the join token is too old: /config.json has a new one",
+    "missing": "the join has no token: get one from /config.json",
+    "invalid": "the join token is not from this station",
+    "expired": "the join token has expired: get a new one from /config.json",
 }
-BANNED_MESSAGE = "others received bad pieces from your address: come again in {:.0f} s"
+BANNED_MESSAGE = "other viewers received bad pieces from your address: try again in {:.0f} s"
 
 TokenCheck = Callable[[str], TokenVerdict]
 
@@ -72,7 +72,7 @@ class ViewerConnection(Connection):
             self._room_service.leave(self._member)
         if self._websocket.reads_too_slowly:
             ROOM_REFUSALS.labels("slow_reader").inc()
-            log.warning("viewer %s cut off: it reads too slowly", self._member)
+            log.warning("viewer %s disconnected: it reads too slowly", self._member)
 
     def _receive(self, frame: bytes) -> None:
         try:
@@ -102,8 +102,8 @@ class ViewerConnection(Connection):
         if join.plan_version != PLAN_VERSION:
             raise JoinRefusedError(
                 "plan_version",
-                f"this station plans by version {PLAN_VERSION}, not {join.plan_version}:"
-                " load the page again",
+                f"this station uses plan version {PLAN_VERSION}, not {join.plan_version}:"
+                " reload the page",
             )
         verdict = self._check_token(join.token)
         if verdict != "ok":
@@ -121,8 +121,8 @@ class ViewerConnection(Connection):
 
     def _expel(self) -> None:
         self._room_service.ban_list.add(self._address, self._loop.time())
-        log.warning("viewer %s expelled: others received bad pieces from it", self._member)
-        self._refuse("expelled", "others received bad pieces from you")
+        log.warning("viewer %s expelled: other viewers received bad pieces from it", self._member)
+        self._refuse("expelled", "other viewers received bad pieces from you")
 
     def _time_out(self) -> None:
         self._refuse("join_timeout", f"no `join` within {JOIN_TIMEOUT_S:g} s")

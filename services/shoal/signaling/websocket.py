@@ -24,20 +24,21 @@ CLOSE_TIMEOUT_S = 2.0
 SWEEP_S = 5.0
 """how often all sockets are checked for silence together: a timer for each would take 2 KB"""
 PING_AFTER_SWEEPS = 5
-DISCONNECT_AFTER_SWEEPS = 8
-"""a ping from 25 s of silence on, and a disconnect without an answer: avoids Cloudflare's idle
+CLOSE_AFTER_SWEEPS = 8
+"""a ping from 25 s of silence on, and a close without an answer: avoids Cloudflare's idle
 limit of 100 s, and removes a client that vanished within 45 s. Sweeps are counted instead of time,
-so that a machine that slept disconnects nobody"""
+so that a machine that slept closes none"""
 
 WRITE_DELAY_S = 0.005
 """how long delayed frames wait for others to the same reader"""
 
 SOCKETS = Gauge("shoal_signaling_sockets", "WebSockets that are open")
-SOCKETS_DISCONNECTED = Counter(
-    "shoal_signaling_sockets_cut", "WebSockets that we cut, by reason", ["code"]
+SOCKETS_CLOSED_BY_US = Counter(
+    "shoal_signaling_sockets_cut", "WebSockets that we closed, by reason", ["code"]
 )
 MESSAGES_DROPPED = Counter(
-    "shoal_signaling_relays_lost", "Messages between clients, lost because the reader is behind"
+    "shoal_signaling_relays_lost",
+    "Messages between clients that were dropped because the reader is behind",
 )
 
 _DATA_FRAMES = (WSMsgType.TEXT, WSMsgType.BINARY, WSMsgType.CONTINUATION)
@@ -169,8 +170,8 @@ class WebSocket(WSListener):
         try:
             self._connection = connect and connect(self)
         except Exception:
-            log.exception("a conversation did not begin, its socket is closed")
-            self._disconnect(WSCloseCode.INTERNAL_ERROR, "internal_error")
+            log.exception("a protocol handler could not be created: closing its WebSocket")
+            self._close_and_count(WSCloseCode.INTERNAL_ERROR, "internal_error")
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """Pass a complete message to the protocol handler; answer pings and closes."""
@@ -188,7 +189,7 @@ class WebSocket(WSListener):
         if self._closed or transport.is_close_frame_sent:
             return
         if self._quota is not None and not self._quota.take_message(self._websockets.time()):
-            self._disconnect(WSCloseCode.POLICY_VIOLATION, "too_many_messages")
+            self._close_and_count(WSCloseCode.POLICY_VIOLATION, "too_many_messages")
             return
         message = frame.get_payload_as_bytes()
         if kind == WSMsgType.PING:
@@ -198,7 +199,7 @@ class WebSocket(WSListener):
         if self._fragments or not frame.fin:
             message = self._fragments + message
             if len(message) > MAX_MESSAGE_BYTES:
-                self._disconnect(WSCloseCode.MESSAGE_TOO_BIG, "message_size")
+                self._close_and_count(WSCloseCode.MESSAGE_TOO_BIG, "message_size")
                 return
             self._fragments = b"" if frame.fin else message
             if not frame.fin:
@@ -207,14 +208,14 @@ class WebSocket(WSListener):
             try:
                 self._connection.on_message(message)
             except Exception:
-                log.exception("a conversation failed, its socket is closed")
-                self._disconnect(WSCloseCode.INTERNAL_ERROR, "internal_error")
+                log.exception("a protocol handler failed on a message: closing its WebSocket")
+                self._close_and_count(WSCloseCode.INTERNAL_ERROR, "internal_error")
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         """Tell the protocol handler, and count the reason."""
         sent = transport.close_handshake.sent if transport.is_close_frame_sent else None
         if sent is not None and not self._closed:
-            SOCKETS_DISCONNECTED.labels(_CLOSE_REASONS_OF_PICOWS.get(sent.code, "protocol")).inc()
+            SOCKETS_CLOSED_BY_US.labels(_CLOSE_REASONS_OF_PICOWS.get(sent.code, "protocol")).inc()
         self._end()
         self._websockets.remove(self)
         if self._quota is not None:
@@ -228,23 +229,23 @@ class WebSocket(WSListener):
         """Do nothing: the peer has been disconnected."""
 
     def sweep(self) -> None:
-        """Ping a peer after long silence; disconnect one that does not answer."""
+        """Ping a peer after long silence; close the WebSocket if it does not answer."""
         self._silent_sweeps += 1
         if self._silent_sweeps < PING_AFTER_SWEEPS or self._transport is None or self._closed:
             return
-        if self._silent_sweeps >= DISCONNECT_AFTER_SWEEPS:
-            self._disconnect(WSCloseCode.GOING_AWAY, "no_pong")
+        if self._silent_sweeps >= CLOSE_AFTER_SWEEPS:
+            self._close_and_count(WSCloseCode.GOING_AWAY, "no_pong")
         else:
             self._transport.send_ping()
 
-    def _disconnect(self, code: WSCloseCode, why: str) -> None:
-        SOCKETS_DISCONNECTED.labels(why).inc()
-        self.close(code, why)
+    def _close_and_count(self, code: WSCloseCode, reason: str) -> None:
+        SOCKETS_CLOSED_BY_US.labels(reason).inc()
+        self.close(code, reason)
 
     def _disconnect_slow_reader(self) -> None:
         if self.reads_too_slowly:
             return
-        SOCKETS_DISCONNECTED.labels("slow_reader").inc()
+        SOCKETS_CLOSED_BY_US.labels("slow_reader").inc()
         self.reads_too_slowly = True
         self._end()
         if self._transport is not None:
@@ -259,7 +260,7 @@ class WebSocket(WSListener):
             try:
                 self._connection.on_closed()
             except Exception:
-                log.exception("a conversation failed at its end")
+                log.exception("a protocol handler failed when its WebSocket closed")
 
 
 class WebSockets:
@@ -302,7 +303,7 @@ class WebSockets:
         try:
             await asyncio.wait_for(self._empty.wait(), 2 * CLOSE_TIMEOUT_S)
         except TimeoutError:
-            log.warning("%d sockets did not close in time", len(self._open))
+            log.warning("%d WebSockets did not close in time", len(self._open))
 
 
 class Flushable(Protocol):
@@ -326,39 +327,39 @@ class WriteBatcher:
         self._delayed: list[Flushable] = []
         self._loop = asyncio.get_running_loop()
 
-    def flush_this_turn(self, socket: Flushable) -> None:
+    def flush_this_turn(self, writer: Flushable) -> None:
         """Flush at the end of this turn of the event loop."""
         if not self._this_turn:
             self._loop.call_soon(self._flush_this_turn)
-        self._this_turn.append(socket)
+        self._this_turn.append(writer)
 
-    def flush_delayed(self, socket: Flushable) -> None:
+    def flush_delayed(self, writer: Flushable) -> None:
         """Flush at the latest WRITE_DELAY_S after the first delayed frame of any reader."""
         if not self._delayed:
             self._loop.call_later(WRITE_DELAY_S, self._flush_delayed)
-        self._delayed.append(socket)
+        self._delayed.append(writer)
 
     def _flush_this_turn(self) -> None:
-        sockets, self._this_turn = self._this_turn, []
-        for socket in sockets:
-            socket.flush()
+        writers, self._this_turn = self._this_turn, []
+        for writer in writers:
+            writer.flush()
 
     def _flush_delayed(self) -> None:
-        sockets, self._delayed = self._delayed, []
-        for socket in sockets:
-            socket.flush()
+        writers, self._delayed = self._delayed, []
+        for writer in writers:
+            writer.flush()
 
 
 def with_headers(frames: list[bytes]) -> list[bytes]:
     """Return text frames in wire format, each after its header (RFC 6455, 5.2)."""
-    parts: list[bytes] = []
+    output: list[bytes] = []
     for frame in frames:
         size = len(frame)
         if size < 126:
-            parts.append(bytes((0x81, size)))
+            output.append(bytes((0x81, size)))
         elif size < 1 << 16:
-            parts.append(b"\x81\x7e" + size.to_bytes(2, "big"))
+            output.append(b"\x81\x7e" + size.to_bytes(2, "big"))
         else:
-            parts.append(b"\x81\x7f" + size.to_bytes(8, "big"))
-        parts.append(frame)
-    return parts
+            output.append(b"\x81\x7f" + size.to_bytes(8, "big"))
+        output.append(frame)
+    return output

@@ -58,8 +58,8 @@ def poisoned(browser: Browser, running: Station, stack: ExitStack) -> None:
     assert poisoner.stats()["id"] == culprit
 
     published = running.descriptors()
-    assert poisoner.page.evaluate("() => window.corrupted") > 0
-    assert "expelled: others received bad pieces from it" in running.log("signaling")
+    assert poisoner.page.evaluate("() => window.poisoned") > 0
+    assert "expelled: other viewers received bad pieces from it" in running.log("signaling")
     for viewer, first in zip(honest, before, strict=True):
         assert culprit in reports(viewer)
         last = viewer.stats()

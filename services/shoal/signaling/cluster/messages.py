@@ -129,7 +129,7 @@ class JoinRejected(msgspec.Struct, frozen=True, tag_field="t", tag="refused"):
 
 
 class MembersLeft(msgspec.Struct, frozen=True, tag_field="t", tag="gone"):
-    """Viewers' node → room's node: these have left, or are in another room."""
+    """Viewers' node → room's node: these have left, moved, or withdraw their request."""
 
     members: list[MemberId]
 

@@ -108,7 +108,9 @@ class ClusterNode(Collector):
             "shoal_cluster_nodes", "Signaling processes of this station", len(self._nodes) + 1
         )
         yield GaugeMetricFamily(
-            "shoal_cluster_connected", "1 while the cluster's Redis is there", self.fault is None
+            "shoal_cluster_connected",
+            "1 while the cluster's Redis is connected",
+            self.fault is None,
         )
 
     def _channel(self, node: NodeId) -> str:
@@ -209,7 +211,7 @@ class ClusterNode(Collector):
         try:
             batch = decode(data)
         except (msgspec.DecodeError, ValueError) as error:
-            log.warning("a message of the cluster was not understood: %s", error)
+            log.warning("ignored an invalid message from another node: %s", error)
             return
         effects = self._nodes.receive(batch, self._loop.time())
         for message in effects.to_all:
@@ -263,7 +265,7 @@ class BatchCounters:
         return number == expected
 
     def has_all(self, node: NodeId, sent: int) -> bool:
-        """Return whether all batches up to `sent` have arrived; from then on they count as received."""
+        """Return whether all batches up to `sent` have arrived; missing ones are written off."""
         received = self._received.get(node, 0)
         self._received[node] = sent
         return received == sent

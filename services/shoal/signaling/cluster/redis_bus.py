@@ -56,7 +56,7 @@ class RedisBus:
                 await self._connect_and_run()
             except (RedisError, OSError, TimeoutError) as error:
                 if self.connected or self.fault == "not connected yet":
-                    log.warning("the cluster's Redis is away: %s", error)
+                    log.warning("lost the cluster's Redis: %s", error)
                     backoff.reset()
                 self.fault = f"the cluster's Redis: {error}"
             finally:

@@ -165,16 +165,16 @@ class RedisRouter:
         match message:
             case JoinRequest() | MemberMessage() | MembersLeft():
                 self.local_rooms.receive_from_node(node, message, now, self._effects)
-            case RoomSummaries(version, lines, replace):
+            case RoomSummaries(version, summaries, is_complete):
                 if version == PLAN_VERSION:
-                    self._remote_rooms.update(node, lines, replace_all=replace)
+                    self._remote_rooms.update(node, summaries, replace_all=is_complete)
             case JoinAccepted(members):
                 self._on_accepted(node, members, now)
             case JoinRejected(members):
                 self._on_rejected(node, members, now)
-            case Deliver(to, frame, relayed):
-                here = tuple(self._viewers_at(node, to))
-                self._effects.frames.append(OutgoingFrame(here, frame, relayed))
+            case Deliver(to, frame, droppable):
+                local = tuple(self._viewers_at(node, to))
+                self._effects.frames.append(OutgoingFrame(local, frame, droppable))
             case DeliverRoster(room, to, frame):
                 self._deliver_roster(room, self._viewers_at(node, to), frame)
             case ExpelMember(member):

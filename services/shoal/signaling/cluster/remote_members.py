@@ -105,12 +105,12 @@ class LocalRooms:
                 self._add(rooms.set_ready(member, now), effects)
             case Stats(uplink_bps=float(bps)):
                 rooms.set_uplink(member, bps, now)
-            case Report(about) if rooms.report_abuse(member, about):
-                node = self._remote_members.get(about)
+            case Report(reported) if rooms.report_abuse(member, reported):
+                node = self._remote_members.get(reported)
                 if node is None:
-                    effects.expelled.append(about)
+                    effects.expelled.append(reported)
                 else:
-                    effects.node_messages.append((node, ExpelMember(about)))
+                    effects.node_messages.append((node, ExpelMember(reported)))
             case _:
                 pass
 

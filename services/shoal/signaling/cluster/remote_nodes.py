@@ -174,8 +174,8 @@ class RemoteNodes:
                 self._swarms.remove_remote_peer(node.connection_id, info_hash, peer_id)
             case TorrentRegistered(info_hash):
                 self._served_torrents.register(info_hash, now_s)
-            case Announcement(what):
-                effects.announcements.append(what)
+            case Announcement(announcement):
+                effects.announcements.append(announcement)
             case BroadcasterMoved():
                 effects.broadcaster_moved = True
             case Heartbeat():

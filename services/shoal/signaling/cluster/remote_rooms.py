@@ -45,8 +45,8 @@ class RemoteRooms:
         state.last_message_at = now
         if not state.is_responsive:
             state.is_responsive = True
-            for room, content in state.rooms.items():
-                self._index.set((node, room), content)
+            for room, occupancy in state.rooms.items():
+                self._index.set((node, room), occupancy)
 
     def update(self, node: NodeId, summaries: Sequence[RoomSummary], *, replace_all: bool) -> None:
         """Update the rooms of a node by its summaries."""

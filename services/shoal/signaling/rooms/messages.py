@@ -164,7 +164,7 @@ def decode(frame: str | bytes) -> FromViewer | None:
     except (msgspec.DecodeError, UnicodeError) as error:
         raise BadMessageError(str(error)) from error
     except RecursionError as error:
-        raise BadMessageError("the JSON is too deep") from error
+        raise BadMessageError("the JSON is nested too deeply") from error
 
 
 def encode(message: ToViewer) -> bytes:

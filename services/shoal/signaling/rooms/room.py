@@ -120,7 +120,7 @@ class Room:
         member: MemberId,
         state: MemberState,
         *,
-        on_air: Stream,
+        stream: Stream,
         recent: Sequence[Descriptor],
         now: float,
     ) -> list[Outgoing]:
@@ -132,7 +132,7 @@ class Room:
             return []
         self._add(member, state)
         first_messages = [
-            Outgoing((member,), on_air),
+            Outgoing((member,), stream),
             *self._send_roster((member,)),
             *(Outgoing((member,), SegmentMessage(self.epoch, descriptor)) for descriptor in recent),
         ]

@@ -245,7 +245,7 @@ class Rooms:
         return None if room is self._not_sharing_room else room
 
     def _place(self, variant: int, count: int = 1) -> Room:
-        """Return a room for `count` new members: most on the variant, else the fullest with space."""
+        """Return a room for `count` new members: by variant first, then the fullest."""
         max_size = SOFT_LIMIT - count
         name = self._index.best(variant, max_size) or self._index.fullest(max_size)
         if name is None and count == 1:  # one more in the smallest room beats being alone
@@ -282,12 +282,12 @@ class Rooms:
         return outgoing
 
     def _divide(self, room: Room, now: float) -> list[Outgoing]:
-        """Relocate half of a room to a new one, by variant; they keep their links."""
+        """Move half of a room to a new one, by variant, with the links between them."""
         members = sorted(room.members, key=lambda member: room.member_state(member).variant)
-        relocating = members[len(members) // 2 :]
+        moving = members[len(members) // 2 :]
         new_room = self._open()
-        states = room.remove_members(relocating)
-        self._room_of.update(dict.fromkeys(relocating, new_room))
+        states = room.remove_members(moving)
+        self._room_of.update(dict.fromkeys(moving, new_room))
         return (
             new_room.add_members(states, now) + self._after_change(new_room, now) + room.tick(now)
         )

@@ -50,7 +50,7 @@ class HealthChecks:
         is_missing = observed.speaks_for_station and not observed.has_broadcaster
         self._update(
             "broadcaster",
-            "no broadcaster is connected, so viewers learn of no segment: see its log and health"
+            "no broadcaster is connected, so viewers get no new segments: check its log and /health"
             if is_missing
             else None,
             now,
@@ -76,7 +76,7 @@ def _no_links(totals: Totals) -> str | None:
         return None
     return (
         f"{totals.viewers} viewers and not one link between them ({totals.not_sharing} cannot or"
-        " may not share): all of the video comes from the store. Look at a viewer's console, and"
+        " may not share): all video comes from the store. Check a viewer's console, and"
         " whether its browser reaches the STUN server"
     )
 
@@ -93,6 +93,6 @@ def _share_low(totals: Totals, min_share: float) -> str | None:
     ):
         return None
     return (
-        f"peers carried {carried:.0%} in the last minutes and could carry {limit:.0%}, with"
-        f" {totals.viewers} viewers: see the dashboard for who pushes to whom"
+        f"peers carried {carried:.0%} of the video in the last minutes and could carry"
+        f" {limit:.0%}, with {totals.viewers} viewers: the dashboard shows who pushes to whom"
     )

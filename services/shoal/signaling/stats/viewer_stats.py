@@ -227,7 +227,7 @@ class ViewerStats:
         self._latencies.replace(previous.latency_s, current.latency_s)
 
     def _is_too_much(self, stats: Stats, record: _ViewerRecord) -> bool:
-        """Return whether it received more than was published, or sent more than others could take."""
+        """Return whether it received more than there was, or sent more than others can take."""
         available, received = record.history.available, stats.bytes
         possible_receivers = self.joins - record.left_before_join + self._remote_joins
         return (

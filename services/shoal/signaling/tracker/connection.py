@@ -31,13 +31,15 @@ from shoal.signaling.websocket import Connection, WebSocket
 EXPIRY_INTERVAL_S = 10.0
 DELAYED_MESSAGES = (AnnounceResponse, PeerAnswer)
 
-TRACKER_REFUSALS = Counter("shoal_tracker_refusals", "Refusals of the tracker, by code", ["code"])
+TRACKER_REFUSALS = Counter(
+    "shoal_tracker_refusals", "Requests that the tracker refused, by code", ["code"]
+)
 
 REFUSAL_MESSAGES = {
-    "token_missing": "this swarm needs a join token: /ws?token=… with that of /config.json",
-    "token_invalid": "the join token is not one of this station",
-    "token_expired": "the join token is too old: /config.json has a new one",
-    "unknown_torrent": "this tracker serves the torrents of its own station alone",
+    "token_missing": "this swarm requires a join token: /ws?token=… with the one in /config.json",
+    "token_invalid": "the join token is not from this station",
+    "token_expired": "the join token has expired: get a new one from /config.json",
+    "unknown_torrent": "this tracker serves only the torrents of its own station",
 }
 
 

@@ -258,7 +258,7 @@ class Swarms:
             return "peer_id must be 20 bytes"
         swarm = self._swarms.get(InfoHash(announce.info_hash))
         if swarm is None and len(self._swarms) >= MAX_SWARMS:
-            return "the tracker holds no more torrents"
+            return "the tracker has too many torrents"
         if swarm is not None and len(swarm.peers) >= MAX_PEERS_PER_SWARM:
             return "the swarm is full"
         return self._connection_refusal(sender, InfoHash(announce.info_hash))
