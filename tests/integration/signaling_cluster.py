@@ -34,7 +34,7 @@ class Node:
         await viewer.send(type="join", plan_version=2, variant=0, token=token)
         return viewer
 
-    async def seated(self, address: str = "127.0.0.1") -> tuple[Client, dict[str, Any]]:
+    async def joined(self, address: str = "127.0.0.1") -> tuple[Client, dict[str, Any]]:
         """Return a viewer and its first roster."""
         viewer = await self.viewer(address)
         assert (await viewer.next())["type"] == "stream"

@@ -94,12 +94,12 @@ async def test_what_the_broadcaster_announces_is_known_everywhere_and_after_it(
 
 async def shared_room(nodes: list[Node], each: int = 1) -> list[Client]:
     """Seat viewers of all nodes in one room, which lives at the first node."""
-    first, room = await nodes[0].seated("10.0.0.1")
+    first, room = await nodes[0].joined("10.0.0.1")
     viewers = [first]
     for number, node in enumerate(nodes):
         await asyncio.sleep(0.5)  # others hear of a room within 250 ms
         for k in range(each - (node is nodes[0])):
-            viewer, joined = await node.seated(f"10.0.{number + 1}.{k + 1}")
+            viewer, joined = await node.joined(f"10.0.{number + 1}.{k + 1}")
             assert joined["room"] == room["room"]
             viewers.append(viewer)
     for viewer in viewers:
@@ -127,7 +127,7 @@ async def test_viewers_of_several_nodes_share_a_room(nodes: list[Node]) -> None:
     await ben.ws.close()
     await ann.room_of(2)
     # who comes from two addresses on two nodes has a third one's viewer expelled
-    liar, _ = await nodes[1].seated("10.9.9.9")
+    liar, _ = await nodes[1].joined("10.9.9.9")
     await ann.send(type="report", member=liar.id)
     await cy.send(type="report", member=liar.id)
     refusal = await liar.until(lambda m: m["type"] == "error")
@@ -135,7 +135,7 @@ async def test_viewers_of_several_nodes_share_a_room(nodes: list[Node]) -> None:
     assert await liar.closed() == 1008
     again = await nodes[1].viewer("10.9.9.9")
     assert (await again.next())["code"] == "barred"
-    await nodes[1].seated("10.9.9.8")
+    await nodes[1].joined("10.9.9.8")
 
 
 async def test_when_the_room_s_node_is_killed_its_guests_sit_together_elsewhere(
@@ -150,7 +150,7 @@ async def test_when_the_room_s_node_is_killed_its_guests_sit_together_elsewhere(
     assert names[0] == names[1] != names[2] == names[3]
     assert [room["you"] for room in rooms] == [viewer.id for viewer in viewers[2:]]
     # and who comes now sits with one of the pairs
-    _, room = await nodes[1].seated("10.8.8.8")
+    _, room = await nodes[1].joined("10.8.8.8")
     assert len(room["members"]) == 3
 
 
@@ -177,7 +177,7 @@ async def test_rooms_of_several_nodes_outlive_a_restart_of_redis(
         assert room["you"] == viewer.id
     assert time.monotonic() - began < BACK_WITHIN_S
     # and viewers of several nodes find each other again
-    late, room = await nodes[1].seated()
+    late, room = await nodes[1].joined()
     partner = next(v for v in viewers if v.id == room["members"][0]["id"])
     await late.send(type="signal", to=partner.id, data={})
     assert (await partner.until(lambda m: m["type"] == "signal"))["from"] == late.id

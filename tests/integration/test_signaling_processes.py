@@ -38,7 +38,7 @@ async def test_each_process_counts_its_own_viewers_and_all_know_the_sum(tmp_path
             for node in alone:
                 await until(lambda node=node: has_nodes(node, 2))
             for number in range(VIEWERS):
-                await station.seated(f"10.0.0.{number + 1}")
+                await station.joined(f"10.0.0.{number + 1}")
             for node in alone:
                 await until(lambda node=node: has(node, viewers=VIEWERS))
             counted = [await node.metric("shoal_viewers") for node in alone]

@@ -4,33 +4,33 @@ from tests.unit.signaling.make import descriptor
 
 
 def test_at_first_nothing_is_on_air() -> None:
-    programme = BroadcastState()
-    assert programme.stream == Stream(None, live=False)
-    assert programme.resume() == Resume({})
-    assert programme.recent(0) == ()
+    broadcast = BroadcastState()
+    assert broadcast.stream == Stream(None, live=False)
+    assert broadcast.resume() == Resume({})
+    assert broadcast.recent(0) == ()
 
 
 def test_only_a_change_of_stream_is_news() -> None:
-    programme = BroadcastState()
-    assert programme.set_stream(Stream("abc", live=True))
-    assert not programme.set_stream(Stream("abc", live=True))
-    assert programme.set_stream(Stream("abc", live=False))
+    broadcast = BroadcastState()
+    assert broadcast.set_stream(Stream("abc", live=True))
+    assert not broadcast.set_stream(Stream("abc", live=True))
+    assert broadcast.set_stream(Stream("abc", live=False))
 
 
 def test_repeated_and_older_sequences_are_no_news() -> None:
-    programme = BroadcastState()
-    assert programme.publish(descriptor(5))
-    assert not programme.publish(descriptor(5))
-    assert not programme.publish(descriptor(4))
-    assert programme.publish(descriptor(9))
-    assert programme.chunks == 2
+    broadcast = BroadcastState()
+    assert broadcast.publish(descriptor(5))
+    assert not broadcast.publish(descriptor(5))
+    assert not broadcast.publish(descriptor(4))
+    assert broadcast.publish(descriptor(9))
+    assert broadcast.chunks == 2
 
 
 def test_each_rendition_has_its_own_order_and_its_last_segments() -> None:
-    programme = BroadcastState()
+    broadcast = BroadcastState()
     for sequence in range(20):
-        assert programme.publish(descriptor(sequence, variant=0))
-    assert programme.publish(descriptor(3, variant=1))
-    assert [d.sequence for d in programme.recent(0)] == list(range(20 - RECENT_SEGMENTS, 20))
-    assert [d.sequence for d in programme.recent(1)] == [3]
-    assert programme.resume() == Resume({0: 19, 1: 3})
+        assert broadcast.publish(descriptor(sequence, variant=0))
+    assert broadcast.publish(descriptor(3, variant=1))
+    assert [d.sequence for d in broadcast.recent(0)] == list(range(20 - RECENT_SEGMENTS, 20))
+    assert [d.sequence for d in broadcast.recent(1)] == [3]
+    assert broadcast.resume() == Resume({0: 19, 1: 3})

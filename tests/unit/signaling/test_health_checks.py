@@ -20,10 +20,10 @@ def codes(
 ) -> list[str]:
     """What is said of one state of things that lasts."""
     problems = Problems()
-    inspection = HealthChecks(problems, least, 0)
-    seen = Observation(totals, live, has_broadcaster, watches)
-    inspection.check(seen, 0)
-    inspection.check(seen, after_s)
+    checks = HealthChecks(problems, least, 0)
+    observed = Observation(totals, live, has_broadcaster, watches)
+    checks.check(observed, 0)
+    checks.check(observed, after_s)
     return [problem.code for problem in problems.standing()]
 
 
@@ -70,16 +70,16 @@ def test_a_broadcaster_that_is_gone() -> None:
 
 def test_what_heals_is_over_and_begins_anew() -> None:
     problems = Problems()
-    inspection = HealthChecks(problems, 0.5, 0)
+    checks = HealthChecks(problems, 0.5, 0)
     alone, well = Totals(viewers=3), Totals(viewers=3, peers=3)
     for now, totals in ((0, alone), (29, well), (40, alone), (69, alone)):
-        inspection.check(Observation(totals, True, True, True), now)
+        checks.check(Observation(totals, True, True, True), now)
         assert problems.status == "ok"
-    inspection.check(Observation(alone, True, True, True), 70)
+    checks.check(Observation(alone, True, True, True), 70)
     assert problems.status == "degraded"
-    inspection.check(Observation(well, True, True, True), 71)
+    checks.check(Observation(well, True, True, True), 71)
     assert problems.standing() == []
-    inspection.check_cluster("Redis is gone")
+    checks.check_cluster("Redis is gone")
     assert [problem.message for problem in problems.standing()] == ["Redis is gone"]
-    inspection.check_cluster(None)
+    checks.check_cluster(None)
     assert problems.status == "ok"

@@ -52,7 +52,9 @@ def test_nobody_ready_means_no_slices() -> None:
 def test_every_piece_has_one_owner(ready: list[PlanMember], sequence: int, size: int) -> None:
     piece_size = piece_size_for(size)
     slices = plan(ready, sequence, size, piece_size)
-    pieces = [piece for part in slices for piece in range(part.first, part.end)]
+    pieces = [
+        piece for piece_slice in slices for piece in range(piece_slice.first, piece_slice.end)
+    ]
     assert pieces == list(range(piece_count(size, piece_size)))
 
 
@@ -61,9 +63,9 @@ def test_slices_are_even_and_nobody_has_two(
     ready: list[PlanMember], sequence: int, size: int
 ) -> None:
     slices = plan(ready, sequence, size, piece_size_for(size))
-    lengths = [part.end - part.first for part in slices]
+    lengths = [piece_slice.end - piece_slice.first for piece_slice in slices]
     assert not lengths or (min(lengths) > 0 and max(lengths) - min(lengths) <= 1)
-    owners = [part.owner for part in slices]
+    owners = [piece_slice.owner for piece_slice in slices]
     assert len(set(owners)) == len(owners)
     assert set(owners) <= {member.id for member in ready}
 
@@ -71,9 +73,9 @@ def test_slices_are_even_and_nobody_has_two(
 @given(rosters.filter(len), sequences, sizes)
 def test_turns_are_even(ready: list[PlanMember], sequence: int, size: int) -> None:
     owned = Counter(
-        part.owner
+        piece_slice.owner
         for turn in range(len(ready))
-        for part in plan(ready, sequence + turn, size, piece_size_for(size))
+        for piece_slice in plan(ready, sequence + turn, size, piece_size_for(size))
     )
     assert len({owned[member.id] for member in ready}) == 1
 
@@ -84,14 +86,18 @@ def test_shared_pieces_have_one_owner_and_others_step_in(
 ) -> None:
     piece_size = piece_size_for(size)
     slices = plan(ready, sequence, size, piece_size, origin_share)
-    able = {member.id for member in ready if member.weight > 0}
+    owners = {member.id for member in ready if member.weight > 0}
     count = piece_count(size, piece_size)
-    shared = [piece for part in slices for piece in range(part.first, part.end)]
-    assert shared == list(range(count - count * origin_share // ORIGIN_SHARE_UNITS if able else 0))
-    for part in slices:
-        assert part.owner in able
-        assert set(part.successors) <= able - {part.owner}
-        assert len(part.successors) == min(2, len(able) - 1)
+    shared = [
+        piece for piece_slice in slices for piece in range(piece_slice.first, piece_slice.end)
+    ]
+    assert shared == list(
+        range(count - count * origin_share // ORIGIN_SHARE_UNITS if owners else 0)
+    )
+    for piece_slice in slices:
+        assert piece_slice.owner in owners
+        assert set(piece_slice.successors) <= owners - {piece_slice.owner}
+        assert len(piece_slice.successors) == min(2, len(owners) - 1)
 
 
 @given(mixed_rosters(), sequences)
@@ -102,11 +108,11 @@ def test_who_has_no_link_to_an_owner_has_a_relay_with_links_to_both(
         return other.id in one.unreachable or one.id in other.unreachable
 
     by_id = {member.id: member for member in ready}
-    for part in plan(ready, sequence, 1_200_000, 65_536):
-        owner = by_id[part.owner]
+    for piece_slice in plan(ready, sequence, 1_200_000, 65_536):
+        owner = by_id[piece_slice.owner]
         for receiver in ready:
-            between = relay(ready, sequence, part, receiver)
-            able = [
+            between = relay(ready, sequence, piece_slice, receiver)
+            owners = [
                 member
                 for member in ready
                 if member.weight > 0
@@ -114,10 +120,10 @@ def test_who_has_no_link_to_an_owner_has_a_relay_with_links_to_both(
                 and not are_unlinked(member, owner)
                 and not are_unlinked(member, receiver)
             ]
-            if receiver is owner or not are_unlinked(owner, receiver) or not able:
+            if receiver is owner or not are_unlinked(owner, receiver) or not owners:
                 assert between is None
             else:
-                assert between in {member.id for member in able}
+                assert between in {member.id for member in owners}
 
 
 def test_relays_and_successors_are_spread_evenly() -> None:
@@ -125,10 +131,10 @@ def test_relays_and_successors_are_spread_evenly() -> None:
     ready[0] = PlanMember("m00", unreachable=frozenset({"m01"}))
     relays, first = Counter[str | None](), Counter[str]()
     for sequence in range(2_000):
-        for part in plan(ready, sequence, 1_200_000, 65_536):
-            first[part.successors[0]] += 1
-            if part.owner == "m00":
-                relays[relay(ready, sequence, part, ready[1])] += 1
+        for piece_slice in plan(ready, sequence, 1_200_000, 65_536):
+            first[piece_slice.successors[0]] += 1
+            if piece_slice.owner == "m00":
+                relays[relay(ready, sequence, piece_slice, ready[1])] += 1
     for counts, members in ((first, 24), (relays, 22)):
         mean = sum(counts.values()) / members
         assert len(counts) == members

@@ -17,14 +17,14 @@ OTHER = KeptReplay("other-1", 60_000_000, 600.0)
 ANN, BEN, CAT = MemberId("ann"), MemberId("ben"), MemberId("cat")
 
 
-def told(sent: Effects) -> list[tuple[MemberId, dict[str, object]]]:
+def received(sent: Effects) -> list[tuple[MemberId, dict[str, object]]]:
     return [(to, msgspec.json.decode(frame.data)) for frame in sent.frames for to in frame.to]
 
 
 def rosters(sent: Effects) -> dict[MemberId, list[str]]:
     return {
         to: [member["id"] for member in said["members"]]
-        for to, said in told(sent)
+        for to, said in received(sent)
         if said["type"] == "room" and isinstance(said["members"], list)
     }
 
@@ -52,7 +52,7 @@ def test_rooms_are_of_one_replay(replays: ReplayRooms) -> None:
     dave = MemberId("dave")
     sent = replays.join(dave, ONE, MemberState(1, sharing=True), "10.0.0.9", 101.0)
     assert rosters(sent)[dave] == [ANN, BEN, dave]
-    [(to, stream), *_] = told(sent)
+    [(to, stream), *_] = received(sent)
     assert (to, stream) == (dave, {"type": "stream", "stream": None, "live": False})
     everybody = rosters(sent) | rosters(replays.tick(102.0))
     assert everybody == {member: [ANN, BEN, dave] for member in (ANN, BEN, dave)}
@@ -60,8 +60,8 @@ def test_rooms_are_of_one_replay(replays: ReplayRooms) -> None:
 
 def test_what_members_say_reaches_their_room_only(replays: ReplayRooms) -> None:
     data = msgspec.Raw(b"{}")
-    assert [to for to, _ in told(replays.receive(ANN, Signal(BEN, data), 101.0))] == [BEN]
-    assert told(replays.receive(ANN, Signal(CAT, data), 101.0)) == []
+    assert [to for to, _ in received(replays.receive(ANN, Signal(BEN, data), 101.0))] == [BEN]
+    assert received(replays.receive(ANN, Signal(CAT, data), 101.0)) == []
     assert replays.receive(ANN, Report(BEN), 101.0).expelled == []
     dave = MemberId("dave")
     replays.join(dave, ONE, MemberState(0, sharing=True), "10.0.0.9", 101.0)

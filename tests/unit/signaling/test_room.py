@@ -26,17 +26,15 @@ ON_AIR = Stream("abc", live=True)
 OFFER = msgspec.Raw(b'{"sdp":"..."}')
 
 
-def join(roster: Room, member: MemberId, now: float, variant: int = 0) -> list[Outgoing]:
-    return roster.join(
-        member, MemberState(variant, sharing=True), on_air=ON_AIR, recent=(), now=now
-    )
+def join(room: Room, member: MemberId, now: float, variant: int = 0) -> list[Outgoing]:
+    return room.join(member, MemberState(variant, sharing=True), stream=ON_AIR, recent=(), now=now)
 
 
 def to(member: MemberId, messages: Sequence[Outgoing]) -> list[ToViewer]:
     return [outgoing.message for outgoing in messages if member in outgoing.to]
 
 
-def room(you: MemberId, epoch: int, *members: RosterEntry) -> RosterMessage:
+def roster_message(you: MemberId, epoch: int, *members: RosterEntry) -> RosterMessage:
     return RosterMessage(
         room="main", plan_version=PLAN_VERSION, epoch=epoch, you=you, members=members
     )
@@ -44,38 +42,38 @@ def room(you: MemberId, epoch: int, *members: RosterEntry) -> RosterMessage:
 
 def test_a_newcomer_gets_stream_then_room_then_recent_segments() -> None:
     recent = (descriptor(3), descriptor(4))
-    sent = Room("main").join(ANN, MemberState(0, sharing=True), on_air=ON_AIR, recent=recent, now=0)
+    sent = Room("main").join(ANN, MemberState(0, sharing=True), stream=ON_AIR, recent=recent, now=0)
     assert sent == [
         Outgoing((ANN,), ON_AIR),
-        Outgoing((ANN,), room(ANN, 1, RosterEntry(ANN, 0, ready=False))),
+        Outgoing((ANN,), roster_message(ANN, 1, RosterEntry(ANN, 0, ready=False))),
         Outgoing((ANN,), SegmentMessage(1, recent[0])),
         Outgoing((ANN,), SegmentMessage(1, recent[1])),
     ]
 
 
 def test_after_a_quiet_while_the_others_hear_of_a_change_at_once() -> None:
-    roster = Room("main")
-    join(roster, ANN, now=0)
+    room = Room("main")
+    join(room, ANN, now=0)
     members = (RosterEntry(ANN, 0, ready=False), RosterEntry(BEN, 1, ready=False))
-    sent = join(roster, BEN, now=1, variant=1)
-    assert to(ANN, sent) == [room(ANN, 2, *members)]
-    assert to(BEN, sent) == [ON_AIR, room(BEN, 2, *members)]
-    assert roster.due is None
+    sent = join(room, BEN, now=1, variant=1)
+    assert to(ANN, sent) == [roster_message(ANN, 2, *members)]
+    assert to(BEN, sent) == [ON_AIR, roster_message(BEN, 2, *members)]
+    assert room.due is None
 
 
 def test_changes_in_quick_succession_are_told_together_when_due() -> None:
-    roster = Room("main")
+    room = Room("main")
     for member in (ANN, BEN):
-        join(roster, member, now=0)
-    join(roster, CY, now=10)
-    assert roster.set_ready(ANN, now=10.01) == []
-    assert roster.set_ready(BEN, now=10.02) == []
-    assert roster.due == 10 + ROSTER_INTERVAL_S
-    assert roster.tick(10.2) == []
-    sent = roster.tick(10.25)
+        join(room, member, now=0)
+    join(room, CY, now=10)
+    assert room.set_ready(ANN, now=10.01) == []
+    assert room.set_ready(BEN, now=10.02) == []
+    assert room.due == 10 + ROSTER_INTERVAL_S
+    assert room.tick(10.2) == []
+    sent = room.tick(10.25)
     assert [outgoing.to for outgoing in sent] == [(ANN,), (BEN,), (CY,)]
     assert to(CY, sent) == [
-        room(
+        roster_message(
             CY,
             5,
             RosterEntry(ANN, 0, ready=True),
@@ -83,75 +81,75 @@ def test_changes_in_quick_succession_are_told_together_when_due() -> None:
             RosterEntry(CY, 0, False),
         )
     ]
-    assert roster.due is None
+    assert room.due is None
 
 
 def test_a_segment_does_not_wait_for_the_roster_but_comes_after_it() -> None:
-    roster = Room("main")
-    join(roster, ANN, now=0)
-    join(roster, BEN, now=1)
-    roster.set_ready(ANN, now=1.01)
-    sent = roster.publish(descriptor(7), now=1.02)
+    room = Room("main")
+    join(room, ANN, now=0)
+    join(room, BEN, now=1)
+    room.set_ready(ANN, now=1.01)
+    sent = room.publish(descriptor(7), now=1.02)
     assert [type(message) for message in to(ANN, sent)] == [RosterMessage, SegmentMessage]
     assert sent[-1] == Outgoing((ANN, BEN), SegmentMessage(3, descriptor(7)))
 
 
 def test_a_switch_of_rendition_is_a_change_of_the_roster() -> None:
-    roster = Room("main")
-    join(roster, ANN, now=0)
-    assert roster.switch_variant(ANN, 0, now=1) == []
-    assert roster.switch_variant(ANN, 1, now=2) == [
-        Outgoing((ANN,), room(ANN, 2, RosterEntry(ANN, 1, ready=False)))
+    room = Room("main")
+    join(room, ANN, now=0)
+    assert room.switch_variant(ANN, 0, now=1) == []
+    assert room.switch_variant(ANN, 1, now=2) == [
+        Outgoing((ANN,), roster_message(ANN, 2, RosterEntry(ANN, 1, ready=False)))
     ]
 
 
 def test_who_does_not_share_is_told_everything_and_stands_in_no_roster() -> None:
-    roster = Room("main")
-    join(roster, ANN, now=0)
-    sent = roster.join(BEN, MemberState(0, sharing=False), on_air=ON_AIR, recent=(), now=1)
-    assert to(BEN, sent) == [ON_AIR, room(BEN, 1, RosterEntry(ANN, 0, ready=False))]
+    room = Room("main")
+    join(room, ANN, now=0)
+    sent = room.join(BEN, MemberState(0, sharing=False), stream=ON_AIR, recent=(), now=1)
+    assert to(BEN, sent) == [ON_AIR, roster_message(BEN, 1, RosterEntry(ANN, 0, ready=False))]
     assert to(ANN, sent) == []
-    assert roster.set_ready(BEN, now=2) == []
-    assert len(roster) == 2
-    announced = roster.publish(descriptor(1), now=3)
+    assert room.set_ready(BEN, now=2) == []
+    assert len(room) == 2
+    announced = room.publish(descriptor(1), now=3)
     assert to(BEN, announced) == [SegmentMessage(1, descriptor(1))]
 
 
 def test_ready_and_leave_count_once() -> None:
-    roster = Room("main")
-    join(roster, ANN, now=0)
-    join(roster, BEN, now=1)
-    assert roster.set_ready(ANN, now=2) != []
-    assert roster.set_ready(ANN, now=3) == []
-    assert roster.leave(BEN, now=4) != []
-    assert roster.leave(BEN, now=5) == []
-    assert roster.set_ready(BEN, now=6) == []
-    assert roster.epoch == 4
+    room = Room("main")
+    join(room, ANN, now=0)
+    join(room, BEN, now=1)
+    assert room.set_ready(ANN, now=2) != []
+    assert room.set_ready(ANN, now=3) == []
+    assert room.leave(BEN, now=4) != []
+    assert room.leave(BEN, now=5) == []
+    assert room.set_ready(BEN, now=6) == []
+    assert room.epoch == 4
 
 
 def test_an_empty_room_says_nothing() -> None:
-    roster = Room("main")
-    join(roster, ANN, now=0)
-    assert roster.leave(ANN, now=0.1) == []
-    assert roster.due is None
-    assert roster.publish(descriptor(1), now=1) == []
-    assert roster.set_stream(ON_AIR) == []
+    room = Room("main")
+    join(room, ANN, now=0)
+    assert room.leave(ANN, now=0.1) == []
+    assert room.due is None
+    assert room.publish(descriptor(1), now=1) == []
+    assert room.set_stream(ON_AIR) == []
 
 
 def test_signals_go_to_the_named_member_only() -> None:
-    roster = Room("main")
+    room = Room("main")
     for member in (ANN, BEN, CY):
-        join(roster, member, now=0)
-    assert roster.forward_signal(ANN, BEN, OFFER) == [Outgoing((BEN,), SignalMessage(ANN, OFFER))]
+        join(room, member, now=0)
+    assert room.forward_signal(ANN, BEN, OFFER) == [Outgoing((BEN,), SignalMessage(ANN, OFFER))]
 
 
 @pytest.mark.parametrize(
     ("sender", "receiver"), [(ANN, CY), (CY, ANN), (ANN, ANN)], ids=["to", "from", "self"]
 )
 def test_no_signal_crosses_the_room_s_walls(sender: MemberId, receiver: MemberId) -> None:
-    roster = Room("main")
-    join(roster, ANN, now=0)
-    assert roster.forward_signal(sender, receiver, OFFER) == []
+    room = Room("main")
+    join(room, ANN, now=0)
+    assert room.forward_signal(sender, receiver, OFFER) == []
 
 
 MEMBERS = st.integers(0, 7).map(lambda number: MemberId(f"m{number}"))
@@ -169,7 +167,7 @@ EVENTS = st.lists(
 
 @given(EVENTS)
 def test_whatever_happens_every_member_can_plan(events: list[tuple[str, object]]) -> None:
-    roster, programme = Room("main"), BroadcastState()
+    room, programme = Room("main"), BroadcastState()
     inbox: dict[MemberId, list[ToViewer]] = {}
     all_rooms: dict[int, tuple[RosterEntry, ...]] = {}
     rooms_at: dict[MemberId, list[float]] = defaultdict(list)
@@ -186,41 +184,41 @@ def test_whatever_happens_every_member_can_plan(events: list[tuple[str, object]]
         match kind, value:
             case "join", str(name):
                 member = MemberId(name)
-                if member not in roster:
+                if member not in room:
                     inbox[member] = []
                     rooms_at[member] = []
                 recent = programme.recent(0)
                 deliver(
-                    roster.join(
-                        member, MemberState(0, sharing=True), on_air=ON_AIR, recent=recent, now=now
+                    room.join(
+                        member, MemberState(0, sharing=True), stream=ON_AIR, recent=recent, now=now
                     )
                 )
             case "leave", str(name):
                 member = MemberId(name)
                 gone = inbox.pop(member, [])
                 check(gone, member, all_rooms)
-                deliver(roster.leave(member, now))
+                deliver(room.leave(member, now))
             case "ready", str(name):
-                deliver(roster.set_ready(MemberId(name), now))
+                deliver(room.set_ready(MemberId(name), now))
             case "segment", int(sequence):
                 if programme.publish(descriptor(sequence)):
-                    deliver(roster.publish(descriptor(sequence), now), forced=True)
+                    deliver(room.publish(descriptor(sequence), now), forced=True)
             case "wait", float(seconds):
                 end = now + seconds
-                while (due := roster.due) is not None and due <= end:
+                while (due := room.due) is not None and due <= end:
                     now = max(now, due)
-                    deliver(roster.tick(now))
+                    deliver(room.tick(now))
                 now = end
             case _:
                 raise AssertionError(kind)
-    if (due := roster.due) is not None:
+    if (due := room.due) is not None:
         now = max(now, due)
-        deliver(roster.tick(now))
+        deliver(room.tick(now))
 
-    assert roster.due is None
+    assert room.due is None
     for member, messages in inbox.items():
         check(messages, member, all_rooms)
-        assert [m for m in messages if isinstance(m, RosterMessage)][-1].epoch == roster.epoch
+        assert [m for m in messages if isinstance(m, RosterMessage)][-1].epoch == room.epoch
         times = rooms_at[member][1:]  # the first answers the join
         assert all(b - a >= ROSTER_INTERVAL_S - 1e-9 for a, b in itertools.pairwise(times))
 

@@ -30,40 +30,42 @@ class Station:
 
     def __init__(self) -> None:
         self.rooms = Rooms()
-        self.told: dict[MemberId, RosterMessage] = {}
+        self.rosters: dict[MemberId, RosterMessage] = {}
         self.now = 0.0
 
-    def take(self, sent: Sequence[Outgoing]) -> None:
-        for outgoing in sent:
+    def deliver(self, messages: Sequence[Outgoing]) -> None:
+        for outgoing in messages:
             if isinstance(outgoing.message, RosterMessage):
                 for member in outgoing.to:
                     assert outgoing.message.you == member
-                    self.told[member] = outgoing.message
+                    self.rosters[member] = outgoing.message
 
     def join(
         self, number: int, variant: int = 0, *, sharing: bool = True, address: str | None = None
     ) -> MemberId:
         member = MemberId(f"m{number:04}")
-        seat = MemberState(variant, sharing)
+        state = MemberState(variant, sharing)
         address = address or f"10.0.0.{number}"
-        self.take(self.rooms.join(member, seat, address, stream=ON_AIR, recent=(), now=self.now))
+        self.deliver(
+            self.rooms.join(member, state, address, stream=ON_AIR, recent=(), now=self.now)
+        )
         return member
 
     def leave(self, member: MemberId) -> None:
-        self.told.pop(member, None)
-        self.take(self.rooms.leave(member, self.now))
+        self.rosters.pop(member, None)
+        self.deliver(self.rooms.leave(member, self.now))
 
-    def ready(self, member: MemberId) -> None:
-        self.take(self.rooms.set_ready(member, self.now))
+    def set_ready(self, member: MemberId) -> None:
+        self.deliver(self.rooms.set_ready(member, self.now))
 
     def wait(self, seconds: float) -> None:
         end = self.now + seconds
         while (due := self.rooms.due) is not None and due <= end:
             assert due >= self.now or due == self.rooms.due
             self.now = max(self.now, due)
-            self.take(self.rooms.tick(self.now))
+            self.deliver(self.rooms.tick(self.now))
         self.now = end
-        self.take(self.rooms.tick(self.now))
+        self.deliver(self.rooms.tick(self.now))
 
 
 def test_a_room_fills_before_another_opens_and_nobody_sits_alone() -> None:
@@ -78,10 +80,10 @@ def test_a_room_fills_before_another_opens_and_nobody_sits_alone() -> None:
 def test_a_room_that_is_too_large_divides_and_the_ready_stay_ready() -> None:
     station = Station()
     for number in range(HARD_LIMIT):
-        station.ready(station.join(number, variant=number % 2))
+        station.set_ready(station.join(number, variant=number % 2))
     station.wait(1)
     assert station.rooms.sizes == (HARD_LIMIT // 2, HARD_LIMIT // 2)
-    for member, room in station.told.items():
+    for member, room in station.rosters.items():
         assert len(room.members) == HARD_LIMIT // 2
         assert member in {line.id for line in room.members}
         assert len({line.variant for line in room.members}) == 1  # like with like
@@ -94,7 +96,7 @@ def test_newcomers_go_to_their_rendition() -> None:
         station.join(number, variant=number % 2)
     for number in range(100, 104):
         member = station.join(number, variant=number % 2)
-        variants = [line.variant for line in station.told[member].members]
+        variants = [line.variant for line in station.rosters[member].members]
         assert variants.count(number % 2) == len(variants)
 
 
@@ -102,7 +104,7 @@ def test_small_rooms_merge_after_a_while_and_who_moved_is_ready_anew() -> None:
     station = Station()
     members = [station.join(number) for number in range(HARD_LIMIT)]
     for member in members:
-        station.ready(member)
+        station.set_ready(member)
     for member in members[:8] + members[16:26]:
         station.leave(member)
     assert sorted(station.rooms.sizes) == [6, 8]
@@ -110,7 +112,7 @@ def test_small_rooms_merge_after_a_while_and_who_moved_is_ready_anew() -> None:
     assert len(station.rooms.sizes) == 2
     station.wait(10)
     assert station.rooms.sizes == (14,)
-    here = [station.told[member] for member in station.told]
+    here = [station.rosters[member] for member in station.rosters]
     assert {len(room.members) for room in here} == {14}
     assert len({room.room for room in here}) == 1
     assert sum(line.ready for line in here[0].members) == 8
@@ -128,13 +130,13 @@ def test_rooms_that_would_be_too_large_together_stay() -> None:
 def test_who_does_not_share_sits_apart_and_disturbs_nobody() -> None:
     station = Station()
     ann = station.join(1)
-    told = station.told[ann]
+    told = station.rosters[ann]
     for number in range(100, 200):
         station.join(number, sharing=False)
     assert station.rooms.sizes == (1,)
     assert len(station.rooms) == 101
     station.wait(1)
-    assert station.told[ann] is told
+    assert station.rosters[ann] is told
 
 
 def test_two_addresses_must_complain() -> None:
@@ -154,9 +156,9 @@ def test_two_addresses_must_complain() -> None:
 def test_missing_links_are_told_by_place() -> None:
     station = Station()
     ann, ben, cy = [station.join(number) for number in range(3)]
-    station.take(station.rooms.set_unreachable(cy, [ann, MemberId("gone")], station.now))
+    station.deliver(station.rooms.set_unreachable(cy, [ann, MemberId("gone")], station.now))
     station.wait(1)
-    room = station.told[ben]
+    room = station.rosters[ben]
     assert [line.unreachable for line in room.members] == [(), (), (0,)]
     assert msgspec.json.decode(msgspec.json.encode(room))["members"][2]["cut"] == [0]
 
@@ -166,13 +168,13 @@ def two_rooms(station: Station) -> tuple[list[MemberId], list[MemberId]]:
     members = [station.join(number) for number in range(HARD_LIMIT)]
     station.leave(members[0])
     station.wait(1)
-    names = sorted({room.room for room in station.told.values()})
-    one, two = ([m for m in members[1:] if station.told[m].room == name] for name in names)
+    names = sorted({room.room for room in station.rosters.values()})
+    one, two = ([m for m in members[1:] if station.rosters[m].room == name] for name in names)
     return one, two
 
 
 def cut(station: Station, member: MemberId, others: Sequence[MemberId]) -> None:
-    station.take(station.rooms.set_unreachable(member, others, station.now))
+    station.deliver(station.rooms.set_unreachable(member, others, station.now))
 
 
 def test_who_has_no_link_to_more_than_half_moves_and_not_again_within_a_minute() -> None:
@@ -187,7 +189,7 @@ def test_who_has_no_link_to_more_than_half_moves_and_not_again_within_a_minute()
     station.wait(2 * REBALANCE_INTERVAL_S + 1)
     assert station.rooms.room_of(ann) == station.rooms.room_of(two[0])
     assert station.rooms.room_of(ben) == station.rooms.room_of(others[0])
-    line = next(line for line in station.told[ann].members if line.id == ann)
+    line = next(line for line in station.rosters[ann].members if line.id == ann)
     assert (line.ready, line.unreachable) == (False, ())
     moved_at = station.now
     cut(station, ann, two)
@@ -220,7 +222,7 @@ def test_a_minority_moves_together_to_where_more_play_its_rendition() -> None:
     station = Station()
     one, two = two_rooms(station)
     for member in [*one[:4], *two[:9]]:
-        station.take(station.rooms.switch_variant(member, 1, station.now))
+        station.deliver(station.rooms.switch_variant(member, 1, station.now))
     station.wait(MINORITY_AFTER_S - 1)
     assert sorted(station.rooms.sizes) == [15, 16]
     station.wait(2 * REBALANCE_INTERVAL_S + 1)
@@ -261,18 +263,18 @@ def test_whatever_happens_everybody_knows_the_room_that_it_is_in(
                 here.remove(member)
                 station.leave(member)
             elif kind == "ready":
-                station.ready(member)
+                station.set_ready(member)
             elif kind == "cut":
                 cut(station, member, here[: value if flag else 0])
             else:
-                station.take(station.rooms.switch_variant(member, int(flag), station.now))
+                station.deliver(station.rooms.switch_variant(member, int(flag), station.now))
     station.wait(1)
-    assert set(station.told) == set(here)
+    assert set(station.rosters) == set(here)
     assert len(station.rooms) == len(here)
     assert all(0 < size < HARD_LIMIT for size in station.rooms.sizes)
-    for member, room in station.told.items():
+    for member, room in station.rosters.items():
         assert room.room == station.rooms.room_of(member)
         for line in room.members:
-            assert station.told[line.id].room == room.room
-            assert station.told[line.id].epoch == room.epoch
-            assert station.told[line.id].members == room.members
+            assert station.rosters[line.id].room == room.room
+            assert station.rosters[line.id].epoch == room.epoch
+            assert station.rosters[line.id].members == room.members

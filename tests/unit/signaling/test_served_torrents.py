@@ -30,66 +30,66 @@ def named(number: int) -> InfoHash:
 
 @pytest.mark.parametrize("verdict", ["missing", "invalid", "expired"])
 def test_the_live_swarm_is_for_who_has_a_token(verdict: TokenVerdict) -> None:
-    admission = ServedTorrents()
-    admission.add_live_swarms([LIVE])
-    assert admission.refusal(LIVE, Credentials(verdict, False), 0.0) == f"token_{verdict}"
-    assert admission.refusal(LIVE, VIEWER, 0.0) is None
+    served = ServedTorrents()
+    served.add_live_swarms([LIVE])
+    assert served.refusal(LIVE, Credentials(verdict, False), 0.0) == f"token_{verdict}"
+    assert served.refusal(LIVE, VIEWER, 0.0) is None
 
 
 def test_no_token_opens_another_torrent() -> None:
-    admission = ServedTorrents()
-    admission.add_live_swarms([LIVE])
-    assert admission.refusal(TORRENT, VIEWER, 0.0) == "unknown_torrent"
-    assert admission.refusal(TORRENT, NOTHING, 0.0) == "unknown_torrent"
+    served = ServedTorrents()
+    served.add_live_swarms([LIVE])
+    assert served.refusal(TORRENT, VIEWER, 0.0) == "unknown_torrent"
+    assert served.refusal(TORRENT, NOTHING, 0.0) == "unknown_torrent"
 
 
 def test_the_torrents_of_replays_are_for_everybody() -> None:
-    admission = ServedTorrents()
-    admission.add_replay_torrents([TORRENT])
-    admission.expire(1e9)
-    assert admission.refusal(TORRENT, NOTHING, 1e9) is None
-    assert list(admission.replay_torrents) == [TORRENT]
+    served = ServedTorrents()
+    served.add_replay_torrents([TORRENT])
+    served.expire(1e9)
+    assert served.refusal(TORRENT, NOTHING, 1e9) is None
+    assert list(served.replay_torrents) == [TORRENT]
     # another signaling process that knows of none takes none away
-    admission.add_replay_torrents([])
-    assert admission.refusal(TORRENT, NOTHING, 1e9) is None
-    admission.add_replay_torrents([named(number) for number in range(MAX_REPLAY_TORRENTS)])
-    assert admission.refusal(TORRENT, VIEWER, 1e9) == "unknown_torrent"
-    assert len(list(admission)) == MAX_REPLAY_TORRENTS
+    served.add_replay_torrents([])
+    assert served.refusal(TORRENT, NOTHING, 1e9) is None
+    served.add_replay_torrents([named(number) for number in range(MAX_REPLAY_TORRENTS)])
+    assert served.refusal(TORRENT, VIEWER, 1e9) == "unknown_torrent"
+    assert len(list(served)) == MAX_REPLAY_TORRENTS
 
 
 def test_what_the_seeder_announced_is_for_everybody_for_a_while() -> None:
-    admission, told = ServedTorrents(), list[InfoHash]()
-    admission.on_registered = told.append
-    assert admission.refusal(TORRENT, SEEDER, 0.0) is None
+    served, told = ServedTorrents(), list[InfoHash]()
+    served.on_registered = told.append
+    assert served.refusal(TORRENT, SEEDER, 0.0) is None
     assert told == [TORRENT]
-    assert admission.refusal(TORRENT, NOTHING, REGISTRATION_S - 1) is None
-    assert admission.refusal(TORRENT, NOTHING, REGISTRATION_S) == "unknown_torrent"
-    admission.refusal(TORRENT, SEEDER, 500.0)
-    assert admission.refusal(TORRENT, NOTHING, REGISTRATION_S + 1) is None
+    assert served.refusal(TORRENT, NOTHING, REGISTRATION_S - 1) is None
+    assert served.refusal(TORRENT, NOTHING, REGISTRATION_S) == "unknown_torrent"
+    served.refusal(TORRENT, SEEDER, 500.0)
+    assert served.refusal(TORRENT, NOTHING, REGISTRATION_S + 1) is None
     assert told == [TORRENT, TORRENT]
 
 
 def test_who_watches_an_older_playlist_keeps_its_swarm_and_the_number_is_bounded() -> None:
-    admission = ServedTorrents()
+    served = ServedTorrents()
     for number in range(3 * MAX_LIVE_SWARMS):
-        admission.add_live_swarms([LIVE, named(number)])
-    assert admission.refusal(named(3 * MAX_LIVE_SWARMS - 2), VIEWER, 0.0) is None
-    assert admission.refusal(named(0), VIEWER, 0.0) == "unknown_torrent"
-    assert admission.refusal(LIVE, VIEWER, 0.0) is None
-    assert len(admission.live_swarms) == MAX_LIVE_SWARMS
-    admission.add_live_swarms([named(number) for number in range(1_000)])
-    assert len(admission.live_swarms) == MAX_LIVE_SWARMS
+        served.add_live_swarms([LIVE, named(number)])
+    assert served.refusal(named(3 * MAX_LIVE_SWARMS - 2), VIEWER, 0.0) is None
+    assert served.refusal(named(0), VIEWER, 0.0) == "unknown_torrent"
+    assert served.refusal(LIVE, VIEWER, 0.0) is None
+    assert len(served.live_swarms) == MAX_LIVE_SWARMS
+    served.add_live_swarms([named(number) for number in range(1_000)])
+    assert len(served.live_swarms) == MAX_LIVE_SWARMS
 
 
 def test_the_oldest_registered_make_room(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rules, "MAX_REGISTERED", 3)
-    admission = ServedTorrents()
+    served = ServedTorrents()
     for number in range(4):
-        admission.register(named(number), float(number))
-    admission.register(named(1), 5.0)
-    admission.register(named(4), 6.0)
-    assert list(admission.registered) == [named(3), named(1), named(4)]
-    assert list(admission) == [named(3), named(1), named(4)]
+        served.register(named(number), float(number))
+    served.register(named(1), 5.0)
+    served.register(named(4), 6.0)
+    assert list(served.registered) == [named(3), named(1), named(4)]
+    assert list(served) == [named(3), named(1), named(4)]
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.floats(0, 400)), max_size=60))
@@ -109,5 +109,5 @@ def test_forgetting_changes_nothing_for_anybody(events: list[tuple[int, float]])
         }
         for other in range(10):
             served = last.get(other, -REGISTRATION_S) + REGISTRATION_S > now
-            for admission in (one, two):
-                assert (admission.refusal(named(other), NOTHING, now) is None) == served
+            for served in (one, two):
+                assert (served.refusal(named(other), NOTHING, now) is None) == served

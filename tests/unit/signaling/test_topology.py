@@ -21,7 +21,7 @@ def seat(rooms: Rooms, *members: MemberId, variant: int = 0, ready: bool = True)
             rooms.set_ready(member, 0)
 
 
-def programme(*variants: int, pieces: int = 12) -> BroadcastState:
+def broadcast(*variants: int, pieces: int = 12) -> BroadcastState:
     said = BroadcastState()
     for variant in variants:
         said.publish(descriptor(1, variant, size=pieces * 16_384))
@@ -42,7 +42,7 @@ def pushed(shown: RoomTopology) -> dict[tuple[str, str], int]:
 def test_everybody_pushes_its_slice_to_everybody_and_the_room_takes_one_copy() -> None:
     rooms = Rooms()
     seat(rooms, ANN, BEN, CY)
-    shown = picture(rooms, programme(0))
+    shown = picture(rooms, broadcast(0))
     assert shown.pieces == {0: 12}
     assert shown.from_store == {0: 4, 1: 4, 2: 4}
     assert pushed(shown) == {
@@ -54,13 +54,13 @@ def test_a_newcomer_only_receives_and_who_is_alone_fetches_everything() -> None:
     rooms = Rooms()
     seat(rooms, ANN, BEN)
     seat(rooms, CY, ready=False)
-    shown = picture(rooms, programme(0))
+    shown = picture(rooms, broadcast(0))
     assert [member.ready for member in shown.members] == [True, True, False]
     assert {pair for pair, _ in pushed(shown).items() if pair[0] == CY} == set()
     assert pushed(shown)[ANN, CY] == 6
     rooms.leave(ANN, 0)
     rooms.leave(BEN, 0)
-    alone = picture(rooms, programme(0))
+    alone = picture(rooms, broadcast(0))
     assert (alone.from_store, alone.pushes) == ({0: 12}, [])
 
 
@@ -68,7 +68,7 @@ def test_renditions_are_shared_apart() -> None:
     rooms = Rooms()
     seat(rooms, ANN, BEN)
     seat(rooms, CY, DAN, variant=1)
-    shown = picture(rooms, programme(0, 1))
+    shown = picture(rooms, broadcast(0, 1))
     assert set(pushed(shown)) == {(ANN, BEN), (BEN, ANN), (CY, DAN), (DAN, CY)}
     assert sum(shown.from_store.values()) == 2 * 12
 
@@ -77,12 +77,12 @@ def test_where_a_link_is_missing_a_relay_passes_on_and_without_one_nobody_pushes
     rooms = Rooms()
     seat(rooms, ANN, BEN, CY)
     rooms.set_unreachable(ANN, [BEN], 0)
-    shown = picture(rooms, programme(0))
+    shown = picture(rooms, broadcast(0))
     assert shown.members[0].cut == (1,)
     assert pushed(shown) == {(CY, ANN): 8, (CY, BEN): 8, (ANN, CY): 4, (BEN, CY): 4}
     rooms.set_upload(CY, 0, upload=False)
     rooms.set_unreachable(ANN, [BEN, CY], 0)
-    assert not [pair for pair in pushed(picture(rooms, programme(0))) if ANN in pair]
+    assert not [pair for pair in pushed(picture(rooms, broadcast(0))) if ANN in pair]
 
 
 def test_the_rooms_in_short_the_largest_first_and_the_picture_of_the_one_that_was_asked_for() -> (
@@ -91,9 +91,9 @@ def test_the_rooms_in_short_the_largest_first_and_the_picture_of_the_one_that_wa
     rooms = Rooms(iter(["small", "large"]).__next__)
     seat(rooms, ANN, ready=False)
     moved = {MemberId(f"m{n}"): MemberState(0, sharing=True) for n in range(SOFT_LIMIT)}
-    rooms.join_together(moved, dict.fromkeys(moved, "there"), programme(), 0)
-    apart = MemberState(0, sharing=False)
-    rooms.join(DAN, apart, "at dan", stream=ON_AIR, recent=(), now=0)
+    rooms.join_together(moved, dict.fromkeys(moved, "there"), broadcast(), 0)
+    not_sharing = MemberState(0, sharing=False)
+    rooms.join(DAN, not_sharing, "at dan", stream=ON_AIR, recent=(), now=0)
     said = ViewerFigures(
         id="ann",
         since=1,

@@ -36,7 +36,7 @@ def peer(number: int) -> str:
     return f"-XX0001-{number:012d}"
 
 
-def say(**fields: Any) -> Announce:
+def announce_message(**fields: Any) -> Announce:
     """An announce as it comes over the wire."""
     body = {"action": "announce", "info_hash": HASH, "peer_id": peer(1), "left": 5, **fields}
     message = decode(msgspec.json.encode(body))
@@ -53,11 +53,13 @@ def offers(count: int) -> list[dict[str, Any]]:
 def announce(swarms: Swarms, number: int, count: int = 0, **fields: Any) -> list[Outgoing]:
     """Let peer `number` announce over connection `number`."""
     return swarms.announce(
-        ConnectionId(number), say(peer_id=peer(number), offers=offers(count), **fields), 0.0
+        ConnectionId(number),
+        announce_message(peer_id=peer(number), offers=offers(count), **fields),
+        0.0,
     )
 
 
-def relayed(messages: Sequence[Outgoing]) -> list[int]:
+def offered_to(messages: Sequence[Outgoing]) -> list[int]:
     return [m.connection_id for m in messages if isinstance(m.message, PeerOffer)]
 
 
@@ -80,7 +82,9 @@ def test_an_offer_goes_to_one_peer_and_its_answer_comes_back_unread() -> None:
     announce(swarms, 1)
     sent = swarms.announce(
         ConnectionId(2),
-        say(peer_id=peer(2), offers=[{"offer_id": "o" * 20, "offer": {"sdp": [1, {"x": None}]}}]),
+        announce_message(
+            peer_id=peer(2), offers=[{"offer_id": "o" * 20, "offer": {"sdp": [1, {"x": None}]}}]
+        ),
         0.0,
     )
     assert [m.connection_id for m in sent] == [2, 1]
@@ -91,7 +95,9 @@ def test_an_offer_goes_to_one_peer_and_its_answer_comes_back_unread() -> None:
         "offer_id": "o" * 20,
         "offer": {"sdp": [1, {"x": None}]},
     }
-    answer = say(peer_id=peer(1), to_peer_id=peer(2), offer_id="o" * 20, answer={"sdp": "a"})
+    answer = announce_message(
+        peer_id=peer(1), to_peer_id=peer(2), offer_id="o" * 20, answer={"sdp": "a"}
+    )
     [back] = swarms.announce(ConnectionId(1), answer, 0.0)
     assert back.connection_id == 2
     assert isinstance(back.message, PeerAnswer)
@@ -103,8 +109,8 @@ def test_seeds_are_offered_to_first_but_not_by_seeds() -> None:
     for number in range(1, 20):
         announce(swarms, number)
     announce(swarms, 20, left=0, numwant=5)
-    assert relayed(announce(swarms, 21, 1)) == [20]
-    assert 20 not in relayed(announce(swarms, 22, MAX_OFFERS, left=0))
+    assert offered_to(announce(swarms, 21, 1)) == [20]
+    assert 20 not in offered_to(announce(swarms, 22, MAX_OFFERS, left=0))
 
 
 def test_a_peer_gets_no_more_offers_than_it_wants_while_others_want_some() -> None:
@@ -112,18 +118,18 @@ def test_a_peer_gets_no_more_offers_than_it_wants_while_others_want_some() -> No
     announce(swarms, 1, left=0, numwant=2)
     announce(swarms, 2, numwant=50)
     announce(swarms, 3, numwant=50)
-    got = [relayed(announce(swarms, number, 1))[0] for number in range(10, 16)]
+    got = [offered_to(announce(swarms, number, 1))[0] for number in range(10, 16)]
     assert got.count(1) == 2
     announce(swarms, 1, left=0, numwant=2)
-    assert relayed(announce(swarms, 16, 1)) == [1]
+    assert offered_to(announce(swarms, 16, 1)) == [1]
 
 
 def test_peers_that_have_met_are_introduced_again_last() -> None:
     swarms = Swarms()
     for number in range(1, 11):
         announce(swarms, number)
-    first = relayed(announce(swarms, 20, 5, left=0))
-    second = relayed(announce(swarms, 20, 5, left=0))
+    first = offered_to(announce(swarms, 20, 5, left=0))
+    second = offered_to(announce(swarms, 20, 5, left=0))
     assert sorted(first + second) == list(range(1, 11))
 
 
@@ -142,7 +148,7 @@ def test_a_stale_answer_is_ignored(stale: dict[str, Any]) -> None:
     announce(swarms, 1)
     announce(swarms, 2)
     fields = {"to_peer_id": peer(2), "offer_id": "o" * 20, "answer": {"sdp": ""}, **stale}
-    assert swarms.announce(ConnectionId(1), say(**fields), 0.0) == []
+    assert swarms.announce(ConnectionId(1), announce_message(**fields), 0.0) == []
     assert swarms.peers == 2
 
 
@@ -150,17 +156,19 @@ def test_nobody_answers_in_another_peers_name() -> None:
     swarms = Swarms()
     announce(swarms, 1)
     announce(swarms, 2)
-    forged = say(peer_id=peer(1), to_peer_id=peer(2), offer_id="o" * 20, answer={"sdp": ""})
+    forged = announce_message(
+        peer_id=peer(1), to_peer_id=peer(2), offer_id="o" * 20, answer={"sdp": ""}
+    )
     assert swarms.announce(ConnectionId(3), forged, 0.0) == []
 
 
 def test_a_peer_that_comes_back_on_a_new_socket_takes_its_place_over() -> None:
     swarms = Swarms()
     announce(swarms, 1)
-    swarms.announce(ConnectionId(50), say(peer_id=peer(1)), 0.0)
+    swarms.announce(ConnectionId(50), announce_message(peer_id=peer(1)), 0.0)
     swarms.remove_connection(ConnectionId(1))
     assert swarms.peers == 1
-    assert relayed(announce(swarms, 2, 3)) == [50]
+    assert offered_to(announce(swarms, 2, 3)) == [50]
 
 
 def test_stopped_and_vanished_and_silent_peers_are_out() -> None:
@@ -170,7 +178,7 @@ def test_stopped_and_vanished_and_silent_peers_are_out() -> None:
     announce(swarms, 3)
     assert isinstance(announce(swarms, 1, event="stopped")[0].message, AnnounceResponse)
     swarms.remove_connection(ConnectionId(2))
-    assert relayed(announce(swarms, 4, 5)) == [3]
+    assert offered_to(announce(swarms, 4, 5)) == [3]
     swarms.expire(SILENCE_LIMIT_S + 1)
     assert (len(swarms), swarms.peers) == (0, 0)
 
@@ -194,7 +202,7 @@ def test_a_scrape_counts_known_and_unknown_swarms() -> None:
 @pytest.mark.parametrize("bad", [{"info_hash": "short"}, {"info_hash": "ẞ" * 20}, {"peer_id": ""}])
 def test_what_is_no_hash_of_20_bytes_is_refused_by_name(bad: dict[str, Any]) -> None:
     swarms = Swarms()
-    [reply] = swarms.announce(ConnectionId(1), say(**bad), 0.0)
+    [reply] = swarms.announce(ConnectionId(1), announce_message(**bad), 0.0)
     assert isinstance(reply.message, Failure)
     assert "20 bytes" in msgspec.json.decode(encode(reply.message))["failure reason"]
     assert len(swarms) == 0
@@ -222,7 +230,7 @@ def test_offers_beyond_the_limit_are_ignored() -> None:
     swarms = Swarms()
     for number in range(1, 60):
         announce(swarms, number)
-    assert len(relayed(announce(swarms, 99, MAX_OFFERS + 10))) == MAX_OFFERS
+    assert len(offered_to(announce(swarms, 99, MAX_OFFERS + 10))) == MAX_OFFERS
 
 
 @pytest.mark.parametrize(
@@ -267,15 +275,17 @@ def test_whatever_happens_messages_stay_within_a_swarm(
         elif kind == "scrape":
             messages = [swarms.scrape(sender, Scrape([info_hash]), ())]
         elif kind == "stopped":
-            messages = swarms.announce(sender, say(event="stopped", **fields), float(now_s))
+            messages = swarms.announce(
+                sender, announce_message(event="stopped", **fields), float(now_s)
+            )
             if owners.get((info_hash, peer(number))) == connection:
                 del owners[info_hash, peer(number)]
         elif kind == "answer":
             fields |= {"to_peer_id": peer(other), "offer_id": "o" * 20, "answer": {"sdp": ""}}
-            messages = swarms.announce(sender, say(**fields), float(now_s))
+            messages = swarms.announce(sender, announce_message(**fields), float(now_s))
         else:
             fields |= {"offers": offers(count), "left": 0 if seed else 9}
-            messages = swarms.announce(sender, say(**fields), float(now_s))
+            messages = swarms.announce(sender, announce_message(**fields), float(now_s))
             if info_hash != "bad":
                 owners[info_hash, peer(number)] = connection
         for outgoing in messages:

@@ -115,22 +115,22 @@ SIZE = 1_000_000
 
 
 def a_room_of_two() -> Room:
-    roster = Room("main")
+    room = Room("main")
     for member in (ANN, BEN):
-        roster.join(
-            member, MemberState(0, sharing=True), on_air=Stream("abc", True), recent=(), now=0
+        room.join(
+            member, MemberState(0, sharing=True), stream=Stream("abc", True), recent=(), now=0
         )
-        roster.set_ready(member, now=0)
-    roster.tick(now=1)
-    return roster
+        room.set_ready(member, now=0)
+    room.tick(now=1)
+    return room
 
 
 @pytest.mark.parametrize("after_s", [5.0, UPLINK_VALID_S - 1])
 def test_the_next_segments_plan_goes_by_what_was_measured(after_s: float) -> None:
-    roster = a_room_of_two()
+    room = a_room_of_two()
     for member in (ANN, BEN):
-        roster.set_uplink(member, 0.6 * MBIT, now=1)
-    sent = roster.publish(descriptor(7, size=SIZE), now=1 + after_s)
+        room.set_uplink(member, 0.6 * MBIT, now=1)
+    sent = room.publish(descriptor(7, size=SIZE), now=1 + after_s)
     assert [type(outgoing.message) for outgoing in sent] == [
         RosterMessage,
         RosterMessage,
@@ -142,28 +142,28 @@ def test_the_next_segments_plan_goes_by_what_was_measured(after_s: float) -> Non
     assert told.epoch == announced.epoch
     assert 16 <= told.origin_share <= 20
     # nothing new: no other roster
-    again = roster.publish(descriptor(8, size=SIZE), now=2 + after_s)
+    again = room.publish(descriptor(8, size=SIZE), now=2 + after_s)
     assert [type(outgoing.message) for outgoing in again] == [SegmentMessage]
 
 
 def test_an_old_measurement_is_forgotten() -> None:
-    roster = a_room_of_two()
+    room = a_room_of_two()
     for member in (ANN, BEN):
-        roster.set_uplink(member, 0.6 * MBIT, now=1)
-    roster.publish(descriptor(7, size=SIZE), now=2)
-    told = roster.publish(descriptor(8, size=SIZE), now=2 + UPLINK_VALID_S)[0].message
+        room.set_uplink(member, 0.6 * MBIT, now=1)
+    room.publish(descriptor(7, size=SIZE), now=2)
+    told = room.publish(descriptor(8, size=SIZE), now=2 + UPLINK_VALID_S)[0].message
     assert isinstance(told, RosterMessage)
     assert told.origin_share == 0
 
 
 def test_a_rendition_that_nobody_plays_any_more_leaves_the_store_nothing() -> None:
-    roster = a_room_of_two()
+    room = a_room_of_two()
     for member in (ANN, BEN):
-        roster.set_uplink(member, 0.6 * MBIT, now=1)
-    roster.publish(descriptor(7, size=SIZE), now=2)
+        room.set_uplink(member, 0.6 * MBIT, now=1)
+    room.publish(descriptor(7, size=SIZE), now=2)
     for member in (ANN, BEN):
-        roster.switch_variant(member, 1, now=3)
-    roster.tick(now=4)
-    told = roster.publish(descriptor(8, size=SIZE), now=5)[0].message
+        room.switch_variant(member, 1, now=3)
+    room.tick(now=4)
+    told = room.publish(descriptor(8, size=SIZE), now=5)[0].message
     assert isinstance(told, RosterMessage)
     assert told.origin_share == 0

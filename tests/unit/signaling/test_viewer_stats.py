@@ -22,15 +22,15 @@ ANN, BEN = MemberId("ann"), MemberId("ben")
 
 
 def test_totals_are_those_who_left_and_the_last_report_of_those_who_are_here() -> None:
-    figures = ViewerStats()
-    figures.joined(ANN, 0, 0)
-    figures.joined(BEN, 0, 0)
+    viewer_stats = ViewerStats()
+    viewer_stats.joined(ANN, 0, 0)
+    viewer_stats.joined(BEN, 0, 0)
     startup = BytesBySource(store=5)
-    assert figures.report(ANN, stats(10, 20, 30, startup=startup, uploaded=4), 10) is None
-    assert figures.report(BEN, stats(100, 0, 0, peers=2, stalls=1, latency_s=8.0), 10) is None
-    figures.left(ANN)
-    assert figures.report(BEN, stats(150, 7, 0, peers=1, stalls=1, latency_s=9.0), 20) is None
-    assert figures.totals() == Totals(
+    assert viewer_stats.report(ANN, stats(10, 20, 30, startup=startup, uploaded=4), 10) is None
+    assert viewer_stats.report(BEN, stats(100, 0, 0, peers=2, stalls=1, latency_s=8.0), 10) is None
+    viewer_stats.left(ANN)
+    assert viewer_stats.report(BEN, stats(150, 7, 0, peers=1, stalls=1, latency_s=9.0), 20) is None
+    assert viewer_stats.totals() == Totals(
         bytes=BytesBySource(160, 27, 30),
         startup=startup,
         uploaded=4,
@@ -44,32 +44,32 @@ def test_totals_are_those_who_left_and_the_last_report_of_those_who_are_here() -
 
 
 def test_a_segment_is_wanted_by_all_who_are_on_its_rendition() -> None:
-    figures = ViewerStats()
-    figures.joined(ANN, 0, 0)
-    figures.joined(BEN, 1, 0, sharing=False)
-    figures.published(0, 100)
-    figures.published(1, 10)
-    figures.published(2, 1)
-    figures.switched(BEN, 0)
-    figures.published(0, 100)
-    figures.left(ANN)
-    figures.left(BEN)
-    figures.published(0, 100)
-    assert figures.totals().wanted == 310
+    viewer_stats = ViewerStats()
+    viewer_stats.joined(ANN, 0, 0)
+    viewer_stats.joined(BEN, 1, 0, sharing=False)
+    viewer_stats.published(0, 100)
+    viewer_stats.published(1, 10)
+    viewer_stats.published(2, 1)
+    viewer_stats.switched(BEN, 0)
+    viewer_stats.published(0, 100)
+    viewer_stats.left(ANN)
+    viewer_stats.left(BEN)
+    viewer_stats.published(0, 100)
+    assert viewer_stats.totals().wanted == 310
 
 
 def test_each_viewer_s_last_report_is_kept() -> None:
-    figures = ViewerStats()
-    figures.joined(ANN, 0, 1000)
-    figures.joined(BEN, 1, 1020, sharing=False)
-    figures.switched(ANN, 2)
+    viewer_stats = ViewerStats()
+    viewer_stats.joined(ANN, 0, 1000)
+    viewer_stats.joined(BEN, 1, 1020, sharing=False)
+    viewer_stats.switched(ANN, 2)
     startup = BytesBySource(store=5)
-    figures.report(ANN, stats(1, 6, startup=startup), 1010)
+    viewer_stats.report(ANN, stats(1, 6, startup=startup), 1010)
     last = stats(10, 20, 30, startup=startup, uploaded=4, peers=2, stalls=1, latency_s=8.0)
-    assert figures.report(ANN, last, 1020) is None
-    assert figures.report(ANN, stats(9, 20, 30), 1020) == "decreasing"
-    assert figures.viewers(1030, 1_900_000_030.2) == [
-        ViewerSummary(
+    assert viewer_stats.report(ANN, last, 1020) is None
+    assert viewer_stats.report(ANN, stats(9, 20, 30), 1020) == "decreasing"
+    assert viewer_stats.viewers(1030, 1_900_000_030.2) == [
+        ViewerFigures(
             id="ann",
             since=1_900_000_000,
             variant=2,
@@ -94,37 +94,37 @@ def test_each_viewer_s_last_report_is_kept() -> None:
             latency_s=None,
         ),
     ]
-    figures.left(ANN)
-    assert [viewer.id for viewer in figures.viewers(1030, 1_900_000_030)] == ["ben"]
+    viewer_stats.left(ANN)
+    assert [viewer.id for viewer in viewer_stats.viewers(1030, 1_900_000_030)] == ["ben"]
 
 
 def test_viewers_are_counted_by_rendition() -> None:
-    figures = ViewerStats()
+    viewer_stats = ViewerStats()
     for number, variant in enumerate((0, 0, 1)):
-        figures.joined(MemberId(str(number)), variant, 0)
-    figures.switched(MemberId("0"), 1)
-    figures.switched(MemberId("2"), 7)
-    assert figures.totals().by_variant == {0: 1, 1: 1, 7: 1}
-    figures.left(MemberId("2"))
-    figures.left(MemberId("1"))
-    assert (figures.totals().by_variant, figures.totals().viewers) == ({1: 1}, 1)
+        viewer_stats.joined(MemberId(str(number)), variant, 0)
+    viewer_stats.switched(MemberId("0"), 1)
+    viewer_stats.switched(MemberId("2"), 7)
+    assert viewer_stats.totals().by_variant == {0: 1, 1: 1, 7: 1}
+    viewer_stats.left(MemberId("2"))
+    viewer_stats.left(MemberId("1"))
+    assert (viewer_stats.totals().by_variant, viewer_stats.totals().viewers) == ({1: 1}, 1)
 
 
 def test_peers_and_latency_are_of_the_present() -> None:
-    figures = ViewerStats()
+    viewer_stats = ViewerStats()
     for number, latency_s in enumerate((4.0, None, 10.0)):
         member = MemberId(str(number))
-        figures.joined(member, 0, 0)
-        figures.report(member, stats(peers=number, latency_s=latency_s), 1)
-    totals = figures.totals()
+        viewer_stats.joined(member, 0, 0)
+        viewer_stats.report(member, stats(peers=number, latency_s=latency_s), 1)
+    totals = viewer_stats.totals()
     assert (totals.peers, totals.latency_s) == (2, 7.0)
-    assert figures.report(MemberId("2"), stats(peers=2, latency_s=6.0), 2) is None
-    assert figures.totals().latency_s == 5.0
-    figures.left(MemberId("0"))
-    assert figures.totals().latency_s == 6.0
+    assert viewer_stats.report(MemberId("2"), stats(peers=2, latency_s=6.0), 2) is None
+    assert viewer_stats.totals().latency_s == 5.0
+    viewer_stats.left(MemberId("0"))
+    assert viewer_stats.totals().latency_s == 6.0
     for number in (1, 2):
-        figures.left(MemberId(str(number)))
-    assert figures.totals() == Totals()
+        viewer_stats.left(MemberId(str(number)))
+    assert viewer_stats.totals() == Totals()
 
 
 @pytest.mark.parametrize(
@@ -145,76 +145,76 @@ def test_peers_and_latency_are_of_the_present() -> None:
     ],
 )
 def test_a_report_that_cannot_be_true_changes_nothing(report: Stats, refusal: str) -> None:
-    figures = ViewerStats()
-    figures.joined(ANN, 0, 0)
-    assert figures.report(ANN, stats(p2p=100), 1) is None
-    before = figures.totals()
-    assert figures.report(ANN, report, 10) == refusal
-    assert figures.totals() == before
+    viewer_stats = ViewerStats()
+    viewer_stats.joined(ANN, 0, 0)
+    assert viewer_stats.report(ANN, stats(p2p=100), 1) is None
+    before = viewer_stats.totals()
+    assert viewer_stats.report(ANN, report, 10) == refusal
+    assert viewer_stats.totals() == before
 
 
 def test_nobody_receives_more_than_was_announced_and_a_window() -> None:
-    figures = ViewerStats()
-    figures.published(0, 1000)
-    figures.joined(ANN, 0, 0)
+    viewer_stats = ViewerStats()
+    viewer_stats.published(0, 1000)
+    viewer_stats.joined(ANN, 0, 0)
     for _ in range(10):
-        figures.published(0, 1000)
-        figures.published(1, 3000)
+        viewer_stats.published(0, 1000)
+        viewer_stats.published(1, 3000)
     most = 10 * 1000 + WINDOW_SEGMENTS * 1000
-    assert figures.report(ANN, stats(p2p=most + 1), 100) == "too_much"
-    assert figures.report(ANN, stats(store=2 * most, seed=1), 100) == "too_much"
-    assert figures.report(ANN, stats(p2p=most, store=2 * most), 100) is None
-    figures.published(1, 3000)  # the other rendition: nothing more to be had of its own
-    assert figures.report(ANN, stats(p2p=most + 1, store=2 * most), 100) == "too_much"
-    figures.published(0, 1000)
-    assert figures.report(ANN, stats(p2p=most + 1000, store=2 * most), 100) is None
-    figures.switched(ANN, 1)
+    assert viewer_stats.report(ANN, stats(p2p=most + 1), 100) == "too_much"
+    assert viewer_stats.report(ANN, stats(store=2 * most, seed=1), 100) == "too_much"
+    assert viewer_stats.report(ANN, stats(p2p=most, store=2 * most), 100) is None
+    viewer_stats.published(1, 3000)  # the other rendition: nothing more to be had of its own
+    assert viewer_stats.report(ANN, stats(p2p=most + 1, store=2 * most), 100) == "too_much"
+    viewer_stats.published(0, 1000)
+    assert viewer_stats.report(ANN, stats(p2p=most + 1000, store=2 * most), 100) is None
+    viewer_stats.switched(ANN, 1)
     most += 1000 + WINDOW_SEGMENTS * 3000
-    assert figures.report(ANN, stats(p2p=most + 1, store=2 * most), 100) == "too_much"
-    assert figures.report(ANN, stats(p2p=most, store=2 * most), 100) is None
+    assert viewer_stats.report(ANN, stats(p2p=most + 1, store=2 * most), 100) == "too_much"
+    assert viewer_stats.report(ANN, stats(p2p=most, store=2 * most), 100) is None
 
 
 def test_nobody_uploads_more_than_everybody_that_it_met_can_have_received() -> None:
-    figures = ViewerStats()
-    figures.published(0, 1000)
-    figures.joined(MemberId("gone"), 0, 0)
-    figures.left(MemberId("gone"))
-    figures.joined(ANN, 0, 0)
-    figures.joined(BEN, 0, 0)
+    viewer_stats = ViewerStats()
+    viewer_stats.published(0, 1000)
+    viewer_stats.joined(MemberId("gone"), 0, 0)
+    viewer_stats.left(MemberId("gone"))
+    viewer_stats.joined(ANN, 0, 0)
+    viewer_stats.joined(BEN, 0, 0)
     most = 2 * WINDOW_SEGMENTS * 1000
-    assert figures.report(BEN, stats(uploaded=most + 1), 100) == "too_much"
-    assert figures.report(BEN, stats(uploaded=most), 100) is None
-    figures.left(ANN)  # what it sent her it did send
-    assert figures.report(BEN, stats(uploaded=most), 100) is None
-    figures.joined(MemberId("cy"), 0, 100)
-    assert figures.report(BEN, stats(uploaded=most + 1), 100) is None
+    assert viewer_stats.report(BEN, stats(uploaded=most + 1), 100) == "too_much"
+    assert viewer_stats.report(BEN, stats(uploaded=most), 100) is None
+    viewer_stats.left(ANN)  # what it sent her it did send
+    assert viewer_stats.report(BEN, stats(uploaded=most), 100) is None
+    viewer_stats.joined(MemberId("cy"), 0, 100)
+    assert viewer_stats.report(BEN, stats(uploaded=most + 1), 100) is None
 
 
 def test_who_does_not_share_is_told_apart() -> None:
-    figures = ViewerStats()
-    figures.joined(ANN, 0, 0)
-    figures.joined(BEN, 0, 0, sharing=False)
-    assert figures.totals().not_sharing == 1
-    figures.left(BEN)
-    assert figures.totals().not_sharing == 0
+    viewer_stats = ViewerStats()
+    viewer_stats.joined(ANN, 0, 0)
+    viewer_stats.joined(BEN, 0, 0, sharing=False)
+    assert viewer_stats.totals().not_sharing == 1
+    viewer_stats.left(BEN)
+    assert viewer_stats.totals().not_sharing == 0
 
 
 def test_recent_is_of_the_time_with_somebody_to_share_with() -> None:
-    figures = ViewerStats()
-    figures.joined(ANN, 0, 0)
-    figures.report(ANN, stats(store=1000), 100)
-    assert figures.totals().recent == BytesBySource(store=1000)
-    figures.joined(BEN, 0, 100)
-    figures.report(ANN, stats(store=1200), 110)  # links are not open yet
-    assert figures.totals().recent == BytesBySource()
+    viewer_stats = ViewerStats()
+    viewer_stats.joined(ANN, 0, 0)
+    viewer_stats.report(ANN, stats(store=1000), 100)
+    assert viewer_stats.totals().recent == BytesBySource(store=1000)
+    viewer_stats.joined(BEN, 0, 100)
+    viewer_stats.report(ANN, stats(store=1200), 110)  # links are not open yet
+    assert viewer_stats.totals().recent == BytesBySource()
     settled = 100 + SETTLING_S
-    figures.report(ANN, stats(p2p=50, store=1250), settled + 1)
-    figures.report(BEN, stats(p2p=60, store=40, startup=BytesBySource(store=30)), settled + 1)
-    assert figures.totals().recent == BytesBySource(p2p=110, store=60)
+    viewer_stats.report(ANN, stats(p2p=50, store=1250), settled + 1)
+    viewer_stats.report(BEN, stats(p2p=60, store=40, startup=BytesBySource(store=30)), settled + 1)
+    assert viewer_stats.totals().recent == BytesBySource(p2p=110, store=60)
     for minute in range(1, 5):
         now = settled + 60 * minute
-        assert figures.report(ANN, stats(p2p=50, store=1250 + 100 * minute), now) is None
-    assert figures.totals().recent == BytesBySource(store=200)
+        assert viewer_stats.report(ANN, stats(p2p=50, store=1250 + 100 * minute), now) is None
+    assert viewer_stats.totals().recent == BytesBySource(store=200)
 
 
 def test_share_leaves_start_up_apart() -> None:
@@ -250,46 +250,46 @@ EVENTS = st.lists(
 )
 
 
-def flat(said: Totals | Stats) -> list[int]:
-    received, startup = said.bytes, said.startup
+def flat(last: Totals | Stats) -> list[int]:
+    received, startup = last.bytes, last.startup
     by_source = [received.p2p, received.store, received.seed, startup.p2p, startup.store]
-    return [*by_source, startup.seed, said.uploaded, said.stalls]
+    return [*by_source, startup.seed, last.uploaded, last.stalls]
 
 
 @given(EVENTS)
 def test_whatever_is_reported_totals_are_the_sum_of_what_was_taken_and_stay_within_bounds(
     events: list[tuple[str, Any, Any]],
 ) -> None:
-    figures = ViewerStats()
+    viewer_stats = ViewerStats()
     here: dict[MemberId, Stats | None] = {}
     gone: list[Stats] = []
-    figures.published(0, LARGEST)
+    viewer_stats.published(0, LARGEST)
     joins = 0
     most = 3 * WINDOW_SEGMENTS * LARGEST
     """of one viewer: the windows of two renditions and of an unknown one, and what is announced"""
-    before = flat(figures.totals())
+    before = flat(viewer_stats.totals())
     for now, (kind, what, value) in enumerate(events):
         member = MemberId(str(what))
         if kind == "segment":
-            figures.published(what, value)
+            viewer_stats.published(what, value)
             most += value
         elif kind == "join" and member not in here:
-            figures.joined(member, value, now)
+            viewer_stats.joined(member, value, now)
             here[member] = None
             joins += 1
         elif kind == "leave":
-            figures.left(member)
+            viewer_stats.left(member)
             if last := here.pop(member, None):
                 gone.append(last)
         elif kind == "switch" and member in here:
-            figures.switched(member, value)
+            viewer_stats.switched(member, value)
         elif kind == "report" and member in here:
-            others = [viewer for viewer in figures.viewers(now, now) if viewer.id != member]
-            if figures.report(member, value, now) is None:
+            others = [viewer for viewer in viewer_stats.viewers(now, now) if viewer.id != member]
+            if viewer_stats.report(member, value, now) is None:
                 here[member] = value
-            assert others == [v for v in figures.viewers(now, now) if v.id != member]
-        totals = figures.totals()
-        present = [said for said in here.values() if said is not None]
+            assert others == [v for v in viewer_stats.viewers(now, now) if v.id != member]
+        totals = viewer_stats.totals()
+        present = [last for last in here.values() if last is not None]
         after = flat(totals)
         columns = zip(*map(flat, [*gone, *present, stats()]), strict=True)
         assert after == [sum(column) for column in columns]
@@ -299,8 +299,8 @@ def test_whatever_is_reported_totals_are_the_sum_of_what_was_taken_and_stay_with
         assert totals.uploaded <= joins * joins * most
         assert totals.bytes.total <= joins * (len(events) + 1) * MAX_BYTES_PER_S
         assert totals.viewers == len(here) == sum(totals.by_variant.values())
-        assert totals.peers == sum(said.peers > 0 for said in present)
-        known = [said.latency_s for said in present if said.latency_s is not None]
+        assert totals.peers == sum(last.peers > 0 for last in present)
+        known = [last.latency_s for last in present if last.latency_s is not None]
         assert totals.latency_s == (median(known) if known else None)
         before = after
 
@@ -312,15 +312,15 @@ def test_a_viewer_that_tells_the_truth_is_always_believed(
     segments: list[tuple[int, int, int]],
 ) -> None:
     """It plays what is announced of the rendition it is on, now from peers, now from the store."""
-    figures = ViewerStats()
-    figures.joined(ANN, 0, 0)
-    figures.joined(BEN, 0, 0)
+    viewer_stats = ViewerStats()
+    viewer_stats.joined(ANN, 0, 0)
+    viewer_stats.joined(BEN, 0, 0)
     on = p2p = store = 0
     for number, (variant, size, to) in enumerate(segments):
-        figures.published(variant, size)
+        viewer_stats.published(variant, size)
         if variant == on:
             p2p, store = (p2p + size, store) if number % 2 else (p2p, store + size)
-        assert figures.report(ANN, stats(p2p, store, uploaded=p2p), 4.0 * number) is None
+        assert viewer_stats.report(ANN, stats(p2p, store, uploaded=p2p), 4.0 * number) is None
         if to != on:
             on = to
-            figures.switched(ANN, to)
+            viewer_stats.switched(ANN, to)

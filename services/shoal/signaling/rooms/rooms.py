@@ -118,7 +118,7 @@ class Rooms:
             room = self._place(state.variant) if state.sharing else self._not_sharing_room
         self._room_of[member] = room
         self._abuse_reports.add_member(member, address)
-        outgoing = room.join(member, state, on_air=stream, recent=recent, now=now)
+        outgoing = room.join(member, state, stream=stream, recent=recent, now=now)
         return outgoing + self._after_change(room, now)
 
     def join_together(

@@ -30,20 +30,20 @@ class Node:
 
     def __init__(self, name: str) -> None:
         self.name = NodeId(name)
-        self.programme = BroadcastState()
-        self.programme.set_stream(ON_AIR)
-        self.seats = RedisRouter(self.name, self.programme)
-        self.lines = BatchCounters()
+        self.broadcast = BroadcastState()
+        self.broadcast.set_stream(ON_AIR)
+        self.router = RedisRouter(self.name, self.broadcast)
+        self.batch_counters = BatchCounters()
         self.alive = True
-        self.news_at: float | None = None
-        self.tell_all = True
+        self.summaries_at: float | None = None
+        self.needs_snapshot = True
         """what was said to everybody may be lost"""
-        self.told: dict[MemberId, list[dict[str, Any]]] = {}
+        self.received: dict[MemberId, list[dict[str, Any]]] = {}
         self.joined_at: dict[MemberId, float] = {}
         self.expelled: list[MemberId] = []
 
 
-class Bus:
+class SimulatedCluster:
     """Several nodes, and what is under way between them."""
 
     def __init__(self, count: int, seed: int = 0, delay_s: float = DELAY_S) -> None:
@@ -51,60 +51,60 @@ class Bus:
         self.delay_s = delay_s
         self.random = random.Random(seed)
         self.nodes = [Node(f"n{k}") for k in range(count)]
-        self.away_until = 0.0
-        self._under_way: list[tuple[float, int, Node, Node, bytes]] = []
+        self.disconnected_until = 0.0
+        self._in_transit: list[tuple[float, int, Node, Node, bytes]] = []
         self._numbers = itertools.count()
         self._last: dict[tuple[NodeId, NodeId], float] = defaultdict(float)
-        self._beat_at = 0.0
+        self._heartbeat_at = 0.0
         self._members = itertools.count()
-        self.at: dict[MemberId, Node] = {}
+        self.node_of: dict[MemberId, Node] = {}
         for node in self.nodes:
-            node.seats.local_rooms.report_changes(lambda node=node: self._changed(node))
+            node.router.local_rooms.report_changes(lambda node=node: self._schedule_summaries(node))
         self.wait(1)
 
     def join(self, number: int, variant: int = 0) -> MemberId:
         node = self.nodes[number]
         member = MemberId(f"m{next(self._members):04}")
-        node.told[member] = []
+        node.received[member] = []
         node.joined_at[member] = self.now
-        self.at[member] = node
+        self.node_of[member] = node
         address = f"10.0.0.{member}"
-        self._take(
-            node, node.seats.join(member, MemberState(variant, sharing=True), address, self.now)
+        self._deliver(
+            node, node.router.join(member, MemberState(variant, sharing=True), address, self.now)
         )
         return member
 
     def leave(self, member: MemberId) -> None:
-        node = self.at.pop(member)
-        self._take(node, node.seats.leave(member, self.now))
-        del node.told[member]
+        node = self.node_of.pop(member)
+        self._deliver(node, node.router.leave(member, self.now))
+        del node.received[member]
 
-    def say(self, member: MemberId, message: FromViewer) -> None:
-        node = self.at[member]
-        self._take(node, node.seats.receive(member, message, self.now))
+    def send(self, member: MemberId, message: FromViewer) -> None:
+        node = self.node_of[member]
+        self._deliver(node, node.router.receive(member, message, self.now))
 
-    def segment(self, sequence: int) -> None:
+    def publish(self, sequence: int) -> None:
         for node in self.nodes:
-            if node.alive and node.programme.publish(descriptor(sequence)):
-                self._take(node, node.seats.publish(descriptor(sequence), self.now))
+            if node.alive and node.broadcast.publish(descriptor(sequence)):
+                self._deliver(node, node.router.publish(descriptor(sequence), self.now))
 
     def kill(self, number: int) -> None:
         node = self.nodes[number]
         node.alive = False
-        self.at = {member: at for member, at in self.at.items() if at is not node}
+        self.node_of = {member: at for member, at in self.node_of.items() if at is not node}
 
     def lose(self, sender: int, receiver: int) -> None:
         """Lose what is under way between two nodes."""
         pair = self.nodes[sender], self.nodes[receiver]
-        kept = [entry for entry in self._under_way if (entry[2], entry[3]) != pair]
-        self._under_way = kept
-        heapq.heapify(self._under_way)
-        pair[0].tell_all = True
+        kept = [entry for entry in self._in_transit if (entry[2], entry[3]) != pair]
+        self._in_transit = kept
+        heapq.heapify(self._in_transit)
+        pair[0].needs_snapshot = True
 
-    def go_away(self, seconds: float) -> None:
+    def disconnect(self, seconds: float) -> None:
         """Lose all that is said for so long."""
-        self._under_way.clear()
-        self.away_until = self.now + seconds
+        self._in_transit.clear()
+        self.disconnected_until = self.now + seconds
 
     def wait(self, seconds: float) -> None:
         end = self.now + seconds
@@ -113,118 +113,118 @@ class Bus:
             self._step()
         self.now = end
 
-    def room(self, member: MemberId) -> dict[str, Any]:
+    def roster(self, member: MemberId) -> dict[str, Any]:
         """Return the last roster that a viewer was told."""
-        return [m for m in self.at[member].told[member] if m["type"] == "room"][-1]
+        return [m for m in self.node_of[member].received[member] if m["type"] == "room"][-1]
 
     def _next_due(self) -> float:
-        dues = [self._beat_at, *(node.news_at for node in self.nodes if node.alive)]
-        dues += [node.seats.due for node in self.nodes if node.alive]
-        dues += [self._under_way[0][0]] if self._under_way else []
+        dues = [self._heartbeat_at, *(node.summaries_at for node in self.nodes if node.alive)]
+        dues += [node.router.due for node in self.nodes if node.alive]
+        dues += [self._in_transit[0][0]] if self._in_transit else []
         return min(due for due in dues if due is not None)
 
     def _step(self) -> None:
-        if self._beat_at <= self.now:
-            self._beat_at += HEARTBEAT_S
+        if self._heartbeat_at <= self.now:
+            self._heartbeat_at += HEARTBEAT_S
             for node in self.nodes:
                 if node.alive:
-                    self._beat(node)
+                    self._send_heartbeats(node)
         for node in self.nodes:
-            if node.alive and node.news_at is not None and node.news_at <= self.now:
-                node.news_at = None
-                self._to_all(node, [node.seats.local_rooms.changed_rooms()])
-            due = node.seats.due
+            if node.alive and node.summaries_at is not None and node.summaries_at <= self.now:
+                node.summaries_at = None
+                self._to_all(node, [node.router.local_rooms.changed_rooms()])
+            due = node.router.due
             if node.alive and due is not None and due <= self.now:
-                self._take(node, node.seats.tick(self.now))
-        while self._under_way and self._under_way[0][0] <= self.now:
-            _, _, sender, receiver, data = heapq.heappop(self._under_way)
+                self._deliver(node, node.router.tick(self.now))
+        while self._in_transit and self._in_transit[0][0] <= self.now:
+            _, _, sender, receiver, data = heapq.heappop(self._in_transit)
             if receiver.alive:
                 self._arrive(sender, receiver, data)
 
-    def _beat(self, node: Node) -> None:
-        self._take(node, node.seats.expire_nodes(self.now))
-        if node.tell_all and self.now >= self.away_until:
-            node.tell_all = False
-            self._to_all(node, [node.seats.local_rooms.all_rooms()])
+    def _send_heartbeats(self, node: Node) -> None:
+        self._deliver(node, node.router.expire_nodes(self.now))
+        if node.needs_snapshot and self.now >= self.disconnected_until:
+            node.needs_snapshot = False
+            self._to_all(node, [node.router.local_rooms.all_rooms()])
         for other in self.nodes:
-            said = node.lines.sent.get(other.name, 0)
+            said = node.batch_counters.sent.get(other.name, 0)
             # a beat's line is what it says of the lines before
-            self._put(node, other, Batch(node.name, None, [], -said - 1))
+            self._transmit(node, other, Batch(node.name, None, [], -said - 1))
 
     def _arrive(self, sender: Node, receiver: Node, data: bytes) -> None:
         batch = decode(data)
         complete = True
         if batch.node_number is not None and batch.node_number < 0:
-            complete = receiver.lines.has_all(sender.name, -batch.node_number - 1)
+            complete = receiver.batch_counters.has_all(sender.name, -batch.node_number - 1)
         elif batch.node_number is not None:
-            complete = receiver.lines.received(sender.name, batch.node_number)
+            complete = receiver.batch_counters.received(sender.name, batch.node_number)
         if not complete:
-            self._take(receiver, receiver.seats.reset(sender.name, self.now))
+            self._deliver(receiver, receiver.router.reset(sender.name, self.now))
         messages = [message for message in batch.messages if isinstance(message, RoutingMessage)]
-        self._take(receiver, receiver.seats.receive_node(sender.name, messages, self.now))
+        self._deliver(receiver, receiver.router.receive_node(sender.name, messages, self.now))
 
-    def _changed(self, node: Node) -> None:
-        if node.news_at is None:
-            node.news_at = self.now + ROOMS_INTERVAL_S
+    def _schedule_summaries(self, node: Node) -> None:
+        if node.summaries_at is None:
+            node.summaries_at = self.now + ROOMS_INTERVAL_S
 
     def _to_all(self, node: Node, messages: list[Any]) -> None:
         for other in self.nodes:
-            self._put(node, other, Batch(node.name, None, messages))
+            self._transmit(node, other, Batch(node.name, None, messages))
 
-    def _put(self, sender: Node, receiver: Node, batch: Batch) -> None:
+    def _transmit(self, sender: Node, receiver: Node, batch: Batch) -> None:
         if sender is receiver:
             return
-        if self.now < self.away_until:
-            sender.tell_all = True
+        if self.now < self.disconnected_until:
+            sender.needs_snapshot = True
             return
         pair = sender.name, receiver.name
         due = max(self._last[pair], self.now + self.random.uniform(0, self.delay_s))
         self._last[pair] = due
         entry = (due, next(self._numbers), sender, receiver, encode(batch))
-        heapq.heappush(self._under_way, entry)
+        heapq.heappush(self._in_transit, entry)
 
-    def _take(self, node: Node, sent: Effects) -> None:
-        for frame in sent.frames:
+    def _deliver(self, node: Node, effects: Effects) -> None:
+        for frame in effects.frames:
             for member in frame.to:
-                if self.at.get(member) is node:
-                    self._told(node, member, msgspec.json.decode(frame.data))
-        said: dict[NodeId, list[Any]] = {}
-        for name, message in sent.node_messages:
+                if self.node_of.get(member) is node:
+                    self._check_message(node, member, msgspec.json.decode(frame.data))
+        by_node: dict[NodeId, list[Any]] = {}
+        for name, message in effects.node_messages:
             assert name != node.name
-            said.setdefault(name, []).append(message)
+            by_node.setdefault(name, []).append(message)
         for other in self.nodes:
-            if other.name in said:
-                number = node.lines.next_number(other.name)
-                self._put(node, other, Batch(node.name, None, said[other.name], number))
-        node.expelled += sent.expelled
-        assert all(size < HARD_LIMIT for size in node.seats.local_rooms.rooms.sizes)
+            if other.name in by_node:
+                number = node.batch_counters.next_number(other.name)
+                self._transmit(node, other, Batch(node.name, None, by_node[other.name], number))
+        node.expelled += effects.expelled
+        assert all(size < HARD_LIMIT for size in node.router.local_rooms.rooms.sizes)
 
-    def _told(self, node: Node, member: MemberId, message: dict[str, Any]) -> None:
+    def _check_message(self, node: Node, member: MemberId, message: dict[str, Any]) -> None:
         """Check the order of what a viewer is told."""
-        before = node.told[member]
-        rooms = [m for m in before if m["type"] == "room"]
+        received = node.received[member]
+        rosters = [m for m in received if m["type"] == "room"]
         if message["type"] == "room":
             assert message["you"] == member
             assert member in [line["id"] for line in message["members"]]
-            if not rooms:
+            if not rosters:
                 assert self.now - node.joined_at[member] <= JOIN_ANSWER_TIMEOUT_S + 1e-6
-            elif rooms[-1]["room"] == message["room"] and before[-1]["type"] != "stream":
-                assert message["epoch"] > rooms[-1]["epoch"]
+            elif rosters[-1]["room"] == message["room"] and received[-1]["type"] != "stream":
+                assert message["epoch"] > rosters[-1]["epoch"]
         elif message["type"] == "segment":
-            assert message["epoch"] == rooms[-1]["epoch"]
-        before.append(message)
-        assert before[0]["type"] == "stream"
+            assert message["epoch"] == rosters[-1]["epoch"]
+        received.append(message)
+        assert received[0]["type"] == "stream"
 
     def check(self) -> None:
         """Everybody sits in exactly one room, and knows which."""
         alive = [node for node in self.nodes if node.alive]
-        houses = {node.name: node.seats.local_rooms.rooms for node in alive}
-        for member, node in self.at.items():
-            place = node.seats.node_of(member)
-            assert [name for name, rooms in houses.items() if member in rooms] == [place]
-            assert place is not None
-            assert self.room(member)["room"] == houses[place].room_of(member)
-        for member in self.at:
-            for line in self.room(member)["members"]:
-                assert self.room(line["id"])["members"] == self.room(member)["members"]
-        assert sum(len(rooms) for rooms in houses.values()) == len(self.at)
+        rooms_by_node = {node.name: node.router.local_rooms.rooms for node in alive}
+        for member, node in self.node_of.items():
+            room_node = node.router.node_of(member)
+            assert [name for name, rooms in rooms_by_node.items() if member in rooms] == [room_node]
+            assert room_node is not None
+            assert self.roster(member)["room"] == rooms_by_node[room_node].room_of(member)
+        for member in self.node_of:
+            for entry in self.roster(member)["members"]:
+                assert self.roster(entry["id"])["members"] == self.roster(member)["members"]
+        assert sum(len(rooms) for rooms in rooms_by_node.values()) == len(self.node_of)

@@ -10,34 +10,34 @@ from shoal.signaling.cluster.remote_nodes import HEARTBEAT_S
 from shoal.signaling.rooms.messages import Links, MemberId, Report, Signal, Switch
 from shoal.signaling.rooms.rebalancer import BADLY_LINKED_AFTER_S, MINORITY_AFTER_S
 from shoal.signaling.rooms.rooms import MERGE_AFTER_S, REBALANCE_INTERVAL_S, SOFT_LIMIT
-from tests.unit.signaling.cluster.simulated_cluster import Bus
+from tests.unit.signaling.cluster.simulated_cluster import SimulatedCluster
 
 GONE_WITHIN_S = 15.0
 SLOW_S = 0.52
 """then some answers come too late"""
 
 
-def rooms_of(bus: Bus, members: list[MemberId]) -> set[str]:
-    return {bus.room(member)["room"] for member in members}
+def rooms_of(bus: SimulatedCluster, members: list[MemberId]) -> set[str]:
+    return {bus.roster(member)["room"] for member in members}
 
 
 def test_who_comes_to_another_node_is_seated_in_the_fullest_room_of_all() -> None:
-    bus = Bus(3)
+    bus = SimulatedCluster(3)
     first = [bus.join(0) for _ in range(3)]
     bus.wait(2)
     late = [bus.join(1), bus.join(2)]
     bus.wait(2)
     assert len(rooms_of(bus, first + late)) == 1
-    assert len(bus.room(first[0])["members"]) == 5
-    assert [m["type"] for m in bus.nodes[1].told[late[0]]][:2] == ["stream", "room"]
+    assert len(bus.roster(first[0])["members"]) == 5
+    assert [m["type"] for m in bus.nodes[1].received[late[0]]][:2] == ["stream", "room"]
     bus.leave(late[0])
     bus.wait(1)
-    assert len(bus.room(first[0])["members"]) == 4
+    assert len(bus.roster(first[0])["members"]) == 4
     bus.check()
 
 
 def test_like_sits_with_like_on_whatever_node() -> None:
-    bus = Bus(3)
+    bus = SimulatedCluster(3)
     zero = [bus.join(0, variant=0) for _ in range(SOFT_LIMIT)]
     one = [bus.join(1, variant=1) for _ in range(2)]
     bus.wait(2)
@@ -48,7 +48,7 @@ def test_like_sits_with_like_on_whatever_node() -> None:
 
 
 def test_nobody_sits_alone_while_other_nodes_have_full_rooms() -> None:
-    bus = Bus(2)
+    bus = SimulatedCluster(2)
     full = [bus.join(0) for _ in range(SOFT_LIMIT)]
     bus.wait(2)
     late = bus.join(1)
@@ -57,51 +57,51 @@ def test_nobody_sits_alone_while_other_nodes_have_full_rooms() -> None:
 
 
 def test_segments_and_signals_reach_who_sits_elsewhere() -> None:
-    bus = Bus(3)
+    bus = SimulatedCluster(3)
     ann = bus.join(0)
     bus.wait(2)
     ben, cy = bus.join(1), bus.join(2)
     bus.wait(2)
-    bus.segment(1)
-    bus.say(ben, Signal(cy, msgspec.Raw(b'{"sdp":"v=0"}')))
+    bus.publish(1)
+    bus.send(ben, Signal(cy, msgspec.Raw(b'{"sdp":"v=0"}')))
     bus.wait(2)
     for member in (ann, ben, cy):
-        segments = [m for m in bus.at[member].told[member] if m["type"] == "segment"]
+        segments = [m for m in bus.node_of[member].received[member] if m["type"] == "segment"]
         assert [m["descriptor"]["sequence"] for m in segments] == [1]
-    assert bus.nodes[2].told[cy][-1] == {"type": "signal", "from": ben, "data": {"sdp": "v=0"}}
+    assert bus.nodes[2].received[cy][-1] == {"type": "signal", "from": ben, "data": {"sdp": "v=0"}}
 
 
 def test_complaints_from_two_nodes_expel_who_sits_at_a_third() -> None:
-    bus = Bus(3)
+    bus = SimulatedCluster(3)
     ann = bus.join(0)
     bus.wait(2)
     liar, cy = bus.join(1), bus.join(2)
     bus.wait(2)
-    bus.say(ann, Report(liar))
+    bus.send(ann, Report(liar))
     bus.wait(1)
     assert bus.nodes[1].expelled == []
-    bus.say(cy, Report(liar))
+    bus.send(cy, Report(liar))
     bus.wait(1)
     assert bus.nodes[1].expelled == [liar]
 
 
 def test_a_node_that_does_not_answer_keeps_a_viewer_waiting_once() -> None:
-    bus = Bus(2)
+    bus = SimulatedCluster(2)
     bus.join(0)
     bus.wait(2)
     bus.kill(0)
     ann = bus.join(1)
     bus.wait(JOIN_ANSWER_TIMEOUT_S - 0.01)
-    assert bus.nodes[1].told[ann] == []
+    assert bus.nodes[1].received[ann] == []
     bus.wait(0.01)
-    assert bus.room(ann)["room"].startswith("n1")
+    assert bus.roster(ann)["room"].startswith("n1")
     ben = bus.join(1)
-    assert bus.room(ben)["room"] == bus.room(ann)["room"]
+    assert bus.roster(ben)["room"] == bus.roster(ann)["room"]
 
 
 @pytest.mark.parametrize("away", [False, True], ids=["node killed", "bus away"])
 def test_who_sat_at_a_node_that_is_gone_stays_together(away: bool) -> None:
-    bus = Bus(3)
+    bus = SimulatedCluster(3)
     bus.join(0)
     bus.wait(2)
     here = [bus.join(1) for _ in range(4)]
@@ -109,54 +109,56 @@ def test_who_sat_at_a_node_that_is_gone_stays_together(away: bool) -> None:
     bus.wait(2)
     assert len(rooms_of(bus, here + there)) == 1
     if away:
-        bus.go_away(30)
+        bus.disconnect(30)
     else:
         bus.kill(0)
     bus.wait(GONE_WITHIN_S)
     for group, node in ((here, "n1"), (there, "n2")):
         assert len(rooms_of(bus, group)) == 1
-        assert bus.room(group[0])["room"].startswith(node)
+        assert bus.roster(group[0])["room"].startswith(node)
         # all at once: nobody closes its links to the others in between
-        assert [len(m["members"]) for m in bus.at[group[0]].told[group[0]] if m["type"] == "room"][
-            -1
-        ] == len(group)
+        assert [
+            len(m["members"])
+            for m in bus.node_of[group[0]].received[group[0]]
+            if m["type"] == "room"
+        ][-1] == len(group)
     bus.wait(15)
     bus.check()
     bus.wait(2 * MERGE_AFTER_S + 4 * REBALANCE_INTERVAL_S)
-    assert len(rooms_of(bus, list(bus.at))) == 1  # small rooms of several nodes have merged
+    assert len(rooms_of(bus, list(bus.node_of))) == 1  # small rooms of several nodes have merged
     bus.check()
 
 
 def test_seats_of_a_viewers_node_that_is_gone_are_freed() -> None:
-    bus = Bus(2)
+    bus = SimulatedCluster(2)
     ann = bus.join(0)
     bus.wait(2)
     for _ in range(5):
         bus.join(1)
     bus.wait(2)
-    assert len(bus.room(ann)["members"]) == 6
+    assert len(bus.roster(ann)["members"]) == 6
     bus.kill(1)
     bus.wait(GONE_WITHIN_S)
-    assert len(bus.room(ann)["members"]) == 1
+    assert len(bus.roster(ann)["members"]) == 1
 
 
 def test_who_is_badly_linked_or_a_minority_moves_to_a_room_of_another_node() -> None:
-    bus = Bus(2)
-    bus.go_away(5)
+    bus = SimulatedCluster(2)
+    bus.disconnect(5)
     here = [bus.join(0) for _ in range(20)]
     there = [bus.join(1, variant=1) for _ in range(19)]
     bus.wait(8)
-    bus.say(here[0], Links(here[1:]))
-    bus.say(here[1], Switch(1))
+    bus.send(here[0], Links(here[1:]))
+    bus.send(here[1], Switch(1))
     bus.wait(max(BADLY_LINKED_AFTER_S, MINORITY_AFTER_S) + 4 * REBALANCE_INTERVAL_S)
     assert rooms_of(bus, here[:2]) == rooms_of(bus, there)
     assert rooms_of(bus, here[2:]) != rooms_of(bus, there)
     bus.check()
 
 
-def happen(bus: Bus, chance: random.Random) -> None:
+def happen(bus: SimulatedCluster, chance: random.Random) -> None:
     """Let something happen."""
-    here = list(bus.at)
+    here = list(bus.node_of)
     one = chance.choice(here) if here else None
     node = chance.randrange(3)
     kinds = ["crowd", "leave", "switch", "cut", "wait", "lose", "away", "kill"]
@@ -168,16 +170,16 @@ def happen(bus: Bus, chance: random.Random) -> None:
             for member in here[chance.randrange(60) :][: chance.randrange(14)]:
                 bus.leave(member)
         case "switch" if one:
-            bus.say(one, Switch(chance.randrange(2)))
+            bus.send(one, Switch(chance.randrange(2)))
         case "cut" if one:
-            lines = bus.room(one)["members"] if bus.at[one].told[one] else []
-            bus.say(one, Links([line["id"] for line in lines[: chance.randrange(14)]]))
+            lines = bus.roster(one)["members"] if bus.node_of[one].received[one] else []
+            bus.send(one, Links([line["id"] for line in lines[: chance.randrange(14)]]))
         case "wait":
             bus.wait(chance.choice([0.3, 1, 1, 4, 4, 30]))
         case "lose":
             bus.lose(node, chance.randrange(3))
         case "away":
-            bus.go_away(chance.choice([0.1, 3, 12]))
+            bus.disconnect(chance.choice([0.1, 3, 12]))
         case "kill" if sum(node.alive for node in bus.nodes) > 1:
             bus.kill(node)
         case _:
@@ -186,18 +188,20 @@ def happen(bus: Bus, chance: random.Random) -> None:
 
 @pytest.mark.parametrize("seed", range(20))
 def test_whatever_is_lost_everybody_sits_in_one_room(seed: int) -> None:
-    bus, chance = Bus(3, seed, SLOW_S), random.Random(seed)
+    bus, chance = SimulatedCluster(3, seed, SLOW_S), random.Random(seed)
     for node in range(3):  # one room for all of them, to begin with
         bus.join(node)
         bus.wait(3)
     abroad = 0
     for number in range(80):
         happen(bus, chance)
-        bus.segment(number)
+        bus.publish(number)
         bus.wait(0.1)
-        for member, node in bus.at.items():
-            assert node.told[member] or bus.now - node.joined_at[member] <= JOIN_ANSWER_TIMEOUT_S
-            abroad += node.seats.node_of(member) not in {None, node.name}
+        for member, node in bus.node_of.items():
+            assert (
+                node.received[member] or bus.now - node.joined_at[member] <= JOIN_ANSWER_TIMEOUT_S
+            )
+            abroad += node.router.node_of(member) not in {None, node.name}
     assert abroad  # or this would show nothing
-    bus.wait(max(0.0, bus.away_until - bus.now) + NODE_TIMEOUT_S + 2 * HEARTBEAT_S)
+    bus.wait(max(0.0, bus.disconnected_until - bus.now) + NODE_TIMEOUT_S + 2 * HEARTBEAT_S)
     bus.check()
