@@ -23,7 +23,7 @@ async def service() -> AsyncGenerator[Signaling]:
         yield running
 
 
-async def test_joining_tells_stream_then_room_then_the_last_six_segments(
+async def test_joining_brings_stream_then_room_then_the_last_six_segments(
     service: Signaling,
 ) -> None:
     broadcaster = await service.broadcaster()
@@ -44,7 +44,7 @@ async def test_joining_tells_stream_then_room_then_the_last_six_segments(
     assert {m["epoch"] for m in segments} == {room["epoch"]}
 
 
-async def test_everybody_hears_who_comes_gets_ready_and_goes(service: Signaling) -> None:
+async def test_everybody_learns_who_joins_gets_ready_and_leaves(service: Signaling) -> None:
     ann = await service.join()
     ben = await service.join()
     room = await ann.room_of(2)
@@ -71,7 +71,7 @@ async def test_signals_pass_between_two_members(service: Signaling) -> None:
     assert received["data"] == {"candidates": []}
 
 
-async def test_a_segment_comes_after_the_roster_that_its_plan_uses(service: Signaling) -> None:
+async def test_a_segment_follows_the_roster_that_its_plan_uses(service: Signaling) -> None:
     broadcaster = await service.broadcaster()
     viewers = [await service.join() for _ in range(4)]
     for sequence, viewer in enumerate(viewers):
@@ -140,7 +140,7 @@ async def test_a_frame_above_64_kib_closes_its_socket_only(service: Signaling) -
     await ann.room_of(1)
 
 
-async def test_who_does_not_join_in_time_is_sent_away(
+async def test_a_viewer_that_does_not_join_in_time_is_refused(
     service: Signaling, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(viewer_connection, "JOIN_TIMEOUT_S", 0.05)
@@ -150,7 +150,7 @@ async def test_who_does_not_join_in_time_is_sent_away(
     assert await viewer.closed() == 1008
 
 
-async def test_a_viewer_that_vanished_is_out(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_viewer_that_vanished_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(websocket, "SWEEP_S", 0.1)
     monkeypatch.setattr(websocket, "CLOSE_AFTER_SWEEPS", 40)
     async with running_signaling() as service:
@@ -181,7 +181,7 @@ FLOOD = 300
 """messages of 60 KB: more than kernel and we keep for a reader"""
 
 
-async def test_a_slow_reader_is_cut_off_and_the_others_go_on(service: Signaling) -> None:
+async def test_a_slow_reader_is_disconnected_and_the_others_continue(service: Signaling) -> None:
     broadcaster = await service.broadcaster()
     ann = await service.join()
     async with slow_reader(service):
@@ -199,7 +199,7 @@ async def test_a_slow_reader_is_cut_off_and_the_others_go_on(service: Signaling)
     assert 'shoal_room_refusals_total{code="slow_reader"} 1.0' in await service.text("/metrics")
 
 
-async def test_nobody_can_have_a_slow_reader_cut_off(service: Signaling) -> None:
+async def test_no_client_can_get_a_slow_reader_disconnected(service: Signaling) -> None:
     lost = MESSAGES_DROPPED._value.get()
     ann = await service.join()
     async with slow_reader(service) as slow:
@@ -214,7 +214,7 @@ async def test_nobody_can_have_a_slow_reader_cut_off(service: Signaling) -> None
         assert ben.id in [line["id"] for line in (await slow.room_of(3))["members"]]
 
 
-async def test_shutdown_says_going_away_and_a_restart_begins_anew(service: Signaling) -> None:
+async def test_shutdown_says_going_away_and_a_restart_starts_empty(service: Signaling) -> None:
     broadcaster = await service.broadcaster()
     await broadcaster.announce(Stream("abc", live=True))
     await broadcaster.announce(Segment(descriptor(1)))

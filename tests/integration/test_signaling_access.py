@@ -42,7 +42,7 @@ async def service() -> AsyncGenerator[Signaling]:
 @pytest.mark.parametrize(
     "origin", ["https://evil.example", "null", "\xff\xfe", "https://127.0.0.1:1"]
 )
-async def test_a_page_of_elsewhere_is_refused(service: Signaling, path: str, origin: str) -> None:
+async def test_a_foreign_page_is_refused(service: Signaling, path: str, origin: str) -> None:
     count = refused("origin")
     answer = await RawSocket.ask(service.url, handshake(path, Origin=origin))
     assert (answer.status, answer.code, count()) == (403, "origin", 1)
@@ -108,7 +108,7 @@ async def test_rooms_and_live_swarms_need_a_token(
         assert (await client.receive_json(timeout=10))["files"][LIVE]["incomplete"] == 0
 
 
-async def test_a_token_that_ends_while_one_is_connected_ends_nothing(service: Signaling) -> None:
+async def test_a_token_that_expires_does_not_disconnect(service: Signaling) -> None:
     short = service.token(lifetime_s=1 - CLOCK_SKEW_S)
     client = await RawSocket.websocket(service.url, f"/ws?token={short}")
     await asyncio.sleep(2.1)
@@ -195,7 +195,7 @@ async def test_nothing_but_the_sockets_is_shown_through_the_edge(
     ],
 )
 @pytest.mark.parametrize("version", ["HTTP/1.1", "HTTP/1.0"])
-async def test_no_way_leads_through_the_public_routes(
+async def test_the_public_routes_reach_only_the_websockets(
     service: Signaling, gateway: str, target: str, version: str
 ) -> None:
     """Signaling is asked for its sockets only, whatever the path, the method and the host."""

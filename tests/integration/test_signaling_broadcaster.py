@@ -50,7 +50,7 @@ async def test_it_resumes_after_the_newest_segments_and_repeats_reach_nobody(
     assert (await service.get("/health"))["chunks"] == 4
 
 
-async def test_it_hears_how_many_viewers_there_are(service: Signaling) -> None:
+async def test_it_is_told_the_number_of_viewers(service: Signaling) -> None:
     ann = await service.join()
     broadcaster = await service.broadcaster()
     await broadcaster.next()
@@ -87,7 +87,7 @@ async def test_only_stream_says_what_is_on_air(service: Signaling) -> None:
     assert (stats["live"], stats["stream"]) == (False, "abc")
 
 
-async def test_what_is_no_announcement_ends_the_socket(service: Signaling) -> None:
+async def test_an_invalid_announcement_closes_the_websocket(service: Signaling) -> None:
     broadcaster = await service.broadcaster()
     await broadcaster.next()
     await broadcaster.ws.send_str('{"type":"segment"}')

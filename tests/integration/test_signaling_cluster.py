@@ -138,7 +138,7 @@ async def test_viewers_of_several_nodes_share_a_room(nodes: list[Node]) -> None:
     await nodes[1].joined("10.9.9.8")
 
 
-async def test_when_the_room_s_node_is_killed_its_guests_sit_together_elsewhere(
+async def test_remote_members_of_a_killed_node_stay_together(
     nodes: list[Node],
 ) -> None:
     viewers = await shared_room(nodes, each=2)
@@ -154,7 +154,7 @@ async def test_when_the_room_s_node_is_killed_its_guests_sit_together_elsewhere(
     assert len(room["members"]) == 3
 
 
-async def test_when_a_viewer_s_node_is_killed_its_seats_are_freed(nodes: list[Node]) -> None:
+async def test_viewers_of_a_killed_node_are_removed(nodes: list[Node]) -> None:
     ann, *_ = await shared_room(nodes)
     nodes[2].running.kill()
     began = time.monotonic()
@@ -183,7 +183,7 @@ async def test_rooms_of_several_nodes_outlive_a_restart_of_redis(
     assert (await partner.until(lambda m: m["type"] == "signal"))["from"] == late.id
 
 
-async def test_viewers_and_their_figures_are_summed_on_every_node(nodes: list[Node]) -> None:
+async def test_viewers_and_their_stats_are_summed_on_every_node(nodes: list[Node]) -> None:
     viewers = await shared_room(nodes, each=2)
     broadcaster = await nodes[0].broadcaster()
     await broadcaster.announce(Stream("abc", live=True))

@@ -213,7 +213,7 @@ def memory_kb(pid: int) -> int:
     return pages * 4
 
 
-async def test_what_was_sent_leaves_nothing_behind(tmp_path: Path) -> None:
+async def test_nothing_is_left_of_what_was_sent(tmp_path: Path) -> None:
     """The worst of the above again and again: memory settles."""
     worst = [
         *(frame(text.encode()) for text in DEEP),

@@ -42,7 +42,7 @@ async def service() -> AsyncGenerator[Signaling]:
 
 
 @pytest.mark.parametrize("path", ["/ws", "/ws?token=x", "/ws/room"])
-async def test_who_comes_without_a_handshake_is_told_so(service: Signaling, path: str) -> None:
+async def test_a_plain_request_is_told_to_upgrade(service: Signaling, path: str) -> None:
     for lines in ((), (EDGE,), ("Upgrade: h2c", "Connection: Upgrade")):
         answer = await RawSocket.ask(service.url, head(path, "Host: x", *lines))
         assert (answer.status, answer.code) == (426, "upgrade_required")
@@ -62,7 +62,7 @@ async def test_who_comes_without_a_handshake_is_told_so(service: Signaling, path
         {"Connection": None},
     ],
 )
-async def test_a_wrong_handshake_is_refused_and_counts_for_nothing(
+async def test_a_wrong_handshake_is_refused_and_not_counted(
     service: Signaling, changed: dict[str, str | None]
 ) -> None:
     count = refused("handshake")
@@ -108,7 +108,7 @@ async def test_a_handshake_may_come_byte_by_byte_and_frames_right_behind(
     assert (await quick.next())["action"] == "scrape"
 
 
-async def test_what_follows_the_head_makes_no_handshake_of_it(service: Signaling) -> None:
+async def test_bytes_after_the_head_do_not_make_it_a_handshake(service: Signaling) -> None:
     answer = await RawSocket.ask(service.url, head("/ws", "Host: x") + handshake("/ws"))
     assert (answer.status, answer.code) == (426, "upgrade_required")
 
@@ -153,7 +153,7 @@ async def test_a_half_closed_socket_is_answered_and_closed(service: Signaling) -
     assert await half.ended() == b""
 
 
-async def test_who_finishes_no_head_is_told_why_and_out(
+async def test_an_unfinished_head_is_refused_with_a_reason(
     service: Signaling, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listener, "HEAD_TIMEOUT_S", 0.2)
@@ -173,7 +173,7 @@ async def test_who_finishes_no_head_is_told_why_and_out(
 
 
 @pytest.mark.parametrize("sent", [b"\r\n\r\n", head("/health", "Host: x", "Content-Length: 9")])
-async def test_what_is_no_websocket_is_over_in_time(
+async def test_a_plain_connection_is_closed_in_time(
     service: Signaling, monkeypatch: pytest.MonkeyPatch, sent: bytes
 ) -> None:
     monkeypatch.setattr(listener, "PLAIN_TIMEOUT_S", 0.3)
@@ -209,7 +209,7 @@ async def test_a_stop_waits_for_no_client(tmp_path: Path) -> None:
     assert "Traceback" not in (tmp_path / "signaling.log").read_text()
 
 
-async def test_who_came_while_it_stops_is_refused(service: Signaling) -> None:
+async def test_a_connection_during_shutdown_is_refused(service: Signaling) -> None:
     count = refused("stopping")
     host, _, port = service.url.removeprefix("http://").partition(":")
     early = socket.create_connection((host, int(port)))  # the kernel has it, we do not
@@ -225,7 +225,7 @@ async def test_who_came_while_it_stops_is_refused(service: Signaling) -> None:
     assert count() <= 1
 
 
-async def test_who_says_goodbye_and_does_not_read_is_gone(service: Signaling) -> None:
+async def test_a_client_that_closes_and_does_not_read_is_removed(service: Signaling) -> None:
     ann = await service.join()
     slow = await RawSocket.websocket(service.url, "/ws/room")
     slow.write(message(type="join", plan_version=PLAN_VERSION, variant=0, token=service.token()))

@@ -66,7 +66,7 @@ async def test_each_viewer_s_last_report_can_be_read(service: Signaling) -> None
     assert [line["id"] for line in (await service.get("/viewers"))["viewers"]] == [ben.id]
 
 
-async def test_a_viewer_gets_no_more_than_was_announced_of_the_renditions_it_was_on(
+async def test_a_viewer_cannot_report_more_than_was_published_of_its_variants(
     service: Signaling,
 ) -> None:
     broadcaster = await service.broadcaster()
@@ -155,7 +155,7 @@ async def test_a_wrong_time_is_refused(service: Signaling, after: str) -> None:
         assert (await refused.json())["error"]["code"] == "bad_after"
 
 
-async def test_prometheus_reads_viewers_by_rendition_and_their_latency(service: Signaling) -> None:
+async def test_prometheus_reads_viewers_by_variant_and_their_latency(service: Signaling) -> None:
     ann, _ben, _cy = [await service.join(variant=variant) for variant in (0, 2, 2)]
     before = await service.text("/metrics")
     assert 'shoal_rendition_viewers{variant="0"} 1.0' in before

@@ -35,7 +35,7 @@ async def service() -> AsyncGenerator[Signaling]:
         yield running
 
 
-async def test_an_address_has_so_many_sockets_until_they_close(service: Signaling) -> None:
+async def test_an_address_has_a_limit_of_open_sockets(service: Signaling) -> None:
     count = refused("too_many_sockets")
     sockets = [
         await RawSocket.websocket(service.url, ("/ws", "/ws/room")[number % 2], EDGE)
@@ -58,7 +58,7 @@ async def test_an_address_has_so_many_sockets_until_they_close(service: Signalin
     assert (await here.next())["action"] == "scrape"
 
 
-async def test_who_is_not_trusted_cannot_say_another_address() -> None:
+async def test_an_untrusted_peer_cannot_claim_another_address() -> None:
     async with running_signaling(
         trusted_proxies=["192.0.2.0/24"], max_sockets_per_address=2
     ) as service:
@@ -96,7 +96,7 @@ async def test_empty_fragments_are_messages_too(service: Signaling) -> None:
     assert await bad.close_code() == 1008
 
 
-async def test_coming_again_gives_no_new_allowance(service: Signaling) -> None:
+async def test_reconnecting_gives_no_new_quota(service: Signaling) -> None:
     said, count = 0, refused("too_many_messages")
     flood = message(action="scrape", info_hash=LIVE) * 190
     while not count():
@@ -137,7 +137,7 @@ async def test_coming_again_gives_no_new_allowance(service: Signaling) -> None:
     ],
 )
 @pytest.mark.parametrize("path", ["/ws", "/ws/room", "/broadcaster"])
-async def test_what_is_too_big_or_no_frame_closes_its_own_socket_only(
+async def test_an_oversized_or_invalid_frame_closes_its_own_socket_only(
     service: Signaling, path: str, sent: bytes, code: int, why: str
 ) -> None:
     count = cut(why)
@@ -161,7 +161,7 @@ async def test_a_message_of_64_kib_passes_also_in_fragments(service: Signaling) 
     assert (await client.next())["action"] == "scrape"
 
 
-async def test_what_comes_after_too_big_is_not_heard(service: Signaling) -> None:
+async def test_messages_after_an_oversized_one_are_ignored(service: Signaling) -> None:
     client = await RawSocket.websocket(service.url, f"/ws?token={service.token()}")
     client.write(announce(1, padding=" " * 70_000) + announce(2))
     assert await client.close_code() == 1009

@@ -55,7 +55,7 @@ async def test_viewers_of_one_replay_meet_and_nobody_else(service: Signaling) ->
     assert (await service.get("/health"))["viewers"] == 1
 
 
-async def test_a_replay_that_there_is_not_is_refused(service: Signaling) -> None:
+async def test_an_unknown_replay_is_refused(service: Signaling) -> None:
     client = await service.connect()
     await client.send(type="join", plan_version=2, variant=0, token=service.token(), replay="one-1")
     assert (await client.next())["code"] == "unknown_replay"

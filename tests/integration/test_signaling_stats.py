@@ -20,7 +20,9 @@ async def service() -> AsyncGenerator[Signaling]:
         yield running
 
 
-async def test_figures_outlive_their_viewers_and_lies_do_not_count(service: Signaling) -> None:
+async def test_stats_outlive_their_viewers_and_implausible_ones_do_not_count(
+    service: Signaling,
+) -> None:
     ann, ben = await service.join(), await service.join()
     figures = {"startup": STARTUP, "uploaded": 7, "peers": 1, "stalls": 2, "latency_s": 9.5}
     await ann.send(type="stats", bytes={"p2p": 600, "store": 500, "seed": 0}, **figures)
@@ -59,7 +61,7 @@ async def test_figures_outlive_their_viewers_and_lies_do_not_count(service: Sign
     assert "shoal_viewers 1.0" in metrics
 
 
-async def test_who_shares_and_who_has_links_is_counted(service: Signaling) -> None:
+async def test_sharing_and_linked_viewers_are_counted(service: Signaling) -> None:
     ann, ben = await service.join(), await service.join()
     other = await service.connect()
     await other.send(type="join", plan_version=2, variant=0, sharing=False, token=service.token())
@@ -78,7 +80,7 @@ async def test_who_shares_and_who_has_links_is_counted(service: Signaling) -> No
     assert "shoal_not_sharing_viewers 1.0" in await service.text("/metrics")
 
 
-async def test_more_than_was_announced_does_not_count(service: Signaling) -> None:
+async def test_more_than_was_published_does_not_count(service: Signaling) -> None:
     broadcaster = await service.broadcaster()
     ann = await service.join()
     await broadcaster.announce(Segment(descriptor(1)))
@@ -96,7 +98,7 @@ async def test_more_than_was_announced_does_not_count(service: Signaling) -> Non
     assert refused in await service.text("/metrics")
 
 
-async def test_operators_read_who_is_here(
+async def test_operators_read_the_counts(
     service: Signaling, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lines: asyncio.Queue[str] = asyncio.Queue()

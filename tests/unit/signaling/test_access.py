@@ -28,7 +28,7 @@ def test_a_trusted_proxy_says_whose_request_it_passes_on() -> None:
     assert (client.country, client.host, client.through_edge) == ("DE", HOST, True)
 
 
-def test_a_stranger_cannot_forge_an_address_but_is_taken_for_the_internet() -> None:
+def test_an_untrusted_peer_cannot_forge_an_address_and_counts_as_the_internet() -> None:
     said = headers(Host=HOST, CF_Connecting_IP="203.0.113.7", CF_IPCountry="DE")
     client = LOOPBACK.client("198.51.100.1", said)
     assert (client.address, client.country) == ("198.51.100.1/32", "")
@@ -61,7 +61,7 @@ def test_addresses_in_every_shape(peer: str, said: str, address: str, network: s
 
 
 @pytest.mark.parametrize("said", ["", "D", "DEU", "D-", "\udcff\udcfe"])
-def test_what_is_no_country_is_none(said: str) -> None:
+def test_an_invalid_country_is_ignored(said: str) -> None:
     assert LOOPBACK.client("::1", headers(CF_Connecting_IP="::2", CF_IPCountry=said)).country == ""
 
 
@@ -121,7 +121,7 @@ def test_without_a_host_no_origin_is_the_stations_own() -> None:
     assert origin_refusal(headers(Origin="https://"), []) is not None
 
 
-def test_a_token_s_worth() -> None:
+def test_token_verdicts() -> None:
     token = issue_join_token("secret", HOST, 1_000, lifetime_s=600)
     assert token_verdict("secret", token, HOST, 1_500) == "ok"
     assert token_verdict("secret", token, HOST, 1_700) == "expired"

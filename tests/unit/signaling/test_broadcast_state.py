@@ -10,14 +10,14 @@ def test_at_first_nothing_is_on_air() -> None:
     assert broadcast.recent(0) == ()
 
 
-def test_only_a_change_of_stream_is_news() -> None:
+def test_a_repeated_stream_is_not_announced() -> None:
     broadcast = BroadcastState()
     assert broadcast.set_stream(Stream("abc", live=True))
     assert not broadcast.set_stream(Stream("abc", live=True))
     assert broadcast.set_stream(Stream("abc", live=False))
 
 
-def test_repeated_and_older_sequences_are_no_news() -> None:
+def test_repeated_and_older_sequences_are_not_announced() -> None:
     broadcast = BroadcastState()
     assert broadcast.publish(descriptor(5))
     assert not broadcast.publish(descriptor(5))
@@ -26,7 +26,7 @@ def test_repeated_and_older_sequences_are_no_news() -> None:
     assert broadcast.chunks == 2
 
 
-def test_each_rendition_has_its_own_order_and_its_last_segments() -> None:
+def test_each_variant_has_its_own_order_and_newest_segments() -> None:
     broadcast = BroadcastState()
     for sequence in range(20):
         assert broadcast.publish(descriptor(sequence, variant=0))

@@ -22,7 +22,7 @@ def connect(limits: ConnectionLimits, address: str, now: float) -> Quota:
     return quota
 
 
-def test_an_address_has_so_many_sockets_and_another_one_its_own() -> None:
+def test_each_address_has_its_own_limit_of_sockets() -> None:
     limits = ConnectionLimits(max_sockets=2, messages_per_s=10)
     first, _ = connect(limits, "a", 0.0), connect(limits, "a", 0.0)
     refusal = limits.quota_for("a", 0.0)
@@ -34,14 +34,14 @@ def test_an_address_has_so_many_sockets_and_another_one_its_own() -> None:
     assert isinstance(limits.quota_for("a", 1.0), Refusal)
 
 
-def test_a_handshake_that_comes_to_nothing_counts_for_nothing() -> None:
+def test_an_unfinished_handshake_does_not_count() -> None:
     limits = ConnectionLimits(max_sockets=1, messages_per_s=10)
     for _ in range(5):
         assert isinstance(limits.quota_for("a", 0.0), Quota)
     assert len(limits) == 0
 
 
-def test_the_sockets_of_an_address_share_what_it_may_say() -> None:
+def test_the_sockets_of_an_address_share_its_message_limit() -> None:
     limits = ConnectionLimits(max_sockets=100, messages_per_s=1)
     quotas = [connect(limits, "a", 0.0) for _ in range(2 * ADDRESS_FACTOR)]
     allowed = sum(quota.take_message(0.0) for quota in quotas for _ in range(100))
@@ -50,7 +50,7 @@ def test_the_sockets_of_an_address_share_what_it_may_say() -> None:
     assert connect(limits, "b", 0.0).take_message(0.0)
 
 
-def test_coming_again_and_again_gets_no_new_allowance() -> None:
+def test_reconnecting_does_not_reset_the_limit() -> None:
     limits = ConnectionLimits(max_sockets=100, messages_per_s=1)
     allowed, refused = 0, 0
     for number in range(200):
@@ -69,7 +69,7 @@ def test_coming_again_and_again_gets_no_new_allowance() -> None:
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 4), st.floats(0, 5)), max_size=100))
-def test_who_left_is_forgotten_and_the_count_is_right(
+def test_idle_addresses_are_forgotten_and_the_count_is_right(
     events: list[tuple[bool, int, float]],
 ) -> None:
     limits, now = ConnectionLimits(max_sockets=3, messages_per_s=1_000), 0.0
@@ -93,7 +93,7 @@ def test_who_left_is_forgotten_and_the_count_is_right(
     assert len(limits) == 0
 
 
-def test_an_address_is_barred_for_a_while() -> None:
+def test_an_address_is_banned_for_a_while() -> None:
     bans = BanList()
     assert bans.remaining_s("10.0.0.1", 100.0) == 0
     bans.add("10.0.0.1", 100.0)
@@ -103,7 +103,7 @@ def test_an_address_is_barred_for_a_while() -> None:
     assert bans.remaining_s("10.0.0.2", 100.0) == 0
 
 
-def test_barred_addresses_are_forgotten_in_time() -> None:
+def test_banned_addresses_are_forgotten_in_time() -> None:
     bans = BanList()
     for number in range(1_000):
         bans.add(str(number), now=number)

@@ -27,7 +27,7 @@ def codes(
     return [problem.code for problem in problems.standing()]
 
 
-def test_a_station_that_shares_is_well() -> None:
+def test_a_station_that_shares_has_no_problems() -> None:
     assert codes(Totals(viewers=9, peers=8, recent=SHARING)) == []
     assert codes(Totals()) == []
 
@@ -68,7 +68,7 @@ def test_a_broadcaster_that_is_gone() -> None:
     assert codes(Totals(), has_broadcaster=False, watches=False) == []
 
 
-def test_what_heals_is_over_and_begins_anew() -> None:
+def test_a_problem_clears_and_its_delay_starts_over() -> None:
     problems = Problems()
     checks = HealthChecks(problems, 0.5, 0)
     alone, well = Totals(viewers=3), Totals(viewers=3, peers=3)

@@ -13,7 +13,7 @@ def p2p(size: int, viewers: int = 0) -> Totals:
     return Totals(bytes=BytesBySource(p2p=size), viewers=viewers)
 
 
-def test_a_row_has_the_counts_of_its_moment_and_what_came_in_its_step() -> None:
+def test_a_row_has_the_counts_of_its_moment_and_the_bytes_of_its_step() -> None:
     history = History()
     first = Totals(
         bytes=BytesBySource(100, 200, 300),
@@ -62,7 +62,7 @@ def test_only_later_rows_are_returned() -> None:
     assert len(history.after(-5.0).at) == 4
 
 
-def test_what_was_slept_over_is_a_hole_and_nothing_is_lost() -> None:
+def test_missed_steps_are_null_and_nothing_is_lost() -> None:
     history = History()
     history.record(START, p2p(10, viewers=1), 1)
     history.record(START + 39, p2p(25, viewers=2), 1)
@@ -97,7 +97,7 @@ def test_the_same_step_again_and_a_clock_that_is_set_back_a_little_wait_for_the_
     assert history.after(0).p2p == [5, 3]
 
 
-def test_a_clock_that_is_set_back_far_begins_anew() -> None:
+def test_a_clock_that_is_set_back_far_starts_over() -> None:
     history = History()
     history.record(START, p2p(5), 0)
     history.record(START + 10, p2p(6), 0)

@@ -209,7 +209,7 @@ def test_the_load_is_even(size: int) -> None:
     assert min(counts) >= min(FEW_PARTNERS, size - 1)
 
 
-def test_the_first_ones_are_not_offered_to_by_all_who_come_after() -> None:
+def test_early_peers_do_not_get_the_offers_of_all_later_ones() -> None:
     world = World(7)
     first = world.join()
     for _ in range(500):
@@ -217,7 +217,7 @@ def test_the_first_ones_are_not_offered_to_by_all_who_come_after() -> None:
     assert len(world.links[first]) < MAX_PARTNERS
 
 
-def test_who_answers_nothing_gets_no_more_offers_than_partners_are_allowed() -> None:
+def test_a_peer_that_answers_nothing_gets_a_limited_number_of_offers() -> None:
     swarms = Swarms(random.Random(3))
     swarms.announce(ConnectionId(1), say(1), 0.0)
     texts = [{"offer_id": "o" * 20, "offer": {}}]
@@ -239,7 +239,7 @@ def test_an_answer_to_no_offer_reaches_nobody_and_makes_no_partners() -> None:
     assert [m.connection_id for m in world.swarms.announce(ConnectionId(1), forged, 0.0)] == [2]
 
 
-def test_one_connection_is_no_crowd() -> None:
+def test_one_connection_carries_few_peers() -> None:
     swarms = Swarms()
     for number in range(100):
         swarms.announce(ConnectionId(1), say(number), 0.0)
@@ -285,7 +285,7 @@ def test_connectedness_after_a_thousand_joins_and_leaves(
     assert statistics.median(counts) >= 8
 
 
-def test_peers_forget_their_links_when_they_start_anew() -> None:
+def test_peers_drop_their_partners_when_they_restart() -> None:
     world = World(9)
     one, two = world.join(), world.join()
     assert world.links[one] == {two}

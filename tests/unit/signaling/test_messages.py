@@ -44,7 +44,7 @@ ANN = MemberId("ann")
         ('{"type":"room"}', None),
     ],
 )
-def test_what_viewers_say(frame: str, message: FromViewer | None) -> None:
+def test_messages_from_viewers(frame: str, message: FromViewer | None) -> None:
     assert decode(frame) == message
 
 
@@ -68,7 +68,7 @@ def test_what_viewers_say(frame: str, message: FromViewer | None) -> None:
         b"\x00\x01",
     ],
 )
-def test_what_is_no_message(frame: str | bytes) -> None:
+def test_invalid_messages(frame: str | bytes) -> None:
     with pytest.raises(BadMessageError):
         decode(frame)
 
@@ -108,11 +108,11 @@ def test_no_frame_does_worse_than_be_refused(frame: bytes | str) -> None:
         (ErrorMessage("code", "text"), {"type": "error", "code": "code", "message": "text"}),
     ],
 )
-def test_what_viewers_hear(message: ToViewer, wire: dict[str, object]) -> None:
+def test_messages_to_viewers(message: ToViewer, wire: dict[str, object]) -> None:
     assert json.loads(encode(message)) == wire
 
 
-def test_a_segment_carries_its_whole_descriptor() -> None:
+def test_a_segment_carries_its_complete_descriptor() -> None:
     wire = json.loads(encode(SegmentMessage(3, descriptor(7))))
     assert (wire["type"], wire["epoch"]) == ("segment", 3)
     assert set(wire["descriptor"]) == {

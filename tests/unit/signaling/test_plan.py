@@ -101,7 +101,7 @@ def test_shared_pieces_have_one_owner_and_others_step_in(
 
 
 @given(mixed_rosters(), sequences)
-def test_who_has_no_link_to_an_owner_has_a_relay_with_links_to_both(
+def test_a_relay_has_links_to_the_owner_and_to_the_receiver(
     ready: list[PlanMember], sequence: int
 ) -> None:
     def are_unlinked(one: PlanMember, other: PlanMember) -> bool:

@@ -49,7 +49,7 @@ class Plain:
         )
 
 
-def test_before_the_join_there_was_a_window_and_since_then_what_was_announced() -> None:
+def test_a_viewer_may_receive_a_window_and_what_is_published_after_the_join() -> None:
     announced = PublishedBytes()
     announced.add(0, 700)
     announced.add(0, 1000)
@@ -60,7 +60,7 @@ def test_before_the_join_there_was_a_window_and_since_then_what_was_announced() 
     assert stay.available == WINDOW_SEGMENTS * 1000 + 500
 
 
-def test_a_switch_brings_the_other_rendition_and_its_window() -> None:
+def test_a_switch_adds_the_other_variant_and_its_window() -> None:
     announced = PublishedBytes()
     announced.add(0, 1000)
     announced.add(1, 100)
@@ -74,7 +74,7 @@ def test_a_switch_brings_the_other_rendition_and_its_window() -> None:
     assert stay.available == (WINDOW_SEGMENTS * 1000 + 2000) + (WINDOW_SEGMENTS * 100 + 100)
 
 
-def test_switching_to_and_fro_brings_nothing() -> None:
+def test_switching_to_and_fro_adds_nothing() -> None:
     announced = PublishedBytes()
     announced.add(0, 1000)
     announced.add(1, 100)
@@ -85,7 +85,7 @@ def test_switching_to_and_fro_brings_nothing() -> None:
     assert stay.available == WINDOW_SEGMENTS * (1000 + 100)
 
 
-def test_while_nothing_is_announced_a_window_of_large_segments_is_allowed() -> None:
+def test_before_the_first_segment_a_window_of_large_ones_is_allowed() -> None:
     announced = PublishedBytes()
     stay = ViewerHistory(announced, 0)
     assert stay.available == WINDOW_SEGMENTS * UNKNOWN_SEGMENT_BYTES
@@ -96,7 +96,7 @@ def test_while_nothing_is_announced_a_window_of_large_segments_is_allowed() -> N
 
 
 @given(VARIANTS, EVENTS, EVENTS)
-def test_a_viewer_that_takes_all_there_is_stays_within_and_nobody_gets_much_more(
+def test_the_limit_is_above_all_there_is_but_not_by_much(
     variant: int, before: list[tuple[str, int, int]], after: list[tuple[str, int, int]]
 ) -> None:
     announced, plain = PublishedBytes(), Plain(variant)

@@ -58,7 +58,7 @@ def test_rooms_are_of_one_replay(replays: ReplayRooms) -> None:
     assert everybody == {member: [ANN, BEN, dave] for member in (ANN, BEN, dave)}
 
 
-def test_what_members_say_reaches_their_room_only(replays: ReplayRooms) -> None:
+def test_messages_reach_their_own_room_only(replays: ReplayRooms) -> None:
     data = msgspec.Raw(b"{}")
     assert [to for to, _ in received(replays.receive(ANN, Signal(BEN, data), 101.0))] == [BEN]
     assert received(replays.receive(ANN, Signal(CAT, data), 101.0)) == []
@@ -68,7 +68,7 @@ def test_what_members_say_reaches_their_room_only(replays: ReplayRooms) -> None:
     assert replays.receive(dave, Report(BEN), 101.0).expelled == [BEN]
 
 
-def test_sums_keep_what_those_said_who_left(replays: ReplayRooms) -> None:
+def test_totals_keep_the_reports_of_viewers_that_left(replays: ReplayRooms) -> None:
     assert replays.report_stats(ANN, stats(p2p=3_000, store=1_000, peers=1), 110.0) is None
     assert replays.report_stats(BEN, stats(store=4_000, uploaded=3_000, peers=1), 110.0) is None
     assert replays.totals() == ReplayTotals(
@@ -91,7 +91,7 @@ def test_sums_keep_what_those_said_who_left(replays: ReplayRooms) -> None:
         (stats(uploaded=2 * int(100_000 * (MAX_SPEED * 10 + MAX_AHEAD_S)) + 1), "too_much"),
     ],
 )
-def test_a_report_that_cannot_be_true_changes_nothing(
+def test_an_implausible_report_changes_nothing(
     replays: ReplayRooms, said: Stats, refusal: StatsRefusal
 ) -> None:
     before = replays.totals()
@@ -99,7 +99,7 @@ def test_a_report_that_cannot_be_true_changes_nothing(
     assert replays.totals() == before
 
 
-def test_nothing_is_left_of_a_replay_that_nobody_watches(replays: ReplayRooms) -> None:
+def test_a_replay_without_viewers_is_forgotten(replays: ReplayRooms) -> None:
     for member in (ANN, BEN, CAT):
         replays.leave(member, 120.0)
     assert len(replays) == 0

@@ -40,7 +40,7 @@ def roster_message(you: MemberId, epoch: int, *members: RosterEntry) -> RosterMe
     )
 
 
-def test_a_newcomer_gets_stream_then_room_then_recent_segments() -> None:
+def test_a_new_member_gets_stream_then_room_then_recent_segments() -> None:
     recent = (descriptor(3), descriptor(4))
     sent = Room("main").join(ANN, MemberState(0, sharing=True), stream=ON_AIR, recent=recent, now=0)
     assert sent == [
@@ -51,7 +51,7 @@ def test_a_newcomer_gets_stream_then_room_then_recent_segments() -> None:
     ]
 
 
-def test_after_a_quiet_while_the_others_hear_of_a_change_at_once() -> None:
+def test_after_a_quiet_while_a_change_is_sent_at_once() -> None:
     room = Room("main")
     join(room, ANN, now=0)
     members = (RosterEntry(ANN, 0, ready=False), RosterEntry(BEN, 1, ready=False))
@@ -61,7 +61,7 @@ def test_after_a_quiet_while_the_others_hear_of_a_change_at_once() -> None:
     assert room.due is None
 
 
-def test_changes_in_quick_succession_are_told_together_when_due() -> None:
+def test_quick_changes_are_sent_together_when_due() -> None:
     room = Room("main")
     for member in (ANN, BEN):
         join(room, member, now=0)
@@ -94,7 +94,7 @@ def test_a_segment_does_not_wait_for_the_roster_but_comes_after_it() -> None:
     assert sent[-1] == Outgoing((ANN, BEN), SegmentMessage(3, descriptor(7)))
 
 
-def test_a_switch_of_rendition_is_a_change_of_the_roster() -> None:
+def test_a_switch_of_variant_changes_the_roster() -> None:
     room = Room("main")
     join(room, ANN, now=0)
     assert room.switch_variant(ANN, 0, now=1) == []
@@ -103,7 +103,7 @@ def test_a_switch_of_rendition_is_a_change_of_the_roster() -> None:
     ]
 
 
-def test_who_does_not_share_is_told_everything_and_stands_in_no_roster() -> None:
+def test_a_member_that_does_not_share_gets_everything_and_is_in_no_roster() -> None:
     room = Room("main")
     join(room, ANN, now=0)
     sent = room.join(BEN, MemberState(0, sharing=False), stream=ON_AIR, recent=(), now=1)
@@ -127,7 +127,7 @@ def test_ready_and_leave_count_once() -> None:
     assert room.epoch == 4
 
 
-def test_an_empty_room_says_nothing() -> None:
+def test_an_empty_room_sends_nothing() -> None:
     room = Room("main")
     join(room, ANN, now=0)
     assert room.leave(ANN, now=0.1) == []
@@ -146,7 +146,7 @@ def test_signals_go_to_the_named_member_only() -> None:
 @pytest.mark.parametrize(
     ("sender", "receiver"), [(ANN, CY), (CY, ANN), (ANN, ANN)], ids=["to", "from", "self"]
 )
-def test_no_signal_crosses_the_room_s_walls(sender: MemberId, receiver: MemberId) -> None:
+def test_no_signal_leaves_its_room(sender: MemberId, receiver: MemberId) -> None:
     room = Room("main")
     join(room, ANN, now=0)
     assert room.forward_signal(sender, receiver, OFFER) == []
@@ -166,7 +166,7 @@ EVENTS = st.lists(
 
 
 @given(EVENTS)
-def test_whatever_happens_every_member_can_plan(events: list[tuple[str, object]]) -> None:
+def test_every_member_can_plan_after_any_events(events: list[tuple[str, object]]) -> None:
     room, programme = Room("main"), BroadcastState()
     inbox: dict[MemberId, list[ToViewer]] = {}
     all_rooms: dict[int, tuple[RosterEntry, ...]] = {}

@@ -46,7 +46,7 @@ def test_the_index_finds_what_a_search_would_find(
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 20) | st.none()), max_size=40))
-def test_the_timetable_keeps_the_last_time_of_each(changes: list[tuple[int, int | None]]) -> None:
+def test_the_timer_queue_keeps_the_last_time_of_each(changes: list[tuple[int, int | None]]) -> None:
     table, times = TimerQueue[int](), dict[int, int]()
     for item, due in changes:
         table.set(item, due)

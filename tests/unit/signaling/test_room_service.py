@@ -26,7 +26,7 @@ class Late(RedisRouter):
         return super().tick(now)
 
 
-def test_what_is_overdue_is_done_once_however_much_happens_before() -> None:
+def test_an_overdue_tick_runs_once() -> None:
     async def happen() -> int:
         hub = RoomService()
         late = hub.router = Late(hub.node, hub.broadcast)

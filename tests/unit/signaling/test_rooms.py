@@ -68,7 +68,7 @@ class Station:
         self.deliver(self.rooms.tick(self.now))
 
 
-def test_a_room_fills_before_another_opens_and_nobody_sits_alone() -> None:
+def test_a_room_fills_before_another_opens_and_nobody_is_alone() -> None:
     station = Station()
     for number in range(SOFT_LIMIT):
         station.join(number)
@@ -90,7 +90,7 @@ def test_a_room_that_is_too_large_divides_and_the_ready_stay_ready() -> None:
         assert all(line.ready for line in room.members if line.id != f"m{HARD_LIMIT - 1:04}")
 
 
-def test_newcomers_go_to_their_rendition() -> None:
+def test_new_members_join_a_room_of_their_variant() -> None:
     station = Station()
     for number in range(HARD_LIMIT):
         station.join(number, variant=number % 2)
@@ -100,7 +100,7 @@ def test_newcomers_go_to_their_rendition() -> None:
         assert variants.count(number % 2) == len(variants)
 
 
-def test_small_rooms_merge_after_a_while_and_who_moved_is_ready_anew() -> None:
+def test_small_rooms_merge_after_a_while_and_relocated_members_are_not_ready() -> None:
     station = Station()
     members = [station.join(number) for number in range(HARD_LIMIT)]
     for member in members:
@@ -127,7 +127,7 @@ def test_rooms_that_would_be_too_large_together_stay() -> None:
     assert sorted(station.rooms.sizes) == [12, 16]
 
 
-def test_who_does_not_share_sits_apart_and_disturbs_nobody() -> None:
+def test_viewers_that_do_not_share_disturb_nobody() -> None:
     station = Station()
     ann = station.join(1)
     told = station.rosters[ann]
@@ -139,7 +139,7 @@ def test_who_does_not_share_sits_apart_and_disturbs_nobody() -> None:
     assert station.rosters[ann] is told
 
 
-def test_two_addresses_must_complain() -> None:
+def test_two_addresses_must_report_a_member() -> None:
     station = Station()
     liar, *others = [station.join(number) for number in range(4)]
     twin = station.join(50, address="10.0.0.1")  # the same address as others[0]
@@ -153,7 +153,7 @@ def test_two_addresses_must_complain() -> None:
     assert not rooms.report_abuse(others[1], MemberId("nobody"))
 
 
-def test_missing_links_are_told_by_place() -> None:
+def test_missing_links_are_sent_by_index() -> None:
     station = Station()
     ann, ben, cy = [station.join(number) for number in range(3)]
     station.deliver(station.rooms.set_unreachable(cy, [ann, MemberId("gone")], station.now))
@@ -177,7 +177,7 @@ def cut(station: Station, member: MemberId, others: Sequence[MemberId]) -> None:
     station.deliver(station.rooms.set_unreachable(member, others, station.now))
 
 
-def test_who_has_no_link_to_more_than_half_moves_and_not_again_within_a_minute() -> None:
+def test_a_badly_linked_member_relocates_at_most_once_a_minute() -> None:
     station = Station()
     one, two = two_rooms(station)
     ann, ben, *others = one
@@ -200,7 +200,7 @@ def test_who_has_no_link_to_more_than_half_moves_and_not_again_within_a_minute()
     assert station.now - moved_at < MIN_RELOCATION_INTERVAL_S + 2 * REBALANCE_INTERVAL_S
 
 
-def test_who_finds_its_links_in_time_stays() -> None:
+def test_a_member_that_gets_its_links_in_time_stays() -> None:
     station = Station()
     one, _ = two_rooms(station)
     cut(station, one[0], one[1:])
@@ -210,7 +210,7 @@ def test_who_finds_its_links_in_time_stays() -> None:
     assert station.rooms.room_of(one[0]) == station.rooms.room_of(one[1])
 
 
-def test_without_another_room_with_space_nobody_moves() -> None:
+def test_without_space_elsewhere_nobody_relocates() -> None:
     station = Station()
     members = [station.join(number) for number in range(4)]
     cut(station, members[0], members[1:])
@@ -218,7 +218,7 @@ def test_without_another_room_with_space_nobody_moves() -> None:
     assert station.rooms.sizes == (4,)
 
 
-def test_a_minority_moves_together_to_where_more_play_its_rendition() -> None:
+def test_a_minority_relocates_together_to_a_room_of_its_variant() -> None:
     station = Station()
     one, two = two_rooms(station)
     for member in [*one[:4], *two[:9]]:
@@ -247,7 +247,7 @@ EVENTS = st.lists(
 
 
 @given(EVENTS)
-def test_whatever_happens_everybody_knows_the_room_that_it_is_in(
+def test_everybody_knows_its_room_after_any_events(
     events: list[tuple[str, int, bool]],
 ) -> None:
     station = Station()

@@ -29,7 +29,7 @@ def named(number: int) -> InfoHash:
 
 
 @pytest.mark.parametrize("verdict", ["missing", "invalid", "expired"])
-def test_the_live_swarm_is_for_who_has_a_token(verdict: TokenVerdict) -> None:
+def test_the_live_swarm_requires_a_token(verdict: TokenVerdict) -> None:
     served = ServedTorrents()
     served.add_live_swarms([LIVE])
     assert served.refusal(LIVE, Credentials(verdict, False), 0.0) == f"token_{verdict}"
@@ -57,7 +57,7 @@ def test_the_torrents_of_replays_are_for_everybody() -> None:
     assert len(list(served)) == MAX_REPLAY_TORRENTS
 
 
-def test_what_the_seeder_announced_is_for_everybody_for_a_while() -> None:
+def test_torrents_of_the_seeder_are_for_everybody_for_a_while() -> None:
     served, told = ServedTorrents(), list[InfoHash]()
     served.on_registered = told.append
     assert served.refusal(TORRENT, SEEDER, 0.0) is None
@@ -69,7 +69,7 @@ def test_what_the_seeder_announced_is_for_everybody_for_a_while() -> None:
     assert told == [TORRENT, TORRENT]
 
 
-def test_who_watches_an_older_playlist_keeps_its_swarm_and_the_number_is_bounded() -> None:
+def test_swarms_of_older_playlists_stay_up_to_a_limit() -> None:
     served = ServedTorrents()
     for number in range(3 * MAX_LIVE_SWARMS):
         served.add_live_swarms([LIVE, named(number)])
@@ -108,6 +108,6 @@ def test_forgetting_changes_nothing_for_anybody(events: list[tuple[int, float]])
             named(n) for n, at in last.items() if at + REGISTRATION_S > now
         }
         for other in range(10):
-            served = last.get(other, -REGISTRATION_S) + REGISTRATION_S > now
+            is_served = last.get(other, -REGISTRATION_S) + REGISTRATION_S > now
             for served in (one, two):
-                assert (served.refusal(named(other), NOTHING, now) is None) == served
+                assert (served.refusal(named(other), NOTHING, now) is None) == is_served

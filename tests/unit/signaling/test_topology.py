@@ -50,7 +50,7 @@ def test_everybody_pushes_its_slice_to_everybody_and_the_room_takes_one_copy() -
     }
 
 
-def test_a_newcomer_only_receives_and_who_is_alone_fetches_everything() -> None:
+def test_a_new_member_only_receives_and_a_lone_member_fetches_everything() -> None:
     rooms = Rooms()
     seat(rooms, ANN, BEN)
     seat(rooms, CY, ready=False)
@@ -64,7 +64,7 @@ def test_a_newcomer_only_receives_and_who_is_alone_fetches_everything() -> None:
     assert (alone.from_store, alone.pushes) == ({0: 12}, [])
 
 
-def test_renditions_are_shared_apart() -> None:
+def test_each_variant_has_its_own_plan() -> None:
     rooms = Rooms()
     seat(rooms, ANN, BEN)
     seat(rooms, CY, DAN, variant=1)
@@ -73,7 +73,7 @@ def test_renditions_are_shared_apart() -> None:
     assert sum(shown.from_store.values()) == 2 * 12
 
 
-def test_where_a_link_is_missing_a_relay_passes_on_and_without_one_nobody_pushes() -> None:
+def test_a_missing_link_is_bridged_by_a_relay_if_there_is_one() -> None:
     rooms = Rooms()
     seat(rooms, ANN, BEN, CY)
     rooms.set_unreachable(ANN, [BEN], 0)
@@ -85,9 +85,7 @@ def test_where_a_link_is_missing_a_relay_passes_on_and_without_one_nobody_pushes
     assert not [pair for pair in pushed(picture(rooms, broadcast(0))) if ANN in pair]
 
 
-def test_the_rooms_in_short_the_largest_first_and_the_picture_of_the_one_that_was_asked_for() -> (
-    None
-):
+def test_rooms_are_listed_by_size_with_the_topology_of_one() -> None:
     rooms = Rooms(iter(["small", "large"]).__next__)
     seat(rooms, ANN, ready=False)
     moved = {MemberId(f"m{n}"): MemberState(0, sharing=True) for n in range(SOFT_LIMIT)}

@@ -124,7 +124,7 @@ def test_a_peer_gets_no_more_offers_than_it_wants_while_others_want_some() -> No
     assert offered_to(announce(swarms, 16, 1)) == [1]
 
 
-def test_peers_that_have_met_are_introduced_again_last() -> None:
+def test_introduced_peers_are_introduced_again_last() -> None:
     swarms = Swarms()
     for number in range(1, 11):
         announce(swarms, number)
@@ -171,7 +171,7 @@ def test_a_peer_that_comes_back_on_a_new_socket_takes_its_place_over() -> None:
     assert offered_to(announce(swarms, 2, 3)) == [50]
 
 
-def test_stopped_and_vanished_and_silent_peers_are_out() -> None:
+def test_stopped_vanished_and_silent_peers_are_removed() -> None:
     swarms = Swarms()
     announce(swarms, 1)
     announce(swarms, 2)
@@ -200,7 +200,7 @@ def test_a_scrape_counts_known_and_unknown_swarms() -> None:
 
 
 @pytest.mark.parametrize("bad", [{"info_hash": "short"}, {"info_hash": "ẞ" * 20}, {"peer_id": ""}])
-def test_what_is_no_hash_of_20_bytes_is_refused_by_name(bad: dict[str, Any]) -> None:
+def test_a_hash_that_is_not_20_bytes_is_refused_by_name(bad: dict[str, Any]) -> None:
     swarms = Swarms()
     [reply] = swarms.announce(ConnectionId(1), announce_message(**bad), 0.0)
     assert isinstance(reply.message, Failure)
@@ -237,7 +237,7 @@ def test_offers_beyond_the_limit_are_ignored() -> None:
     "frame",
     ["", "[]", "{", '{"action":"dance"}', '{"action":"announce","info_hash":7}', "[" * 100_000],
 )
-def test_what_is_no_message_says_so(frame: str) -> None:
+def test_an_invalid_message_is_refused_with_a_reason(frame: str) -> None:
     with pytest.raises(BadMessageError):
         decode(frame)
 
@@ -258,7 +258,7 @@ EVENTS = st.lists(
 
 @settings(max_examples=200)
 @given(EVENTS, st.randoms(use_true_random=False))
-def test_whatever_happens_messages_stay_within_a_swarm(
+def test_messages_stay_within_a_swarm_after_any_events(
     events: list[tuple[str, int, int, int, str, bool, int]], chance: random.Random
 ) -> None:
     swarms = Swarms(chance)

@@ -28,20 +28,20 @@ def loads(found: UploadWeights, receivers: int, rate: float) -> list[float]:
     return [shared * weight / total if total else 0.0 for weight in found.weights]
 
 
-def test_links_that_carry_a_full_share_get_one() -> None:
+def test_links_that_carry_a_full_share_get_full_weight() -> None:
     assert upload_weights([6 * MBIT] * 8, 8, 1.1 * MBIT) == UploadWeights((FULL_WEIGHT,) * 8)
     assert upload_weights([2 * MBIT] * 5 + [6 * MBIT] * 3, 8, 1.1 * MBIT) == UploadWeights(
         (FULL_WEIGHT,) * 8
     )
 
 
-def test_nobody_measured_is_no_shortage() -> None:
+def test_without_measurements_there_is_no_shortage() -> None:
     assert upload_weights([None] * 3, 3, 2 * MBIT) == UploadWeights((FULL_WEIGHT,) * 3)
     assert upload_weights([], 3, 2 * MBIT) == UploadWeights(())
     assert upload_weights([1.0], 1, 2 * MBIT) == UploadWeights((FULL_WEIGHT,))
 
 
-def test_a_weak_link_gets_a_smaller_share() -> None:
+def test_a_weak_link_gets_a_lower_weight() -> None:
     found = upload_weights([20 * MBIT] * 7 + [1 * MBIT], 8, 1.92 * MBIT)
     assert found == UploadWeights((FULL_WEIGHT,) * 7 + (FULL_WEIGHT // 4,))
 
@@ -51,7 +51,7 @@ def test_a_hopeless_link_gets_none() -> None:
     assert found == UploadWeights((FULL_WEIGHT,) * 7 + (0,))
 
 
-def test_shortage_is_left_to_the_store_and_weighs_on_all_alike() -> None:
+def test_a_shortage_is_left_to_the_store_for_everybody() -> None:
     found = upload_weights([0.9 * MBIT] * 8, 8, 1.1 * MBIT)
     assert found.weights == (FULL_WEIGHT,) * 8
     # 8 x 0.9 of the demand can be carried, less what is rounded away
@@ -60,7 +60,7 @@ def test_shortage_is_left_to_the_store_and_weighs_on_all_alike() -> None:
     assert found.origin_share <= (1 - 7.2 / ROUNDING_STEP / demand) * ORIGIN_SHARE_UNITS + 1
 
 
-def test_measurements_of_much_the_same_link_are_no_reason_for_another_share() -> None:
+def test_similar_measurements_get_the_same_weight() -> None:
     found = upload_weights([mbit * MBIT for mbit in (0.5, 0.9, 0.7, 1.1, 0.6, 0.8)], 6, 1.1 * MBIT)
     assert found == upload_weights([4.6 / 6 * MBIT] * 6, 6, 1.1 * MBIT)
     assert found.weights == (FULL_WEIGHT,) * 6
@@ -82,9 +82,7 @@ def test_no_link_is_planned_beyond_what_it_carries(
 
 
 @given(UPLINKS, st.floats(0.1 * MBIT, 20 * MBIT))
-def test_who_has_the_better_link_never_carries_less(
-    uplinks: list[float | None], rate: float
-) -> None:
+def test_a_better_link_never_gets_a_lower_weight(uplinks: list[float | None], rate: float) -> None:
     found = upload_weights(uplinks, len(uplinks), rate)
     measured = sorted(
         (uplink, weight)
@@ -126,7 +124,7 @@ def a_room_of_two() -> Room:
 
 
 @pytest.mark.parametrize("after_s", [5.0, UPLINK_VALID_S - 1])
-def test_the_next_segments_plan_goes_by_what_was_measured(after_s: float) -> None:
+def test_the_next_segments_plan_uses_measurements(after_s: float) -> None:
     room = a_room_of_two()
     for member in (ANN, BEN):
         room.set_uplink(member, 0.6 * MBIT, now=1)
@@ -156,7 +154,7 @@ def test_an_old_measurement_is_forgotten() -> None:
     assert told.origin_share == 0
 
 
-def test_a_rendition_that_nobody_plays_any_more_leaves_the_store_nothing() -> None:
+def test_an_unplayed_variant_has_no_origin_share() -> None:
     room = a_room_of_two()
     for member in (ANN, BEN):
         room.set_uplink(member, 0.6 * MBIT, now=1)

@@ -32,7 +32,7 @@ def types_of(union: Any) -> set[str]:
 
 
 @pytest.mark.parametrize("message", MESSAGES["from_viewer"], ids=lambda m: m["type"])
-def test_what_viewers_say_is_understood_whole(message: Message) -> None:
+def test_messages_from_viewers_are_decoded_completely(message: Message) -> None:
     understood = decode(json.dumps(message))
     assert understood is not None
     assert json.loads(msgspec.json.encode(understood)) == message
@@ -41,19 +41,19 @@ def test_what_viewers_say_is_understood_whole(message: Message) -> None:
 
 
 @pytest.mark.parametrize("message", MESSAGES["to_viewer"], ids=lambda m: m["type"])
-def test_what_signaling_says_has_the_form_of_the_vectors(message: Message) -> None:
+def test_messages_to_viewers_match_the_vectors(message: Message) -> None:
     ours = msgspec.json.decode(json.dumps(message), type=ToViewer)
     assert json.loads(encode(ours)) == message
 
 
 @pytest.mark.parametrize("message", MESSAGES["refused"], ids=json.dumps)
-def test_what_is_no_message_is_refused(message: Message) -> None:
+def test_invalid_messages_are_refused(message: Message) -> None:
     with pytest.raises(BadMessageError):
         decode(json.dumps(message))
 
 
 @pytest.mark.parametrize("message", MESSAGES["ignored"], ids=json.dumps)
-def test_other_types_are_passed_over(message: Message) -> None:
+def test_unknown_types_are_ignored(message: Message) -> None:
     assert decode(json.dumps(message)) is None
 
 

@@ -21,7 +21,7 @@ from tests.unit.signaling.make import stats
 ANN, BEN = MemberId("ann"), MemberId("ben")
 
 
-def test_totals_are_those_who_left_and_the_last_report_of_those_who_are_here() -> None:
+def test_totals_include_viewers_that_left() -> None:
     viewer_stats = ViewerStats()
     viewer_stats.joined(ANN, 0, 0)
     viewer_stats.joined(BEN, 0, 0)
@@ -43,7 +43,7 @@ def test_totals_are_those_who_left_and_the_last_report_of_those_who_are_here() -
     )
 
 
-def test_a_segment_is_wanted_by_all_who_are_on_its_rendition() -> None:
+def test_a_segment_is_wanted_by_all_viewers_on_its_variant() -> None:
     viewer_stats = ViewerStats()
     viewer_stats.joined(ANN, 0, 0)
     viewer_stats.joined(BEN, 1, 0, sharing=False)
@@ -98,7 +98,7 @@ def test_each_viewer_s_last_report_is_kept() -> None:
     assert [viewer.id for viewer in viewer_stats.viewers(1030, 1_900_000_030)] == ["ben"]
 
 
-def test_viewers_are_counted_by_rendition() -> None:
+def test_viewers_are_counted_by_variant() -> None:
     viewer_stats = ViewerStats()
     for number, variant in enumerate((0, 0, 1)):
         viewer_stats.joined(MemberId(str(number)), variant, 0)
@@ -110,7 +110,7 @@ def test_viewers_are_counted_by_rendition() -> None:
     assert (viewer_stats.totals().by_variant, viewer_stats.totals().viewers) == ({1: 1}, 1)
 
 
-def test_peers_and_latency_are_of_the_present() -> None:
+def test_peers_and_latency_are_those_of_present_viewers() -> None:
     viewer_stats = ViewerStats()
     for number, latency_s in enumerate((4.0, None, 10.0)):
         member = MemberId(str(number))
@@ -144,7 +144,7 @@ def test_peers_and_latency_are_of_the_present() -> None:
         (stats(p2p=10**400), "too_fast"),
     ],
 )
-def test_a_report_that_cannot_be_true_changes_nothing(report: Stats, refusal: str) -> None:
+def test_an_implausible_report_changes_nothing(report: Stats, refusal: str) -> None:
     viewer_stats = ViewerStats()
     viewer_stats.joined(ANN, 0, 0)
     assert viewer_stats.report(ANN, stats(p2p=100), 1) is None
@@ -153,7 +153,7 @@ def test_a_report_that_cannot_be_true_changes_nothing(report: Stats, refusal: st
     assert viewer_stats.totals() == before
 
 
-def test_nobody_receives_more_than_was_announced_and_a_window() -> None:
+def test_nobody_receives_more_than_was_published_and_a_window() -> None:
     viewer_stats = ViewerStats()
     viewer_stats.published(0, 1000)
     viewer_stats.joined(ANN, 0, 0)
@@ -174,7 +174,7 @@ def test_nobody_receives_more_than_was_announced_and_a_window() -> None:
     assert viewer_stats.report(ANN, stats(p2p=most, store=2 * most), 100) is None
 
 
-def test_nobody_uploads_more_than_everybody_that_it_met_can_have_received() -> None:
+def test_nobody_uploads_more_than_the_others_can_have_received() -> None:
     viewer_stats = ViewerStats()
     viewer_stats.published(0, 1000)
     viewer_stats.joined(MemberId("gone"), 0, 0)
@@ -190,7 +190,7 @@ def test_nobody_uploads_more_than_everybody_that_it_met_can_have_received() -> N
     assert viewer_stats.report(BEN, stats(uploaded=most + 1), 100) is None
 
 
-def test_who_does_not_share_is_told_apart() -> None:
+def test_viewers_that_do_not_share_are_counted() -> None:
     viewer_stats = ViewerStats()
     viewer_stats.joined(ANN, 0, 0)
     viewer_stats.joined(BEN, 0, 0, sharing=False)
@@ -199,7 +199,7 @@ def test_who_does_not_share_is_told_apart() -> None:
     assert viewer_stats.totals().not_sharing == 0
 
 
-def test_recent_is_of_the_time_with_somebody_to_share_with() -> None:
+def test_recent_bytes_start_once_there_are_two_to_share() -> None:
     viewer_stats = ViewerStats()
     viewer_stats.joined(ANN, 0, 0)
     viewer_stats.report(ANN, stats(store=1000), 100)
@@ -217,7 +217,7 @@ def test_recent_is_of_the_time_with_somebody_to_share_with() -> None:
     assert viewer_stats.totals().recent == BytesBySource(store=200)
 
 
-def test_share_leaves_start_up_apart() -> None:
+def test_share_excludes_start_up() -> None:
     assert share(BytesBySource(60, 50), BytesBySource(store=10)) == 0.6
     assert share(BytesBySource(store=10), BytesBySource(store=10)) is None
 
@@ -257,7 +257,7 @@ def flat(last: Totals | Stats) -> list[int]:
 
 
 @given(EVENTS)
-def test_whatever_is_reported_totals_are_the_sum_of_what_was_taken_and_stay_within_bounds(
+def test_totals_are_the_sum_of_accepted_reports_and_stay_plausible(
     events: list[tuple[str, Any, Any]],
 ) -> None:
     viewer_stats = ViewerStats()
@@ -308,7 +308,7 @@ def test_whatever_is_reported_totals_are_the_sum_of_what_was_taken_and_stay_with
 @given(
     st.lists(st.tuples(st.integers(0, 2), st.integers(1, 10**6), st.integers(0, 2)), max_size=100)
 )
-def test_a_viewer_that_tells_the_truth_is_always_believed(
+def test_an_honest_report_is_always_accepted(
     segments: list[tuple[int, int, int]],
 ) -> None:
     """It plays what is announced of the rendition it is on, now from peers, now from the store."""

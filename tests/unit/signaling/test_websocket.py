@@ -19,7 +19,7 @@ class Reader:
         self.written.set()
 
 
-def test_what_was_put_in_a_turn_leaves_at_its_end() -> None:
+def test_frames_of_a_turn_leave_at_its_end() -> None:
     async def run() -> None:
         writes, readers = WriteBatcher(), [Reader(), Reader()]
         for reader in readers:
@@ -31,7 +31,7 @@ def test_what_was_put_in_a_turn_leaves_at_its_end() -> None:
     asyncio.run(run())
 
 
-def test_what_is_in_no_hurry_waits_for_the_first_of_them_and_no_longer() -> None:
+def test_delayed_frames_leave_with_the_first_of_them() -> None:
     async def run() -> None:
         writes, first, second = WriteBatcher(), Reader(), Reader()
         begun = asyncio.get_running_loop().time()

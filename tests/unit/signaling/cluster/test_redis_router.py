@@ -21,7 +21,7 @@ def rooms_of(bus: SimulatedCluster, members: list[MemberId]) -> set[str]:
     return {bus.roster(member)["room"] for member in members}
 
 
-def test_who_comes_to_another_node_is_seated_in_the_fullest_room_of_all() -> None:
+def test_a_viewer_joins_the_fullest_room_of_all_nodes() -> None:
     bus = SimulatedCluster(3)
     first = [bus.join(0) for _ in range(3)]
     bus.wait(2)
@@ -36,7 +36,7 @@ def test_who_comes_to_another_node_is_seated_in_the_fullest_room_of_all() -> Non
     bus.check()
 
 
-def test_like_sits_with_like_on_whatever_node() -> None:
+def test_viewers_of_a_variant_share_a_room_across_nodes() -> None:
     bus = SimulatedCluster(3)
     zero = [bus.join(0, variant=0) for _ in range(SOFT_LIMIT)]
     one = [bus.join(1, variant=1) for _ in range(2)]
@@ -47,7 +47,7 @@ def test_like_sits_with_like_on_whatever_node() -> None:
     assert rooms_of(bus, more) != rooms_of(bus, zero)
 
 
-def test_nobody_sits_alone_while_other_nodes_have_full_rooms() -> None:
+def test_nobody_is_alone_while_other_nodes_have_full_rooms() -> None:
     bus = SimulatedCluster(2)
     full = [bus.join(0) for _ in range(SOFT_LIMIT)]
     bus.wait(2)
@@ -56,7 +56,7 @@ def test_nobody_sits_alone_while_other_nodes_have_full_rooms() -> None:
     assert rooms_of(bus, [*full, late]) == rooms_of(bus, full)
 
 
-def test_segments_and_signals_reach_who_sits_elsewhere() -> None:
+def test_segments_and_signals_reach_remote_members() -> None:
     bus = SimulatedCluster(3)
     ann = bus.join(0)
     bus.wait(2)
@@ -71,7 +71,7 @@ def test_segments_and_signals_reach_who_sits_elsewhere() -> None:
     assert bus.nodes[2].received[cy][-1] == {"type": "signal", "from": ben, "data": {"sdp": "v=0"}}
 
 
-def test_complaints_from_two_nodes_expel_who_sits_at_a_third() -> None:
+def test_reports_from_two_nodes_expel_a_member_of_a_third() -> None:
     bus = SimulatedCluster(3)
     ann = bus.join(0)
     bus.wait(2)
@@ -100,7 +100,7 @@ def test_a_node_that_does_not_answer_keeps_a_viewer_waiting_once() -> None:
 
 
 @pytest.mark.parametrize("away", [False, True], ids=["node killed", "bus away"])
-def test_who_sat_at_a_node_that_is_gone_stays_together(away: bool) -> None:
+def test_members_of_a_room_on_a_lost_node_stay_together(away: bool) -> None:
     bus = SimulatedCluster(3)
     bus.join(0)
     bus.wait(2)
@@ -129,7 +129,7 @@ def test_who_sat_at_a_node_that_is_gone_stays_together(away: bool) -> None:
     bus.check()
 
 
-def test_seats_of_a_viewers_node_that_is_gone_are_freed() -> None:
+def test_viewers_of_a_lost_node_are_removed() -> None:
     bus = SimulatedCluster(2)
     ann = bus.join(0)
     bus.wait(2)
@@ -142,7 +142,7 @@ def test_seats_of_a_viewers_node_that_is_gone_are_freed() -> None:
     assert len(bus.roster(ann)["members"]) == 1
 
 
-def test_who_is_badly_linked_or_a_minority_moves_to_a_room_of_another_node() -> None:
+def test_badly_linked_and_minority_members_relocate_to_another_node() -> None:
     bus = SimulatedCluster(2)
     bus.disconnect(5)
     here = [bus.join(0) for _ in range(20)]
@@ -187,7 +187,7 @@ def happen(bus: SimulatedCluster, chance: random.Random) -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_whatever_is_lost_everybody_sits_in_one_room(seed: int) -> None:
+def test_every_viewer_is_in_one_room_whatever_is_lost(seed: int) -> None:
     bus, chance = SimulatedCluster(3, seed, SLOW_S), random.Random(seed)
     for node in range(3):  # one room for all of them, to begin with
         bus.join(node)
