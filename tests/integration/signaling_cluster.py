@@ -1,4 +1,4 @@
-"""Nodes of a cluster as processes of their own, and clients of theirs."""
+"""Nodes of a cluster as processes, and their clients."""
 
 import asyncio
 import time
@@ -16,7 +16,7 @@ from tests.support.signaling import BROADCASTER_TOKEN, JOIN_SECRET, SignalingPro
 
 
 class Node:
-    """One process of the cluster, and the sockets of its clients."""
+    """One process of the cluster, and its clients' sockets."""
 
     def __init__(self, running: SignalingProcess, session: aiohttp.ClientSession) -> None:
         self.running = running
@@ -28,14 +28,14 @@ class Node:
         return await self._connect(f"/ws?token={token}")
 
     async def viewer(self, address: str = "127.0.0.1") -> Client:
-        """Return a viewer that has joined, from an address of its own."""
+        """Return a viewer that has sent `join`, from an address of its own."""
         viewer = await self._connect("/ws/room", headers={"CF-Connecting-IP": address})
         token = issue_join_token(JOIN_SECRET, "127.0.0.1", time.time())
         await viewer.send(type="join", plan_version=2, variant=0, token=token)
         return viewer
 
     async def joined(self, address: str = "127.0.0.1") -> tuple[Client, dict[str, Any]]:
-        """Return a viewer and its first roster."""
+        """Return a viewer that has joined, and its first roster."""
         viewer = await self.viewer(address)
         assert (await viewer.next())["type"] == "stream"
         room = await viewer.next()
@@ -62,7 +62,7 @@ class Node:
 
     async def _connect(self, path: str, **options: Any) -> Client:
         client = Client(await self._session.ws_connect(self.running.url + path, **options))
-        self._clients.append(client)  # a socket that nobody holds is closed
+        self._clients.append(client)  # a socket without a reference is closed
         return client
 
 
@@ -71,7 +71,7 @@ async def has_nodes(node: Node, count: int) -> bool:
 
 
 async def until(probe: Callable[[], Awaitable[bool]], timeout_s: float = 10) -> float:
-    """Wait until a probe says yes; return how long that took, seconds."""
+    """Wait until a probe succeeds; return how long that took, seconds."""
     began = time.monotonic()
     async with asyncio.timeout(timeout_s):
         while not await probe():  # noqa: ASYNC110 there is no event to wait for
@@ -85,7 +85,7 @@ def announce(number: int, info_hash: str = HASH, **fields: Any) -> dict[str, Any
 
 
 async def knows(client: Client, peers: int, info_hash: str = HASH) -> bool:
-    """Say whether the client's tracker knows so many leechers."""
+    """Return whether the client's tracker counts this many leechers."""
     await client.send(action="scrape", info_hash=info_hash)
     answer = await client.until(lambda m: m.get("action") == "scrape")
     return answer["files"][info_hash]["incomplete"] == peers

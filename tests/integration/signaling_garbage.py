@@ -1,4 +1,4 @@
-"""What a stranger may send: words of the protocols with wrong values, odd frames, any bytes."""
+"""What strangers may send: protocol words with wrong values, odd frames, arbitrary bytes."""
 
 import json
 from typing import Any
@@ -68,7 +68,7 @@ KNOWN = {
 
 
 def json_text(pairs: list[tuple[str, Any]]) -> str:
-    """JSON text of an object that may have a key twice."""
+    """JSON text of an object that may contain a key twice."""
     return "{" + ",".join(f"{json.dumps(key)}:{json.dumps(value)}" for key, value in pairs) + "}"
 
 

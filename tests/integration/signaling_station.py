@@ -1,4 +1,4 @@
-"""A running signaling service, and the clients that tests talk to it with."""
+"""A running signaling service, and its clients."""
 
 import asyncio
 import json
@@ -34,7 +34,7 @@ def free_url() -> str:
 
 
 class Client:
-    """One WebSocket; messages are awaited, never slept for."""
+    """One WebSocket; tests wait for its messages, and never sleep instead."""
 
     def __init__(self, ws: aiohttp.ClientWebSocketResponse) -> None:
         self.ws = ws
@@ -60,7 +60,7 @@ class Client:
         return await self.until(lambda m: m["type"] == "room" and len(m["members"]) == size)
 
     async def closed(self) -> int | None:
-        """Wait for the end, skipping messages; return the close code."""
+        """Skip messages until the close; return its code."""
         while (await asyncio.wait_for(self.ws.receive(), PATIENCE_S)).type is WSMsgType.TEXT:
             pass
         return self.ws.close_code
@@ -72,13 +72,13 @@ class Signaling:
     def __init__(self, session: aiohttp.ClientSession, **settings: Any) -> None:
         self.session = session
         self._settings = settings
-        self.clients: list[Client] = []  # a socket that nobody holds is closed
+        self.clients: list[Client] = []  # a socket without a reference is closed
         self.url = free_url()
         self._service: service.Signaling | None = None
 
     @property
     def hub(self) -> RoomService:
-        """The running service's hub."""
+        """The running service's room service."""
         assert self._service is not None
         return self._service.room_service
 
@@ -100,7 +100,7 @@ class Signaling:
         return f"ws{self.url.removeprefix('http')}/ws?seed={seed_token(TOKEN)}"
 
     def token(self, **options: Any) -> str:
-        """A join token for this station."""
+        """Return a join token for this station."""
         return issue_join_token(JOIN_SECRET, "127.0.0.1", time.time(), **options)
 
     async def start(self) -> None:

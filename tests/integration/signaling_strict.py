@@ -1,4 +1,4 @@
-"""What tests of who is let in share: a service with narrow limits, and counters to look at."""
+"""Shared by tests of access and limits: a service with narrow limits, and counters to read."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
@@ -31,7 +31,7 @@ async def strict_signaling() -> AsyncGenerator[Signaling]:
 
 
 class Counted:
-    """How much a counter has risen since this was made."""
+    """How much a counter has risen since this was created."""
 
     def __init__(self, name: str, code: str) -> None:
         self._name, self._labels = f"{name}_total", {"code": code}
@@ -64,4 +64,4 @@ async def until(probe: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-# --- whose page asks ---
+# --- origins ---

@@ -162,7 +162,7 @@ async def test_a_viewer_that_vanished_is_removed(monkeypatch: pytest.MonkeyPatch
 
 @asynccontextmanager
 async def slow_reader(service: Signaling) -> AsyncGenerator[Client]:
-    """A viewer that joined, and lets the kernel keep little."""
+    """A viewer that has joined and reads nothing; the kernel buffers little."""
 
     def small_window(address: tuple[int, int, int, str, tuple[str, int]]) -> socket.socket:
         family, kind, protocol, _, _ = address
@@ -178,7 +178,7 @@ async def slow_reader(service: Signaling) -> AsyncGenerator[Client]:
 
 
 FLOOD = 300
-"""messages of 60 KB: more than kernel and we keep for a reader"""
+"""messages of 60 KB: more than the kernel and signaling buffer for a reader"""
 
 
 async def test_a_slow_reader_is_disconnected_and_the_others_continue(service: Signaling) -> None:
@@ -191,7 +191,7 @@ async def test_a_slow_reader_is_disconnected_and_the_others_continue(service: Si
             await broadcaster.announce(Segment(long))
             message = await ann.next()
             if message["type"] == "room":
-                break  # it is out
+                break  # it is disconnected
         else:
             await ann.room_of(1)
     ben = await service.join()
@@ -210,7 +210,7 @@ async def test_no_client_can_get_a_slow_reader_disconnected(service: Signaling) 
         async with asyncio.timeout(10):
             while MESSAGES_DROPPED._value.get() == lost:
                 await service.text("/metrics")
-        ben = await service.join()  # reads on, and hears of it
+        ben = await service.join()  # it reads on, and gets the messages
         assert ben.id in [line["id"] for line in (await slow.room_of(3))["members"]]
 
 

@@ -1,4 +1,4 @@
-"""Crowds that mean harm, and a bystander whose announces are timed meanwhile."""
+"""Hostile crowds, with a bystander whose announces are timed meanwhile."""
 
 import asyncio
 import resource
@@ -31,7 +31,8 @@ from tests.support.signaling import JOIN_SECRET, SignalingProcess, signaling_pro
 
 [LIVE] = info_hashes(SWARM_ID)
 SLOWEST_S = 1.0
-"""p95 of the bystander's round trips, beyond what it is in quiet; the attackers have our cores"""
+"""limit for the p95 of the bystander's round trips beyond a quiet time; attackers share our
+cores"""
 QUIET_S = 0.5
 BETWEEN_S = 0.025
 ATTACKER = "CF-Connecting-IP: 203.0.113.7"
@@ -39,7 +40,7 @@ ATTACKER = "CF-Connecting-IP: 203.0.113.7"
 
 @pytest.fixture(scope="module", autouse=True)
 def files() -> None:
-    """Both sides of thousands of connections are on this machine."""
+    """Both ends of thousands of connections are on this machine."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
@@ -74,7 +75,7 @@ async def gauge(running: SignalingProcess, name: str) -> float:
 
 
 class Bystander(threading.Thread):
-    """A client that announces all the time; in a thread, so that it waits for no attacker."""
+    """A client that announces all the time, in a thread, so that it does not wait for attackers."""
 
     def __init__(self, url: str) -> None:
         super().__init__(daemon=True)
@@ -103,13 +104,13 @@ class Bystander(threading.Thread):
 
 
 def slow(times_s: list[float], part: float) -> float:
-    """Return what so large a part of the times is no longer than."""
+    """Return this quantile of the times."""
     return sorted(times_s)[int(part * (len(times_s) - 1))]
 
 
 @asynccontextmanager
 async def bystander(running: SignalingProcess, what: str) -> AsyncIterator[None]:
-    """Let somebody announce all the time, and say what it was like."""
+    """Let a bystander announce all the time, and record its round trips."""
     watching = Bystander(running.url)
     before_kb = memory_kb(running.process.pid)
     watching.start()
@@ -143,7 +144,7 @@ async def test_two_thousand_heads_that_are_never_finished(running: SignalingProc
             for half in sockets:
                 half.write(handshake("/ws", "X: " + "x" * 1_000)[:-4])
             await asyncio.sleep(0.02)
-        for _ in range(100):  # and those of before say another word
+        for _ in range(100):  # and the earlier ones send another word
             sockets[-1].write(b"x")
             await asyncio.sleep(0)
         assert await count(running, "shoal_handshakes_refused", "too_many_waiting") >= 400
@@ -151,7 +152,7 @@ async def test_two_thousand_heads_that_are_never_finished(running: SignalingProc
 
 
 async def test_a_flood_of_connections(running: SignalingProcess) -> None:
-    """Of handshakes from one address, of which 200 are let in at a time."""
+    """Handshakes from one address, of which 200 are accepted at a time."""
     refusals = 0
 
     async def come(number: int) -> None:
@@ -184,14 +185,14 @@ async def test_frames_that_are_too_big(running: SignalingProcess) -> None:
     async with bystander(running, "400 frames of a terabyte, of which 500 KB come"):
         for _ in range(40):
             await asyncio.gather(*(throw() for _ in range(10)))
-        async with asyncio.timeout(5):  # they are cut a moment after the close frame
+        async with asyncio.timeout(5):  # they are disconnected a moment after the close frame
             while await count(running, "shoal_signaling_sockets_cut", "message_size") < 400:  # noqa: ASYNC110
                 await asyncio.sleep(BETWEEN_S)
     assert memory_kb(running.process.pid) - before_kb < 32_000
 
 
 async def test_ten_thousand_info_hashes_of_one_address(running: SignalingProcess) -> None:
-    """On twenty sockets with good tokens: refused each, and counted."""
+    """On twenty sockets with valid tokens: each announce is refused and counted."""
     token = issue_join_token(JOIN_SECRET, "127.0.0.1", time.time())
 
     async def announce(attacker: RawSocket, first: int) -> int:
@@ -210,7 +211,7 @@ async def test_ten_thousand_info_hashes_of_one_address(running: SignalingProcess
 
     before_kb = memory_kb(running.process.pid)
     async with bystander(running, "10,000 info_hashes of one address"):
-        # all of them before the first one's messages have the address refused
+        # all of them before the messages of the first exhaust the address's limit
         attackers = [
             await RawSocket.websocket(running.url, f"/ws?token={token}", ATTACKER)
             for _ in range(20)
@@ -221,7 +222,7 @@ async def test_ten_thousand_info_hashes_of_one_address(running: SignalingProcess
         counted = await count(running, "shoal_tracker_refusals", "unknown_torrent")
         cut = await count(running, "shoal_signaling_sockets_cut", "too_many_messages")
         assert await gauge(running, "shoal_tracker_swarms") == 1
-    # an address may say 5,000 things at once and 500 a second, then its sockets are closed
+    # an address may send 5,000 messages at once and 500 a second; then its sockets are closed
     assert 4_900 < refused == counted
     assert cut > 0
     assert memory_kb(running.process.pid) - before_kb < 16_000

@@ -1,4 +1,4 @@
-"""Who is let in, over real sockets: each refusal has a code, a message and a metric."""
+"""Access over real sockets: each refusal has a code, a message and a metric."""
 
 import asyncio
 import time
@@ -142,7 +142,7 @@ async def test_the_seeder_s_torrents_are_for_everybody_and_only_it_registers(
     assert (await seeder.next())["offer"] == {"sdp": "v=0"}
 
 
-# --- how much one may ask for ---
+# --- limits ---
 
 
 PRIVATE = ["/stats", "/metrics", "/history", "/viewers", "/health"]
@@ -198,7 +198,7 @@ async def test_nothing_but_the_sockets_is_shown_through_the_edge(
 async def test_the_public_routes_reach_only_the_websockets(
     service: Signaling, gateway: str, target: str, version: str
 ) -> None:
-    """Signaling is asked for its sockets only, whatever the path, the method and the host."""
+    """Whatever the path, method and host, the gateway asks signaling for its WebSockets only."""
     for method in ("GET", "POST", "CONNECT", "OPTIONS"):
         for lines in (("Host: tv.example",), ("Host: localhost:8081",), ("Host: 127.0.0.1", EDGE)):
             client = await RawSocket.open(gateway)
@@ -214,7 +214,7 @@ async def test_the_public_routes_reach_only_the_websockets(
 
 @pytest_asyncio.fixture
 async def gateway(service: Signaling) -> AsyncGenerator[str]:
-    """The URL of a gateway; its other services answer with a page."""
+    """The URL of a gateway whose other services answer with a page."""
 
     async def page(_request: web.Request) -> web.Response:
         return web.Response(text="a page")
@@ -254,4 +254,4 @@ async def test_the_broadcaster_s_socket_is_for_the_broadcaster(service: Signalin
     assert (await socket.next())["type"] == "resume"
 
 
-# --- the door ---
+# --- the listener ---

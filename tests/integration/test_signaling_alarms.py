@@ -1,4 +1,4 @@
-"""What is wrong with the sharing reaches signaling's health, its metrics and a webhook."""
+"""Problems with sharing reach signaling's health, its metrics and a webhook."""
 
 import asyncio
 import time

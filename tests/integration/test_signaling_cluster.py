@@ -84,7 +84,7 @@ async def test_what_the_broadcaster_announces_is_known_everywhere_and_after_it(
     assert sequences == [1, 2, 3]
     for node in nodes:
         await until(lambda node=node: has(node, broadcasters=1, live=True, chunks=3))
-    # it goes on at another node, which knows where; the old socket is closed
+    # it reconnects to another node, which knows the sequence; the old socket is closed
     again = await nodes[2].broadcaster()
     resume = await again.until(lambda m: m["type"] == "resume")
     assert resume["after"] == {"0": 3}
@@ -93,11 +93,11 @@ async def test_what_the_broadcaster_announces_is_known_everywhere_and_after_it(
 
 
 async def shared_room(nodes: list[Node], each: int = 1) -> list[Client]:
-    """Seat viewers of all nodes in one room, which lives at the first node."""
+    """Let viewers of all nodes join one room, which is on the first node."""
     first, room = await nodes[0].joined("10.0.0.1")
     viewers = [first]
     for number, node in enumerate(nodes):
-        await asyncio.sleep(0.5)  # others hear of a room within 250 ms
+        await asyncio.sleep(0.5)  # other nodes get a room's summary within 250 ms
         for k in range(each - (node is nodes[0])):
             viewer, joined = await node.joined(f"10.0.{number + 1}.{k + 1}")
             assert joined["room"] == room["room"]
@@ -111,7 +111,7 @@ async def test_viewers_of_several_nodes_share_a_room(nodes: list[Node]) -> None:
     broadcaster = await nodes[1].broadcaster()
     await broadcaster.announce(Stream("abc", live=True))
     ann, ben, cy = await shared_room(nodes)
-    # what one says reaches the other through the room's node, or from it
+    # signals reach the other member through the room's node, or from it
     for number, (sender, receiver) in enumerate(((ben, cy), (cy, ann), (ann, ben))):
         await sender.send(type="signal", to=receiver.id, data={"sdp": f"ö{number}"})
         heard = await receiver.until(lambda m: m["type"] == "signal")
@@ -126,7 +126,7 @@ async def test_viewers_of_several_nodes_share_a_room(nodes: list[Node]) -> None:
         await until(lambda node=node: has(node, viewers=3, rooms=1))
     await ben.ws.close()
     await ann.room_of(2)
-    # who comes from two addresses on two nodes has a third one's viewer expelled
+    # reports from two addresses on two nodes expel a viewer of the third
     liar, _ = await nodes[1].joined("10.9.9.9")
     await ann.send(type="report", member=liar.id)
     await cy.send(type="report", member=liar.id)
@@ -149,7 +149,7 @@ async def test_remote_members_of_a_killed_node_stay_together(
     names = [room["room"] for room in rooms]
     assert names[0] == names[1] != names[2] == names[3]
     assert [room["you"] for room in rooms] == [viewer.id for viewer in viewers[2:]]
-    # and who comes now sits with one of the pairs
+    # and a new viewer joins one of the pairs
     _, room = await nodes[1].joined("10.8.8.8")
     assert len(room["members"]) == 3
 
@@ -168,7 +168,7 @@ async def test_rooms_of_several_nodes_outlive_a_restart_of_redis(
     viewers = await shared_room(nodes)
     redis.kill()
     await until(lambda: is_degraded(nodes[2]), 10)
-    await viewers[0].send(type="ready")  # nobody elsewhere hears of it
+    await viewers[0].send(type="ready")  # nodes get no messages from each other
     await asyncio.sleep(1)
     redis.start()
     began = time.monotonic()
@@ -230,7 +230,7 @@ async def test_a_node_that_is_killed_takes_its_peers_along_and_no_others(
     nodes[2].running.kill()
     took_s = await until(lambda: knows(asking, 20), BACK_WITHIN_S)
     assert took_s < BACK_WITHIN_S
-    # its clients come back elsewhere
+    # its clients reconnect to another node
     for number in range(2, 30, 3):
         await joined(nodes[1], number)
     await until(lambda: knows(asking, 30))
@@ -243,7 +243,7 @@ async def test_all_is_back_after_a_restart_of_redis(nodes: list[Node], redis: Re
     await until(lambda: knows(asking, 10))
     redis.kill()
     await until(lambda: is_degraded(nodes[2]), 10)
-    # what happens meanwhile is made up for: one goes, two come
+    # changes meanwhile are caught up with: one leaves, two join
     await clients[0].ws.close()
     late = [await joined(nodes[k], 100 + k) for k in range(2)]
     await asyncio.sleep(2)

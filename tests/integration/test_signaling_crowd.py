@@ -1,4 +1,4 @@
-"""A node that is killed while a crowd uses it."""
+"""A node is killed while a crowd uses it."""
 
 import asyncio
 import contextlib
@@ -20,9 +20,9 @@ from tests.support.signaling import JOIN_SECRET, SignalingProcess, signaling_pro
 
 VIEWERS = 200
 PEERS = 60
-"""of the tracker, at each node"""
+"""tracker clients at each node"""
 SPREAD_S = 5.0
-"""how long players take to come back, all together"""
+"""the time in which all players come back"""
 BACK_WITHIN_S = 15.0
 OFFERS_PER_S = 40
 RECEIVED = {"p2p": 700, "store": 300, "seed": 0}
@@ -30,7 +30,7 @@ NOTHING = {"p2p": 0, "store": 0, "seed": 0}
 
 
 class Viewer:
-    """One player: in a room, and back in one of another node when its socket ends."""
+    """One player: in a room, and in one of another node after its socket closes."""
 
     def __init__(self, number: int, nodes: list[SignalingProcess]) -> None:
         self.address = from_address(number)
@@ -94,7 +94,7 @@ async def stats(node: SignalingProcess) -> dict[str, Any]:
 
 
 async def all_in(viewers: list[Viewer], node: SignalingProcess) -> None:
-    """Wait until everybody is in a room, counted once, and so is what they received."""
+    """Wait until everybody is in a room and counted once, as are the bytes they received."""
     expected = (VIEWERS, VIEWERS * RECEIVED["p2p"], VIEWERS * RECEIVED["store"])
     while True:
         said = await stats(node)

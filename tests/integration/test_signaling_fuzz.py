@@ -1,4 +1,4 @@
-"""Anything at all, sent to a running service: it stays up, logs no exception, keeps little."""
+"""Arbitrary input to a running service: it stays up, logs no exception, and keeps little."""
 
 import asyncio
 import contextlib
@@ -35,7 +35,7 @@ UNHURRIED = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filte
 
 
 class Errors(logging.Handler):
-    """Collects what is logged with an exception, or as an error."""
+    """Collects log records that are errors or have an exception."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class Errors(logging.Handler):
 
 
 class Bystanders:
-    """A client on each path that has done no harm."""
+    """A harmless client on each path."""
 
     def __init__(self, service: Signaling) -> None:
         self.service = service
@@ -60,7 +60,7 @@ class Bystanders:
         assert (await self.viewer.next())["type"] == "stream"
 
     async def are_well(self) -> None:
-        """Each gets its answer."""
+        """Each of them gets its answer."""
         self.tracker.write(
             message(action="announce", info_hash=LIVE, peer_id="bystander's peer id ", left=1)
         )
@@ -76,7 +76,7 @@ class Bystanders:
 
 
 class Fuzzed:
-    """A service, and a loop that examples run in one after the other."""
+    """A service, and a loop on which the examples run one after another."""
 
     def __init__(self, runner: asyncio.Runner, service: Signaling, errors: Errors) -> None:
         self._runner = runner
@@ -105,7 +105,7 @@ def fuzzed() -> Any:
 
 
 async def send(url: str, path: str, sent: bytes, cuts: list[int], bearer: str = TOKEN) -> None:
-    """Send bytes behind a handshake, in parts; take what comes; go, in one of two ways."""
+    """Send bytes in parts after a handshake, read the answers, and leave in one of two ways."""
     socket = await RawSocket.open(url)
     data = handshake(path, f"Authorization: Bearer {bearer}") + sent
     try:
@@ -205,7 +205,7 @@ async def all_gone(service: Signaling) -> None:
     assert service.hub.viewers == 1
 
 
-# --- what is kept of it ---
+# --- what is kept ---
 
 
 def memory_kb(pid: int) -> int:
@@ -214,7 +214,7 @@ def memory_kb(pid: int) -> int:
 
 
 async def test_nothing_is_left_of_what_was_sent(tmp_path: Path) -> None:
-    """The worst of the above again and again: memory settles."""
+    """The worst of the above, repeated: memory use settles."""
     worst = [
         *(frame(text.encode()) for text in DEEP),
         frame(b" " * 60_000, fin=False),

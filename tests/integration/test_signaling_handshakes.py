@@ -1,4 +1,4 @@
-"""Handshakes that are none, that are slow, and those that come while signaling stops."""
+"""Invalid and slow handshakes, and handshakes during shutdown."""
 
 import asyncio
 import os
@@ -114,7 +114,7 @@ async def test_bytes_after_the_head_do_not_make_it_a_handshake(service: Signalin
 
 
 async def test_a_connection_is_closed_after_a_plain_answer(service: Signaling) -> None:
-    """A handshake that came next on it would end at aiohttp, silently."""
+    """A handshake that came next would end up at aiohttp, silently."""
     for first in (
         head("/health", "Host: x"),
         head("/nothing", "Host: x"),
@@ -182,7 +182,7 @@ async def test_a_plain_connection_is_closed_in_time(
     await client.ended()
 
 
-# --- the end ---
+# --- shutdown ---
 
 
 async def test_a_stop_waits_for_no_client(tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ async def test_a_stop_waits_for_no_client(tmp_path: Path) -> None:
         await asyncio.sleep(0.2)
         began = time.monotonic()
         os.kill(running.process.pid, signal.SIGTERM)
-        # they hear of it, and never close; the one that was not in yet is refused
+        # they are told, and never close; the unfinished handshake is refused
         goodbye = (CLOSE, b"\x03\xe9signaling is stopping")
         assert [await one.frame() for one in deaf] == [goodbye] * 2
         assert (await waiting.answer()).code == "stopping"
@@ -212,7 +212,7 @@ async def test_a_stop_waits_for_no_client(tmp_path: Path) -> None:
 async def test_a_connection_during_shutdown_is_refused(service: Signaling) -> None:
     count = refused("stopping")
     host, _, port = service.url.removeprefix("http://").partition(":")
-    early = socket.create_connection((host, int(port)))  # the kernel has it, we do not
+    early = socket.create_connection((host, int(port)))  # the kernel has it, signaling does not
     early.sendall(handshake("/ws"))
     await service.stop()
     early.setblocking(False)
@@ -231,7 +231,7 @@ async def test_a_client_that_closes_and_does_not_read_is_removed(service: Signal
     slow.write(message(type="join", plan_version=PLAN_VERSION, variant=0, token=service.token()))
     slow_id = (await ann.room_of(2))["members"][1]["id"]
     lost = MESSAGES_DROPPED._value.get()
-    for number in range(190):  # until nothing more goes to it
+    for number in range(190):  # until the kernel takes no more
         await ann.send(type="signal", to=slow_id, data="x" * 60_000)
         if MESSAGES_DROPPED._value.get() > lost:
             break

@@ -1,4 +1,4 @@
-"""`/history`, `/viewers` and what Prometheus reads of viewers, with real sockets."""
+"""`/history`, `/viewers` and viewers' metrics, with real sockets."""
 
 import asyncio
 import time
@@ -45,7 +45,9 @@ async def test_each_viewer_s_last_report_can_be_read(service: Signaling) -> None
     startup = {"p2p": 0, "store": 100, "seed": 0}
     await ann.send(type="variant", variant=1)
     await report(ann, bytes=received, startup=startup, uploaded=7, stalls=2, latency_s=9.5)
-    await report(ann, bytes={**received, "p2p": 10**15})  # a lie, which changes nothing
+    await report(
+        ann, bytes={**received, "p2p": 10**15}
+    )  # an implausible report, which changes nothing
     await until_handled(ann)
     first, second = (await service.get("/viewers"))["viewers"]
     assert abs(first.pop("since") - joined_at) < 5
@@ -160,7 +162,7 @@ async def test_prometheus_reads_viewers_by_variant_and_their_latency(service: Si
     before = await service.text("/metrics")
     assert 'shoal_rendition_viewers{variant="0"} 1.0' in before
     assert 'shoal_rendition_viewers{variant="2"} 2.0' in before
-    assert "shoal_viewer_latency_median_seconds" not in before  # nobody knows: that is not 0
+    assert "shoal_viewer_latency_median_seconds" not in before  # unknown is not 0
     await report(ann, bytes=NONE, latency_s=9.5)
     await ann.send(type="variant", variant=2)
     await until_handled(ann)

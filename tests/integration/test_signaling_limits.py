@@ -1,4 +1,4 @@
-"""How much one address and one socket may do: what is too much closes its own socket only."""
+"""Limits of an address and of a socket: excess closes the socket that causes it, and no other."""
 
 from collections.abc import AsyncGenerator
 

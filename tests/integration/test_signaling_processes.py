@@ -1,4 +1,4 @@
-"""Several signaling processes at one port; each tells of itself at an address of its own."""
+"""Several signaling processes on one port; each exports its own metrics at its own address."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.support.signaling import SignalingProcess, answers, signaling_process
 from tests.support.station import free_port, wait_for
 
 VIEWERS = 12
-"""the kernel gives each to either process: once in 2,000 times all of them to the same"""
+"""the kernel gives each to either process: once in 2,000 runs all go to the same one"""
 
 
 async def test_each_process_counts_its_own_viewers_and_all_know_the_sum(tmp_path: Path) -> None:
@@ -45,7 +45,7 @@ async def test_each_process_counts_its_own_viewers_and_all_know_the_sum(tmp_path
             assert sum(counted) == VIEWERS
             assert all(counted)
 
-            # where one is asked, no other answers
+            # an address of one process does not answer for another
             alone[0].running.kill()
             assert not answers(own[0])
             assert await alone[1].metric("shoal_viewers") == counted[1]

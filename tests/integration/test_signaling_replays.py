@@ -1,4 +1,4 @@
-"""Who watches replays, with real sockets."""
+"""Viewers of replays, with real sockets."""
 
 from collections.abc import AsyncGenerator
 
@@ -39,7 +39,7 @@ async def test_viewers_of_one_replay_meet_and_nobody_else(service: Signaling) ->
     assert [member["id"] for member in roster["members"]] == [ann.id, ben.id]
     await ben.send(type="signal", to=ann.id, data={"candidates": []})
     assert (await ann.until(lambda m: m["type"] == "signal"))["from"] == ben.id
-    # the live stream goes on, and is none of theirs
+    # the live stream continues, and does not reach them
     await broadcaster.announce(Segment(descriptor(2)))
     await live.until(lambda m: m["type"] == "segment" and m["descriptor"]["sequence"] == 2)
     await ben.send(type="stats", bytes={"p2p": 1000, "store": 3000, "seed": 0}, **STATS)

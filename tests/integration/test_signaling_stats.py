@@ -1,4 +1,4 @@
-"""What viewers say of themselves, and what operators read of it."""
+"""What viewers report about themselves, and what operators see of it."""
 
 import asyncio
 from collections.abc import AsyncGenerator

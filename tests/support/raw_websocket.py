@@ -1,4 +1,4 @@
-"""A WebSocket client in bytes, for what no client library would send."""
+"""A WebSocket client that writes raw bytes, for input that no client library would send."""
 
 import asyncio
 import json
@@ -12,12 +12,13 @@ PATIENCE_S = 10.0
 
 
 def head(path: str, *lines: str, method: str = "GET", version: str = "HTTP/1.1") -> bytes:
-    """Return a request's head with these header lines, latin-1."""
+    """Return the head of a request with these header lines, latin-1."""
     return "\r\n".join([f"{method} {path} {version}", *lines, "", ""]).encode("latin-1")
 
 
 def handshake(path: str, *lines: str, **changed: str | None) -> bytes:
-    """Return a handshake; `changed` headers (`_` for `-`) replace the usual ones, None: none."""
+    """Return a handshake; `changed` headers (`_` for `-`) replace the usual ones, None removes
+    one."""
     usual: dict[str, str | None] = {
         "Host": "127.0.0.1",
         "Upgrade": "websocket",
@@ -75,7 +76,7 @@ class Answer:
 
 
 class RawSocket:
-    """One connection; it is held until `close_all`."""
+    """One connection; a reference is kept until `close_all`."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
@@ -90,7 +91,7 @@ class RawSocket:
 
     @classmethod
     async def ask(cls, url: str, request: bytes) -> Answer:
-        """Send a request on a connection of its own; return the answer."""
+        """Send a request on a new connection; return the response."""
         socket = await cls.open(url)
         try:
             return await socket.answer(request)
@@ -101,7 +102,7 @@ class RawSocket:
     async def websocket(
         cls, url: str, path: str, *lines: str, **changed: str | None
     ) -> "RawSocket":
-        """Return a connection whose handshake is done."""
+        """Return a connection after its handshake."""
         socket = await cls.open(url)
         answer = await socket.answer(handshake(path, *lines, **changed))
         assert answer.status == 101, answer
@@ -112,7 +113,7 @@ class RawSocket:
         self.writer.write(data)
 
     async def answer(self, request: bytes = b"") -> Answer:
-        """Send a request, return its answer."""
+        """Send a request, and return its response."""
         if request:
             self.writer.write(request)
         async with asyncio.timeout(PATIENCE_S):
@@ -142,7 +143,7 @@ class RawSocket:
         return json.loads(payload)
 
     async def close_code(self) -> int | None:
-        """Skip what comes before the end; return the close frame's code, None without one."""
+        """Skip everything before the close frame; return its code, None without one."""
         try:
             while True:
                 opcode, payload = await self.frame()
@@ -152,7 +153,7 @@ class RawSocket:
             return None
 
     async def ended(self) -> bytes:
-        """Return what comes before the other side ends the connection."""
+        """Return everything up to the end of the connection."""
         async with asyncio.timeout(PATIENCE_S):
             try:
                 return await self.reader.read()

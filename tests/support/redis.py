@@ -1,4 +1,4 @@
-"""A real Redis server for tests, which keeps nothing."""
+"""A real Redis server for tests, without persistence."""
 
 import shutil
 import socket
@@ -15,7 +15,7 @@ PASSWORD = "redis' password"
 
 @dataclass
 class RedisServer:
-    """One server, which can be stopped and started again on its port."""
+    """One server, which can be stopped and restarted on its port."""
 
     folder: Path
     port: int
@@ -44,7 +44,7 @@ class RedisServer:
         wait_for("Redis answers", self._answers, 10)
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill it."""
         if self.process is not None:
             self.process.kill()
             self.process.wait()

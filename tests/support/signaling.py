@@ -22,7 +22,7 @@ class SignalingProcess:
     process: subprocess.Popen[bytes]
 
     def kill(self) -> None:
-        """End it as a crash would."""
+        """Kill it, as a crash would."""
         self.process.kill()
         self.process.wait()
 
@@ -56,7 +56,7 @@ def signaling(folder: Path) -> Iterator[str]:
 
 
 def answers(url: str) -> bool:
-    """Say whether a service answers."""
+    """Return whether the service answers."""
     try:
         return get(f"{url}/health").status == 200
     except OSError:

@@ -1,4 +1,4 @@
-"""Things that tests of signaling need many of."""
+"""Factories for tests of signaling."""
 
 from shoal.api_types import BytesBySource
 from shoal.segments import Descriptor

@@ -1,4 +1,4 @@
-"""Who may come in, without sockets."""
+"""Access checks, without sockets."""
 
 import ipaddress
 
@@ -15,7 +15,7 @@ HOST = "tv.example"
 
 
 def headers(**fields: str) -> CIMultiDict[str]:
-    """Headers as picows hands them over; `_` stands for `-`."""
+    """Return headers as picows passes them; `_` stands for `-`."""
     return CIMultiDict((name.replace("_", "-"), text) for name, text in fields.items())
 
 

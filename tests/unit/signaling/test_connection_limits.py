@@ -45,7 +45,7 @@ def test_the_sockets_of_an_address_share_its_message_limit() -> None:
     limits = ConnectionLimits(max_sockets=100, messages_per_s=1)
     quotas = [connect(limits, "a", 0.0) for _ in range(2 * ADDRESS_FACTOR)]
     allowed = sum(quota.take_message(0.0) for quota in quotas for _ in range(100))
-    charged = len(quotas) - 1  # the first one found nobody to charge
+    charged = len(quotas) - 1  # the first socket found no address to charge
     assert allowed == ADDRESS_FACTOR * BURST_S - charged
     assert connect(limits, "b", 0.0).take_message(0.0)
 

@@ -18,7 +18,7 @@ def codes(
     least: float = 0.5,
     after_s: float = 61.0,
 ) -> list[str]:
-    """What is said of one state of things that lasts."""
+    """Return the problems after one state has lasted."""
     problems = Problems()
     checks = HealthChecks(problems, least, 0)
     observed = Observation(totals, live, has_broadcaster, watches)
@@ -49,9 +49,9 @@ def test_several_viewers_without_a_link() -> None:
         (9, 0, SHARING, 0.5, False),
         (9, 0, BARELY, 0.3, False),
         (9, 0, BARELY, 0.0, False),
-        (4, 0, BARELY, 0.5, False),  # too few to tell
+        (4, 0, BARELY, 0.5, False),  # too few viewers
         (9, 5, BARELY, 0.5, False),
-        (9, 0, BytesBySource(store=4_000_000), 0.5, False),  # too little
+        (9, 0, BytesBySource(store=4_000_000), 0.5, False),  # too few bytes
     ],
 )
 def test_a_share_under_the_threshold(

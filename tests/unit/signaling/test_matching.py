@@ -1,4 +1,4 @@
-"""Matching, through the swarms: everybody answers each offer that it gets, as real clients do."""
+"""Matching, through the swarms: everybody answers every offer, as real clients do."""
 
 import random
 import statistics
@@ -43,7 +43,7 @@ def say(number: int, **fields: Any) -> Announce:
 
 
 class World:
-    """A swarm and its viewers; links are what both ends know of: offered, and the answer came."""
+    """A swarm and its viewers, whose links are offers that were answered."""
 
     def __init__(self, seed: int) -> None:
         self.chance = random.Random(seed)
@@ -64,7 +64,7 @@ class World:
         return number
 
     def announce(self, number: int, offers: int = 5, **fields: Any) -> list[int]:
-        """Let a viewer announce, and everybody answer; return who got an offer."""
+        """Let a viewer announce, and everybody answer; return the peers that got an offer."""
         texts = [{"offer_id": f"{n:020d}", "offer": {"sdp": "v=0"}} for n in range(offers)]
         left = 0 if number in self.seeds else 1
         said = say(number, **{"offers": texts, "left": left, "numwant": offers, **fields})
@@ -94,7 +94,7 @@ class World:
         return self.chance.choice(list(self.links))
 
     def could_use(self, number: int) -> bool:
-        """Whether there is anybody for a viewer to talk to."""
+        """Return whether a viewer can exchange anything with another."""
         if number in self.seeds:
             return len(self.links) > len(self.seeds)
         return len(self.links) > 1
@@ -191,7 +191,7 @@ def test_the_same_network_comes_first_and_yet_the_swarm_is_one(offers: int) -> N
     pairs = [(where[one], where[two]) for one, others in world.links.items() for two in others]
     network = sum(one.network == two.network for one, two in pairs) / len(pairs)
     country = sum(one.country == two.country for one, two in pairs) / len(pairs)
-    assert network > 3 * 9 / 299  # by chance alone: nine of 299 others
+    assert network > 3 * 9 / 299  # nine of 299 others would be chance
     assert country > 1.5 * 99 / 299
     assert country < 0.95
     assert world.connectedness == 1.0
@@ -253,7 +253,7 @@ def test_one_connection_carries_few_peers() -> None:
 def test_connectedness_after_a_thousand_joins_and_leaves(
     of_one_network: float, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A swarm of 300; each event one viewer comes or goes, and three announce again."""
+    """A swarm of 300: with each event one viewer joins or leaves, and three announce again."""
     world = World(11)
 
     def come() -> None:
@@ -289,7 +289,7 @@ def test_peers_drop_their_partners_when_they_restart() -> None:
     world = World(9)
     one, two = world.join(), world.join()
     assert world.links[one] == {two}
-    for _ in range(3):  # its page was loaded again: the tracker must offer it anew
+    for _ in range(3):  # its page was reloaded: the tracker must offer to it again
         assert world.announce(one, 1, event="started") == [two]
 
 

@@ -22,7 +22,7 @@ rosters = names.map(lambda members: [PlanMember(member) for member in members])
 
 @st.composite
 def mixed_rosters(draw: st.DrawFn) -> list[PlanMember]:
-    """Members of all weights, some of whom have no link to each other."""
+    """Members of all weights, some without a link to each other."""
     members = draw(names)
     return [
         PlanMember(

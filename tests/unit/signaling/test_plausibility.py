@@ -22,7 +22,7 @@ EVENTS = st.lists(
 
 @dataclass
 class Plain:
-    """The same by keeping every segment: those that a viewer could fetch while it was on them."""
+    """A slow reference: keeps every segment that a viewer could fetch while on its variant."""
 
     variant: int
     segments: dict[int, list[int]] = field(default_factory=dict)
@@ -37,7 +37,7 @@ class Plain:
         self.look()
 
     def look(self) -> None:
-        """The viewer takes all that the playlist of its rendition names now."""
+        """The viewer fetches all that its variant's playlist names now."""
         count = len(self.segments.get(self.variant, []))
         window = range(max(0, count - WINDOW_SEGMENTS), count)
         self.had.setdefault(self.variant, set()).update(window)
@@ -56,7 +56,7 @@ def test_a_viewer_may_receive_a_window_and_what_is_published_after_the_join() ->
     stay = ViewerHistory(announced, 0)
     assert stay.available == WINDOW_SEGMENTS * 1000
     announced.add(0, 500)
-    announced.add(1, 9000)  # not its rendition
+    announced.add(1, 9000)  # another variant
     assert stay.available == WINDOW_SEGMENTS * 1000 + 500
 
 
@@ -70,7 +70,7 @@ def test_a_switch_adds_the_other_variant_and_its_window() -> None:
     announced.add(0, 1000)
     announced.add(1, 100)
     assert stay.available == (WINDOW_SEGMENTS * 1000 + 1000) + (WINDOW_SEGMENTS * 100 + 100)
-    stay.switch(0)  # the one that was announced meanwhile is still in the playlist
+    stay.switch(0)  # the segment published meanwhile is still in the playlist
     assert stay.available == (WINDOW_SEGMENTS * 1000 + 2000) + (WINDOW_SEGMENTS * 100 + 100)
 
 

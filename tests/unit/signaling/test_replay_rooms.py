@@ -1,4 +1,4 @@
-"""Who watches replays sits apart from the live stream, with those who watch the same."""
+"""Viewers of a replay share with each other only."""
 
 import msgspec
 import pytest
@@ -41,7 +41,7 @@ def stats(p2p: int = 0, store: int = 0, uploaded: int = 0, peers: int = 0) -> St
 
 @pytest.fixture
 def replays() -> ReplayRooms:
-    """Two watch one replay, and one another."""
+    """Two viewers of one replay, and one of another."""
     rooms = ReplayRooms(NodeId("node"))
     for member, kept in ((ANN, ONE), (BEN, ONE), (CAT, OTHER)):
         rooms.join(member, kept, MemberState(0, sharing=True), f"10.0.0.{len(rooms)}", 100.0)

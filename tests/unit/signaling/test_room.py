@@ -176,7 +176,7 @@ def test_every_member_can_plan_after_any_events(events: list[tuple[str, object]]
     def deliver(messages: list[Outgoing], *, forced: bool = False) -> None:
         for outgoing in messages:
             for member in outgoing.to:
-                inbox[member].append(outgoing.message)  # KeyError: sent to somebody who left
+                inbox[member].append(outgoing.message)  # KeyError: sent to a member that has left
                 if isinstance(outgoing.message, RosterMessage) and not forced:
                     rooms_at[member].append(now)
 

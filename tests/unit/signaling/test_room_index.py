@@ -1,4 +1,4 @@
-"""The index of rooms, against looking at all of them; and the timetable, against sorting."""
+"""The index of rooms, compared with a search of all rooms; the timer queue, with sorting."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""The hub's timer, on the event loop that signaling runs on."""
+"""The room service's timer, on the event loop that signaling uses."""
 
 import asyncio
 
@@ -11,17 +11,17 @@ from shoal.signaling.room_service import RoomService
 
 
 class Late(RedisRouter):
-    """What is due was due a second ago: a busy loop has not come to it."""
+    """Always due a second ago: a busy loop has not got to it."""
 
     ticks = 0
 
     @property
     def due(self) -> float | None:
-        """When it was due."""
+        """When `tick` was due."""
         return asyncio.get_running_loop().time() // 1 - 1 if self.ticks == 0 else None
 
     def tick(self, now: float) -> Effects:
-        """Note that it was called."""
+        """Count the call."""
         self.ticks += 1
         return super().tick(now)
 

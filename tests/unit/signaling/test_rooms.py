@@ -1,4 +1,4 @@
-"""Who sits in which room, and who moves."""
+"""Placement of viewers in rooms, and relocation."""
 
 from collections.abc import Sequence
 
@@ -26,7 +26,7 @@ ON_AIR = Stream("abc", live=True)
 
 
 class Station:
-    """Rooms, and what each member was told last."""
+    """Rooms, and each member's last roster."""
 
     def __init__(self) -> None:
         self.rooms = Rooms()
@@ -86,7 +86,7 @@ def test_a_room_that_is_too_large_divides_and_the_ready_stay_ready() -> None:
     for member, room in station.rosters.items():
         assert len(room.members) == HARD_LIMIT // 2
         assert member in {line.id for line in room.members}
-        assert len({line.variant for line in room.members}) == 1  # like with like
+        assert len({line.variant for line in room.members}) == 1  # by variant
         assert all(line.ready for line in room.members if line.id != f"m{HARD_LIMIT - 1:04}")
 
 
@@ -143,7 +143,7 @@ def test_two_addresses_must_report_a_member() -> None:
     station = Station()
     liar, *others = [station.join(number) for number in range(4)]
     twin = station.join(50, address="10.0.0.1")  # the same address as others[0]
-    own = station.join(51, address="10.0.0.0")  # the same as the accused
+    own = station.join(51, address="10.0.0.0")  # the same address as the reported member
     rooms = station.rooms
     assert not rooms.report_abuse(others[0], liar)
     assert not rooms.report_abuse(others[0], liar)
@@ -164,7 +164,7 @@ def test_missing_links_are_sent_by_index() -> None:
 
 
 def two_rooms(station: Station) -> tuple[list[MemberId], list[MemberId]]:
-    """Seat so many that their room divides, and let some leave: 15 and 16 stay."""
+    """Fill a room until it divides, and let some leave, so that 15 and 16 stay."""
     members = [station.join(number) for number in range(HARD_LIMIT)]
     station.leave(members[0])
     station.wait(1)
@@ -182,7 +182,7 @@ def test_a_badly_linked_member_relocates_at_most_once_a_minute() -> None:
     one, two = two_rooms(station)
     ann, ben, *others = one
     cut(station, ann, others[:4])
-    for other in others[4:8]:  # it takes one of two to say so
+    for other in others[4:8]:  # one end's word is enough
         cut(station, other, [ann, ben])
     station.wait(BADLY_LINKED_AFTER_S - 1)
     assert station.rooms.room_of(ann) == station.rooms.room_of(others[0])
@@ -228,7 +228,7 @@ def test_a_minority_relocates_together_to_a_room_of_its_variant() -> None:
     station.wait(2 * REBALANCE_INTERVAL_S + 1)
     assert station.rooms.sizes == (11, 20)
     assert {station.rooms.room_of(member) for member in one[:4]} == {station.rooms.room_of(two[0])}
-    # seven of twenty are no minority, and those who play the other rendition here are not one
+    # seven of twenty are not a minority, nor are those on the other variant here
     station.wait(10 * MIN_RELOCATION_INTERVAL_S)
     assert station.rooms.sizes == (11, 20)
 

@@ -49,7 +49,7 @@ def test_the_torrents_of_replays_are_for_everybody() -> None:
     served.expire(1e9)
     assert served.refusal(TORRENT, NOTHING, 1e9) is None
     assert list(served.replay_torrents) == [TORRENT]
-    # another signaling process that knows of none takes none away
+    # another node, which knows none, takes none away
     served.add_replay_torrents([])
     assert served.refusal(TORRENT, NOTHING, 1e9) is None
     served.add_replay_torrents([named(number) for number in range(MAX_REPLAY_TORRENTS)])
@@ -94,7 +94,7 @@ def test_the_oldest_registered_make_room(monkeypatch: pytest.MonkeyPatch) -> Non
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.floats(0, 400)), max_size=60))
 def test_forgetting_changes_nothing_for_anybody(events: list[tuple[int, float]]) -> None:
-    """`expire` only frees memory: who is served depends on the seeder's last announce alone."""
+    """`expire` only frees memory: only the seeder's last announce decides what is served."""
     one, two = ServedTorrents(), ServedTorrents()
     last: dict[int, float] = {}
     now = 0.0

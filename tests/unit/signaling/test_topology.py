@@ -1,4 +1,4 @@
-"""Rooms as the operator sees them."""
+"""Rooms as operators see them."""
 
 from shoal.announcements import Stream
 from shoal.api_types import BytesBySource, RoomPicture, RoomSize, ViewerFigures

@@ -37,7 +37,7 @@ def peer(number: int) -> str:
 
 
 def announce_message(**fields: Any) -> Announce:
-    """An announce as it comes over the wire."""
+    """Return an announce as it comes over the wire."""
     body = {"action": "announce", "info_hash": HASH, "peer_id": peer(1), "left": 5, **fields}
     message = decode(msgspec.json.encode(body))
     assert isinstance(message, Announce)
@@ -247,7 +247,7 @@ EVENTS = st.lists(
         st.sampled_from(["announce", "announce", "answer", "stopped", "leave", "expire", "scrape"]),
         st.integers(1, 6),  # connection
         st.integers(1, 6),  # peer
-        st.integers(1, 6),  # peer that is answered
+        st.integers(1, 6),  # peer that gets the answer
         st.sampled_from([HASH, OTHER_HASH, "bad"]),
         st.booleans(),
         st.integers(0, 4),
@@ -262,7 +262,7 @@ def test_messages_stay_within_a_swarm_after_any_events(
     events: list[tuple[str, int, int, int, str, bool, int]], chance: random.Random
 ) -> None:
     swarms = Swarms(chance)
-    owners: dict[tuple[str, str], int] = {}  # (hash, peer id) → connection, by an own account
+    owners: dict[tuple[str, str], int] = {}  # (hash, peer id) → connection, counted here
     for now_s, (kind, connection, number, other, info_hash, seed, count) in enumerate(events):
         fields: dict[str, Any] = {"info_hash": info_hash, "peer_id": peer(number)}
         sender = ConnectionId(connection)

@@ -22,7 +22,7 @@ UPLINKS = st.lists(st.none() | st.floats(0.05 * MBIT, 100 * MBIT), min_size=1, m
 
 
 def loads(found: UploadWeights, receivers: int, rate: float) -> list[float]:
-    """What each link is planned to carry, bit/s."""
+    """Return the planned load of each link, bit/s."""
     total = sum(found.weights)
     shared = rate * (receivers - 1) * (1 - found.origin_share / ORIGIN_SHARE_UNITS)
     return [shared * weight / total if total else 0.0 for weight in found.weights]
@@ -54,7 +54,7 @@ def test_a_hopeless_link_gets_none() -> None:
 def test_a_shortage_is_left_to_the_store_for_everybody() -> None:
     found = upload_weights([0.9 * MBIT] * 8, 8, 1.1 * MBIT)
     assert found.weights == (FULL_WEIGHT,) * 8
-    # 8 x 0.9 of the demand can be carried, less what is rounded away
+    # 8 x 0.9 of the demand can be carried, minus rounding
     demand = 7 * 1.1 * SHORT_HEADROOM
     assert (1 - 7.2 / demand) * ORIGIN_SHARE_UNITS <= found.origin_share
     assert found.origin_share <= (1 - 7.2 / ROUNDING_STEP / demand) * ORIGIN_SHARE_UNITS + 1
@@ -77,7 +77,7 @@ def test_no_link_is_planned_beyond_what_it_carries(
     assert 0 <= found.origin_share <= ORIGIN_SHARE_UNITS
     for uplink, load in zip(uplinks, loads(found, receivers, rate), strict=True):
         if uplink is not None:
-            # the mean of links that are taken for equal
+            # the mean of links that count as equal
             assert load * HEADROOM <= uplink * SIMILAR_FACTOR**2 * (1 + 1e-6)
 
 
@@ -101,7 +101,7 @@ def test_the_store_brings_nothing_that_links_could_carry(uplinks: list[float], r
     full = rate * (len(uplinks) - 1) * HEADROOM / len(uplinks)
     if min(uplinks) >= full * ROUNDING_STEP:
         assert found == UploadWeights((FULL_WEIGHT,) * len(uplinks))
-    # quarters are coarse, but half of all that there is gets used
+    # quarters are coarse, but half of the capacity is used
     carried = sum(loads(found, len(uplinks), rate)) * HEADROOM
     usable = sum(min(uplink, full * 2) for uplink in uplinks)
     assert carried >= min(rate * (len(uplinks) - 1) * HEADROOM, usable / ROUNDING_STEP / 2) * 0.96
@@ -139,7 +139,7 @@ def test_the_next_segments_plan_uses_measurements(after_s: float) -> None:
     assert isinstance(announced, SegmentMessage)
     assert told.epoch == announced.epoch
     assert 16 <= told.origin_share <= 20
-    # nothing new: no other roster
+    # nothing new, so no new roster
     again = room.publish(descriptor(8, size=SIZE), now=2 + after_s)
     assert [type(outgoing.message) for outgoing in again] == [SegmentMessage]
 

@@ -1,4 +1,4 @@
-"""docs/protocol.md, the shared vectors and signaling's types say the same."""
+"""docs/protocol.md, the shared vectors and signaling's types agree."""
 
 import json
 import re
@@ -68,7 +68,7 @@ def test_every_message_has_a_vector_and_a_line_in_the_document() -> None:
 
 
 def header_of_the_document() -> dict[int, int]:
-    """Return the size of each field of a frame's header by where it lies, bytes."""
+    """Return the size of each header field of a frame by its offset, in bytes."""
     rows = re.findall(r"^\| (\d+) \| (\d+) \| ", PROTOCOL, re.MULTILINE)
     sizes = {int(at): int(size) for at, size in rows}
     assert sum(sizes.values()) == HEADER_BYTES

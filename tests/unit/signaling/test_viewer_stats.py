@@ -164,7 +164,7 @@ def test_nobody_receives_more_than_was_published_and_a_window() -> None:
     assert viewer_stats.report(ANN, stats(p2p=most + 1), 100) == "too_much"
     assert viewer_stats.report(ANN, stats(store=2 * most, seed=1), 100) == "too_much"
     assert viewer_stats.report(ANN, stats(p2p=most, store=2 * most), 100) is None
-    viewer_stats.published(1, 3000)  # the other rendition: nothing more to be had of its own
+    viewer_stats.published(1, 3000)  # the other variant: nothing more of its own is available
     assert viewer_stats.report(ANN, stats(p2p=most + 1, store=2 * most), 100) == "too_much"
     viewer_stats.published(0, 1000)
     assert viewer_stats.report(ANN, stats(p2p=most + 1000, store=2 * most), 100) is None
@@ -184,7 +184,7 @@ def test_nobody_uploads_more_than_the_others_can_have_received() -> None:
     most = 2 * WINDOW_SEGMENTS * 1000
     assert viewer_stats.report(BEN, stats(uploaded=most + 1), 100) == "too_much"
     assert viewer_stats.report(BEN, stats(uploaded=most), 100) is None
-    viewer_stats.left(ANN)  # what it sent her it did send
+    viewer_stats.left(ANN)  # what it sent to her still counts
     assert viewer_stats.report(BEN, stats(uploaded=most), 100) is None
     viewer_stats.joined(MemberId("cy"), 0, 100)
     assert viewer_stats.report(BEN, stats(uploaded=most + 1), 100) is None
@@ -266,7 +266,7 @@ def test_totals_are_the_sum_of_accepted_reports_and_stay_plausible(
     viewer_stats.published(0, LARGEST)
     joins = 0
     most = 3 * WINDOW_SEGMENTS * LARGEST
-    """of one viewer: the windows of two renditions and of an unknown one, and what is announced"""
+    """bytes of one viewer: the windows of two variants and an unknown one, and what is published"""
     before = flat(viewer_stats.totals())
     for now, (kind, what, value) in enumerate(events):
         member = MemberId(str(what))
@@ -311,7 +311,7 @@ def test_totals_are_the_sum_of_accepted_reports_and_stay_plausible(
 def test_an_honest_report_is_always_accepted(
     segments: list[tuple[int, int, int]],
 ) -> None:
-    """It plays what is announced of the rendition it is on, now from peers, now from the store."""
+    """It plays what is published of its variant, now from peers, now from the store."""
     viewer_stats = ViewerStats()
     viewer_stats.joined(ANN, 0, 0)
     viewer_stats.joined(BEN, 0, 0)

@@ -1,4 +1,4 @@
-"""When sockets write."""
+"""When WebSockets write."""
 
 import asyncio
 
@@ -8,7 +8,7 @@ from shoal.signaling.websocket import WRITE_DELAY_S, WriteBatcher, with_headers
 
 
 class Reader:
-    """Notes when it is to write."""
+    """Records flushes."""
 
     def __init__(self) -> None:
         self.flushed = 0

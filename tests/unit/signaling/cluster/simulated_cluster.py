@@ -1,4 +1,5 @@
-"""Several nodes of signaling, and a bus that keeps order and loses what it is told to lose."""
+"""Several signaling nodes on a simulated bus, which keeps order and loses what it is told to
+lose."""
 
 import heapq
 import itertools
@@ -26,7 +27,7 @@ DELAY_S = 0.4
 
 
 class Node:
-    """One node, and what its viewers have been told."""
+    """One node, and what its viewers have received."""
 
     def __init__(self, name: str) -> None:
         self.name = NodeId(name)
@@ -37,14 +38,14 @@ class Node:
         self.alive = True
         self.summaries_at: float | None = None
         self.needs_snapshot = True
-        """what was said to everybody may be lost"""
+        """messages to all nodes may have been lost"""
         self.received: dict[MemberId, list[dict[str, Any]]] = {}
         self.joined_at: dict[MemberId, float] = {}
         self.expelled: list[MemberId] = []
 
 
 class SimulatedCluster:
-    """Several nodes, and what is under way between them."""
+    """Several nodes, and the messages in transit between them."""
 
     def __init__(self, count: int, seed: int = 0, delay_s: float = DELAY_S) -> None:
         self.now = 0.0
@@ -94,7 +95,7 @@ class SimulatedCluster:
         self.node_of = {member: at for member, at in self.node_of.items() if at is not node}
 
     def lose(self, sender: int, receiver: int) -> None:
-        """Lose what is under way between two nodes."""
+        """Lose the messages in transit between two nodes."""
         pair = self.nodes[sender], self.nodes[receiver]
         kept = [entry for entry in self._in_transit if (entry[2], entry[3]) != pair]
         self._in_transit = kept
@@ -102,7 +103,7 @@ class SimulatedCluster:
         pair[0].needs_snapshot = True
 
     def disconnect(self, seconds: float) -> None:
-        """Lose all that is said for so long."""
+        """Disconnect the bus, and lose all messages for this long."""
         self._in_transit.clear()
         self.disconnected_until = self.now + seconds
 
@@ -114,7 +115,7 @@ class SimulatedCluster:
         self.now = end
 
     def roster(self, member: MemberId) -> dict[str, Any]:
-        """Return the last roster that a viewer was told."""
+        """Return the last roster that a viewer received."""
         return [m for m in self.node_of[member].received[member] if m["type"] == "room"][-1]
 
     def _next_due(self) -> float:
@@ -148,7 +149,7 @@ class SimulatedCluster:
             self._to_all(node, [node.router.local_rooms.all_rooms()])
         for other in self.nodes:
             said = node.batch_counters.sent.get(other.name, 0)
-            # a beat's line is what it says of the lines before
+            # a heartbeat's batch number stands for those of the batches before
             self._transmit(node, other, Batch(node.name, None, [], -said - 1))
 
     def _arrive(self, sender: Node, receiver: Node, data: bytes) -> None:
@@ -200,7 +201,7 @@ class SimulatedCluster:
         assert all(size < HARD_LIMIT for size in node.router.local_rooms.rooms.sizes)
 
     def _check_message(self, node: Node, member: MemberId, message: dict[str, Any]) -> None:
-        """Check the order of what a viewer is told."""
+        """Check the order of a viewer's messages."""
         received = node.received[member]
         rosters = [m for m in received if m["type"] == "room"]
         if message["type"] == "room":
@@ -216,7 +217,7 @@ class SimulatedCluster:
         assert received[0]["type"] == "stream"
 
     def check(self) -> None:
-        """Everybody sits in exactly one room, and knows which."""
+        """Every viewer is in exactly one room, and knows which."""
         alive = [node for node in self.nodes if node.alive]
         rooms_by_node = {node.name: node.router.local_rooms.rooms for node in alive}
         for member, node in self.node_of.items():

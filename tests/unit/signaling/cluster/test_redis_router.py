@@ -1,4 +1,4 @@
-"""Rooms over several nodes."""
+"""Rooms on several nodes."""
 
 import random
 
@@ -14,7 +14,7 @@ from tests.unit.signaling.cluster.simulated_cluster import SimulatedCluster
 
 GONE_WITHIN_S = 15.0
 SLOW_S = 0.52
-"""then some answers come too late"""
+"""so some answers come too late"""
 
 
 def rooms_of(bus: SimulatedCluster, members: list[MemberId]) -> set[str]:
@@ -189,7 +189,7 @@ def happen(bus: SimulatedCluster, chance: random.Random) -> None:
 @pytest.mark.parametrize("seed", range(20))
 def test_every_viewer_is_in_one_room_whatever_is_lost(seed: int) -> None:
     bus, chance = SimulatedCluster(3, seed, SLOW_S), random.Random(seed)
-    for node in range(3):  # one room for all of them, to begin with
+    for node in range(3):  # one room for all of them at first
         bus.join(node)
         bus.wait(3)
     abroad = 0
@@ -202,6 +202,6 @@ def test_every_viewer_is_in_one_room_whatever_is_lost(seed: int) -> None:
                 node.received[member] or bus.now - node.joined_at[member] <= JOIN_ANSWER_TIMEOUT_S
             )
             abroad += node.router.node_of(member) not in {None, node.name}
-    assert abroad  # or this would show nothing
+    assert abroad  # otherwise this would show nothing
     bus.wait(max(0.0, bus.disconnected_until - bus.now) + NODE_TIMEOUT_S + 2 * HEARTBEAT_S)
     bus.check()
