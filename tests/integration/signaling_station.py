@@ -24,7 +24,7 @@ from tests.support.station import free_port
 
 TOKEN = "broadcaster's token"
 JOIN_SECRET = "join secret"
-PATIENCE_S = 10.0
+TIMEOUT_S = 10.0
 
 Message = dict[str, Any]
 
@@ -47,7 +47,7 @@ class Client:
         await self.ws.send_str(msgspec.json.encode(message).decode())
 
     async def next(self) -> Message:
-        frame = await asyncio.wait_for(self.ws.receive(), PATIENCE_S)
+        frame = await asyncio.wait_for(self.ws.receive(), TIMEOUT_S)
         assert frame.type is WSMsgType.TEXT, frame
         return json.loads(frame.data)
 
@@ -61,7 +61,7 @@ class Client:
 
     async def closed(self) -> int | None:
         """Skip messages until the close; return its code."""
-        while (await asyncio.wait_for(self.ws.receive(), PATIENCE_S)).type is WSMsgType.TEXT:
+        while (await asyncio.wait_for(self.ws.receive(), TIMEOUT_S)).type is WSMsgType.TEXT:
             pass
         return self.ws.close_code
 
@@ -77,7 +77,7 @@ class Signaling:
         self._service: service.Signaling | None = None
 
     @property
-    def hub(self) -> RoomService:
+    def room_service(self) -> RoomService:
         """The running service's room service."""
         assert self._service is not None
         return self._service.room_service
@@ -89,7 +89,7 @@ class Signaling:
         return self._service.tracker
 
     @property
-    def sockets(self) -> WebSockets:
+    def websockets(self) -> WebSockets:
         """The running service's WebSockets."""
         assert self._service is not None
         return self._service._websockets

@@ -20,7 +20,7 @@ from shoal.p2p_media_loader import SWARM_ID, info_hashes
 from tests.integration.test_signaling_fuzz import memory_kb
 from tests.support.raw_websocket import (
     CLOSE,
-    PATIENCE_S,
+    TIMEOUT_S,
     RawSocket,
     close_all,
     frame,
@@ -82,7 +82,7 @@ class Bystander(threading.Thread):
         self.round_trips: list[float] = []
         self.stop = threading.Event()
         host, _, port = url.removeprefix("http://").partition(":")
-        self._socket = socket.create_connection((host, int(port)), timeout=PATIENCE_S)
+        self._socket = socket.create_connection((host, int(port)), timeout=TIMEOUT_S)
         token = issue_join_token(JOIN_SECRET, "127.0.0.1", time.time())
         self._say(handshake(f"/ws?token={token}"), b"\r\n\r\n")
 
@@ -125,7 +125,7 @@ async def bystander(running: SignalingProcess, what: str) -> AsyncIterator[None]
     grown_kb = memory_kb(running.process.pid) - before_kb
     await asyncio.sleep(2 * BETWEEN_S)
     watching.stop.set()
-    await asyncio.to_thread(watching.join, PATIENCE_S)
+    await asyncio.to_thread(watching.join, TIMEOUT_S)
     slow_s, p99_s = (slow(watching.round_trips, part) for part in (0.95, 0.99))
     print(  # noqa: T201
         f"\n{what}: a bystander's {len(watching.round_trips)} announces took"

@@ -198,11 +198,11 @@ def test_no_head_does_harm(fuzzed: Fuzzed) -> None:
 async def all_gone(service: Signaling) -> None:
     """Only the bystanders are left, and what they announced."""
     async with asyncio.timeout(10):
-        while len(service.sockets) > 2:  # noqa: ASYNC110 - there is no event of it
+        while len(service.websockets) > 2:  # noqa: ASYNC110 - there is no event of it
             await asyncio.sleep(0.02)
     assert service.tracker.swarms.peers == 1
     assert len(service.tracker.swarms) == 1
-    assert service.hub.viewers == 1
+    assert service.room_service.viewers == 1
 
 
 # --- what is kept ---

@@ -80,7 +80,7 @@ async def test_a_handshake_with_a_body_or_a_bad_header_is_refused(
     service: Signaling, lines: tuple[str, ...]
 ) -> None:
     assert (await RawSocket.ask(service.url, handshake("/ws", *lines))).status == 400
-    assert len(service.sockets) == 0
+    assert len(service.websockets) == 0
 
 
 @pytest.mark.parametrize("connection", ["upgrade", "keep-alive, Upgrade", "Upgrade,keep-alive"])
@@ -142,7 +142,7 @@ async def test_a_half_closed_socket_is_answered_and_closed(service: Signaling) -
     assert (await client.answer()).status == 101
     assert (await client.next())["action"] == "scrape"
     assert await client.ended() == b""
-    await until(lambda: len(service.sockets) == 0)
+    await until(lambda: len(service.websockets) == 0)
     plain = await RawSocket.open(service.url)
     plain.write(head("/health", "Host: x"))
     plain.writer.write_eof()
@@ -238,4 +238,4 @@ async def test_a_client_that_closes_and_does_not_read_is_removed(service: Signal
         await asyncio.sleep(0.0 if number < 100 else 0.05)
     assert MESSAGES_DROPPED._value.get() > lost
     slow.write(frame(b"\x03\xe8", CLOSE))
-    await until(lambda: len(service.sockets) == 1)
+    await until(lambda: len(service.websockets) == 1)

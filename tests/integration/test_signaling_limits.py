@@ -49,7 +49,7 @@ async def test_an_address_has_a_limit_of_open_sockets(service: Signaling) -> Non
     sockets[0].writer.close()
     sockets[1].write(frame(b"", CLOSE))
     assert await sockets[1].close_code() == 1000
-    await until(lambda: len(service.sockets) == MAX_SOCKETS - 2 + 3)
+    await until(lambda: len(service.websockets) == MAX_SOCKETS - 2 + 3)
     for _ in range(2):
         await RawSocket.websocket(service.url, "/ws", EDGE)
     answer = await RawSocket.ask(service.url, handshake("/ws", EDGE))

@@ -103,7 +103,7 @@ async def test_operators_read_the_counts(
 ) -> None:
     lines: asyncio.Queue[str] = asyncio.Queue()
     monkeypatch.setattr("shoal.signaling.service.log.info", lines.put_nowait)
-    told = asyncio.create_task(log_counts(service.hub, interval_s=0.01))
+    told = asyncio.create_task(log_counts(service.room_service, interval_s=0.01))
     expected = {"Active Viewers: 1", "Active Broadcasters: 1", "Total Chunks Processed: 1"}
     broadcaster = await service.broadcaster()
     await broadcaster.announce(Segment(descriptor(1)))

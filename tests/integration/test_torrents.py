@@ -16,7 +16,7 @@ from shoal.broadcaster.standby.canary import FETCH, LIMIT_S, Canary, Sample
 from shoal.broadcaster.standby.fetch import Order
 from shoal.broadcaster.standby.seeder import Seeder
 from shoal.broadcaster.standby.torrents import tracker_of
-from tests.integration.signaling_station import PATIENCE_S, Signaling, running_signaling
+from tests.integration.signaling_station import TIMEOUT_S, Signaling, running_signaling
 from tests.support.station import free_port
 from tests.support.torrents import Published, fetching, publish, seeding
 
@@ -36,11 +36,11 @@ async def seed(seeder: Seeder, published: Published) -> float:
     loop = asyncio.get_running_loop()
     begun = loop.time()
     seeder.add(published.torrent, published.path)
-    await asyncio.wait_for(seeder.until_announced(published.torrent.infohash), PATIENCE_S)
+    await asyncio.wait_for(seeder.until_announced(published.torrent.infohash), TIMEOUT_S)
     return loop.time() - begun
 
 
-async def until(what: Callable[[], bool], limit_s: float = PATIENCE_S) -> None:
+async def until(what: Callable[[], bool], limit_s: float = TIMEOUT_S) -> None:
     """Poll, where there is no event to wait for."""
     async with asyncio.timeout(limit_s):
         while not what():  # noqa: ASYNC110

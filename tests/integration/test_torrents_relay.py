@@ -14,7 +14,7 @@ from shoal.broadcaster.standby.relay import Relay
 from shoal.broadcaster.standby.seeder import Seeder
 from shoal.broadcaster.standby.torrents import tracker_of
 from tests.bench.record import memory_mb
-from tests.integration.signaling_station import PATIENCE_S, Client, Signaling, running_signaling
+from tests.integration.signaling_station import TIMEOUT_S, Client, Signaling, running_signaling
 from tests.support.torrents import Published, publish
 
 WINDOW = 20
@@ -65,10 +65,10 @@ async def test_the_tracker_hears_of_a_torrent_that_is_seeded_no_more(
     async with beside(seeder):
         for _ in range(2):  # a torrent may come back
             seeder.add(published.torrent, published.path)
-            await asyncio.wait_for(seeder.until_announced(published.torrent.infohash), PATIENCE_S)
+            await asyncio.wait_for(seeder.until_announced(published.torrent.infohash), TIMEOUT_S)
             assert await seeds(client, published) == 1
             seeder.remove(published.torrent.infohash)
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(TIMEOUT_S):
                 while await seeds(client, published):  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
 
@@ -86,7 +86,7 @@ async def test_torrents_that_were_removed_take_no_memory(
             window.append(published)
             if len(window) > WINDOW:
                 old = window.popleft()
-                await asyncio.wait_for(seeder.until_announced(old.torrent.infohash), PATIENCE_S)
+                await asyncio.wait_for(seeder.until_announced(old.torrent.infohash), TIMEOUT_S)
                 seeder.remove(old.torrent.infohash)
                 old.path.unlink()
             if k == SETTLED:

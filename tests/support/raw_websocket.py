@@ -8,7 +8,7 @@ from typing import Any
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
-PATIENCE_S = 10.0
+TIMEOUT_S = 10.0
 
 
 def head(path: str, *lines: str, method: str = "GET", version: str = "HTTP/1.1") -> bytes:
@@ -116,7 +116,7 @@ class RawSocket:
         """Send a request, and return its response."""
         if request:
             self.writer.write(request)
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(TIMEOUT_S):
             first, *lines = (await self.reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
             headers = {
                 name.lower(): text.strip()
@@ -128,7 +128,7 @@ class RawSocket:
 
     async def frame(self) -> tuple[int, bytes]:
         """Return the next frame's opcode and payload."""
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(TIMEOUT_S):
             first, size = await self.reader.readexactly(2)
             if size == 126:
                 [size] = struct.unpack("!H", await self.reader.readexactly(2))
@@ -154,7 +154,7 @@ class RawSocket:
 
     async def ended(self) -> bytes:
         """Return everything up to the end of the connection."""
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(TIMEOUT_S):
             try:
                 return await self.reader.read()
             except ConnectionError:

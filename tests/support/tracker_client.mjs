@@ -1,7 +1,7 @@
-// Two peers of a torrent, each the npm `bittorrent-tracker` client, before a tracker:
+// Two peers of a torrent at a tracker, each the npm `bittorrent-tracker` client:
 //   node tests/support/tracker_client.mjs URL INFO_HASH OTHER_INFO_HASH
-// prints what they saw, one JSON object a line. WebRTC alone is a stand-in, whose descriptions say
-// what they answer: a tracker reads none of it, and the real one needs a native library.
+// prints what they saw, one JSON object per line. Only WebRTC is a stand-in, whose descriptions name
+// what they answer: a tracker does not read them, and real WebRTC needs a native library.
 import { randomBytes } from "node:crypto";
 import { registerHooks } from "node:module";
 
@@ -44,7 +44,7 @@ const { default: Client } = await import(
 );
 
 const [url, infoHash, otherInfoHash] = process.argv.slice(2);
-const say = (what) => process.stdout.write(`${JSON.stringify(what)}\n`);
+const print = (seen) => process.stdout.write(`${JSON.stringify(seen)}\n`);
 
 function peer(name, left, announce) {
   const client = new Client({
@@ -54,20 +54,20 @@ function peer(name, left, announce) {
     port: 6881,
     getAnnounceOpts: () => ({ left, uploaded: 0, downloaded: 0, numwant: 4 }),
   });
-  client.on("error", (error) => say({ name, error: error.message }));
+  client.on("error", (error) => print({ name, error: error.message }));
   client.on("warning", (error) => {
-    say({ name, warning: error.message });
+    print({ name, warning: error.message });
     process.exit(0);
   });
   client.on("peer", (found) => {
     // the client calls this next, with what the other peer said
     found.signal = ({ type, sdp }) => {
-      say({ name, heard: type, sdp, from: found.id });
+      print({ name, heard: type, sdp, from: found.id });
       Object.getPrototypeOf(found).signal.call(found, { type, sdp });
     };
     found.on("error", () => undefined);
   });
-  say({ name, id: client.peerId });
+  print({ name, id: client.peerId });
   return client;
 }
 
@@ -80,7 +80,7 @@ async function announce(name, client, event) {
   if (event === "completed") client.complete({ left: 0 });
   if (event === "stopped") client.stop();
   const { complete, incomplete, infoHash: about } = await answer;
-  say({ name, event, complete, incomplete, about });
+  print({ name, event, complete, incomplete, about });
 }
 
 async function scrape(client, options) {
@@ -94,7 +94,7 @@ async function scrape(client, options) {
     client.scrape(options);
   });
   client.removeAllListeners("scrape");
-  say({ scraped: found });
+  print({ scraped: found });
 }
 
 const one = peer("one", 0, url);

@@ -50,8 +50,8 @@ CASES: tuple[tuple[tuple[str, ...], int, int, int], ...] = (
 )
 
 
-# members with weights, links that are missing, and a part for the store
-# ((id, weight, cut), …), sequence, size, piece size, for_all
+# members with weights, missing links, and an origin share
+# ((id, weight, unreachable), …), sequence, size, piece size, origin share
 MIXED_CASES: tuple[tuple[tuple[PlanMember, ...], int, int, int, int], ...] = tuple(
     (
         tuple(

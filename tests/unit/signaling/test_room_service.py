@@ -28,12 +28,12 @@ class Late(RedisRouter):
 
 def test_an_overdue_tick_runs_once() -> None:
     async def happen() -> int:
-        hub = RoomService()
-        late = hub.router = Late(hub.node, hub.broadcast)
+        room_service = RoomService()
+        late = room_service.router = Late(room_service.node, room_service.broadcast)
         for live in (True, False, True):
-            hub.set_stream(Stream("abc", live=live))
+            room_service.set_stream(Stream("abc", live=live))
         await asyncio.sleep(0.05)
-        hub.close()
+        room_service.close()
         return late.ticks
 
     assert uvloop.run(happen()) == 1

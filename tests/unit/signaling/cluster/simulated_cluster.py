@@ -116,7 +116,11 @@ class SimulatedCluster:
 
     def roster(self, member: MemberId) -> dict[str, Any]:
         """Return the last roster that a viewer received."""
-        return [m for m in self.node_of[member].received[member] if m["type"] == "room"][-1]
+        return [
+            message
+            for message in self.node_of[member].received[member]
+            if message["type"] == "room"
+        ][-1]
 
     def _next_due(self) -> float:
         dues = [self._heartbeat_at, *(node.summaries_at for node in self.nodes if node.alive)]
