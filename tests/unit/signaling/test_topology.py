@@ -1,7 +1,7 @@
 """Rooms as operators see them."""
 
 from shoal.announcements import Stream
-from shoal.api_types import BytesBySource, RoomPicture, RoomSize, ViewerFigures
+from shoal.api_types import BytesBySource, RoomSize, RoomTopology, ViewerSummary
 from shoal.signaling.broadcast_state import BroadcastState
 from shoal.signaling.rooms.messages import MemberId
 from shoal.signaling.rooms.room import MemberState
@@ -28,7 +28,7 @@ def broadcast(*variants: int, pieces: int = 12) -> BroadcastState:
     return said
 
 
-def picture(rooms: Rooms, said: BroadcastState) -> RoomPicture:
+def picture(rooms: Rooms, said: BroadcastState) -> RoomTopology:
     shown = rooms_view(rooms, said, {}, None).picture
     assert shown is not None
     return shown
@@ -92,7 +92,7 @@ def test_rooms_are_listed_by_size_with_the_topology_of_one() -> None:
     rooms.join_together(moved, dict.fromkeys(moved, "there"), broadcast(), 0)
     not_sharing = MemberState(0, sharing=False)
     rooms.join(DAN, not_sharing, "at dan", stream=ON_AIR, recent=(), now=0)
-    said = ViewerFigures(
+    said = ViewerSummary(
         id="ann",
         since=1,
         variant=0,

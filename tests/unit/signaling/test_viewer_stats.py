@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoal.api_types import BytesBySource, ViewerFigures, share
+from shoal.api_types import BytesBySource, ViewerSummary, share
 from shoal.signaling.rooms.messages import MemberId, Stats
 from shoal.signaling.stats.plausibility import WINDOW_SEGMENTS
 from shoal.signaling.stats.totals import Totals
@@ -69,7 +69,7 @@ def test_each_viewer_s_last_report_is_kept() -> None:
     assert viewer_stats.report(ANN, last, 1020) is None
     assert viewer_stats.report(ANN, stats(9, 20, 30), 1020) == "decreasing"
     assert viewer_stats.viewers(1030, 1_900_000_030.2) == [
-        ViewerFigures(
+        ViewerSummary(
             id="ann",
             since=1_900_000_000,
             variant=2,

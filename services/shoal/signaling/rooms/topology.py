@@ -21,7 +21,7 @@ from shoal.signaling.rooms.rooms import Rooms
 def rooms_view(
     rooms: Rooms,
     broadcast: BroadcastState,
-    viewer_stats: Mapping[str, ViewerFigures],
+    viewer_stats: Mapping[str, ViewerSummary],
     room: str | None,
 ) -> RoomsView:
     """Return a summary of all rooms, and the topology of `room`, by default the largest.
@@ -46,8 +46,8 @@ def rooms_view(
 
 
 def room_topology(
-    room: Room, broadcast: BroadcastState, viewer_stats: Mapping[str, ViewerFigures]
-) -> RoomPicture:
+    room: Room, broadcast: BroadcastState, viewer_stats: Mapping[str, ViewerSummary]
+) -> RoomTopology:
     """Return one room, with the plan for the newest segment of each variant played in it."""
     states = {member: room.member_state(member) for member in room.members}
     positions = {str(member): position for position, member in enumerate(states)}
@@ -62,7 +62,7 @@ def room_topology(
         for newest in broadcast.recent(variant)[-1:]:
             pieces[variant] = piece_count(newest.size, newest.piece_size)
             planned.add(newest, on_variant, *room.plan_input(variant))
-    return RoomPicture(
+    return RoomTopology(
         room=room.name,
         members=[
             RoomMember(

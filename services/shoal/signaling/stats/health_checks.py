@@ -88,7 +88,7 @@ def _share_low(totals: Totals, min_share: float) -> str | None:
         limit is None
         or carried is None
         or totals.viewers - totals.not_sharing < MIN_VIEWERS_FOR_SHARE
-        or totals.recent.total < TELLING_BYTES
+        or totals.recent.total < MIN_SHARE_BYTES
         or carried >= min_share * limit
     ):
         return None

@@ -11,7 +11,7 @@ from collections import Counter, deque
 from dataclasses import dataclass
 from typing import Literal
 
-from shoal.api_types import BytesBySource, ViewerFigures
+from shoal.api_types import BytesBySource, ViewerSummary
 from shoal.signaling.rooms.messages import MemberId, Stats
 from shoal.signaling.stats.plausibility import PublishedBytes, ViewerHistory
 from shoal.signaling.stats.totals import Totals
@@ -192,7 +192,7 @@ class ViewerStats:
             with_latency=len(self._latencies),
         )
 
-    def viewers(self, now: float, unix_now: float) -> list[ViewerFigures]:
+    def viewers(self, now: float, unix_now: float) -> list[ViewerSummary]:
         """Return the last stats of each present viewer, in the order of joining.
 
         `unix_now` is the same moment as `now`, as Unix time.
