@@ -29,7 +29,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from shoal.broadcaster.hls import ListedSegment, PlaylistError, parse_media_playlist
+from shoal.broadcaster.owncast_playlist import ListedSegment, PlaylistError, parse_media_playlist
 from shoal.local.store import Store
 from tests.bench.record import cpu_s, memory_mb, record
 from tests.support.broadcaster import Broadcaster, Owncast, broadcaster, get

@@ -12,8 +12,8 @@ import pytest_asyncio
 from aiohttp import web
 from playwright.async_api import Browser, async_playwright
 
-from shoal.broadcaster.standby.seeder import Seeder
-from shoal.broadcaster.standby.torrents import tracker_of
+from shoal.broadcaster.seeding.supervisor import Seeder
+from shoal.broadcaster.torrents import tracker_of
 from tests.integration.signaling_station import Signaling, running_signaling
 from tests.support.chromium import NAMES
 from tests.support.station import free_port

@@ -10,7 +10,7 @@ from tests.integration.doctor.host import BYPASS, HOST
 from tests.integration.doctor.routes import ROUTES
 from tests.integration.doctor.sharing import SHARING
 from tests.integration.doctor.video import VIDEO
-from tests.support.patient import Patient, patient
+from tests.support.faulty_station import Patient, patient
 
 CASES = (*EARLIER, *ROUTES, *VIDEO, *SHARING, *HOST)
 SMOKE = frozenset(case.name for case in EARLIER[:4] + EARLIER[5:]) | {"no ranges"}

@@ -12,11 +12,11 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from shoal.broadcaster.standby.canary import FETCH, LIMIT_S, Canary, Sample
-from shoal.broadcaster.standby.fetch import Order
-from shoal.broadcaster.standby.seeder import Seeder
-from shoal.broadcaster.standby.torrents import tracker_of
-from tests.integration.signaling_station import TIMEOUT_S, Signaling, running_signaling
+from shoal.broadcaster.seeding.canary import FETCH, LIMIT_S, Canary, Sample
+from shoal.broadcaster.seeding.canary_process import Order
+from shoal.broadcaster.seeding.supervisor import Seeder
+from shoal.broadcaster.torrents import tracker_of
+from tests.integration.signaling_station import PATIENCE_S, Signaling, running_signaling
 from tests.support.station import free_port
 from tests.support.torrents import Published, fetching, publish, seeding
 
@@ -58,7 +58,7 @@ def fetchers() -> int:
     for pid in children:
         with suppress(OSError):
             lines.append((Path("/proc") / pid / "cmdline").read_bytes())
-    return sum(b"standby.fetch" in line for line in lines)
+    return sum(b"seeding.canary_process" in line for line in lines)
 
 
 async def fetched(published: Published, folder: Path, transport: str) -> str:

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shoal.broadcaster.standby.seeder import Seeder
-from shoal.broadcaster.standby.torrents import Torrent, make_torrent
+from shoal.broadcaster.seeding.supervisor import Seeder
+from shoal.broadcaster.torrents import Torrent, make_torrent
 
 SEGMENT_BYTES = 1_200_000
 NO_STORE = "http://127.0.0.1:9"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
-from shoal.broadcaster.hls import Rendition as OwncastRendition
+from shoal.broadcaster.owncast_playlist import Rendition as OwncastRendition
 from shoal.broadcaster.playlist import media_playlist, multivariant_playlist
 from shoal.broadcaster.timeline import Timeline
 from shoal.p2p_media_loader import SWARM_ID, info_hashes

@@ -20,8 +20,8 @@ from shoal.announcements import (
     ToBroadcaster,
 )
 from shoal.backoff import Backoff
-from shoal.broadcaster.room_lines import RoomLines
 from shoal.broadcaster.timeline import Timeline
+from shoal.broadcaster.viewer_log import RoomLines
 
 log = logging.getLogger("shoal.broadcaster")
 

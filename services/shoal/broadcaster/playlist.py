@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from shoal.broadcaster.hls import Rendition as OwncastRendition
+from shoal.broadcaster.owncast_playlist import Rendition as OwncastRendition
 from shoal.broadcaster.timeline import Entry, Rendition, Timeline
 
 VERSION = 6

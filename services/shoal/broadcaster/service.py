@@ -9,28 +9,28 @@ from datetime import datetime
 from shoal.alarms.webhook import webhook
 from shoal.announcements import Replays, Stream, Swarms
 from shoal.broadcaster.announcer import Announcer
-from shoal.broadcaster.app import SERVICE, create_app
-from shoal.broadcaster.folder import Folder
+from shoal.broadcaster.api import SERVICE, create_app
 from shoal.broadcaster.health import Health
-from shoal.broadcaster.inspection import Inspection
-from shoal.broadcaster.janitor import Janitor
+from shoal.broadcaster.health_monitor import Inspection
+from shoal.broadcaster.hls_watcher import Folder
 from shoal.broadcaster.metrics import (
     LIVE,
     TORRENT_PEERS,
     TORRENT_UPLOADED_BYTES,
 )
-from shoal.broadcaster.mirror import Mirror, restore
-from shoal.broadcaster.owncast import Owncast
-from shoal.broadcaster.publisher import Publisher
-from shoal.broadcaster.replay.replays import open_replays
+from shoal.broadcaster.object_expiry import Janitor
+from shoal.broadcaster.owncast_status import Owncast
+from shoal.broadcaster.pipeline import Publisher
+from shoal.broadcaster.recordings.service import open_replays
+from shoal.broadcaster.response_cache import Views
+from shoal.broadcaster.retry_queue import Uploads
+from shoal.broadcaster.seeding.canary import newest_sample
+from shoal.broadcaster.seeding.seed import Standby
 from shoal.broadcaster.spool import Spool
-from shoal.broadcaster.standby.canary import newest_sample
-from shoal.broadcaster.standby.standby import Standby
 from shoal.broadcaster.state import StateFile
+from shoal.broadcaster.state_backup import Mirror, restore
 from shoal.broadcaster.store import Store
 from shoal.broadcaster.timeline import Timeline
-from shoal.broadcaster.uploads import Uploads
-from shoal.broadcaster.views import Views
 from shoal.config.settings import BroadcasterSettings
 from shoal.p2p_media_loader import SWARM_ID, info_hashes
 from shoal.problems import Problems

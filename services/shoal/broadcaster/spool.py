@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from shoal.broadcaster.hls import SegmentName
+from shoal.broadcaster.owncast_playlist import SegmentName
 
 log = logging.getLogger("shoal.broadcaster")
 

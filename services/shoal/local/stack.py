@@ -8,7 +8,7 @@ from pathlib import Path
 
 import aiohttp
 
-from shoal.broadcaster.standby.torrents import tracker_of
+from shoal.broadcaster.torrents import tracker_of
 from shoal.local.data_dir import DataDir
 from shoal.local.options import Options
 from shoal.local.owncast_output import HLS_FOLDER

@@ -8,7 +8,7 @@ from typing import Literal
 from aiohttp import web
 
 from tests.support.faults import Fault, Reply
-from tests.support.patient import Patient
+from tests.support.faulty_station import Patient
 
 Door = Literal["front", "store", "broadcaster", "owncast"]
 Harm = Callable[[Patient], AbstractContextManager[None]]

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from tests.integration.doctor.cases import Case, at, edit, lead, swap
 from tests.support.faults import Fault, Reply
-from tests.support.patient import Patient
+from tests.support.faulty_station import Patient
 
 NOBODY = 65534
 

@@ -12,7 +12,7 @@ from multidict import CIMultiDict
 
 from tests.integration.doctor.cases import Case, Harm, at, edit, swap
 from tests.support.faults import Fault, Proxies, Proxy, Reply
-from tests.support.patient import Patient
+from tests.support.faulty_station import Patient
 from tests.support.station import wait_for
 
 PASSWORD = "abc123"

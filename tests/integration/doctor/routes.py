@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.integration.doctor.cases import Case, edit, header, lead, swap
 from tests.support.faults import Proxies, Proxy, Reply
-from tests.support.patient import Patient
+from tests.support.faulty_station import Patient
 
 
 @contextmanager

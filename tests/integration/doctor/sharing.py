@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.integration.doctor.cases import Case, at, body, edit, header, swap
 from tests.support.faults import Fault, Reply
-from tests.support.patient import Patient
+from tests.support.faulty_station import Patient
 from tests.support.station import fetch
 
 

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from tests.integration.doctor.cases import Case, at, edit, header
 from tests.support.faults import Fault, Reply
-from tests.support.patient import Patient
+from tests.support.faulty_station import Patient
 
 SEGMENT = "/shoal/live/0/"
 

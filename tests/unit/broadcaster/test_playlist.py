@@ -1,6 +1,6 @@
 import m3u8
 
-from shoal.broadcaster.hls import Rendition as OwncastRendition
+from shoal.broadcaster.owncast_playlist import Rendition as OwncastRendition
 from shoal.broadcaster.playlist import media_playlist, multivariant_playlist
 from shoal.broadcaster.timeline import Timeline
 from tests.unit.broadcaster.examples import NOW, entry

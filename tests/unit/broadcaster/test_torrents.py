@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoal.broadcaster.standby.budget import BURST_S, UploadBudget
-from shoal.broadcaster.standby.served import PEER_LINGERS_S, Served
-from shoal.broadcaster.standby.torrents import Torrent, make_torrent, tracker_of
+from shoal.broadcaster.seeding.budget import BURST_S, UploadBudget
+from shoal.broadcaster.seeding.upload_log import PEER_LINGERS_S, Served
+from shoal.broadcaster.torrents import Torrent, make_torrent, tracker_of
 from shoal.segments import piece_size_for
 
 TRACKER = "wss://tv.example/ws"

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import aiohttp
 import msgspec
 
-from shoal.broadcaster.standby.canary import Canary, Sample
+from shoal.broadcaster.seeding.canary import Canary, Sample
 from shoal.ops.doctor import stun
 from shoal.ops.doctor.checks import Check
 from shoal.ops.doctor.exchange import (

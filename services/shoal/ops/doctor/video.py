@@ -6,7 +6,7 @@ import time
 import msgspec
 from yarl import URL
 
-from shoal.broadcaster.hls import parse_segment_name
+from shoal.broadcaster.owncast_playlist import parse_segment_name
 from shoal.ops.doctor.checks import Check
 from shoal.ops.doctor.findings import Finding, broken, ok, skipped, warning
 from shoal.ops.doctor.visit import PLAYLIST_PATH, Answer, Visit, is_loopback
