@@ -6,6 +6,8 @@ import time
 from collections.abc import Collection
 from datetime import datetime
 
+import stamina
+
 from shoal.alarms.webhook import webhook
 from shoal.announcements import Replays, Stream, Swarms
 from shoal.broadcaster.announcer import Announcer
@@ -220,6 +222,8 @@ class Broadcaster:
 
 async def run(settings: BroadcasterSettings) -> None:
     """Run the broadcaster until SIGTERM or SIGINT."""
+    # we count and report failures ourselves: no metric and no log lines of stamina's own
+    stamina.instrumentation.set_on_retry_hooks([])
     stop = stop_event()
     state, store = StateFile(settings.state_dir), Store(settings)
     timeline = state.load() or await restore(store)

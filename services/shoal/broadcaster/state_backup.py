@@ -5,6 +5,7 @@ import logging
 import time
 
 import msgspec
+import stamina
 
 from shoal.broadcaster.store import Store, StoreError
 from shoal.broadcaster.timeline import Timeline
@@ -19,7 +20,10 @@ MARGIN = 100_000
 DISCONTINUITY_MARGIN = 100
 """streams that may have begun since; small, because players keep an array by these numbers"""
 RESTORE_PATIENCE_S = 10.0
-RESTORE_RETRY_S = 0.25
+
+_retry = stamina.AsyncRetryingCaller(
+    attempts=None, timeout=None, wait_initial=0.25, wait_max=0.25, wait_jitter=0.0
+)
 
 
 class Numbers(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,13 +71,16 @@ async def restore(store: Store) -> Timeline:
 
 
 async def _read(store: Store) -> bytes | None:
-    """Read the mirror, again and again while the store fails: it may be starting, too."""
-    while True:
+    """Read the backup, retrying while the store fails: it may be starting, too."""
+
+    async def attempt() -> bytes | None:
         try:
             return await store.get(KEY)
         except StoreError as error:
             log.info("the store is not there yet: %s", error)
-            await asyncio.sleep(RESTORE_RETRY_S)
+            raise
+
+    return await _retry(StoreError, attempt)
 
 
 class Mirror:

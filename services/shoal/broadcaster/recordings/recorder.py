@@ -13,8 +13,8 @@ from shoal.broadcaster.hls_watcher import Folder
 from shoal.broadcaster.metrics import REPLAY_SEGMENTS
 from shoal.broadcaster.owncast_playlist import parse_segment_name
 from shoal.broadcaster.recordings.database import Due, Ledger, Settled
-from shoal.broadcaster.recordings.patience import Patience
 from shoal.broadcaster.recordings.segments import Segment, kept_key, segment_of
+from shoal.broadcaster.recordings.store_retry import StoreRetry
 from shoal.broadcaster.store import Store
 from shoal.broadcaster.timeline import Timeline, key_of
 from shoal.problems import Problems
@@ -47,7 +47,7 @@ class Recorder:
         self._folder = folder
         self._problems = problems
         self._on_settled = on_settled
-        self._patience = Patience(problems, "replay_copies")
+        self._retry = StoreRetry(problems, "replay_copies")
         self._more = asyncio.Event()
         self._maps: set[str] = set()
         """keys of initialization sections that this run has copied"""
@@ -165,7 +165,7 @@ class Recorder:
         async def attempt() -> bool:
             return await self._store.copy(source, target) or await self._store.has(target)
 
-        return await self._patience.until_done(attempt)
+        return await self._retry.call(attempt)
 
     def _settle(self, due: Due, state: Settled) -> None:
         self._ledger.settle(due, state)

@@ -18,7 +18,6 @@ from shoal.broadcaster.playlist import gap_name
 from shoal.broadcaster.recordings import catalogue, vod
 from shoal.broadcaster.recordings.catalogue import Replay
 from shoal.broadcaster.recordings.database import Ledger, Whole
-from shoal.broadcaster.recordings.patience import Patience
 from shoal.broadcaster.recordings.segments import (
     HASHES,
     PLAYLIST,
@@ -29,6 +28,7 @@ from shoal.broadcaster.recordings.segments import (
     prefix_of,
     seconds,
 )
+from shoal.broadcaster.recordings.store_retry import StoreRetry
 from shoal.broadcaster.recordings.torrent import Files, WholeTorrent, piece_bytes_for
 from shoal.broadcaster.store import Store
 from shoal.config.settings import BroadcasterSettings
@@ -71,7 +71,7 @@ class Finisher:
         self._max_bytes = settings.replay_max_gb * GB
         self._problems = problems
         self._on_changed = on_changed
-        self._patience = Patience(problems, "replay_store")
+        self._retry = StoreRetry(problems, "replay_store")
         self._more = asyncio.Event()
 
     def look(self) -> None:
@@ -98,7 +98,7 @@ class Finisher:
         """On a new host, take over the list that the old one left in the bucket."""
         if self._ledger.noted(RESTORED):
             return
-        note = await self._patience.until_done(lambda: self._store.get(catalogue.KEY))
+        note = await self._retry.call(lambda: self._store.get(catalogue.KEY))
         if note is not None:
             try:
                 replays = msgspec.json.decode(note, type=list[Replay])
@@ -158,7 +158,7 @@ class Finisher:
     async def _changed(self) -> None:
         self._on_changed()
         note = msgspec.json.encode(self._ledger.replays())
-        await self._patience.until_done(lambda: self._store.put_note(catalogue.KEY, note))
+        await self._retry.call(lambda: self._store.put_note(catalogue.KEY, note))
 
     async def _retain(self) -> None:
         """Take away what is too old or too much; stop a recording that alone is too much."""
@@ -209,7 +209,7 @@ class Finisher:
         size = sum(s.size for segments in renditions.values() for s in segments)
         files = Files(piece_bytes_for(size))
         for key, sha256 in _contents(recording, [*playlists], renditions):
-            data = await self._patience.until_done(lambda key=key: self._store.get(key))
+            data = await self._retry.call(lambda key=key: self._store.get(key))
             if data is None:
                 raise _DamagedError(f"{key} is not in the store")
             if sha256 and await asyncio.to_thread(_sha256, data) != sha256:
@@ -221,13 +221,13 @@ class Finisher:
         )
 
     async def _put(self, key: str, data: bytes, media_type: str) -> None:
-        await self._patience.until_done(lambda: self._store.put_file(key, data, media_type))
+        await self._retry.call(lambda: self._store.put_file(key, data, media_type))
 
     async def _delete(self, replay: str) -> None:
         """Delete all objects of a replay."""
         prefix = prefix_of(replay)
-        while keys := await self._patience.until_done(lambda: self._store.keys(prefix)):
-            await self._patience.until_done(lambda keys=keys: self._store.delete(keys))
+        while keys := await self._retry.call(lambda: self._store.keys(prefix)):
+            await self._retry.call(lambda keys=keys: self._store.delete(keys))
 
 
 def _playlists(

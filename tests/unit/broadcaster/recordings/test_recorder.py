@@ -10,13 +10,14 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+import stamina
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shoal.broadcaster import timeline as timelines
 from shoal.broadcaster.hls_watcher import Folder
 from shoal.broadcaster.object_expiry import Janitor
-from shoal.broadcaster.recordings import patience, recorder
+from shoal.broadcaster.recordings import recorder
 from shoal.broadcaster.recordings.database import Ledger
 from shoal.broadcaster.recordings.recorder import Recorder
 from shoal.broadcaster.store import StoreError
@@ -126,11 +127,10 @@ def test_everything_that_was_stored_is_recorded(events: list[str]) -> None:
     with (
         TemporaryDirectory() as folder,
         pytest.MonkeyPatch.context() as patch,
+        stamina.set_testing(True, attempts=1_000_000),
     ):
         # segments leave the window, and are due for deletion, before they are copied
         patch.setattr(timelines, "WINDOW_SEGMENTS", 3)
-        patch.setattr(patience, "FIRST_S", 0.001)
-        patch.setattr(patience, "MOST_S", 0.001)
         asyncio.run(live_through(events, Path(folder)))
 
 

@@ -1,0 +1,53 @@
+from typing import cast
+
+import msgspec
+import pytest
+import stamina
+
+from shoal.broadcaster import state_backup
+from shoal.broadcaster.state_backup import MARGIN, numbers_of, restore
+from shoal.broadcaster.store import Store, StoreError
+from shoal.broadcaster.timeline import Timeline
+
+
+class FailingStore:
+    """Fails some requests, then returns the backup."""
+
+    def __init__(self, failures: int, backup: bytes | None) -> None:
+        self._failures = failures
+        self._backup = backup
+
+    async def get(self, _key: str) -> bytes | None:
+        self._failures -= 1
+        if self._failures >= 0:
+            raise StoreError("starting")
+        return self._backup
+
+
+BACKUP = msgspec.json.encode(numbers_of(Timeline(next_sequence=7, published=3)))
+
+
+async def restored(failures: int, backup: bytes | None) -> Timeline:
+    return await restore(cast("Store", FailingStore(failures, backup)))
+
+
+async def test_a_backup_is_read_from_a_store_that_is_still_starting() -> None:
+    with stamina.set_testing(True, attempts=100):
+        timeline = await restored(50, BACKUP)
+    assert (timeline.next_sequence, timeline.published) == (7 + MARGIN, 3)
+
+
+async def test_a_bucket_without_a_backup_is_a_new_station() -> None:
+    assert await restored(0, None) == Timeline()
+
+
+async def test_a_store_that_keeps_failing_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(state_backup, "RESTORE_PATIENCE_S", 0.05)
+    timeline = await restored(1_000_000, None)
+    assert timeline.next_sequence > 1_000_000_000  # the clock's
+
+
+async def test_a_damaged_backup_is_not_believed() -> None:
+    assert (await restored(0, b"{")).next_sequence > 1_000_000_000
