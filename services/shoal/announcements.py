@@ -1,11 +1,11 @@
-"""What the broadcaster and signaling say to each other on `/broadcaster` (WebSocket, JSON).
+"""Messages between the broadcaster and signaling on `/broadcaster` (WebSocket, JSON).
 
-The broadcaster opens the socket with `Authorization: Bearer <broadcaster_token>`. Signaling answers
-at once with `Resume`, naming the newest segment it has of each rendition; the broadcaster then
-sends `Stream`, every `Segment` after those (of a rendition that `Resume` does not name, the newest
-six), and goes on with each new one, in order. When a second broadcaster connects, signaling closes
-the first one's socket with code 1008. `Swarms` and `Replays` come when it connects, and on every
-change.
+The broadcaster connects with `Authorization: Bearer <broadcaster_token>`. Signaling responds at
+once with `Resume`, which names the newest segment it has of each variant. The broadcaster then
+sends `Stream`, every `Segment` after those (or the newest six of a variant that `Resume` does not
+name), and from then on each new one, in order. When a second broadcaster connects, signaling closes
+the first one's WebSocket with code 1008. `Swarms` and `Replays` are sent after connecting and on
+every change.
 """
 
 import msgspec
@@ -14,7 +14,7 @@ from shoal.segments import Descriptor
 
 
 class Stream(msgspec.Struct, frozen=True, tag_field="type", tag="stream"):
-    """Broadcaster → signaling: the stream that is on air, or that none is."""
+    """Broadcaster → signaling: the newest stream, and whether it is on air."""
 
     stream: str | None
     live: bool
@@ -27,12 +27,12 @@ class Segment(msgspec.Struct, frozen=True, tag_field="type", tag="segment"):
 
 
 class Swarms(msgspec.Struct, frozen=True, tag_field="type", tag="swarms"):
-    """Broadcaster → signaling: what the tracker is to serve, besides what the seeder announces."""
+    """Broadcaster → signaling: what the tracker serves besides the torrents that the seeder has."""
 
     info_hashes: tuple[str, ...]
-    """p2p-media-loader's, of the playlist of now, 20 ASCII characters each"""
+    """p2p-media-loader's, for the current playlist, 20 ASCII characters each"""
     torrents: tuple[str, ...] = ()
-    """v1 infohashes of replays, 20 bytes as Latin-1"""
+    """v1 infohashes of replays, 20 bytes each, as Latin-1"""
 
 
 class KeptReplay(msgspec.Struct, frozen=True):
@@ -40,32 +40,32 @@ class KeptReplay(msgspec.Struct, frozen=True):
 
     id: str
     size: int
-    """bytes of its segments, of all renditions"""
+    """bytes of its segments, in all variants"""
     duration: float
     """seconds"""
 
 
 class Replays(msgspec.Struct, frozen=True, tag_field="type", tag="replays"):
-    """Broadcaster → signaling: the replays that there are."""
+    """Broadcaster → signaling: all replays that viewers may share."""
 
     replays: tuple[KeptReplay, ...]
 
 
 class Resume(msgspec.Struct, frozen=True, tag_field="type", tag="resume"):
-    """Signaling → broadcaster: the newest media sequence it has, by rendition."""
+    """Signaling → broadcaster: the newest media sequence it has, by variant."""
 
     after: dict[int, int]
 
 
 class Audience(msgspec.Struct, frozen=True, tag_field="type", tag="audience"):
-    """Signaling → broadcaster: what goes on in rooms; sent on every change, gathered."""
+    """Signaling → broadcaster: what happens in rooms; changes are sent in batches."""
 
     room_peers: int
     """viewers connected now"""
     linked: int = 0
-    """of these, those with an open link to another one"""
+    """those of them that have an open link to another viewer"""
     uploaded: int = 0
-    """bytes that viewers sent each other since signaling started"""
+    """bytes that viewers have sent each other since signaling started"""
 
 
 FromBroadcaster = Stream | Segment | Swarms | Replays

@@ -1,8 +1,8 @@
-"""The swarms in which p2p-media-loader 2.3.1 shares our playlist, as its code names them. No I/O.
+"""The swarms in which p2p-media-loader 2.3.1 shares our playlist, named as in its code. No I/O.
 
-It makes one swarm for each rendition, for the whole stream: "v2-<swarmId>-main-<index>", where the
-index is no number but a hash over what the multivariant playlist says of the rendition.
-("secondary" swarms are for alternative audio, which our playlists have none of.)
+It has one swarm per variant, for the whole stream: "v2-<swarmId>-main-<index>", where the index is
+not a number but a hash of the variant's attributes in the multivariant playlist. ("secondary"
+swarms are for alternative audio, which our playlists do not have.)
 """
 
 import re
@@ -11,22 +11,22 @@ from collections.abc import Mapping
 from hashlib import sha1
 
 SWARM_ID = "shoal"
-"""p2p-media-loader's `swarmId` for this station: its trackers and viewers are nobody else's"""
+"""p2p-media-loader's `swarmId` for this station, which shares tracker and viewers with no other"""
 
 _STREAM_INF = re.compile(r"^#EXT-X-STREAM-INF:(.+)$", re.MULTILINE)
 _ATTRIBUTE = re.compile(r'([A-Z0-9-]+)=(?:"([^"]*)"|([^",]*))')
 _VIDEO_CODEC = re.compile(r"avc[1-4]|av01|dav1|dva1|dvav|dvh1|dvhe|hev1|hvc1|mp4v|vp08|vp09")
-"""those of hls.js's video sample entries that somebody streams; other codecs do not count"""
+"""the hls.js video sample entries that are used in practice; other codecs are ignored"""
 _HASHED_BYTES = 15
-"""of a SHA-1: in base64 they make the 20 characters that stand for the 20 bytes of an info_hash"""
+"""of a SHA-1; in base64 they are the 20 characters used as the 20 bytes of an info_hash"""
 
 
 def info_hashes(swarm_id: str, playlist: str = "") -> frozenset[str]:
     """Return the info_hashes that viewers of this playlist announce, 20 ASCII characters each.
 
-    `playlist` is the text of `/live/playlist.m3u8`. A media playlist has one swarm, always the same
-    and always among those returned; a multivariant playlist has one for each of its renditions.
-    Raises ValueError for a BANDWIDTH or FRAME-RATE that is no number.
+    `playlist` is the text of `/live/playlist.m3u8`. A media playlist has one swarm, which is always
+    the same and always returned; a multivariant playlist has one for each of its variants. Raises
+    ValueError for a BANDWIDTH or FRAME-RATE that is not a number.
     """
     lists = ["", *_STREAM_INF.findall(playlist)]
     return frozenset(_info_hash(swarm_id, _index(_attributes(line))) for line in lists)
@@ -38,9 +38,9 @@ def _info_hash(swarm_id: str, index: str) -> str:
 
 
 def _index(attributes: Mapping[str, str]) -> str:
-    """Return the index of a rendition (generateStreamShortId in utils/stream.ts).
+    """Return the index of a variant (generateStreamShortId in utils/stream.ts).
 
-    Of a media playlist it knows no attributes.
+    A media playlist has no attributes.
     """
     width, _, height = attributes.get("RESOLUTION", "").partition("x")
     fields = [
@@ -48,7 +48,7 @@ def _index(attributes: Mapping[str, str]) -> str:
         _codecs(attributes.get("CODECS", "")),
         width,
         height,
-        *("", "", ""),  # language, channels and name: of audio only
+        *("", "", ""),  # language, channels and name: audio only
         _frame_rate(attributes.get("FRAME-RATE", "")),
         attributes.get("VIDEO-RANGE", "").strip().upper(),
     ]
@@ -62,8 +62,8 @@ def _codecs(attribute: str) -> str:
 
 def _in_hex(codec: str) -> str:
     """Write profile and level as RFC 6381 does: avc1.66.30 → avc1.42001e."""
-    found = re.fullmatch(r"avc1\.(\d+)\.(\d+)", codec)
-    return f"avc1.{int(found[1]):02x}00{int(found[2]):02x}" if found else codec
+    match = re.fullmatch(r"avc1\.(\d+)\.(\d+)", codec)
+    return f"avc1.{int(match[1]):02x}00{int(match[2]):02x}" if match else codec
 
 
 def _frame_rate(attribute: str) -> str:

@@ -1,4 +1,4 @@
-"""The descriptor of a segment: what viewers need to fetch, verify and share it."""
+"""Descriptors: what viewers need to fetch, verify and share a segment."""
 
 import base64
 import hashlib
@@ -13,11 +13,11 @@ class Descriptor(msgspec.Struct, frozen=True, kw_only=True):
     """One published segment, as `/live/segments.json` and the room protocol carry it."""
 
     variant: int
-    """rendition, 0 is the first that Owncast is configured with"""
+    """0 is the first one configured in Owncast"""
     sequence: int
-    """media sequence number in our playlist"""
+    """media sequence in our playlist"""
     name: str
-    """Owncast's file name, `stream-<id>-<k>.ts`"""
+    """Owncast's file name, `stream-<id>-<segment index>.ts`"""
     url: str
     """absolute URL of the object in the store"""
     size: int
@@ -27,11 +27,11 @@ class Descriptor(msgspec.Struct, frozen=True, kw_only=True):
     program_date_time: str
     """ISO 8601, the wall clock of the first frame"""
     discontinuity: bool
-    """whether EXT-X-DISCONTINUITY stands before it"""
+    """whether EXT-X-DISCONTINUITY precedes it"""
     sha256: str
     """hash of the whole segment, hex"""
     piece_size: int
-    """bytes of every piece but the last: a power of two of at least 16 KiB"""
+    """bytes of every piece except the last: a power of two, at least 16 KiB"""
     pieces: tuple[str, ...]
     """SHA-256 of each piece, base64; at most 32"""
     infohash: str | None = None
@@ -39,11 +39,11 @@ class Descriptor(msgspec.Struct, frozen=True, kw_only=True):
     magnet: str | None = None
     """magnet URI of the segment's torrent; null while it has none"""
     stored: bool = True
-    """false: when this was published only the seeder had it, and the store may lack it still"""
+    """false: only the torrent seed had it when it was published; the store may still lack it"""
 
 
 class VariantSegments(msgspec.Struct, frozen=True):
-    """The descriptors of one rendition, oldest first."""
+    """The descriptors of one variant, oldest first."""
 
     segments: tuple[Descriptor, ...]
 
@@ -57,7 +57,7 @@ class SegmentList(msgspec.Struct, frozen=True):
 
 
 def piece_size_for(size: int) -> int:
-    """Return the smallest power of two ≥ 16 KiB that cuts `size` bytes into at most 32 pieces."""
+    """Return the smallest power of two ≥ 16 KiB that divides `size` bytes into ≤ 32 pieces."""
     piece = MIN_PIECE_BYTES
     while piece * MAX_PIECES < size:
         piece *= 2

@@ -161,7 +161,7 @@ def fill(running_one: Broadcaster, owncast: Owncast, count: int) -> None:
     for k in range(count):
         owncast.write("fill", k, packets=SMALL_PACKETS)
         if k % 8 == 7 or k == count - 1:
-            running_one.wait_named(f"stream-fill-{k}.ts")
+            running_one.wait_published(f"stream-fill-{k}.ts")
 
 
 def processes(pid: int) -> list[int]:
@@ -214,7 +214,7 @@ def soak(folder: Path, store: Store, segments: int) -> dict[str, float]:
                 sockets.append(sum(count for _, count in counts))
                 torrents.append(running_one.health()["torrents"])
             time.sleep(max(0.0, begun + (k + 1) * SEGMENT_S / SOAK_SPEED - time.monotonic()))
-        running_one.wait_named(f"stream-soak-{segments - 1}.ts")
+        running_one.wait_published(f"stream-soak-{segments - 1}.ts")
         used = sum(cpu_s(pid) for pid in memory) - used
         spooled = len(list((folder / "state" / "segments" / "0").glob("*.ts")))
     together = [sum(sizes) for sizes in zip(*memory.values(), strict=True)]

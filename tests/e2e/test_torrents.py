@@ -12,7 +12,7 @@ import pytest_asyncio
 from aiohttp import web
 from playwright.async_api import Browser, async_playwright
 
-from shoal.broadcaster.seeding.supervisor import Seeder
+from shoal.broadcaster.seeding.supervisor import SeederSupervisor
 from shoal.broadcaster.torrents import tracker_of
 from tests.integration.signaling_station import Signaling, running_signaling
 from tests.support.chromium import NAMES
@@ -106,7 +106,7 @@ async def service() -> AsyncGenerator[Signaling]:
 
 
 @pytest_asyncio.fixture
-async def seeder(service: Signaling) -> AsyncGenerator[Seeder]:
+async def seeder(service: Signaling) -> AsyncGenerator[SeederSupervisor]:
     async with seeding(service.seed_url) as running:
         yield running
 
@@ -145,7 +145,7 @@ async def fetch(browser: Browser, published: Published, clients: int, pages: int
 
 
 async def test_a_browser_fetches_a_segment_by_its_magnet_while_no_store_answers(
-    service: Signaling, seeder: Seeder, browser: Browser, tmp_path: Path
+    service: Signaling, seeder: SeederSupervisor, browser: Browser, tmp_path: Path
 ) -> None:
     tracker = tracker_of(service.url)
     window = [publish(tmp_path, k, tracker) for k in range(3)]
@@ -162,7 +162,7 @@ async def test_a_browser_fetches_a_segment_by_its_magnet_while_no_store_answers(
 
 
 async def test_a_crowd_of_browsers_fetches_the_same_segment_at_once(
-    service: Signaling, seeder: Seeder, browser: Browser, tmp_path: Path
+    service: Signaling, seeder: SeederSupervisor, browser: Browser, tmp_path: Path
 ) -> None:
     published = publish(tmp_path, 1, tracker_of(service.url))
     seeder.add(published.torrent, published.path)

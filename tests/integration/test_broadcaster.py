@@ -1,4 +1,4 @@
-"""The real broadcaster between a folder and a real S3 store."""
+"""The real broadcaster between an HLS folder and a real S3 store."""
 
 import base64
 import gzip
@@ -18,7 +18,7 @@ from tests.support.objects import new_store, running
 from tests.support.station import wait_for
 
 
-def test_a_segment_is_stored_then_named_and_redirected_to(
+def test_a_segment_is_stored_then_published_and_redirected_to(
     tmp_path: Path, store: Store, owncast: Owncast
 ) -> None:
     with broadcaster(tmp_path, store) as station:
@@ -28,7 +28,7 @@ def test_a_segment_is_stored_then_named_and_redirected_to(
         assert offline.json["error"]["code"] == "offline"
 
         name = owncast.write("one", 0)
-        station.wait_named(name)
+        station.wait_published(name)
         written = (owncast.path / "0" / name).read_bytes()
 
         [segment] = station.playlist().segments
@@ -61,8 +61,8 @@ def test_a_segment_is_stored_then_named_and_redirected_to(
         health = station.health()
         assert health["chunks"] == 1
         assert health["store"] == "ok"
-        # nobody listens where signaling should be
-        wait_for("signaling is missed", lambda: station.problem("signaling"))
+        # signaling does not run
+        wait_for("signaling is missing", lambda: station.problem("signaling"))
         assert station.health()["status"] == "degraded"
 
 
@@ -70,7 +70,7 @@ def test_a_playlist_is_compressed_and_revalidated(
     tmp_path: Path, store: Store, owncast: Owncast
 ) -> None:
     with broadcaster(tmp_path, store) as station:
-        station.wait_named(owncast.write("two", 0))
+        station.wait_published(owncast.write("two", 0))
         url = f"{station.url}/live/playlist.m3u8"
         plain = get(url)
         assert plain.headers["Content-Type"] == "application/vnd.apple.mpegurl"
@@ -83,24 +83,24 @@ def test_a_playlist_is_compressed_and_revalidated(
         head = get(url, "HEAD")
         assert (head.status, head.body) == (200, b"")
         assert head.headers["Content-Length"] == str(len(plain.body))
-        station.wait_named(owncast.write("two", 1))
+        station.wait_published(owncast.write("two", 1))
         assert get(url, If_None_Match=plain.headers["ETag"]).status == 200
 
 
-def test_sequences_go_on_over_restarts_and_streams(
+def test_sequences_continue_across_restarts_and_streams(
     tmp_path: Path, store: Store, owncast: Owncast
 ) -> None:
     with broadcaster(tmp_path, store) as station:
         for k in range(3):
-            station.wait_named(owncast.write("three", k))
+            station.wait_published(owncast.write("three", k))
         first = station.playlist().media_sequence
         station.process.kill()
         station.process.wait()
     owncast.write("three", 3)
     with broadcaster(tmp_path, store) as station:
-        station.wait_named("stream-three-3.ts")
+        station.wait_published("stream-three-3.ts")
         owncast.start_stream()
-        station.wait_named(owncast.write("four", 0))
+        station.wait_published(owncast.write("four", 0))
         playlist = station.playlist()
         assert playlist.media_sequence == first
         assert [(s.uri or "").rpartition("/")[2] for s in playlist.segments] == [
@@ -110,39 +110,39 @@ def test_sequences_go_on_over_restarts_and_streams(
         assert [s.discontinuity for s in playlist.segments][1:] == [False] * 3 + [True]
 
 
-def test_a_replaced_host_goes_on_above_the_old_one(
+def test_a_replaced_host_continues_above_the_old_one(
     tmp_path: Path, store: Store, owncast: Owncast
 ) -> None:
     with broadcaster(tmp_path, store) as station:
-        station.wait_named(owncast.write("old", 0))
+        station.wait_published(owncast.write("old", 0))
         before = station.playlist()
     shutil.rmtree(tmp_path / "state")
     with broadcaster(tmp_path, store) as station:
         owncast.start_stream()
-        station.wait_named(owncast.write("new", 0))
+        station.wait_published(owncast.write("new", 0))
         after = station.playlist()
     assert (after.media_sequence or 0) > (before.media_sequence or 0)
     assert (after.discontinuity_sequence or 0) > (before.discontinuity_sequence or 0)
 
 
-def test_what_the_store_refuses_is_published_in_order_when_it_is_back(
+def test_what_the_store_cannot_accept_is_published_in_order_when_it_recovers(
     tmp_path: Path, owncast: Owncast
 ) -> None:
     store = new_store(tmp_path)
     with broadcaster(tmp_path, store) as station:
         names = [owncast.write("five", k) for k in range(3)]
-        message = wait_for("the store is missed", lambda: station.problem("store"), 20)
+        message = wait_for("the store is missing", lambda: station.problem("store"), 20)
         assert store.endpoint in message
         assert station.health()["status"] == "failing"
         assert get(f"{station.url}/health").status == 503
         assert station.names() == []
         with running(store):
-            station.wait_named(names[-1], timeout_s=30)
+            station.wait_published(names[-1], timeout_s=30)
             assert station.names() == names
-            wait_for("healed", lambda: station.problem("store") is None)
+            wait_for("recovered", lambda: station.problem("store") is None)
 
 
-def test_bad_settings_and_a_damaged_state_are_one_line(tmp_path: Path, store: Store) -> None:
+def test_a_damaged_state_is_reported_in_one_line(tmp_path: Path, store: Store) -> None:
     state = tmp_path / "state"
     state.mkdir()
     (state / "timeline.json").write_text('{"renditions": 3')
@@ -154,17 +154,17 @@ def test_bad_settings_and_a_damaged_state_are_one_line(tmp_path: Path, store: St
     assert "Traceback" not in str(caught.value)
 
 
-def test_playlists_come_in_the_best_coding(tmp_path: Path, store: Store, owncast: Owncast) -> None:
+def test_playlists_use_the_best_coding(tmp_path: Path, store: Store, owncast: Owncast) -> None:
     with broadcaster(tmp_path, store) as station:
-        station.wait_named(owncast.write("six", 0))
+        station.wait_published(owncast.write("six", 0))
         url = f"{station.url}/live/playlist.m3u8"
         plain = get(url)
-        packed = get(url, Accept_Encoding="gzip, br, zstd")
-        assert packed.headers["Content-Encoding"] == "br"
-        assert brotli.decompress(packed.body) == plain.body
+        compressed = get(url, Accept_Encoding="gzip, br, zstd")
+        assert compressed.headers["Content-Encoding"] == "br"
+        assert brotli.decompress(compressed.body) == plain.body
         assert "Content-Encoding" not in get(url, Accept_Encoding="br;q=0, deflate").headers
-        whole = get(url, Range="bytes=0-3")
-        assert (whole.status, whole.body) == (200, plain.body)
+        response = get(url, Range="bytes=0-3")
+        assert (response.status, response.body) == (200, plain.body)
         assert plain.headers["Accept-Ranges"] == "none"
 
 
@@ -188,7 +188,7 @@ def test_pages_that_embed_the_player_may_read_what_is_public(
 
         assert allows("/live/playlist.m3u8") == allowed  # 404: offline
         name = owncast.write("cors", 0)
-        station.wait_named(name)
+        station.wait_published(name)
         assert allows("/live/playlist.m3u8") == allowed
         assert allows("/live/playlist.m3u8", If_None_Match="*") == allowed
         assert allows("/live/0/segments.json") == allowed
@@ -196,11 +196,11 @@ def test_pages_that_embed_the_player_may_read_what_is_public(
         assert allows("/health") is None
 
 
-def test_no_request_makes_the_broadcaster_keep_what_nobody_asked_for_twice(
+def test_requests_cannot_fill_the_response_cache(
     tmp_path: Path, store: Store, owncast: Owncast
 ) -> None:
     with broadcaster(tmp_path, store) as station:
-        station.wait_named(owncast.write("seven", 0))
+        station.wait_published(owncast.write("seven", 0))
         url = f"{station.url}/live/0/segments.json?after="
         for bad in ("-1", "", "1e3", "9" * 5000, "٣"):
             assert get(url + urllib.parse.quote(bad)).status == 400

@@ -10,7 +10,7 @@ from tests.integration.doctor.host import BYPASS, HOST
 from tests.integration.doctor.routes import ROUTES
 from tests.integration.doctor.sharing import SHARING
 from tests.integration.doctor.video import VIDEO
-from tests.support.faulty_station import Patient, patient
+from tests.support.faulty_station import FaultyStation, faulty_station
 
 CASES = (*EARLIER, *ROUTES, *VIDEO, *SHARING, *HOST)
 SMOKE = frozenset(case.name for case in EARLIER[:4] + EARLIER[5:]) | {"no ranges"}
@@ -21,12 +21,12 @@ pytestmark = pytest.mark.timeout(240)
 
 
 @pytest.fixture(scope="module")
-def ill() -> Iterator[Patient]:
-    with patient() as found:
+def ill() -> Iterator[FaultyStation]:
+    with faulty_station() as found:
         yield found
 
 
-def test_nothing_is_wrong_with_a_station_that_is_well(ill: Patient) -> None:
+def test_nothing_is_wrong_with_a_station_that_is_well(ill: FaultyStation) -> None:
     for place in (True, False):
         seen = ill.doctor(place=place)
         assert seen.broken == {}
@@ -37,7 +37,7 @@ def test_nothing_is_wrong_with_a_station_that_is_well(ill: Patient) -> None:
 
 
 @pytest.mark.long
-def test_what_is_no_fault_yet_is_a_warning(ill: Patient) -> None:
+def test_what_is_no_fault_yet_is_a_warning(ill: FaultyStation) -> None:
     with BYPASS.harm(ill):
         seen = ill.doctor()
     assert seen.checks[BYPASS.check]["state"] == "warning"
@@ -52,7 +52,7 @@ def test_what_is_no_fault_yet_is_a_warning(ill: Patient) -> None:
         for case in CASES
     ],
 )
-def test_a_fault_is_named_and_healed(ill: Patient, case: Case) -> None:
+def test_a_fault_is_named_and_healed(ill: FaultyStation, case: Case) -> None:
     with case.harm(ill):
         seen = ill.doctor()
     found = seen.checks[case.check]

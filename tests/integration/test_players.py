@@ -74,7 +74,7 @@ def publish_with_a_gap(station: Broadcaster, folder: Path) -> None:
         for k in numbers:
             shutil.copy(folder / stream / f"stream-{stream}-{k}.ts", published)
         shutil.copy(folder / stream / "stream.m3u8", published)
-        station.wait_named(f"stream-{stream}-3.ts", timeout_s=40)
+        station.wait_published(f"stream-{stream}-3.ts", timeout_s=40)
     end(station, published)
 
 
@@ -90,7 +90,7 @@ def test_gstreamer_plays_the_published_stream(tmp_path: Path, store: Store) -> N
     hls.mkdir()
     with broadcaster(tmp_path, store, {"SHOAL_END_GRACE_S": "2"}) as station:
         encode(hls / "0", "a", "mpegts")
-        station.wait_named("stream-a-3.ts")
+        station.wait_published("stream-a-3.ts")
         end(station, hls / "0")
         assert gstreamer_frames(f"{station.url}/live/playlist.m3u8") == SECONDS * FRAMES_PER_S
 
@@ -119,7 +119,7 @@ def test_ffmpeg_plays_the_published_stream(tmp_path: Path, store: Store, kind: s
     hls.mkdir()
     with broadcaster(tmp_path, store, {"SHOAL_END_GRACE_S": "2"}) as station:
         encode(hls / "0", kind, kind)
-        station.wait_named(f"stream-{kind}-3.{suffix}")
+        station.wait_published(f"stream-{kind}-3.{suffix}")
         text = get(f"{station.url}/live/playlist.m3u8").body.decode()
         assert text.count("#EXT-X-MAP") == (1 if kind == "fmp4" else 0)
         end(station, hls / "0")
@@ -130,7 +130,7 @@ def test_ffmpeg_plays_the_published_stream(tmp_path: Path, store: Store, kind: s
         # an init section with the same name but other bytes gets another URL
         if kind == "fmp4":
             encode(hls / "0", "again", kind, size="640x360")
-            station.wait_named("stream-again-3.m4s")
+            station.wait_published("stream-again-3.m4s")
             wait_for("closed", lambda: not station.playlist().is_endlist, 15)
             maps = re.findall(r'#EXT-X-MAP:URI="(.+?)"', text + playlist_text(station.url))
             assert len(set(maps)) == 2

@@ -1,4 +1,4 @@
-"""Replays by the real broadcaster on a real store: recorded, listed, played, shared, taken away."""
+"""Replays by the real broadcaster on a real store: recorded, listed, play, shared, deleted."""
 
 import hashlib
 import json
@@ -17,9 +17,9 @@ from tests.support.objects import new_store, running
 from tests.support.replays import (
     client,
     copies,
-    fetched,
+    download,
     keys,
-    played,
+    play,
     publish,
     replays,
     wait_shared,
@@ -32,14 +32,14 @@ SECONDS = 2
 
 @pytest.fixture(autouse=True)
 def no_replays(store: Store) -> None:
-    """A new broadcaster takes over what the bucket lists: nothing of another test's."""
+    """Empty the bucket: a new broadcaster would adopt the replays of another test."""
     for key in keys(store):
         client(store).delete_object(Bucket=BUCKET, Key=key)
 
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
-    """Four real segments of two seconds, picture and tone."""
+    """Four real segments of two seconds, with video and audio."""
     folder = tmp_path_factory.mktemp("clip")
     seconds = str(4 * SECONDS)
     subprocess.run(
@@ -66,14 +66,14 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
     return [(folder / f"{k}.ts").read_bytes() for k in range(4)]
 
 
-def test_an_ended_stream_plays_again_and_is_fetched_by_its_torrent(
+def test_an_ended_stream_plays_as_a_replay_and_downloads_by_its_torrent(
     tmp_path: Path, store: Store, owncast: Owncast, clip: list[bytes]
 ) -> None:
     with broadcaster(tmp_path, store, REPLAY) as station:
         assert replays(station) == []
         for k, data in enumerate(clip):
-            station.wait_named(owncast.write_bytes("one", k, data, duration=SECONDS))
-        # it is copied while it is on
+            station.wait_published(owncast.write_bytes("one", k, data, duration=SECONDS))
+        # it is copied while it is on air
         wait_for("copies", lambda: copies(store, "one") == 4)
         assert replays(station) == []
         owncast.end_stream()
@@ -97,33 +97,33 @@ def test_an_ended_stream_plays_again_and_is_fetched_by_its_torrent(
         assert [item["sha256"] for item in hashes["segments"]] == [
             hashlib.sha256(data).hexdigest() for data in clip
         ]
-        length, complaints = played(replay["playlist"])
+        length, complaints = play(replay["playlist"])
         assert (abs(length - 4 * SECONDS) < 0.5, complaints) == (True, "")
 
         torrent = get(replay["torrent"])
         assert torrent.headers["Content-Type"] == "application/x-bittorrent"
-        got = fetched(torrent.body, tmp_path)
+        got = download(torrent.body, tmp_path)
         expected = {f"one-0/0/stream-one-{k}.ts": data for k, data in enumerate(clip)}
         assert got == {**expected, "one-0/0/playlist.m3u8": answer.body}
-        # what was fetched is a folder that plays by itself
-        assert played(str(tmp_path / "got/one-0/0/playlist.m3u8"))[1] == ""
+        # the downloaded folder plays by itself
+        assert play(str(tmp_path / "got/one-0/0/playlist.m3u8"))[1] == ""
         assert {p["code"] for p in station.health()["problems"]} <= {"signaling"}
 
 
-def test_what_was_recorded_before_a_crash_and_a_break_is_one_replay(
+def test_a_stream_with_a_crash_and_a_break_is_one_replay(
     tmp_path: Path, store: Store, owncast: Owncast
 ) -> None:
-    patient = {**REPLAY, "SHOAL_END_GRACE_S": "3"}
-    with broadcaster(tmp_path, store, patient) as station:
+    settings = {**REPLAY, "SHOAL_END_GRACE_S": "3"}
+    with broadcaster(tmp_path, store, settings) as station:
         publish(station, owncast, "two", range(3))
         station.process.kill()
         station.process.wait()
     owncast.write("two", 3)
-    with broadcaster(tmp_path, store, patient) as station:
-        station.wait_named("stream-two-3.ts")
+    with broadcaster(tmp_path, store, settings) as station:
+        station.wait_published("stream-two-3.ts")
         owncast.end_stream()
         owncast.start_stream()
-        publish(station, owncast, "three", range(2))  # OBS is back within the grace
+        publish(station, owncast, "three", range(2))  # OBS is back within the grace period
         owncast.end_stream()
         [replay] = wait_shared(station)
         playlist = m3u8.loads(get(replay["playlist"]).body.decode())
@@ -132,32 +132,32 @@ def test_what_was_recorded_before_a_crash_and_a_break_is_one_replay(
             *(f"stream-three-{k}.ts" for k in range(2)),
         ]
         assert [s.discontinuity for s in playlist.segments] == [*[False] * 4, True, False]
-        # and a later stream is another one
+        # and a later stream is another replay
         owncast.start_stream()
         publish(station, owncast, "four", range(2))
         owncast.end_stream()
         newest, oldest = wait_shared(station, 2)
         assert newest["id"].startswith("four-")
         assert oldest == replay
-    with broadcaster(tmp_path, store, patient) as station:
+    with broadcaster(tmp_path, store, settings) as station:
         assert replays(station) == [newest, oldest]
-    # a new host takes the list over from the bucket
+    # a new host adopts the list in the bucket
     shutil.rmtree(tmp_path / "state")
-    with broadcaster(tmp_path, store, patient) as station:
+    with broadcaster(tmp_path, store, settings) as station:
         assert wait_shared(station, 2) == [newest, oldest]
 
 
-def test_each_rendition_is_kept_and_shared_in_swarms_of_its_own(
+def test_each_variant_is_part_of_the_replay_and_its_torrent(
     tmp_path: Path, store: Store, owncast: Owncast
 ) -> None:
     owncast.start_stream(2)
     attributes = ["BANDWIDTH=2000000,RESOLUTION=1280x720", "BANDWIDTH=500000,RESOLUTION=640x360"]
-    owncast.master(attributes)
+    owncast.write_multivariant(attributes)
     with broadcaster(tmp_path, store, REPLAY) as station:
         for k in range(3):
             for variant in (0, 1):
                 if (variant, k) != (1, 1):
-                    station.wait_named(owncast.write("five", k, variant), variant)
+                    station.wait_published(owncast.write("five", k, variant), variant)
         owncast.end_stream()
         replay = wait_shared(station)[0]
         top = m3u8.loads(get(replay["playlist"]).body.decode(), uri=replay["playlist"])
@@ -167,19 +167,19 @@ def test_each_rendition_is_kept_and_shared_in_swarms_of_its_own(
         assert [bool(s.gap_tag) for s in second.segments] == [False, True, False]
         answer = get(second.segments[1].absolute_uri)
         assert (answer.status, answer.body) == (200, b"")
-        files = fetched(get(replay["torrent"]).body, tmp_path)
+        files = download(get(replay["torrent"]).body, tmp_path)
         assert sorted(Path(name).suffix for name in files) == [*[".m3u8"] * 3, *[".ts"] * 5]
 
 
-def test_a_store_that_is_away_loses_nothing_of_a_replay(tmp_path: Path, owncast: Owncast) -> None:
+def test_a_store_outage_loses_nothing_of_a_replay(tmp_path: Path, owncast: Owncast) -> None:
     store = new_store(tmp_path)
     with broadcaster(tmp_path, store, REPLAY) as station:
         with running(store):
             publish(station, owncast, "six", range(2))
         names = [owncast.write("six", k) for k in range(2, 5)]
-        wait_for("the store is missed", lambda: station.problem("store"), 20)
+        wait_for("the store is missing", lambda: station.problem("store"), 20)
         with running(store):
-            station.wait_named(names[-1], timeout_s=30)
+            station.wait_published(names[-1], timeout_s=30)
             wait_for("copies", lambda: copies(store, "six") == 5)
         owncast.end_stream()
         wait_for("the end cannot be stored", lambda: station.problem("replay_store"), 20)
@@ -188,13 +188,13 @@ def test_a_store_that_is_away_loses_nothing_of_a_replay(tmp_path: Path, owncast:
             [replay] = wait_shared(station)
             playlist = m3u8.loads(get(replay["playlist"]).body.decode())
             assert [s.uri for s in playlist.segments] == [f"stream-six-{k}.ts" for k in range(5)]
-            wait_for("healed", lambda: station.problem("replay_store") is None)
+            wait_for("recovered", lambda: station.problem("replay_store") is None)
 
 
 def test_a_live_object_stays_until_it_is_copied(
     tmp_path: Path, store: Store, owncast: Owncast
 ) -> None:
-    # nothing of it was copied: its recording was interrupted before
+    # nothing is copied yet: this run does not record
     with broadcaster(tmp_path, store) as station:
         publish(station, owncast, "seven", range(2))
     state = tmp_path / "state/timeline.json"
@@ -213,7 +213,7 @@ def test_a_live_object_stays_until_it_is_copied(
 @pytest.mark.parametrize(
     "limit", [{"SHOAL_REPLAY_MAX_AGE_DAYS": "0.00003"}, {"SHOAL_REPLAY_MAX_GB": "0.0001"}]
 )
-def test_what_is_too_old_or_too_much_goes_with_all_its_objects(
+def test_outdated_replays_are_deleted_with_all_their_objects(
     tmp_path: Path, store: Store, owncast: Owncast, limit: Mapping[str, str]
 ) -> None:
     stream = f"eight{next(iter(limit))[-2:]}"
@@ -225,13 +225,11 @@ def test_what_is_too_old_or_too_much_goes_with_all_its_objects(
     with broadcaster(tmp_path, store, {**REPLAY, **limit}) as station:
         wait_for("it is not listed", lambda: replays(station) == [])
         objects = f"vod/{replay['id']}/"
-        wait_for("its objects are gone", lambda: not any(objects in key for key in keys(store)))
+        wait_for("its objects are deleted", lambda: not any(objects in key for key in keys(store)))
         assert get(replay["playlist"]).status == 404
 
 
-def test_nothing_is_kept_unless_the_operator_says_so(
-    tmp_path: Path, store: Store, owncast: Owncast
-) -> None:
+def test_replays_are_off_by_default(tmp_path: Path, store: Store, owncast: Owncast) -> None:
     before = keys(store)
     with broadcaster(tmp_path, store, {"SHOAL_END_GRACE_S": "0"}) as station:
         publish(station, owncast, "nine", range(2))
@@ -242,7 +240,7 @@ def test_nothing_is_kept_unless_the_operator_says_so(
     assert keys(store) == before
 
 
-def test_a_ledger_that_cannot_be_used_costs_nobody_the_live_stream(
+def test_a_broken_database_does_not_stop_the_live_stream(
     tmp_path: Path, store: Store, owncast: Owncast
 ) -> None:
     (tmp_path / "state").mkdir()

@@ -1,4 +1,4 @@
-"""The seeder and the canary with our own signaling, and libtorrent processes that fetch."""
+"""The seeder and the canary with our signaling, and libtorrent processes that fetch."""
 
 import asyncio
 import logging
@@ -12,9 +12,9 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from shoal.broadcaster.seeding.canary import FETCH, LIMIT_S, Canary, Sample
-from shoal.broadcaster.seeding.canary_process import Order
-from shoal.broadcaster.seeding.supervisor import Seeder
+from shoal.broadcaster.seeding.canary import CANARY_COMMAND, FETCH_TIMEOUT_S, Canary, Sample
+from shoal.broadcaster.seeding.canary_process import FetchRequest
+from shoal.broadcaster.seeding.supervisor import SeederSupervisor
 from shoal.broadcaster.torrents import tracker_of
 from tests.integration.signaling_station import PATIENCE_S, Signaling, running_signaling
 from tests.support.station import free_port
@@ -31,7 +31,7 @@ async def service() -> AsyncGenerator[Signaling]:
         yield running
 
 
-async def seed(seeder: Seeder, published: Published) -> float:
+async def seed(seeder: SeederSupervisor, published: Published) -> float:
     """Seed and wait for the tracker; return how long that took, in seconds."""
     loop = asyncio.get_running_loop()
     begun = loop.time()
@@ -40,10 +40,10 @@ async def seed(seeder: Seeder, published: Published) -> float:
     return loop.time() - begun
 
 
-async def until(what: Callable[[], bool], limit_s: float = TIMEOUT_S) -> None:
-    """Poll, where there is no event to wait for."""
+async def until(condition: Callable[[], bool], limit_s: float = PATIENCE_S) -> None:
+    """Poll a condition for which there is no event."""
     async with asyncio.timeout(limit_s):
-        while not what():  # noqa: ASYNC110
+        while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
 
@@ -51,8 +51,8 @@ def canary_folders(folder: Path) -> list[Path]:
     return list(folder.glob("shoal-canary-*"))
 
 
-def fetchers() -> int:
-    """How many processes of a canary are children of this one."""
+def canary_processes() -> int:
+    """Return how many child processes are canaries."""
     children = "".join(p.read_text() for p in Path("/proc/self/task").glob("*/children")).split()
     lines: list[bytes] = []
     for pid in children:
@@ -62,7 +62,7 @@ def fetchers() -> int:
 
 
 async def fetched(published: Published, folder: Path, transport: str) -> str:
-    """What a second libtorrent process gets of a segment: its SHA-256."""
+    """Return the SHA-256 of what a second libtorrent process fetched of a segment."""
     process = fetching(published.torrent.magnet, folder, transport)
     try:
         output, _ = await asyncio.to_thread(process.communicate, timeout=40)
@@ -77,7 +77,7 @@ def sample(published: Published) -> Sample:
     return Sample(torrent.name, torrent.magnet, torrent.size, published.sha256)
 
 
-async def test_a_second_process_fetches_over_webrtc_and_the_operator_is_told(
+async def test_a_second_process_fetches_over_webrtc_and_the_log_says_so(
     service: Signaling, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "shoal.broadcaster")
@@ -96,11 +96,11 @@ async def test_a_second_process_fetches_over_webrtc_and_the_operator_is_told(
         seeder.remove(published.torrent.infohash)
         published.path.unlink()
         assert seeder.torrents == 0
-        assert not seeder.announced(published.torrent.infohash)
+        assert not seeder.is_announced(published.torrent.infohash)
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
-async def test_a_second_process_fetches_over_tcp_where_the_seeder_listens(
+async def test_a_second_process_fetches_over_tcp_if_the_seeder_listens(
     service: Signaling, tmp_path: Path
 ) -> None:
     port = free_port()
@@ -137,26 +137,26 @@ async def test_the_newest_is_announced_within_two_seconds_while_a_window_is_seed
         assert await fetched(window[-1], tmp_path, "webrtc") == window[-1].sha256
 
 
-async def test_a_tracker_that_was_restarted_hears_of_every_torrent_again(
+async def test_after_a_restart_of_the_tracker_every_torrent_is_announced_again(
     service: Signaling, tmp_path: Path
 ) -> None:
     window = [publish(tmp_path, k, tracker_of(service.url)) for k in range(WINDOW)]
     async with seeding(service.seed_url) as seeder:
         await asyncio.gather(*(seed(seeder, published) for published in window))
         await service.stop()
-        await until(lambda: not any(seeder.announced(p.torrent.infohash) for p in window))
+        await until(lambda: not any(seeder.is_announced(p.torrent.infohash) for p in window))
         await service.start()
         back = asyncio.get_running_loop().time()
         async with asyncio.timeout(BACK_S):
             for published in window:
                 await seeder.until_announced(published.torrent.infohash)
         took_s = asyncio.get_running_loop().time() - back
-        print(f"\n{WINDOW} torrents known again {took_s:.2f} s after the tracker was back")  # noqa: T201
+        print(f"\n{WINDOW} torrents announced again {took_s:.2f} s after the tracker was back")  # noqa: T201
         assert await fetched(window[0], tmp_path, "webrtc") == window[0].sha256
         assert seeder.fault is None
 
 
-async def test_the_canary_sings_while_the_seeder_seeds_and_says_why_it_does_not(
+async def test_the_canary_succeeds_while_the_seeder_seeds_and_explains_failures(
     service: Signaling, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
@@ -166,52 +166,54 @@ async def test_the_canary_sings_while_the_seeder_seeds_and_says_why_it_does_not(
     async with seeding(service.seed_url, not_counted=canary.peer_prefix) as seeder:
         await seed(seeder, published)
         checking = asyncio.create_task(canary.run())
-        await until(lambda: canary.status == "ok", LIMIT_S)
+        await until(lambda: canary.status == "ok", FETCH_TIMEOUT_S)
         checking.cancel()
         await asyncio.gather(checking, return_exceptions=True)
         assert (canary.fault, seeder.peers, seeder.uploaded_bytes) == (None, 0, 0)
 
         wrong = Sample("x.ts", published.torrent.magnet, published.torrent.size, "00" * 32)
         await canary.check(wrong)
-        assert canary.fault == "fetching x.ts as a viewer: other bytes came than were published"
+        assert canary.fault == (
+            "cannot fetch x.ts as a viewer: the bytes received differ from those published"
+        )
         await canary.check(sample(published))
         assert canary.status == "ok"
 
-    await canary.check(sample(published), limit_s=1.0)
+    await canary.check(sample(published), timeout_s=1.0)
     assert canary.status == "failing"
     assert canary.fault == (
-        "fetching stream-abc-1.ts as a viewer: not within 1 s:"
-        " the tracker knows no peer that sent it"
+        "cannot fetch stream-abc-1.ts as a viewer: timed out after 1 s:"
+        " the tracker named no peer that sent it"
     )
     await service.stop()
-    await canary.check(sample(published), limit_s=1.0)
+    await canary.check(sample(published), timeout_s=1.0)
     assert canary.fault is not None
     assert not canary_folders(tmp_path)
 
 
-async def test_a_canary_that_is_stopped_leaves_nothing(
+async def test_a_stopped_canary_leaves_nothing_behind(
     service: Signaling, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     published = publish(tmp_path, 1, tracker_of(service.url))
     checking = asyncio.create_task(Canary(lambda: sample(published)).run())
-    await until(lambda: bool(canary_folders(tmp_path)) and fetchers() > 0)
+    await until(lambda: bool(canary_folders(tmp_path)) and canary_processes() > 0)
     checking.cancel()
     await asyncio.gather(checking, return_exceptions=True)
     assert not canary_folders(tmp_path)
-    await until(lambda: fetchers() == 0)
+    await until(lambda: canary_processes() == 0)
 
 
-async def test_a_canarys_process_that_outlives_its_broadcaster_ends(
+async def test_a_canary_process_ends_with_its_broadcaster(
     service: Signaling, tmp_path: Path
 ) -> None:
     magnet = publish(tmp_path, 1, tracker_of(service.url)).torrent.magnet
-    nobody = 2**30  # no pid is as high
-    order = Order(magnet, str(tmp_path), LIMIT_S, "", "-SH0001-", nobody)
+    no_process = 2**30  # higher than any pid
+    request = FetchRequest(magnet, str(tmp_path), FETCH_TIMEOUT_S, "", "-SH0001-", no_process)
     pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(*FETCH, stdin=pipe, stdout=pipe)
-    async with asyncio.timeout(LIMIT_S / 2):
-        output, _ = await process.communicate(msgspec.json.encode(order))
+    process = await asyncio.create_subprocess_exec(*CANARY_COMMAND, stdin=pipe, stdout=pipe)
+    async with asyncio.timeout(FETCH_TIMEOUT_S / 2):
+        output, _ = await process.communicate(msgspec.json.encode(request))
     assert output == b""
     assert process.returncode == 1
 
@@ -229,13 +231,13 @@ async def test_a_seeder_process_that_dies_is_replaced_and_seeds_the_window_again
         assert dead is not None
         os.kill(dead, signal.SIGKILL)
         await until(lambda: seeder.fault is not None)
-        assert seeder.fault == "the seeder died with status -9: starting it again"
+        assert seeder.fault == "the seeder died with status -9: restarting it"
         async with asyncio.timeout(BACK_S):
             for published in window:
                 await seeder.until_announced(published.torrent.infohash)
         await until(lambda: seeder.fault is None)
         assert seeder.pid not in (None, dead)
         assert await fetched(window[-1], tmp_path, "webrtc") == window[-1].sha256
-        # what the dead one served still counts
+        # uploads of the dead process still count
         await until(lambda: seeder.uploaded_bytes > 1.8 * size)
     assert seeder.pid is None

@@ -1,4 +1,4 @@
-"""What libtorrent does not say to the tracker, and what it would keep in memory for that."""
+"""The proxy tells the tracker what libtorrent does not, and frees libtorrent's memory."""
 
 import asyncio
 from collections import deque
@@ -10,8 +10,8 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
-from shoal.broadcaster.seeding.supervisor import Seeder
-from shoal.broadcaster.seeding.tracker_proxy import Relay
+from shoal.broadcaster.seeding.supervisor import SeederSupervisor
+from shoal.broadcaster.seeding.tracker_proxy import TrackerProxy
 from shoal.broadcaster.torrents import tracker_of
 from tests.bench.record import memory_mb
 from tests.integration.signaling_station import TIMEOUT_S, Client, Signaling, running_signaling
@@ -21,7 +21,7 @@ WINDOW = 20
 SETTLED = 600
 TORRENTS = 1_600
 LEAK_KB = 6.0
-"""what libtorrent keeps of a torrent that nobody names again"""
+"""what libtorrent keeps of a torrent that is not named again"""
 
 
 @pytest_asyncio.fixture
@@ -31,17 +31,17 @@ async def service() -> AsyncGenerator[Signaling]:
 
 
 @asynccontextmanager
-async def beside(runner: Relay | Seeder) -> AsyncGenerator[None]:
-    running = asyncio.create_task(runner.run())
+async def running(runner: TrackerProxy | SeederSupervisor) -> AsyncGenerator[None]:
+    task = asyncio.create_task(runner.run())
     try:
         yield
     finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
-def seeder_of(service: Signaling) -> Seeder:
-    return Seeder(tracker_url=service.seed_url, upload_mbps=10, offers=1)
+def seeder_of(service: Signaling) -> SeederSupervisor:
+    return SeederSupervisor(tracker_url=service.seed_url, upload_mbps=10, offers=1)
 
 
 async def connect(service: Signaling, url: str) -> Client:
@@ -56,14 +56,14 @@ async def seeds(client: Client, published: Published) -> int:
     return (await client.next())["files"][info_hash]["complete"]
 
 
-async def test_the_tracker_hears_of_a_torrent_that_is_seeded_no_more(
+async def test_the_tracker_learns_that_a_torrent_is_no_longer_seeded(
     service: Signaling, tmp_path: Path
 ) -> None:
     published = publish(tmp_path, 1, tracker_of(service.url))
     client = await connect(service, service.seed_url)
     seeder = seeder_of(service)
-    async with beside(seeder):
-        for _ in range(2):  # a torrent may come back
+    async with running(seeder):
+        for _ in range(2):  # a torrent may return
             seeder.add(published.torrent, published.path)
             await asyncio.wait_for(seeder.until_announced(published.torrent.infohash), TIMEOUT_S)
             assert await seeds(client, published) == 1
@@ -73,11 +73,9 @@ async def test_the_tracker_hears_of_a_torrent_that_is_seeded_no_more(
                     await asyncio.sleep(0.05)
 
 
-async def test_torrents_that_were_removed_take_no_memory(
-    service: Signaling, tmp_path: Path
-) -> None:
+async def test_removed_torrents_use_no_memory(service: Signaling, tmp_path: Path) -> None:
     seeder = seeder_of(service)
-    async with beside(seeder):
+    async with running(seeder):
         window: deque[Published] = deque()
         before_mb = 0.0
         for k in range(TORRENTS):
@@ -97,19 +95,19 @@ async def test_torrents_that_were_removed_take_no_memory(
     assert grown_kb < LEAK_KB / 3
 
 
-async def test_only_who_knows_the_way_gets_through_to_the_tracker(service: Signaling) -> None:
-    relay = Relay(service.seed_url)
-    async with beside(relay):
-        client = await connect(service, relay.url)
-        who = {"action": "announce", "info_hash": "ÿ" * 20, "peer_id": "-XX0001-000000000000"}
-        await client.send(**who, left=0)
+async def test_only_clients_that_know_the_path_reach_the_tracker(service: Signaling) -> None:
+    proxy = TrackerProxy(service.seed_url)
+    async with running(proxy):
+        client = await connect(service, proxy.url)
+        announce = {"action": "announce", "info_hash": "ÿ" * 20, "peer_id": "-XX0001-000000000000"}
+        await client.send(**announce, left=0)
         assert (await client.next())["complete"] == 1
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-            await service.session.ws_connect(relay.url.rpartition("/")[0] + "/")
+            await service.session.ws_connect(proxy.url.rpartition("/")[0] + "/")
         assert refused.value.status == 404
 
         await service.stop()
         assert await client.closed() is not None
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-            await service.session.ws_connect(relay.url)
+            await service.session.ws_connect(proxy.url)
         assert refused.value.status == 502

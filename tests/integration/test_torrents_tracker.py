@@ -47,7 +47,7 @@ async def test_an_offer_and_its_answer_cross_the_tracker(service: Signaling) -> 
     assert "shoal_tracker_peers 2.0" in text
 
 
-async def test_rooms_are_beside_the_tracker(service: Signaling) -> None:
+async def test_rooms_work_beside_the_tracker(service: Signaling) -> None:
     viewer = await service.join()
     client = await connect(service)
     await client.send(**announce(1))
@@ -65,7 +65,7 @@ async def test_a_stale_answer_closes_nothing(service: Signaling) -> None:
     assert (await client.next())["incomplete"] == 1
 
 
-async def test_a_peer_that_goes_is_out_at_once(service: Signaling) -> None:
+async def test_a_peer_that_disconnects_is_removed_at_once(service: Signaling) -> None:
     one, two = await connect(service), await connect(service)
     await one.send(**announce(1))
     await one.next()
@@ -77,7 +77,7 @@ async def test_a_peer_that_goes_is_out_at_once(service: Signaling) -> None:
                 break
 
 
-async def test_what_is_no_message_closes_its_own_socket_only(service: Signaling) -> None:
+async def test_an_invalid_message_closes_only_its_own_socket(service: Signaling) -> None:
     good, bad, big = await connect(service), await connect(service), await connect(service)
     await bad.ws.send_str("{")
     assert await bad.closed() == aiohttp.WSCloseCode.POLICY_VIOLATION

@@ -1,29 +1,29 @@
-"""What is said when the tracker cannot be asked."""
+"""The fault when the tracker cannot be scraped."""
 
 import asyncio
 
 import pytest
 from aiohttp import web
 
-from shoal.broadcaster.seeding.tracker_scraper import Watch
+from shoal.broadcaster.seeding.tracker_scraper import TrackerScraper
 from shoal.web import application, error_response, start
 from tests.integration.signaling_station import free_url
 
 
 async def fault_of(url: str) -> str:
     lost = asyncio.Event()
-    watch = Watch(url, lambda: (), lambda _: None, lost.set)
-    running = asyncio.create_task(watch.run())
+    scraper = TrackerScraper(url, lambda: (), lambda _: None, lost.set)
+    running = asyncio.create_task(scraper.run())
     async with asyncio.timeout(10):
         await lost.wait()
     running.cancel()
     await asyncio.wait({running})
-    assert watch.fault is not None
-    return watch.fault
+    assert scraper.fault is not None
+    return scraper.fault
 
 
 @pytest.mark.parametrize("answers", [False, True])
-async def test_the_seeder_s_token_is_in_no_fault(answers: bool) -> None:
+async def test_a_fault_never_contains_the_seeders_token(answers: bool) -> None:
     async def refuse(_request: web.Request) -> web.Response:
         return error_response(403, "origin", "no")
 

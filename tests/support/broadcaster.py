@@ -1,4 +1,4 @@
-"""The real broadcaster as a process, fed by an Owncast that a test plays by hand."""
+"""The real broadcaster as a process, fed by an Owncast that the test controls."""
 
 import gzip
 import json
@@ -21,36 +21,36 @@ from tests.support.station import SHOAL, free_port, wait_for
 
 
 def transport_stream(seed: str, packets: int = 400) -> bytes:
-    """Bytes that pass for an MPEG-TS segment, different for each seed."""
+    """Return bytes that pass for an MPEG-TS segment, different for each seed."""
     body = (seed.encode() * 187)[:187]
     return (b"\x47" + body) * packets
 
 
 @dataclass
 class Owncast:
-    """Writes an HLS folder as Owncast does: segment first, then its name in the playlist."""
+    """Writes an HLS folder as Owncast does: first the segment, then its name in the playlist."""
 
     path: Path
     list_size: int = 8
     listed: dict[int, list[str]] = field(default_factory=dict[int, list[str]])
 
     def start_stream(self, variants: int = 1) -> None:
-        """Empty the folder and make the renditions' folders again."""
+        """Empty the folder and recreate the variants' folders."""
         self.listed = {}
         for file in sorted(self.path.rglob("*"), reverse=True):
             file.rmdir() if file.is_dir() else file.unlink()
         for variant in range(variants):
             (self.path / str(variant)).mkdir(mode=0o750, parents=True)
 
-    def master(self, attributes: list[str]) -> None:
-        """Write the master playlist, one line a rendition."""
+    def write_multivariant(self, attributes: list[str]) -> None:
+        """Write the multivariant playlist; `attributes` has one entry for each variant."""
         lines = ["#EXTM3U", "#EXT-X-VERSION:6"]
         for variant, line in enumerate(attributes):
             lines += [f"#EXT-X-STREAM-INF:{line}", f"{variant}/stream.m3u8", ""]
         (self.path / "stream.m3u8").write_text("\n".join(lines) + "\n")
 
     def end_stream(self) -> None:
-        """Append the offline clip to every rendition, as Owncast does."""
+        """Append the offline clip to every variant, as Owncast does."""
         for variant in self.listed:
             folder = self.path / str(variant)
             (folder / "offline-v2.ts").write_bytes(transport_stream("offline"))
@@ -62,7 +62,7 @@ class Owncast:
     def write(
         self,
         stream: str,
-        k: int,
+        index: int,
         variant: int = 0,
         *,
         packets: int = 400,
@@ -70,16 +70,16 @@ class Owncast:
         mode: int = 0o644,
         owner: int = 0,
     ) -> str:
-        """Write one segment and name it."""
-        data = transport_stream(f"{variant}stream-{stream}-{k}.ts", packets)
+        """Write one segment and list it; return its name."""
+        data = transport_stream(f"{variant}stream-{stream}-{index}.ts", packets)
         return self.write_bytes(
-            *(stream, k, data, variant), duration=duration, mode=mode, owner=owner
+            *(stream, index, data, variant), duration=duration, mode=mode, owner=owner
         )
 
     def write_bytes(
         self,
         stream: str,
-        k: int,
+        index: int,
         data: bytes,
         variant: int = 0,
         *,
@@ -87,8 +87,8 @@ class Owncast:
         mode: int = 0o644,
         owner: int = 0,
     ) -> str:
-        """Write one segment of these bytes and name it."""
-        name = f"stream-{stream}-{k}.ts"
+        """Write one segment of these bytes and list it; return its name."""
+        name = f"stream-{stream}-{index}.ts"
         folder = self.path / str(variant)
         (folder / name).write_bytes(data)
         (folder / name).chmod(mode)
@@ -104,12 +104,12 @@ class Owncast:
 
 
 @dataclass
-class Answer:
-    """An HTTP answer, redirects not followed."""
+class Response:
+    """An HTTP response; redirects are not followed."""
 
     status: int
     headers: Message
-    """case does not matter in their names"""
+    """names are case-insensitive"""
     body: bytes
 
     @property
@@ -123,10 +123,10 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def get(url: str, method: str = "GET", **headers: str) -> Answer:
-    """One request; every status is an answer, gzip is undone."""
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    request = urllib.request.Request(url, method=method, headers=named)
+def get(url: str, method: str = "GET", **headers: str) -> Response:
+    """Return the response to a request, whatever its status, with gzip undone."""
+    fields = {name.replace("_", "-"): value for name, value in headers.items()}
+    request = urllib.request.Request(url, method=method, headers=fields)
     try:
         response = cast(
             "HTTPResponse", urllib.request.build_opener(_NoRedirect).open(request, timeout=10)
@@ -137,7 +137,7 @@ def get(url: str, method: str = "GET", **headers: str) -> Answer:
         body = response.read()
         if response.headers.get("Content-Encoding") == "gzip" and body:
             body = gzip.decompress(body)
-        return Answer(response.status, response.headers, body)
+        return Response(response.status, response.headers, body)
 
 
 @dataclass
@@ -149,26 +149,26 @@ class Broadcaster:
     log: Path
 
     def health(self) -> dict[str, Any]:
-        """Its /health."""
+        """Return its /health."""
         return get(f"{self.url}/health").json
 
     def problem(self, code: str) -> str | None:
-        """The message of a problem that stands, or None."""
+        """Return the message of a current problem, or None."""
         problems = self.health()["problems"]
         return next((p["message"] for p in problems if p["code"] == code), None)
 
     def playlist(self, variant: int = 0) -> m3u8.M3U8:
-        """One rendition's playlist, read by an independent parser."""
+        """Return a variant's playlist, read by an independent parser."""
         return m3u8.loads(get(f"{self.url}/live/{variant}/playlist.m3u8").body.decode())
 
     def names(self, variant: int = 0) -> list[str]:
-        """The published file names of one rendition."""
+        """Return the published file names of a variant."""
         answer = get(f"{self.url}/live/{variant}/playlist.m3u8")
         if answer.status != 200:
             return []
         return [(s.uri or "").rpartition("/")[2] for s in m3u8.loads(answer.body.decode()).segments]
 
-    def wait_named(self, name: str, variant: int = 0, timeout_s: float = 15) -> None:
+    def wait_published(self, name: str, variant: int = 0, timeout_s: float = 15) -> None:
         """Wait until a segment is in the playlist."""
         wait_for(f"{name} published", lambda: name in self.names(variant), timeout_s)
 
@@ -183,10 +183,10 @@ def broadcaster(
 ) -> Iterator[Broadcaster]:
     """Run the broadcaster on `<folder>/hls` with its state in `<folder>/state`.
 
-    `settings` are environment variables, or secrets by their names. Root reads every file unless
-    `override_permissions` is false: then it has lost the capabilities for that.
+    `settings` are environment variables, or secrets by name. As root it can read every file, unless
+    `override_permissions` is false and it lacks the capabilities for that.
     """
-    given = dict(settings or {})
+    overrides = dict(settings or {})
     secrets, state = folder / "secrets", folder / "state"
     keys = {
         "r2_access_key_id": store.access_key_id,
@@ -196,7 +196,7 @@ def broadcaster(
     for place in (secrets, state):
         place.mkdir(parents=True, exist_ok=True)
     for name, value in keys.items():
-        (secrets / name).write_text(given.pop(name, value))
+        (secrets / name).write_text(overrides.pop(name, value))
     bounds = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"]
     url = f"http://127.0.0.1:{free_port()}"
     log = folder / "broadcaster.log"
@@ -208,14 +208,14 @@ def broadcaster(
             env={
                 **os.environ,
                 "SHOAL_BROADCASTER_URL": url,
-                "SHOAL_SIGNALING_URL": "http://127.0.0.1:9",  # nobody listens there
+                "SHOAL_SIGNALING_URL": "http://127.0.0.1:9",  # nothing listens there
                 "SHOAL_STANDBY": "off",
                 "SHOAL_HLS_DIR": str(folder / "hls"),
                 "SHOAL_STATE_DIR": str(state),
                 "SHOAL_S3_ENDPOINT": store.endpoint,
                 "SHOAL_MEDIA_URL": store.media_url,
                 "CREDENTIALS_DIRECTORY": str(secrets),
-                **given,
+                **overrides,
             },
         )
     running = Broadcaster(url, process, log)

@@ -1,4 +1,4 @@
-"""A station with proxies before its doors, and the doctor that is called to it."""
+"""A station behind proxies that can break things, and a way to run the doctor on it."""
 
 import json
 import shutil
@@ -15,39 +15,39 @@ from tests.support.faults import Proxies, Proxy
 from tests.support.station import SHOAL, Station, station, wait_for
 
 DOCTOR_LIMIT_S = 90
-"""three times what it may take, for machines that do other things"""
+"""three times what it should take, for busy machines"""
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What the doctor said."""
+class Diagnosis:
+    """The doctor's output."""
 
     status: int
     checks: dict[str, dict[str, str]]
 
     @property
     def broken(self) -> dict[str, str]:
-        """What is broken, and what was seen there."""
+        """The broken checks, with what they saw."""
         return {
             name: check["saw"] for name, check in self.checks.items() if check["state"] == "broken"
         }
 
 
 @dataclass
-class Patient:
+class FaultyStation:
     """A station in which one thing at a time may be wrong."""
 
     station: Station
     front: Proxy
-    """before the gateway"""
+    """in front of the gateway"""
     store: Proxy
     broadcaster: Proxy
     owncast: Proxy
     data: Path
-    """a folder whose local.json names the proxies"""
+    """data folder whose local.json has the proxies' URLs"""
 
     def describe(self, **changes: Any) -> None:
-        """Write local.json, by which the doctor finds what is on this host."""
+        """Write local.json, which tells the doctor what runs on this host."""
         self.station.refresh()
         names = {
             "gateway": self.front.url,
@@ -57,8 +57,8 @@ class Patient:
         description = {**self.station.local, **names, **changes}
         (self.data / "local.json").write_text(json.dumps(description))
 
-    def doctor(self, url: str | None = None, *, place: bool = True) -> Seen:
-        """Call the doctor; on the host unless `place` is false."""
+    def doctor(self, url: str | None = None, *, place: bool = True) -> Diagnosis:
+        """Run the doctor; as if on the station's host unless `place` is false."""
         data = self.data if place else self.data / "none"
         done = subprocess.run(
             [*SHOAL, "doctor", url or self.front.url, "--data", str(data), "--json"],
@@ -69,21 +69,21 @@ class Patient:
         )
         assert done.returncode in (0, 1), done.stderr
         assert done.stdout, done.stderr
-        said = json.loads(done.stdout)
-        assert set(said) == {"url", "checks"}
-        for check in said["checks"]:
+        output = json.loads(done.stdout)
+        assert set(output) == {"url", "checks"}
+        for check in output["checks"]:
             assert set(check) == {"name", "state", "saw", "why", "fix"}
             assert check["saw"] and check["why"]
             assert bool(check["fix"]) == (check["state"] in ("broken", "warning"))
-        names = [check["name"] for check in said["checks"]]
+        names = [check["name"] for check in output["checks"]]
         assert len(set(names)) == len(names)
-        return Seen(done.returncode, {check["name"]: check for check in said["checks"]})
+        return Diagnosis(done.returncode, {check["name"]: check for check in output["checks"]})
 
 
 @contextmanager
-def patient() -> Iterator[Patient]:
+def faulty_station() -> Iterator[FaultyStation]:
     """Run a healthy station of one-second segments behind proxies."""
-    # not pytest's folder, into which nobody else may look: the doctor looks as other users
+    # not pytest's folder, which other users cannot read: the doctor also checks as other users
     folder = Path(tempfile.mkdtemp(prefix="shoal-doctor-"))
     folder.chmod(0o755)
     try:
@@ -106,10 +106,12 @@ def patient() -> Iterator[Patient]:
                     ),
                 }
                 (folder / "seen").mkdir()
-                ill = Patient(running, **proxies, data=folder / "seen")
-                ill.describe()
+                faulty = FaultyStation(running, **proxies, data=folder / "seen")
+                faulty.describe()
                 running.wait_published(6)
-                wait_for("the standby is proven", lambda: running.health()["standby"] == "ok", 60)
-                yield ill
+                wait_for(
+                    "the canary has succeeded", lambda: running.health()["standby"] == "ok", 60
+                )
+                yield faulty
     finally:
         shutil.rmtree(folder)

@@ -27,5 +27,5 @@ def running(store: Store) -> Iterator[None]:
 
 
 def new_store(folder: Path) -> Store:
-    """A store that is not started yet, on ports of its own."""
+    """Return a store on its own ports; it is not started."""
     return Store(folder / "store", ports.free_ports(PORT_NAMES, {}), "key", "secret")

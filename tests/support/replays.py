@@ -1,4 +1,4 @@
-"""Looks at replays as the public does, and at what the store has of them."""
+"""Replays as the public sees them, and their objects in the store."""
 
 import subprocess
 import sys
@@ -13,12 +13,12 @@ from tests.support.station import FFMPEG, wait_for
 
 
 def replays(station: Broadcaster) -> list[dict[str, Any]]:
-    """The list that the public reads."""
+    """Return the public list of replays."""
     return get(f"{station.url}/live/replays.json").json["replays"]
 
 
 def wait_shared(station: Broadcaster, count: int = 1) -> list[dict[str, Any]]:
-    """Wait until there are so many replays, each with its torrent."""
+    """Wait until there are `count` replays, each with its torrent; return them."""
 
     def ready() -> list[dict[str, Any]] | None:
         listed = replays(station)
@@ -28,7 +28,7 @@ def wait_shared(station: Broadcaster, count: int = 1) -> list[dict[str, Any]]:
 
 
 def client(store: Store) -> Any:
-    """S3, as the broadcaster."""
+    """Return an S3 client like the broadcaster's."""
     return boto3.client(  # pyright: ignore[reportUnknownMemberType]
         "s3",
         endpoint_url=store.endpoint,
@@ -39,24 +39,24 @@ def client(store: Store) -> Any:
 
 
 def keys(store: Store) -> list[str]:
-    """What the store has below vod/."""
+    """Return the keys below vod/."""
     listed = client(store).list_objects_v2(Bucket=BUCKET, Prefix="vod/")
     return [item["Key"] for item in listed.get("Contents", [])]
 
 
 def copies(store: Store, stream: str) -> int:
-    """How many segments of a stream were copied."""
+    """Return how many segments of a stream have been copied."""
     return sum(f"/stream-{stream}-" in key for key in keys(store))
 
 
 def publish(station: Broadcaster, owncast: Owncast, stream: str, numbers: range) -> None:
-    """Have segments of a stream published, one after the other."""
+    """Write segments of a stream, and wait until each is published."""
     for k in numbers:
-        station.wait_named(owncast.write(stream, k))
+        station.wait_published(owncast.write(stream, k))
 
 
-def played(playlist: str) -> tuple[float, str]:
-    """Decode a stream to its end; return its seconds, and what ffmpeg complained about."""
+def play(playlist: str) -> tuple[float, str]:
+    """Decode a stream to its end; return its seconds and ffmpeg's complaints."""
     done = subprocess.run(
         [FFMPEG, "-v", "warning", "-stats", "-nostdin", "-i", playlist, "-f", "null", "-"],
         capture_output=True,
@@ -69,8 +69,8 @@ def played(playlist: str) -> tuple[float, str]:
     return int(h) * 3600 + int(m) * 60 + float(s), "\n".join(complaints)
 
 
-def fetched(torrent: bytes, folder: Path) -> dict[str, bytes]:
-    """Fetch a torrent by libtorrent, from its web seed alone; it checks every piece."""
+def download(torrent: bytes, folder: Path) -> dict[str, bytes]:
+    """Download a torrent from its web seed alone; libtorrent verifies every piece."""
     file = folder / "replay.torrent"
     file.write_bytes(torrent)
     subprocess.run(

@@ -1,8 +1,8 @@
-"""Segments as torrents for tests, and a second libtorrent process that fetches one.
+"""Segments as torrents, and a second libtorrent process that fetches one.
 
     python -m tests.support.torrents MAGNET FOLDER {webrtc,tcp}
 
-prints the SHA-256 of what came over that transport alone, web seeds left out.
+prints the SHA-256 of what it fetched over that transport alone, without web seeds.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shoal.broadcaster.seeding.supervisor import Seeder
+from shoal.broadcaster.seeding.supervisor import SeederSupervisor
 from shoal.broadcaster.torrents import Torrent, make_torrent
 
 SEGMENT_BYTES = 1_200_000
@@ -38,7 +38,7 @@ class Published:
 def publish(
     folder: Path, k: int, tracker_url: str, *, size: int = SEGMENT_BYTES, **options: Any
 ) -> Published:
-    """Write a segment of random bytes, under another name than the torrent's."""
+    """Write a segment of random bytes, under another name than in the torrent."""
     data = os.urandom(size)
     path = folder / f"{k}.spooled"
     path.write_bytes(data)
@@ -54,20 +54,20 @@ def publish(
 
 
 @asynccontextmanager
-async def seeding(tracker_url: str, **options: Any) -> AsyncGenerator[Seeder]:
-    """Run a seeder, by default one whose budget is no limit here."""
-    seeder = Seeder(tracker_url=tracker_url, **{"upload_mbps": 1000.0, **options})
-    watching = asyncio.create_task(seeder.run())
+async def seeding(tracker_url: str, **options: Any) -> AsyncGenerator[SeederSupervisor]:
+    """Run a seeder; by default its budget is so large that it does not matter."""
+    seeder = SeederSupervisor(tracker_url=tracker_url, **{"upload_mbps": 1000.0, **options})
+    running = asyncio.create_task(seeder.run())
     try:
         yield seeder
     finally:
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
         await seeder.close()
 
 
 def fetching(magnet: str, folder: Path, transport: str) -> subprocess.Popen[str]:
-    """Start a process that fetches a magnet; its output is the hash of what came."""
+    """Start a process that fetches a magnet; its output is the hash of the result."""
     return subprocess.Popen(
         [sys.executable, "-m", "tests.support.torrents", magnet, str(folder), transport],
         stdout=subprocess.PIPE,
@@ -76,7 +76,7 @@ def fetching(magnet: str, folder: Path, transport: str) -> subprocess.Popen[str]
 
 
 def main(magnet: str, folder: str, transport: str) -> None:
-    """Fetch and print."""
+    """Fetch a magnet and print the SHA-256."""
     import libtorrent
 
     lt: Any = libtorrent
@@ -106,7 +106,7 @@ def main(magnet: str, folder: str, transport: str) -> None:
     deadline = time.monotonic() + FETCH_TIMEOUT_S
     while not any(isinstance(a, lt.torrent_finished_alert) for a in session.pop_alerts()):
         if time.monotonic() > deadline:
-            raise SystemExit("not fetched in time")
+            raise SystemExit("timed out")
         session.wait_for_alert(500)
     name = handle.status().name
     session.remove_torrent(handle)

@@ -2,7 +2,7 @@
 
     python -m tests.support.web_seed TORRENT FOLDER
 
-libtorrent checks each piece against the torrent's hashes; it fails unless all are there in time.
+libtorrent verifies each piece; the process fails unless all of them arrive in time.
 """
 
 import sys
@@ -14,7 +14,7 @@ TIMEOUT_S = 40.0
 
 
 def main(torrent: str, folder: str) -> None:
-    """Fetch."""
+    """Fetch a torrent into a folder."""
     import libtorrent
 
     lt: Any = libtorrent
@@ -36,13 +36,13 @@ def main(torrent: str, folder: str) -> None:
     deadline = time.monotonic() + TIMEOUT_S
     while not any(isinstance(a, lt.torrent_finished_alert) for a in session.pop_alerts()):
         if time.monotonic() > deadline:
-            raise SystemExit(f"not fetched in time: {handle.status().progress:.0%}")
+            raise SystemExit(f"timed out at {handle.status().progress:.0%}")
         session.wait_for_alert(500)
-    # it writes behind
+    # libtorrent writes in the background
     handle.flush_cache()
     while not any(isinstance(a, lt.cache_flushed_alert) for a in session.pop_alerts()):
         if time.monotonic() > deadline:
-            break  # what is missing is seen by who reads the files
+            break  # the caller reads the files and sees what is missing
         session.wait_for_alert(500)
 
 

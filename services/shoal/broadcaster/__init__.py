@@ -1,1 +1,1 @@
-"""Watches Owncast's folder, stores every segment, publishes the playlists."""
+"""Watches Owncast's HLS folder, stores every segment, and publishes the playlists."""

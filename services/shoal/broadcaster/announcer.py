@@ -1,4 +1,4 @@
-"""Tells signaling what is on air and which segments there are, in order, over restarts of both."""
+"""Announces the stream and its segments to signaling, in order, across restarts of both."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ from shoal.announcements import (
 )
 from shoal.backoff import Backoff
 from shoal.broadcaster.timeline import Timeline
-from shoal.broadcaster.viewer_log import RoomLines
+from shoal.broadcaster.viewer_log import ViewerLog
 
 log = logging.getLogger("shoal.broadcaster")
 
@@ -29,14 +29,14 @@ HEARTBEAT_S = 10.0
 RECONNECT_FIRST_S = 0.25
 RECONNECT_MAX_S = 5.0
 RECENT_SEGMENTS = 6
-"""what a signaling that knows nothing of a rendition is told of its past"""
+"""how many past segments signaling gets of a variant that it knows nothing about"""
 
 
 class Announcer:
-    """The broadcaster's socket to signaling.
+    """The broadcaster's WebSocket to signaling.
 
-    It keeps no queue: what signaling lacks is read from the timeline, so that nothing is lost or
-    told twice when either side restarts.
+    It has no queue: what signaling lacks is read from the timeline, so that nothing is lost or sent
+    twice when either side restarts.
     """
 
     def __init__(
@@ -45,24 +45,23 @@ class Announcer:
         token: str,
         timeline: Timeline,
         stream: Callable[[], Stream],
-        others: Callable[[], Sequence[Swarms | Replays]],
+        swarms_and_replays: Callable[[], Sequence[Swarms | Replays]],
     ) -> None:
-        """Announce to signaling at `url` (http); `stream()` says what is on air, `others()` what
-        else there is."""
+        """Announce to signaling at `url` (http); the callables return the present state."""
         self._url = f"{url}/broadcaster"
         self._token = token
         self._timeline = timeline
         self._stream = stream
-        self._others = others
+        self._swarms_and_replays = swarms_and_replays
         self._changed = asyncio.Event()
         self.connected = False
         self.fault: str | None = None
         """why there is no connection, None while there is one"""
         self.room_peers = 0
-        self._lines = RoomLines()
+        self._viewer_log = ViewerLog()
 
-    def changed(self) -> None:
-        """Say that the timeline or the stream may have changed."""
+    def wake(self) -> None:
+        """Announce what has changed in the timeline or the stream, if anything has."""
         self._changed.set()
 
     async def run(self) -> None:
@@ -75,59 +74,63 @@ class Announcer:
                     async with session.ws_connect(
                         self._url, headers=headers, heartbeat=HEARTBEAT_S
                     ) as socket:
-                        await self._talk(socket)
+                        await self._run_connection(socket)
                         self.fault = f"signaling at {self._url} closed the connection"
                     backoff.reset()
                 except aiohttp.WSServerHandshakeError as error:
-                    hint = ": mend broadcaster_token" if error.status == 401 else ""
+                    hint = ": correct broadcaster_token" if error.status == 401 else ""
                     self.fault = f"signaling at {self._url} answered {error.status}{hint}"
                 except (aiohttp.ClientError, OSError, msgspec.MsgspecError) as error:
-                    self.fault = f"cannot talk to signaling at {self._url}: {error}"
+                    self.fault = f"cannot connect to signaling at {self._url}: {error}"
                 finally:
                     self.connected = False
                     self.room_peers = 0
                 await backoff.wait()
 
-    async def _talk(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+    async def _run_connection(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         frame = await socket.receive()
         if frame.type is not aiohttp.WSMsgType.TEXT:
-            raise aiohttp.ClientError("it closed the connection before it said where to resume")
+            raise aiohttp.ClientError("connection closed before the resume message")
         first = msgspec.json.decode(frame.data, type=ToBroadcaster)
         if not isinstance(first, Resume):
-            raise aiohttp.ClientError(f"expected resume first, got {first!r}")
+            raise aiohttp.ClientError(f"the first message must be resume, got {first!r}")
         self.connected, self.fault = True, None
         log.info("connected to signaling at %s", self._url)
-        await until_first_ends(self._send(socket, dict(first.after)), self._listen(socket))
+        await until_first_ends(self._send_new(socket, dict(first.after)), self._receive(socket))
 
-    async def _listen(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+    async def _receive(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         async for frame in socket:
             if frame.type is aiohttp.WSMsgType.TEXT:
-                said = msgspec.json.decode(frame.data, type=ToBroadcaster)
-                if isinstance(said, Audience):
-                    self.room_peers = said.room_peers
-                    for line in self._lines.said(said, self._newest_name(), time.monotonic()):
+                message = msgspec.json.decode(frame.data, type=ToBroadcaster)
+                if isinstance(message, Audience):
+                    self.room_peers = message.room_peers
+                    for line in self._viewer_log.lines(
+                        message, self._newest_name(), time.monotonic()
+                    ):
                         log.info(line)
 
     def _newest_name(self) -> str:
-        names = [d.name for r in self._timeline.renditions.values() for d in r.descriptors()[-1:]]
+        names = [d.name for w in self._timeline.windows.values() for d in w.descriptors()[-1:]]
         return names[0] if names else "the room"
 
-    async def _send(self, socket: aiohttp.ClientWebSocketResponse, sent: dict[int, int]) -> None:
-        """Send what is on air and every segment above `sent` (media sequence by rendition)."""
-        told: list[Stream | Swarms | Replays] = []
+    async def _send_new(
+        self, socket: aiohttp.ClientWebSocketResponse, last_sent: dict[int, int]
+    ) -> None:
+        """Send the stream, and every segment above `last_sent` (media sequence by variant)."""
+        known: list[Stream | Swarms | Replays] = []
         while True:
             self._changed.clear()
-            now = [self._stream(), *self._others()]
-            for message in now:
-                if message not in told:
+            current = [self._stream(), *self._swarms_and_replays()]
+            for message in current:
+                if message not in known:
                     await _send(socket, message)
-            told = now
-            for variant, rendition in sorted(self._timeline.renditions.items()):
-                after = sent.get(variant)
-                recent = rendition.descriptors()[-RECENT_SEGMENTS:]
-                for descriptor in recent if after is None else rendition.descriptors(after):
+            known = current
+            for variant, window in sorted(self._timeline.windows.items()):
+                after = last_sent.get(variant)
+                recent = window.descriptors()[-RECENT_SEGMENTS:]
+                for descriptor in recent if after is None else window.descriptors(after):
                     await _send(socket, Segment(descriptor))
-                    sent[variant] = descriptor.sequence
+                    last_sent[variant] = descriptor.sequence
             await self._changed.wait()
 
 

@@ -1,4 +1,4 @@
-"""The broadcaster's HTTP side: playlists, descriptors, redirects to the store, health."""
+"""The broadcaster's HTTP API: playlists, descriptors, redirects to the store, health."""
 
 from collections.abc import Callable, Collection, Iterable
 from http import HTTPStatus
@@ -7,7 +7,7 @@ import msgspec
 from aiohttp import ETag, web
 
 from shoal.broadcaster.health import Health
-from shoal.broadcaster.response_cache import Body, Views
+from shoal.broadcaster.response_cache import CachedResponse, ResponseCache
 from shoal.web import application, error_response, metrics, shared_cors_headers
 
 SERVICE = "broadcaster"
@@ -19,25 +19,25 @@ GAP_TYPE = "video/mp2t"
 
 
 def create_app(
-    views: Views,
+    cache: ResponseCache,
     health: Callable[[], Health],
     embed_origins: Collection[str],
-    replays: Callable[[], Body | None],
+    replays: Callable[[], CachedResponse | None],
 ) -> web.Application:
-    """Return the broadcaster's application; pages of `embed_origins` may read what is public.
+    """Return the broadcaster's application; pages at `embed_origins` may read what is public.
 
-    `replays` returns the list of replays, or None where none are kept.
+    `replays()` returns the list of replays, or None if the station keeps none.
     """
-    readable = shared_cors_headers(embed_origins)
+    cors_headers = shared_cors_headers(embed_origins)
 
     async def playlist(request: web.Request) -> web.Response:
-        return _answer(request, views.playlist())
+        return _respond(request, cache.playlist())
 
     async def variant_playlist(request: web.Request) -> web.Response:
-        return _answer(request, views.variant_playlist(int(request.match_info["variant"])))
+        return _respond(request, cache.variant_playlist(int(request.match_info["variant"])))
 
     async def all_segments(request: web.Request) -> web.Response:
-        return _answer(request, views.segments())
+        return _respond(request, cache.segments())
 
     async def variant_segments(request: web.Request) -> web.Response:
         after = request.query.get("after", "0")
@@ -45,25 +45,25 @@ def create_app(
             return error_response(
                 HTTPStatus.BAD_REQUEST, "bad_after", "`after` must be a media sequence number"
             )
-        if int(request.match_info["variant"]) not in views.variants:
+        if int(request.match_info["variant"]) not in cache.variants:
             return error_response(HTTPStatus.NOT_FOUND, "unknown_rendition", request.path)
         since = int(after) if "after" in request.query else -1
-        return _answer(request, views.segments(int(request.match_info["variant"]), since))
+        return _respond(request, cache.segments(int(request.match_info["variant"]), since))
 
     async def all_replays(request: web.Request) -> web.Response:
-        body = replays()
-        if body is None:
+        cached = replays()
+        if cached is None:
             return error_response(HTTPStatus.NOT_FOUND, "no_replays", "SHOAL_REPLAY is not set")
-        return _answer(request, body)
+        return _respond(request, cached)
 
     async def segment(request: web.Request) -> web.Response:
-        named = request.match_info.get("variant")
-        variant = None if named is None else int(named)
+        given = request.match_info.get("variant")
+        variant = None if given is None else int(given)
         name = request.match_info["name"]
-        if views.is_gap(variant, name):
-            # GStreamer 1.22 and VLC 3 load it all the same: a 404 ends them, nothing does not
+        if cache.is_gap(variant, name):
+            # GStreamer 1.22 and VLC 3 load it anyway: a 404 stops them, an empty body does not
             return web.Response(content_type=GAP_TYPE, headers={"Cache-Control": REDIRECT_CACHE})
-        url = views.segment_url(variant, name)
+        url = cache.segment_url(variant, name)
         if url is None:
             return error_response(
                 HTTPStatus.NOT_FOUND, "unknown_segment", f"{request.path} is not in the playlist"
@@ -72,22 +72,22 @@ def create_app(
             status=HTTPStatus.FOUND, headers={"Location": url, "Cache-Control": REDIRECT_CACHE}
         )
 
-    async def healthz(_request: web.Request) -> web.Response:
-        now = health()
-        status = HTTPStatus.SERVICE_UNAVAILABLE if now.status == "failing" else HTTPStatus.OK
+    async def health_response(_request: web.Request) -> web.Response:
+        current = health()
+        status = HTTPStatus.SERVICE_UNAVAILABLE if current.status == "failing" else HTTPStatus.OK
         return web.Response(
             status=status,
-            body=msgspec.json.encode(now),
+            body=msgspec.json.encode(current),
             content_type="application/json",
             headers={"Cache-Control": "no-store"},
         )
 
-    async def let_others_read(request: web.Request, response: web.StreamResponse) -> None:
-        if request.path.startswith("/live/"):  # the offline answer and the redirects too
-            response.headers.update(readable)
+    async def add_cors_headers(request: web.Request, response: web.StreamResponse) -> None:
+        if request.path.startswith("/live/"):  # including redirects and the 404 while offline
+            response.headers.update(cors_headers)
 
     app = application(SERVICE)
-    app.on_response_prepare.append(let_others_read)
+    app.on_response_prepare.append(add_cors_headers)
     app.add_routes(
         [
             web.get("/live/playlist.m3u8", playlist),
@@ -97,40 +97,42 @@ def create_app(
             web.get(r"/live/{variant:\d{1,4}}/segments.json", variant_segments),
             web.get(r"/live/{name:[^/]+\.(?:ts|m4s)}", segment),
             web.get(r"/live/{variant:\d{1,4}}/{name:[^/]+\.(?:ts|m4s)}", segment),
-            web.get("/health", healthz),
+            web.get("/health", health_response),
             web.get("/metrics", metrics),
         ]
     )
     return app
 
 
-def _answer(request: web.Request, body: Body | None) -> web.Response:
-    """Send a rendered body: compressed where the client takes it, 304 where it has it."""
-    if body is None:
+def _respond(request: web.Request, cached: CachedResponse | None) -> web.Response:
+    """Return a cached response, compressed if the client accepts that, or 304 if it has it."""
+    if cached is None:
         return error_response(HTTPStatus.NOT_FOUND, "offline", "nothing has been broadcast yet")
     headers = {
         "Cache-Control": PLAYLIST_CACHE,
         "Vary": "Accept-Encoding",
         "Accept-Ranges": "none",
     }
-    wanted = request.if_none_match or ()
-    if any(etag.value in ("*", body.etag) for etag in wanted):
+    known = request.if_none_match or ()
+    if any(etag.value in ("*", cached.etag) for etag in known):
         response = web.Response(status=HTTPStatus.NOT_MODIFIED, headers=headers)
-    elif coding := _coding(request.headers.get("Accept-Encoding", ""), body.encoded):
+    elif coding := _choose_coding(request.headers.get("Accept-Encoding", ""), cached.encoded):
         headers["Content-Encoding"] = coding
-        encoded = body.encoded[coding]
-        response = web.Response(body=encoded, content_type=body.content_type, headers=headers)
+        encoded = cached.encoded[coding]
+        response = web.Response(body=encoded, content_type=cached.content_type, headers=headers)
     else:
-        response = web.Response(body=body.plain, content_type=body.content_type, headers=headers)
-    response.etag = ETag(body.etag, is_weak=True)
+        response = web.Response(
+            body=cached.plain, content_type=cached.content_type, headers=headers
+        )
+    response.etag = ETag(cached.etag, is_weak=True)
     return response
 
 
-def _coding(accepted: str, offered: Iterable[str]) -> str | None:
-    """Return the first content coding offered that a client accepts (RFC 9110, section 12.5.3)."""
-    wanted: dict[str, str] = {}
+def _choose_coding(accepted: str, available: Iterable[str]) -> str | None:
+    """Return the first available coding that a client accepts (RFC 9110, section 12.5.3)."""
+    weights: dict[str, str] = {}
     for item in accepted.lower().split(","):
         name, _, weight = item.replace(" ", "").partition(";q=")
-        wanted[name] = weight
-    usable = {name for name, weight in wanted.items() if not weight or weight.strip("0.")}
-    return next((coding for coding in offered if coding in usable), None)
+        weights[name] = weight
+    usable = {name for name, weight in weights.items() if not weight or weight.strip("0.")}
+    return next((coding for coding in available if coding in usable), None)

@@ -1,4 +1,4 @@
-"""What `/health` says."""
+"""The body of `/health`."""
 
 from typing import Literal
 
@@ -8,18 +8,18 @@ from shoal.problems import Problem
 
 
 class Health(msgspec.Struct, frozen=True, kw_only=True):
-    """Body of `/health`; answered with 503 when failing."""
+    """Body of `/health`; sent with status 503 when failing."""
 
     status: Literal["ok", "degraded", "failing"]
     live: bool
     """whether Owncast is writing a stream now"""
     torrents: int
     peers: int
-    """viewers connected in rooms, and torrent peers"""
+    """viewers connected in rooms, plus torrent peers"""
     room_peers: int
     torrent_peers: int
     chunks: int
-    """segments published since the station began"""
+    """segments published since the station was set up"""
     signaling: Literal["connected", "disconnected"]
     last_segment_age_s: float | None
     """seconds since a segment was published; null before the first"""

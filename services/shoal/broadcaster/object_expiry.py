@@ -1,4 +1,4 @@
-"""Deletes objects from the store when no player can ask for them any more."""
+"""Deletes objects from the store once no player can ask for them any more."""
 
 import asyncio
 import time
@@ -11,7 +11,7 @@ from shoal.broadcaster.timeline import Timeline
 INTERVAL_S = 10.0
 
 
-class Janitor:
+class ObjectExpiry:
     """Works through the timeline's list of expired objects; it never lists the bucket."""
 
     def __init__(
@@ -19,33 +19,33 @@ class Janitor:
         store: Store,
         timeline: Timeline,
         save: Callable[[], None],
-        held: Callable[[], Collection[str]],
+        held_keys: Callable[[], Collection[str]],
     ) -> None:
-        """What `held()` names is not deleted yet: it is still to be copied for a replay."""
+        """`held_keys()` are not deleted yet: they have still to be copied for a replay."""
         self._store = store
         self._timeline = timeline
         self._save = save
-        self._held = held
+        self._held_keys = held_keys
 
     async def run(self) -> None:
-        """Delete what is due, every ten seconds, until cancelled."""
+        """Delete expired objects every ten seconds until cancelled."""
         while True:
-            await self.clean()
+            await self.delete_expired()
             await asyncio.sleep(INTERVAL_S)
 
-    async def clean(self) -> None:
-        """Delete what is due now; what the store refuses stays due."""
-        due = self._timeline.due_for_deletion(time.time())
-        if due:
-            held = self._held()
-            due = [key for key in due if key not in held][:MAX_DELETED_AT_ONCE]
-        if not due:
+    async def delete_expired(self) -> None:
+        """Delete the objects that have expired; if the store fails they are retried next time."""
+        keys = self._timeline.expired_keys(time.time())
+        if keys:
+            held = self._held_keys()
+            keys = [key for key in keys if key not in held][:MAX_DELETED_AT_ONCE]
+        if not keys:
             return
         try:
-            await self._store.delete(due)
+            await self._store.delete(keys)
         except StoreError:
             STORE_ERRORS.inc()
             return
-        OBJECTS_DELETED.inc(len(due))
-        self._timeline.deleted(due)
+        OBJECTS_DELETED.inc(len(keys))
+        self._timeline.forget_deleted(keys)
         self._save()

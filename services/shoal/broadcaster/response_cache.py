@@ -1,4 +1,4 @@
-"""The bodies of our public answers: rendered once after a change, compressed once."""
+"""The bodies of our public responses: rendered once per change, compressed once."""
 
 import gzip
 import hashlib
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import brotli
 import msgspec
 
-from shoal.broadcaster.owncast_playlist import Rendition as OwncastRendition
+from shoal.broadcaster.owncast_playlist import OwncastVariant
 from shoal.broadcaster.playlist import gap_name, media_playlist, multivariant_playlist
 from shoal.broadcaster.timeline import LATE_SEGMENTS, Timeline
 from shoal.segments import Descriptor, SegmentList, VariantSegments
@@ -20,101 +20,105 @@ BROTLI_QUALITY = 5
 
 
 @dataclass(frozen=True)
-class Body:
-    """One rendered answer."""
+class CachedResponse:
+    """A rendered body and its compressed forms."""
 
     content_type: str
     plain: bytes
     encoded: Mapping[str, bytes]
-    """by content coding, the one to prefer first"""
+    """by content coding, in order of preference"""
     etag: str
 
 
-class Views:
-    """What the public may read of a timeline."""
+class ResponseCache:
+    """The public responses about a timeline."""
 
     def __init__(
-        self, timeline: Timeline, owncast: Callable[[], Mapping[int, OwncastRendition]]
+        self, timeline: Timeline, owncast: Callable[[], Mapping[int, OwncastVariant]]
     ) -> None:
+        """`owncast()` returns Owncast's multivariant playlist, by variant."""
         self._timeline = timeline
         self._owncast = owncast
-        self._bodies: dict[str, Body] = {}
+        self._responses: dict[str, CachedResponse] = {}
         self._urls: dict[tuple[int, str], str] | None = None
 
-    def changed(self) -> None:
-        """Forget what was rendered: the timeline has changed."""
-        self._bodies.clear()
+    def clear(self) -> None:
+        """Drop what was rendered: the timeline has changed."""
+        self._responses.clear()
         self._urls = None
 
     @property
     def variants(self) -> Collection[int]:
-        """The renditions that are published."""
-        return self._timeline.renditions.keys()
+        """The published variants."""
+        return self._timeline.windows.keys()
 
-    def playlist(self) -> Body | None:
-        """The station's playlist; None before the first segment."""
-        renditions = self._timeline.renditions
-        if not renditions or self._begins():
+    def playlist(self) -> CachedResponse | None:
+        """Return the station's playlist; None before the first segment."""
+        windows = self._timeline.windows
+        if not windows or self._variants_missing():
             return None
-        if max(len(renditions), len(self._owncast())) == 1:
-            return self.variant_playlist(next(iter(renditions)))
-        return self._body(
+        if max(len(windows), len(self._owncast())) == 1:
+            return self.variant_playlist(next(iter(windows)))
+        return self._cached(
             "multivariant",
             PLAYLIST_TYPE,
             lambda: multivariant_playlist(self._timeline, self._owncast()).encode(),
         )
 
-    def variant_playlist(self, variant: int) -> Body | None:
-        """One rendition's media playlist; None when there is no such rendition."""
-        rendition = self._timeline.renditions.get(variant)
-        if rendition is None:
+    def variant_playlist(self, variant: int) -> CachedResponse | None:
+        """Return the media playlist of a variant; None if it is not published."""
+        window = self._timeline.windows.get(variant)
+        if window is None:
             return None
-        return self._body(
+        return self._cached(
             f"media {variant}",
             PLAYLIST_TYPE,
-            lambda: media_playlist(self._timeline, rendition).encode(),
+            lambda: media_playlist(self._timeline, window).encode(),
         )
 
-    def segments(self, variant: int | None = None, after: int = -1) -> Body:
-        """The descriptors of all renditions or of one, those above `after`."""
+    def segments(self, variant: int | None = None, after: int = -1) -> CachedResponse:
+        """Return the descriptors above the media sequence `after`, of all variants or of one."""
         if after >= 0:
-            # what is asked for decides what is kept: no more answers than a window has segments
-            oldest, newest = self._bounds(variant)
+            # clients choose this number: never cache more responses than a window has segments
+            oldest, newest = self._sequence_range(variant)
             after = min(max(after, oldest - 1), newest)
-        return self._body(
+        return self._cached(
             f"segments {variant} {after}",
             JSON_TYPE,
             lambda: msgspec.json.encode(
                 SegmentList(
                     stream=self._timeline.stream,
                     variants={
-                        str(number): VariantSegments(rendition.descriptors(after))
-                        for number, rendition in sorted(self._timeline.renditions.items())
+                        str(number): VariantSegments(window.descriptors(after))
+                        for number, window in sorted(self._timeline.windows.items())
                         if variant in (None, number)
                     },
                 )
             ),
         )
 
-    def _bounds(self, variant: int | None) -> tuple[int, int]:
-        """The oldest and the newest media sequence of one rendition, or of all."""
+    def _sequence_range(self, variant: int | None) -> tuple[int, int]:
+        """Return the oldest and the newest media sequence of one variant, or of all."""
         numbers = [
             sequence
-            for number, rendition in self._timeline.renditions.items()
-            if variant in (None, number) and rendition.entries
-            for sequence in (rendition.entries[0].sequence, rendition.entries[-1].sequence)
+            for number, window in self._timeline.windows.items()
+            if variant in (None, number) and window.entries
+            for sequence in (window.entries[0].sequence, window.entries[-1].sequence)
         ]
         return min(numbers, default=0), max(numbers, default=0)
 
-    def _begins(self) -> bool:
-        """Whether renditions that Owncast names are still to come: players read the list once."""
-        renditions = self._timeline.renditions
-        longest = max(len(rendition.entries) for rendition in renditions.values())
-        return longest <= LATE_SEGMENTS and bool(self._owncast().keys() - renditions.keys())
+    def _variants_missing(self) -> bool:
+        """Return whether listed variants are yet to appear: players read the playlist only once."""
+        windows = self._timeline.windows
+        longest = max(len(window.entries) for window in windows.values())
+        return longest <= LATE_SEGMENTS and bool(self._owncast().keys() - windows.keys())
 
     def segment_url(self, variant: int | None, name: str) -> str | None:
-        """Where a published segment is; without a variant only when there is one rendition."""
-        variant = self._named(variant)
+        """Return the URL of a published segment, None if there is none.
+
+        `variant` may be None if only one is published.
+        """
+        variant = self._resolve(variant)
         if variant is None:
             return None
         if self._urls is None:
@@ -122,36 +126,36 @@ class Views:
         return self._urls.get((variant, name))
 
     def is_gap(self, variant: int | None, name: str) -> bool:
-        """Say whether a name stands for a gap; without a variant as in `segment_url`."""
-        variant = self._named(variant)
-        if variant not in self._timeline.renditions:
+        """Return whether a name is that of a gap; `variant` is as in `segment_url`."""
+        variant = self._resolve(variant)
+        if variant not in self._timeline.windows:
             return False
-        entries = self._timeline.renditions[variant].entries
+        entries = self._timeline.windows[variant].entries
         return any(e.descriptor is None and gap_name(e.sequence) == name for e in entries)
 
-    def _named(self, variant: int | None) -> int | None:
-        """The rendition that is meant; None when none is named and there are several."""
-        if variant is None and len(self._timeline.renditions) == 1:
-            return next(iter(self._timeline.renditions))
+    def _resolve(self, variant: int | None) -> int | None:
+        """Return the variant that is meant; None if it is not given and there are several."""
+        if variant is None and len(self._timeline.windows) == 1:
+            return next(iter(self._timeline.windows))
         return variant
 
     def _descriptors(self) -> list[Descriptor]:
         return [
             descriptor
-            for rendition in self._timeline.renditions.values()
-            for descriptor in rendition.descriptors()
+            for window in self._timeline.windows.values()
+            for descriptor in window.descriptors()
         ]
 
-    def _body(self, key: str, content_type: str, render: Callable[[], bytes]) -> Body:
-        body = self._bodies.get(key)
-        if body is None:
-            body = self._bodies[key] = rendered(content_type, render())
-        return body
+    def _cached(self, key: str, content_type: str, render: Callable[[], bytes]) -> CachedResponse:
+        response = self._responses.get(key)
+        if response is None:
+            response = self._responses[key] = compress(content_type, render())
+        return response
 
 
-def rendered(content_type: str, plain: bytes) -> Body:
-    """Return an answer, compressed."""
-    return Body(
+def compress(content_type: str, plain: bytes) -> CachedResponse:
+    """Return a response with its compressed forms and its ETag."""
+    return CachedResponse(
         content_type,
         plain,
         {

@@ -1,8 +1,8 @@
-"""Brings segments to the store: at once while it works, in order from a backlog when it does not.
+"""Brings segments to the store: at once while it works, from a queue in order when it does not.
 
-While the store fails, one request at a time probes it, with the oldest segment of the backlog: no
-pile of requests stands against a store that is down or half-open. When it is back, live segments go
-straight in again, beside the backlog that is made up for one by one.
+While the store fails, one request at a time probes it, with the oldest segment of the queue, so
+that requests do not pile up against a store that is down or accepts connections without answering.
+When it is back, live segments go straight in again, while the queue is worked off one by one.
 """
 
 import asyncio
@@ -19,106 +19,106 @@ from shoal.broadcaster.metrics import (
     STORE_UPLOAD_SECONDS,
     STORED_BYTES,
 )
-from shoal.broadcaster.spool import Spool, Spooled
+from shoal.broadcaster.spool import Spool, SpooledSegment
 from shoal.broadcaster.store import Store, StoreError
-from shoal.broadcaster.timeline import key_of
+from shoal.broadcaster.timeline import live_key
 
 log = logging.getLogger("shoal.broadcaster")
 
-PATIENCE_S = 5.0
-"""a live segment that the store has not taken by then is published from the seeder"""
+PUT_TIMEOUT_S = 5.0
+"""a live segment that the store has not taken by then joins the queue"""
 PROBE_FIRST_S = 0.5
 PROBE_MAX_S = 5.0
 
 
-class Uploads:
-    """The way into the store."""
+class RetryQueue:
+    """The way into the store, and the segments that wait for it."""
 
     def __init__(self, store: Store, spool: Spool, on_fault: Callable[[str | None], None]) -> None:
-        """`on_fault` is told what the store says when it fails, and None when it works again."""
+        """`on_fault` is called with the error when the store fails, with None when it recovers."""
         self._store = store
         self._spool = spool
         self._on_fault = on_fault
-        self._backlog: deque[tuple[Spooled, asyncio.Future[bool]]] = deque()
-        self._more = asyncio.Event()
-        self._maps: set[Path] = set()
+        self._waiting: deque[tuple[SpooledSegment, asyncio.Future[bool]]] = deque()
+        self._added = asyncio.Event()
+        self._stored_init_sections: set[Path] = set()
         self.healthy = True
 
     @property
     def depth(self) -> int:
-        """Segments that wait for the store."""
-        return len(self._backlog)
+        """Number of segments that wait for the store."""
+        return len(self._waiting)
 
-    async def put(self, segment: Spooled, data: bytes) -> bool:
-        """Store a live segment now; False when the store fails or is too slow for that."""
+    async def put_now(self, segment: SpooledSegment, data: bytes) -> bool:
+        """Store a live segment now; return False when the store fails or is too slow for that."""
         if not self.healthy:
             return False
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(PUT_TIMEOUT_S):
                 await self._put(segment, data)
         except StoreError as error:
-            self._failed(str(error))
+            self._on_failure(str(error))
         except TimeoutError:
-            self._failed(f"the store took longer than {PATIENCE_S:.0f} s for {segment.name}")
+            self._on_failure(f"the store took longer than {PUT_TIMEOUT_S:.0f} s for {segment.name}")
         else:
             return True
         return False
 
-    def queue(self, segment: Spooled) -> asyncio.Future[bool]:
-        """Put a segment into the backlog.
+    def add(self, segment: SpooledSegment) -> asyncio.Future[bool]:
+        """Add a segment to the queue.
 
-        The future becomes true once the store has it, and false when its file was gone before.
+        The future becomes True once the store has it, False when its file was gone before that.
         """
         stored: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._backlog.append((segment, stored))
+        self._waiting.append((segment, stored))
         SPOOL_SEGMENTS.set(self.depth)
-        self._more.set()
+        self._added.set()
         return stored
 
     async def run(self) -> None:
-        """Work off the backlog until cancelled."""
+        """Work off the queue until cancelled."""
         backoff = Backoff(PROBE_FIRST_S, PROBE_MAX_S)
         while True:
-            if not self._backlog:
-                self._more.clear()
-                await self._more.wait()
-            segment, stored = self._backlog[0]
+            if not self._waiting:
+                self._added.clear()
+                await self._added.wait()
+            segment, stored = self._waiting[0]
             path = self._spool.path(segment.variant, segment.name)
             try:
                 data = await asyncio.to_thread(path.read_bytes)
                 await self._put(segment, data)
-                taken = True
+                in_store = True
             except FileNotFoundError:
-                taken = False  # it has left the window while the store was away
+                in_store = False  # it left the window while the store was down
             except StoreError as error:
-                self._failed(str(error))
+                self._on_failure(str(error))
                 await backoff.wait()
                 continue
             backoff.reset()
-            self._backlog.popleft()
+            self._waiting.popleft()
             SPOOL_SEGMENTS.set(self.depth)
             if not stored.done():
-                stored.set_result(taken)
+                stored.set_result(in_store)
 
-    async def _put(self, segment: Spooled, data: bytes) -> None:
-        if segment.map_name:
-            await self._put_map(segment.variant, segment.map_name)
-        begun = time.monotonic()
-        await self._store.put_segment(key_of(segment.variant, segment.name), data)
-        STORE_UPLOAD_SECONDS.observe(time.monotonic() - begun)
+    async def _put(self, segment: SpooledSegment, data: bytes) -> None:
+        if segment.init_name:
+            await self._put_init_section(segment.variant, segment.init_name)
+        started_s = time.monotonic()
+        await self._store.put_segment(live_key(segment.variant, segment.name), data)
+        STORE_UPLOAD_SECONDS.observe(time.monotonic() - started_s)
         STORED_BYTES.inc(len(data))
         if not self.healthy:
             self.healthy = True
             self._on_fault(None)
 
-    async def _put_map(self, variant: int, name: str) -> None:
+    async def _put_init_section(self, variant: int, name: str) -> None:
         path = self._spool.path(variant, name)
-        if path not in self._maps:
+        if path not in self._stored_init_sections:
             data = await asyncio.to_thread(path.read_bytes)
-            await self._store.put_segment(key_of(variant, name), data)
-            self._maps.add(path)
+            await self._store.put_segment(live_key(variant, name), data)
+            self._stored_init_sections.add(path)
 
-    def _failed(self, message: str) -> None:
+    def _on_failure(self, message: str) -> None:
         STORE_ERRORS.inc()
         self.healthy = False
         self._on_fault(message)

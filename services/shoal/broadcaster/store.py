@@ -1,4 +1,4 @@
-"""The object store (Cloudflare R2, or any S3): one attempt a call, bounded in time."""
+"""The object store (Cloudflare R2 or another S3): each call is one request, bounded in time."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -19,23 +19,23 @@ CACHE_CONTROL = "public, max-age=31536000, immutable"
 CONNECT_TIMEOUT_S = 2
 READ_TIMEOUT_S = 4
 ATTEMPTS = 2
-"""botocore's own, with its backoff and jitter: they hide a single lost connection"""
+"""by botocore, with its own backoff and jitter: they hide a single lost connection"""
 PARALLEL_REQUESTS = 8
 MAX_DELETED_AT_ONCE = 1000
-"""S3's DeleteObjects takes no more"""
+"""the limit of S3's DeleteObjects"""
 
 _ADVICE = {
-    "NoSuchBucket": "create the bucket, or mend SHOAL_BUCKET",
-    "InvalidAccessKeyId": "the store does not know the access key: mend r2_access_key_id",
-    "SignatureDoesNotMatch": "the secret key is wrong: mend r2_secret_access_key",
-    "AccessDenied": "the key may not do this in the bucket: give it object read and write",
+    "NoSuchBucket": "create the bucket or correct SHOAL_BUCKET",
+    "InvalidAccessKeyId": "the store does not know the access key: correct r2_access_key_id",
+    "SignatureDoesNotMatch": "the secret key is wrong: correct r2_secret_access_key",
+    "AccessDenied": "the key lacks permission for this bucket: grant it object read and write",
 }
 
 T = TypeVar("T")
 
 
 class StoreError(Exception):
-    """The store did not do it; the message says where, what it answered and what to do."""
+    """A request failed; the message has the bucket, the store's answer, and what to do."""
 
 
 class Store:
@@ -43,7 +43,7 @@ class Store:
 
     def __init__(self, settings: BroadcasterSettings) -> None:
         self._bucket = settings.bucket
-        self._where = f"{settings.s3_endpoint}/{settings.bucket}"
+        self._location = f"{settings.s3_endpoint}/{settings.bucket}"
         self._threads = ThreadPoolExecutor(PARALLEL_REQUESTS, thread_name_prefix="store")
         client: S3Client = boto3.client(  # pyright: ignore[reportUnknownMemberType]
             "s3",
@@ -64,7 +64,7 @@ class Store:
         self._client = client
 
     async def put_segment(self, key: str, data: bytes) -> None:
-        """Store a segment or an initialization section, for ever cacheable. Raises StoreError."""
+        """Put a segment or an init section, cacheable forever. Raises StoreError."""
         await self._call(
             lambda: self._client.put_object(
                 Bucket=self._bucket,
@@ -75,8 +75,8 @@ class Store:
             )
         )
 
-    async def put_note(self, key: str, data: bytes) -> None:
-        """Store a small JSON object that changes. Raises StoreError."""
+    async def put_json(self, key: str, data: bytes) -> None:
+        """Put a small JSON object that changes, not to be cached. Raises StoreError."""
         await self._call(
             lambda: self._client.put_object(
                 Bucket=self._bucket,
@@ -88,7 +88,7 @@ class Store:
         )
 
     async def put_file(self, key: str, data: bytes, media_type: str) -> None:
-        """Store an object that never changes, for ever cacheable. Raises StoreError."""
+        """Put an object that never changes, cacheable forever. Raises StoreError."""
         await self._call(
             lambda: self._client.put_object(
                 Bucket=self._bucket,
@@ -100,7 +100,7 @@ class Store:
         )
 
     async def copy(self, source: str, target: str) -> bool:
-        """Copy a segment within the bucket; false where there is none. Raises StoreError."""
+        """Copy a segment within the bucket; return False if it is missing. Raises StoreError."""
 
         def copy() -> bool:
             try:
@@ -120,10 +120,10 @@ class Store:
 
         return await self._call(copy)
 
-    async def has(self, key: str) -> bool:
-        """Say whether there is an object. Raises StoreError."""
+    async def exists(self, key: str) -> bool:
+        """Return whether an object exists. Raises StoreError."""
 
-        def look() -> bool:
+        def head() -> bool:
             try:
                 self._client.head_object(Bucket=self._bucket, Key=key)
             except ClientError as error:
@@ -132,17 +132,17 @@ class Store:
                 raise
             return True
 
-        return await self._call(look)
+        return await self._call(head)
 
-    async def keys(self, prefix: str) -> list[str]:
-        """Return keys that begin with `prefix`, at most a thousand. Raises StoreError."""
+    async def list_keys(self, prefix: str) -> list[str]:
+        """Return the keys that begin with `prefix`, at most 1000. Raises StoreError."""
         listed = await self._call(
             lambda: self._client.list_objects_v2(Bucket=self._bucket, Prefix=prefix)
         )
         return [key for item in listed.get("Contents", []) if (key := item.get("Key"))]
 
     async def get(self, key: str) -> bytes | None:
-        """Return an object's bytes, None where there is none. Raises StoreError."""
+        """Return an object's bytes, None if it does not exist. Raises StoreError."""
 
         def read() -> bytes | None:
             try:
@@ -153,9 +153,9 @@ class Store:
         return await self._call(read)
 
     async def delete(self, keys: Sequence[str]) -> None:
-        """Delete objects, at most a thousand a call; absent ones are no error. Raises StoreError.
+        """Delete up to 1000 objects; missing ones are not an error. Raises StoreError.
 
-        Deletion is free of charge at R2.
+        R2 does not charge for deletions.
         """
         objects = [{"Key": key} for key in keys[:MAX_DELETED_AT_ONCE]]
         await self._call(
@@ -165,20 +165,20 @@ class Store:
             )
         )
 
-    async def _call(self, work: Callable[[], T]) -> T:
+    async def _call(self, request: Callable[[], T]) -> T:
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, request)
         except (BotoCoreError, ClientError) as error:
-            raise StoreError(f"{self._where}: {_explain(error)}") from error
+            raise StoreError(f"{self._location}: {_explain(error)}") from error
 
     def close(self) -> None:
-        """Give up requests that wait for a thread; those under way end by their timeouts."""
+        """Drop requests that wait for a thread; those in progress end with their timeouts."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._client.close()
 
 
 def _is_missing(error: ClientError) -> bool:
-    """Whether the store says that there is no such object (a HEAD's answer has no code)."""
+    """Whether the error means that the object does not exist (a HEAD has no error code)."""
     return error.response.get("Error", {}).get("Code") in ("NoSuchKey", "404")
 
 
@@ -186,4 +186,4 @@ def _explain(error: BotoCoreError | ClientError) -> str:
     if not isinstance(error, ClientError):
         return str(error)
     code = error.response.get("Error", {}).get("Code", "")
-    return f"{error}: {_ADVICE.get(code, 'see the status of the store')}"
+    return f"{error}: {_ADVICE.get(code, 'check the status page of the store')}"

@@ -1,8 +1,8 @@
-"""The station's timeline: which segment has which media sequence number, and what is published.
+"""The station's timeline: which segment has which media sequence, and what is published.
 
-Owncast numbers segments from 0 in each stream; we never go back. Each stream gets a base, one for
-all renditions: media sequence = base + k. A number that a rendition lacks becomes an EXT-X-GAP.
-Plain state and rules, no I/O; `state.py` keeps it on disk.
+Owncast numbers the segments of each stream from 0; our media sequence never goes back. Each stream
+gets a base, the same for all variants: media sequence = base + segment index. A number that a
+variant lacks becomes an EXT-X-GAP. Plain state and rules, no I/O; `state.py` keeps it on disk.
 """
 
 from collections.abc import Collection
@@ -14,47 +14,47 @@ from shoal.segments import Descriptor
 
 WINDOW_SEGMENTS = 60
 LATE_SEGMENTS = 3
-"""a rendition that is so far behind the others has lost what it lacks: gaps take its place"""
+"""a variant this far behind the newest one has lost the segments it lacks: gaps take their place"""
 OBJECT_GRACE_S = 60.0
-"""objects outlive the window by the playlist's length and this, for players that lag behind"""
+"""objects outlive the window by its duration and this, for players that lag behind"""
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One place in a rendition's playlist: a segment, or a gap (descriptor is None)."""
+class TimelineEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """One place in a variant's playlist: a segment, or a gap (descriptor is None)."""
 
     sequence: int
     duration: float
     """seconds"""
     descriptor: Descriptor | None
-    map_name: str | None = None
-    """object beside it that holds its Media Initialization Section (fMP4 only)"""
+    init_name: str | None = msgspec.field(default=None, name="map_name")
+    """object in the same folder that holds its init section (fMP4 only)"""
     stored: bool = True
-    """whether the store has it; false: published from the seeder while the store failed"""
+    """whether the store has it; false: published from the seed while the store failed"""
 
 
-class StreamBase(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a stream of Owncast's begins in our numbering."""
+class StreamStart(msgspec.Struct, frozen=True, kw_only=True):
+    """Where one of Owncast's streams begins in our media sequence."""
 
     stream: str
     base: int
-    """media sequence of its k = 0; may be negative when we met it in mid-air"""
-    start: int
+    """media sequence of its segment index 0; may be negative if we joined it midway"""
+    first_seen: int = msgspec.field(name="start")
     """media sequence of the first segment that we saw of it"""
     discontinuities: int
     """streams before it: the Discontinuity Sequence Number of its segments"""
 
 
-class Expired(msgspec.Struct, frozen=True):
-    """An object that nobody needs any more from `at` on (Unix time, seconds)."""
+class ExpiredObject(msgspec.Struct, frozen=True):
+    """An object that is no longer needed from `at` on (Unix time, seconds)."""
 
     key: str
     at: float
 
 
-class Rendition(msgspec.Struct, kw_only=True):
-    """The published window of one rendition, oldest first, without holes in its numbers."""
+class VariantWindow(msgspec.Struct, kw_only=True):
+    """The published window of one variant, oldest first, without a missing media sequence."""
 
-    entries: list[Entry] = msgspec.field(default_factory=list[Entry])
+    entries: list[TimelineEntry] = msgspec.field(default_factory=list[TimelineEntry])
 
     @property
     def last_sequence(self) -> int | None:
@@ -62,7 +62,7 @@ class Rendition(msgspec.Struct, kw_only=True):
         return self.entries[-1].sequence if self.entries else None
 
     def descriptors(self, after: int = -1) -> tuple[Descriptor, ...]:
-        """The segments with a media sequence above `after`, oldest first, without the gaps."""
+        """Return the segments with a media sequence above `after`, oldest first, without gaps."""
         return tuple(
             entry.descriptor
             for entry in self.entries
@@ -76,17 +76,20 @@ class Timeline(msgspec.Struct, kw_only=True):
     target_duration: int = 0
     """seconds; 0 before the first segment"""
     next_sequence: int = 0
-    """above every media sequence given out so far, in any rendition"""
+    """above every media sequence assigned so far, in any variant"""
     next_discontinuity: int = 0
     """Discontinuity Sequence Number of the next stream"""
     published: int = 0
-    """segments published since the station began"""
+    """number of segments published since the station was set up"""
     ended: bool = False
-    """whether EXT-X-ENDLIST stands in the playlists; the next stream begins new ones"""
-    streams: list[StreamBase] = msgspec.field(default_factory=list[StreamBase])
+    """whether the playlists have an EXT-X-ENDLIST; the next stream starts new ones"""
+    streams: list[StreamStart] = msgspec.field(default_factory=list[StreamStart])
     """oldest first; those that a window still needs, and the newest"""
-    renditions: dict[int, Rendition] = msgspec.field(default_factory=dict[int, Rendition])
-    expired: list[Expired] = msgspec.field(default_factory=list[Expired])
+    windows: dict[int, VariantWindow] = msgspec.field(
+        default_factory=dict[int, VariantWindow], name="renditions"
+    )
+    """by variant"""
+    expired: list[ExpiredObject] = msgspec.field(default_factory=list[ExpiredObject])
     """objects to delete, the next one first"""
 
     @property
@@ -94,143 +97,148 @@ class Timeline(msgspec.Struct, kw_only=True):
         """Owncast's id of the newest stream, None before the first."""
         return self.streams[-1].stream if self.streams else None
 
-    def sequence_of(self, stream: str, k: int) -> int:
-        """Return the media sequence of a segment; the first of a new stream opens it."""
-        known = next((base for base in reversed(self.streams) if base.stream == stream), None)
-        if known is None:
-            known = StreamBase(
+    def assign(self, stream: str, index: int) -> int:
+        """Return the media sequence of a segment; the first segment of a new stream opens it."""
+        start = next((start for start in reversed(self.streams) if start.stream == stream), None)
+        if start is None:
+            start = StreamStart(
                 stream=stream,
-                base=self.next_sequence - k,
-                start=self.next_sequence,
+                base=self.next_sequence - index,
+                first_seen=self.next_sequence,
                 discontinuities=self.next_discontinuity,
             )
             self.next_discontinuity += 1
-            self.streams.append(known)
-        sequence = known.base + k
+            self.streams.append(start)
+        sequence = start.base + index
         self.next_sequence = max(self.next_sequence, sequence + 1)
         return sequence
 
     def is_due(self, variant: int, sequence: int) -> bool:
-        """Say whether `sequence` may still be published: above all that the rendition has.
+        """Return whether `sequence` may still be published: it is above all that the variant has.
 
-        One that is not in the playlists (any more) may come in beside the newest of the others.
+        A variant that is not in the playlists, or no longer, may join at the newest segments of the
+        other ones.
         """
-        rendition = self.renditions.get(variant)
-        last = rendition.last_sequence if rendition else None
+        window = self.windows.get(variant)
+        last = window.last_sequence if window else None
         if last is None:
-            others = [r.last_sequence for r in self.renditions.values()]
-            last = max((n for n in others if n is not None), default=-1) - LATE_SEGMENTS - 1
+            newest = [w.last_sequence for w in self.windows.values()]
+            last = max((n for n in newest if n is not None), default=-1) - LATE_SEGMENTS - 1
         return sequence > max(last, -1)
 
     def is_discontinuity(self, sequence: int) -> bool:
-        """Say whether EXT-X-DISCONTINUITY stands before `sequence`, the same in all renditions."""
-        return any(base.start == sequence and base.discontinuities > 0 for base in self.streams)
+        """Return whether EXT-X-DISCONTINUITY precedes `sequence`; the same in all variants."""
+        return any(
+            start.first_seen == sequence and start.discontinuities > 0 for start in self.streams
+        )
 
-    def discontinuity_sequence(self, rendition: Rendition) -> int:
+    def discontinuity_sequence(self, window: VariantWindow) -> int:
         """Return EXT-X-DISCONTINUITY-SEQUENCE of a window (RFC 8216, section 4.3.3.3)."""
-        if not rendition.entries:
+        if not window.entries:
             return 0
-        first = rendition.entries[0].sequence
-        begun = [base.discontinuities for base in self.streams if base.start <= first]
-        number = begun[-1] if begun else 0
+        first = window.entries[0].sequence
+        started = [start.discontinuities for start in self.streams if start.first_seen <= first]
+        number = started[-1] if started else 0
         return number - 1 if self.is_discontinuity(first) else number
 
-    def publish(self, entry: Entry, now: float, named: Collection[int] = ()) -> list[Entry]:
-        """Append a segment, with gaps for the numbers that renditions lack before it.
+    def append(
+        self, entry: TimelineEntry, now: float, listed: Collection[int] = ()
+    ) -> list[TimelineEntry]:
+        """Append a segment, with gaps for the media sequences that variants lack before it.
 
-        `now` is Unix time, in seconds; `named` are the renditions of Owncast's master playlist, if
-        it is known: what it names no more goes with the stream that had it. Returns the entries
-        that have left the windows. Raises ValueError when the media sequence is not above the
-        rendition's last.
+        `now` is Unix time, in seconds; `listed` are the variants in Owncast's multivariant
+        playlist, if it is known: a variant that is no longer listed is removed together with the
+        stream that had it. Returns the entries that left the windows. Raises ValueError when the
+        media sequence is not above the variant's last.
         """
         descriptor = entry.descriptor
         if descriptor is None or not self.is_due(descriptor.variant, entry.sequence):
-            raise ValueError(f"sequence {entry.sequence} is in the past, or is no segment")
-        maps = self._maps()
-        left = self._begin_anew() if self.ended else []
+            raise ValueError(f"media sequence {entry.sequence} is in the past or a gap")
+        init_sections = self._init_sections()
+        removed = self._reset_windows() if self.ended else []
         # not Owncast's own target duration: its offline clip raises that to 9 s
         self.target_duration = max(self.target_duration, int(entry.duration + 0.5))
-        rendition = self.renditions.setdefault(descriptor.variant, Rendition())
-        self._fill_gaps(rendition, entry.sequence)
-        rendition.entries.append(entry)
+        window = self.windows.setdefault(descriptor.variant, VariantWindow())
+        self._fill_gaps(window, entry.sequence)
+        window.entries.append(entry)
         self.published += 1
-        start = self.streams[-1].start if self.streams else 0
-        for number, other in list(self.renditions.items()):
-            if named and number not in named and (other.last_sequence or 0) < start:
-                left += self.renditions.pop(number).entries
+        stream_start = self.streams[-1].first_seen if self.streams else 0
+        for number, other in list(self.windows.items()):
+            if listed and number not in listed and (other.last_sequence or 0) < stream_start:
+                removed += self.windows.pop(number).entries
                 continue
-            if other is not rendition and other.last_sequence is not None:
+            if other is not window and other.last_sequence is not None:
                 self._fill_gaps(other, entry.sequence - LATE_SEGMENTS)
-            left += other.entries[:-WINDOW_SEGMENTS]
+            removed += other.entries[:-WINDOW_SEGMENTS]
             other.entries = other.entries[-WINDOW_SEGMENTS:]
             if not other.descriptors():
-                del self.renditions[number]  # it stopped a whole window ago
-        self._forget_streams()
-        self._expire([object_key(e.descriptor) for e in left if e.descriptor is not None], now)
-        self._expire([key_of(*name) for name in maps - self._maps()], now)
-        return left
+                del self.windows[number]  # it stopped a whole window ago
+        self._drop_old_streams()
+        self._expire([object_key(e.descriptor) for e in removed if e.descriptor is not None], now)
+        self._expire([live_key(*name) for name in init_sections - self._init_sections()], now)
+        return removed
 
-    def confirm(self, variant: int, sequence: int) -> None:
+    def mark_stored(self, variant: int, sequence: int) -> None:
         """Note that the store has a segment that was published without it."""
-        rendition = self.renditions.get(variant, Rendition())
-        for index, entry in enumerate(rendition.entries):
+        window = self.windows.get(variant, VariantWindow())
+        for position, entry in enumerate(window.entries):
             if entry.sequence == sequence:
                 descriptor = entry.descriptor and replace(entry.descriptor, stored=True)
-                rendition.entries[index] = replace(entry, stored=True, descriptor=descriptor)
+                window.entries[position] = replace(entry, stored=True, descriptor=descriptor)
 
     def end(self) -> None:
-        """Close the playlists: whatever comes next is in new ones."""
+        """End the playlists: whatever follows goes into new ones."""
         self.ended = True
 
-    def due_for_deletion(self, now: float) -> list[str]:
-        """Return the keys of the objects whose time is over."""
+    def expired_keys(self, now: float) -> list[str]:
+        """Return the keys of the objects to delete at `now` (Unix time, seconds)."""
         return [expired.key for expired in self.expired if expired.at <= now]
 
-    def deleted(self, keys: list[str]) -> None:
-        """Forget objects that are gone from the store."""
-        gone = set(keys)
-        self.expired = [expired for expired in self.expired if expired.key not in gone]
+    def forget_deleted(self, keys: list[str]) -> None:
+        """Forget objects that have been deleted from the store."""
+        deleted = set(keys)
+        self.expired = [expired for expired in self.expired if expired.key not in deleted]
 
-    def _fill_gaps(self, rendition: Rendition, until: int) -> None:
-        """Append gaps up to, not including, `until`; of a long hole only what a window shows."""
-        last = rendition.last_sequence
+    def _fill_gaps(self, window: VariantWindow, until: int) -> None:
+        """Append gaps up to `until`, exclusive; of a long run only what a window can show."""
+        last = window.last_sequence
         first = until if last is None else last + 1
-        rendition.entries.extend(
-            Entry(sequence=sequence, duration=float(self.target_duration), descriptor=None)
+        window.entries.extend(
+            TimelineEntry(sequence=sequence, duration=float(self.target_duration), descriptor=None)
             for sequence in range(max(first, until - WINDOW_SEGMENTS), until)
         )
 
-    def _begin_anew(self) -> list[Entry]:
-        left = [entry for rendition in self.renditions.values() for entry in rendition.entries]
-        self.renditions = {}
+    def _reset_windows(self) -> list[TimelineEntry]:
+        removed = [entry for window in self.windows.values() for entry in window.entries]
+        self.windows = {}
         self.ended = False
-        return left
+        return removed
 
-    def _maps(self) -> set[tuple[int, str]]:
-        """Variant and name of the initialization sections that the windows need."""
+    def _init_sections(self) -> set[tuple[int, str]]:
+        """Variant and name of the init sections that the windows need."""
         return {
-            (number, entry.map_name)
-            for number, rendition in self.renditions.items()
-            for entry in rendition.entries
-            if entry.map_name is not None
+            (number, entry.init_name)
+            for number, window in self.windows.items()
+            for entry in window.entries
+            if entry.init_name is not None
         }
 
     def _expire(self, keys: list[str], now: float) -> None:
         at = now + WINDOW_SEGMENTS * self.target_duration + OBJECT_GRACE_S
-        self.expired += [Expired(key, at) for key in keys]
+        self.expired += [ExpiredObject(key, at) for key in keys]
 
-    def _forget_streams(self) -> None:
+    def _drop_old_streams(self) -> None:
         """Drop the streams that no window reaches back to; the newest always stays."""
-        oldest = min(r.entries[0].sequence for r in self.renditions.values() if r.entries)
-        needed = [i for i, base in enumerate(self.streams) if base.start <= oldest]
+        oldest = min(w.entries[0].sequence for w in self.windows.values() if w.entries)
+        needed = [i for i, start in enumerate(self.streams) if start.first_seen <= oldest]
         self.streams = self.streams[needed[-1] if needed else 0 :]
 
 
 def object_key(descriptor: Descriptor) -> str:
     """Return the key of a published segment."""
-    return key_of(descriptor.variant, descriptor.name)
+    return live_key(descriptor.variant, descriptor.name)
 
 
-def key_of(variant: int, name: str) -> str:
+def live_key(variant: int, name: str) -> str:
     """Return a segment's key in the bucket: `live/<variant>/<Owncast's file name>`."""
     return f"live/{variant}/{name}"

@@ -1,74 +1,79 @@
-"""Says when viewers can have a segment: from the store, or, while that fails, from the seed."""
+"""Makes segments available to viewers: from the store or, while that fails, from the seed."""
 
 import asyncio
 from collections.abc import Callable
 
-from shoal.broadcaster.retry_queue import Uploads
-from shoal.broadcaster.seeding.seed import Standby
-from shoal.broadcaster.spool import Spooled
+from shoal.broadcaster.retry_queue import RetryQueue
+from shoal.broadcaster.seeding.seed import TorrentSeed
+from shoal.broadcaster.spool import SpooledSegment
 from shoal.broadcaster.torrents import Torrent
 
-HURRY_S = 1.0
-"""a segment that the store has not taken by then is published once the seeder serves it; if it were
-longer, players would run dry before they have it from there"""
+STORE_ONLY_S = 1.0
+"""after this long without the store, a segment is published as soon as the seed has it; with more,
+players would run out of video before they got it from there"""
 POLL_S = 0.05
 
 
-class Sources:
-    """Brings segments to the store, sooner or later, and knows who has them meanwhile."""
+class Uploader:
+    """Brings segments to the store, sooner or later, and knows which source has them meanwhile."""
 
     def __init__(
-        self, uploads: Uploads, standby: Standby | None, on_stored: Callable[[Spooled], None]
+        self,
+        retry_queue: RetryQueue,
+        seed: TorrentSeed | None,
+        on_stored: Callable[[SpooledSegment], None],
     ) -> None:
-        """`on_stored` is told of a segment that was published without the store, once it has it."""
-        self._uploads = uploads
-        self._standby = standby
+        """`on_stored` is called once the store has a segment that was published without it."""
+        self._retry_queue = retry_queue
+        self._seed = seed
         self._on_stored = on_stored
-        self._slow: dict[tuple[int, str], asyncio.Task[bool]] = {}
+        self._slow_puts: dict[tuple[int, str], asyncio.Task[bool]] = {}
         """uploads that go on after their segment was published"""
 
-    async def confirm(self, segment: Spooled, data: bytes, torrent: Torrent | None) -> bool | None:
-        """Wait until a source has the segment: true the store, false only the seeder.
+    async def make_available(
+        self, segment: SpooledSegment, data: bytes, torrent: Torrent | None
+    ) -> bool | None:
+        """Wait until a source has the segment; return True for the store, False for the seed.
 
-        None when there is none: the segment has left the spool while it waited.
+        Returns None when there will be no source: the segment left the spool in the meantime.
         """
-        put = asyncio.create_task(self._uploads.put(segment, data))
-        await asyncio.wait({put}, timeout=HURRY_S)
+        put = asyncio.create_task(self._retry_queue.put_now(segment, data))
+        await asyncio.wait({put}, timeout=STORE_ONLY_S)
         while not put.done():
-            if self._serves(torrent):
-                self._slow[segment.variant, segment.name] = put
-                put.add_done_callback(lambda _: self._on_slow(segment, put))
+            if self._is_seeded(torrent):
+                self._slow_puts[segment.variant, segment.name] = put
+                put.add_done_callback(lambda _: self._on_slow_put_done(segment, put))
                 return False
             await asyncio.wait({put}, timeout=POLL_S)
         if put.result():
             return True
-        later = self.store_later(segment)
-        while not later.done():
-            if self._serves(torrent):
+        retried = self.retry_later(segment)
+        while not retried.done():
+            if self._is_seeded(torrent):
                 return False
-            await asyncio.wait({later}, timeout=POLL_S)
-        return later.result() or None
+            await asyncio.wait({retried}, timeout=POLL_S)
+        return retried.result() or None
 
-    def store_later(self, segment: Spooled) -> asyncio.Future[bool]:
-        """Put a segment into the backlog; once the store has it `on_stored` is told."""
-        stored = self._uploads.queue(segment)
+    def retry_later(self, segment: SpooledSegment) -> asyncio.Future[bool]:
+        """Add a segment to the retry queue, and call `on_stored` when its turn is over."""
+        stored = self._retry_queue.add(segment)
         stored.add_done_callback(lambda _: self._on_stored(segment))
         return stored
 
-    async def uploaded(self, segment: Spooled) -> None:
-        """Wait until no upload of a segment is under way."""
-        slow = self._slow.get((segment.variant, segment.name))
+    async def until_uploaded(self, segment: SpooledSegment) -> None:
+        """Wait until no upload of the segment is in progress."""
+        slow = self._slow_puts.get((segment.variant, segment.name))
         if slow is not None:
             await slow
 
-    def _serves(self, torrent: Torrent | None) -> bool:
-        return bool(self._standby and torrent and self._standby.serves(torrent.infohash))
+    def _is_seeded(self, torrent: Torrent | None) -> bool:
+        return bool(self._seed and torrent and self._seed.is_available(torrent.infohash))
 
-    def _on_slow(self, segment: Spooled, put: asyncio.Task[bool]) -> None:
-        del self._slow[segment.variant, segment.name]
+    def _on_slow_put_done(self, segment: SpooledSegment, put: asyncio.Task[bool]) -> None:
+        del self._slow_puts[segment.variant, segment.name]
         if put.cancelled():
             return
         if put.result():
             self._on_stored(segment)
         else:
-            self.store_later(segment)
+            self.retry_later(segment)

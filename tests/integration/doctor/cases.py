@@ -8,10 +8,10 @@ from typing import Literal
 from aiohttp import web
 
 from tests.support.faults import Fault, Reply
-from tests.support.faulty_station import Patient
+from tests.support.faulty_station import FaultyStation
 
 Door = Literal["front", "store", "broadcaster", "owncast"]
-Harm = Callable[[Patient], AbstractContextManager[None]]
+Harm = Callable[[FaultyStation], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,11 @@ class Case:
     harm: Harm
 
 
-def at(door: Door, make: Callable[[Patient], Fault]) -> Harm:
+def at(door: Door, make: Callable[[FaultyStation], Fault]) -> Harm:
     """A fault of one of the proxies."""
 
     @contextmanager
-    def harm(patient: Patient) -> Iterator[None]:
+    def harm(patient: FaultyStation) -> Iterator[None]:
         proxy = getattr(patient, door)
         proxy.fault = make(patient)
         try:
@@ -53,7 +53,7 @@ def edit(door: Door, path: str, change: Callable[[Reply], None]) -> Harm:
 def lead(prefix: str, to: str) -> Harm:
     """A route to the wrong service: one of local.json's."""
 
-    def make(patient: Patient) -> Fault:
+    def make(patient: FaultyStation) -> Fault:
         service = patient.station.local[to]
         return Fault(redirect=lambda path: service if path.startswith(prefix) else None)
 

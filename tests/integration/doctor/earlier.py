@@ -12,7 +12,7 @@ from aiohttp import web
 
 from tests.integration.doctor.cases import Case, at, edit, lead, swap
 from tests.support.faults import Fault, Reply
-from tests.support.faulty_station import Patient
+from tests.support.faulty_station import FaultyStation
 
 NOBODY = 65534
 
@@ -24,7 +24,7 @@ def without_engine(reply: Reply) -> None:
 
 
 @contextmanager
-def closed_folder(patient: Patient) -> Iterator[None]:
+def closed_folder(patient: FaultyStation) -> Iterator[None]:
     """The broadcaster runs as somebody else, and Owncast makes its folder for itself alone.
 
     Who reads it here is a process of nobody's that stands for the broadcaster, which is root's.
@@ -52,10 +52,10 @@ def closed_folder(patient: Patient) -> Iterator[None]:
         patient.describe()
 
 
-def standing_still() -> Callable[[Patient], Fault]:
+def standing_still() -> Callable[[FaultyStation], Fault]:
     """Nothing new is published, whoever asks."""
 
-    def make(_patient: Patient) -> Fault:
+    def make(_patient: FaultyStation) -> Fault:
         kept: dict[str, bytes] = {}
 
         def edited(request: web.Request, reply: Reply) -> None:

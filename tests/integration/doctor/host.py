@@ -12,7 +12,7 @@ from multidict import CIMultiDict
 
 from tests.integration.doctor.cases import Case, Harm, at, edit, swap
 from tests.support.faults import Fault, Proxies, Proxy, Reply
-from tests.support.faulty_station import Patient
+from tests.support.faulty_station import FaultyStation
 from tests.support.station import wait_for
 
 PASSWORD = "abc123"
@@ -25,7 +25,7 @@ def hanging(service: str) -> Harm:
     """A service that has its port, and does nothing."""
 
     @contextmanager
-    def harm(patient: Patient) -> Iterator[None]:
+    def harm(patient: FaultyStation) -> Iterator[None]:
         patient.station.refresh()
         pid = patient.station.local["pids"][service]
         os.kill(pid, signal.SIGSTOP)
@@ -65,7 +65,7 @@ def admin_pages(*, password: str, s3: bool, stream_key: str = "a secret") -> Har
 
 
 @contextmanager
-def for_all_the_world(patient: Patient) -> Iterator[None]:
+def for_all_the_world(patient: FaultyStation) -> Iterator[None]:
     """Owncast's port is open on every interface."""
     with Proxies(owncast=Proxy(patient.owncast.upstream, host="0.0.0.0")) as proxies:
         patient.describe(owncast=proxies["owncast"].url)

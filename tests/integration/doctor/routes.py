@@ -14,11 +14,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.integration.doctor.cases import Case, edit, header, lead, swap
 from tests.support.faults import Proxies, Proxy, Reply
-from tests.support.faulty_station import Patient
+from tests.support.faulty_station import FaultyStation
 
 
 @contextmanager
-def own_certificate(patient: Patient) -> Iterator[None]:
+def own_certificate(patient: FaultyStation) -> Iterator[None]:
     """The station answers https with a certificate of its own making."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(_certificate(patient.data))
@@ -52,7 +52,7 @@ def _certificate(folder: Path) -> Path:
 
 
 @contextmanager
-def no_name(patient: Patient) -> Iterator[None]:
+def no_name(patient: FaultyStation) -> Iterator[None]:
     """The station has a name that nobody knows (RFC 2606)."""
     url = patient.front.url
     patient.front.url = "http://tv.invalid"

@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.integration.doctor.cases import Case, at, body, edit, header, swap
 from tests.support.faults import Fault, Reply
-from tests.support.faulty_station import Patient
+from tests.support.faulty_station import FaultyStation
 from tests.support.station import fetch
 
 
@@ -41,7 +41,7 @@ def wrong_token(reply: Reply) -> None:
     reply.body = json.dumps(said).encode()
 
 
-def all_welcome(patient: Patient) -> Fault:
+def all_welcome(patient: FaultyStation) -> Fault:
     """Whoever comes is given a token that is good."""
 
     def heard(text: str) -> str:
@@ -60,7 +60,7 @@ def no_candidates(text: str) -> str:
 
 
 @contextmanager
-def silent_stun(patient: Patient) -> Iterator[None]:
+def silent_stun(patient: FaultyStation) -> Iterator[None]:
     """The page names a STUN server that takes questions and gives no answers."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from tests.integration.doctor.cases import Case, at, edit, header
 from tests.support.faults import Fault, Reply
-from tests.support.faulty_station import Patient
+from tests.support.faulty_station import FaultyStation
 
 SEGMENT = "/shoal/live/0/"
 
@@ -23,7 +23,7 @@ def shallow(reply: Reply) -> None:
     reply.body = "#EXT-X-PROGRAM-DATE-TIME".join([head, *kept]).encode()
 
 
-def going_back(_patient: Patient) -> Fault:
+def going_back(_patient: FaultyStation) -> Fault:
     """A second broadcaster, which has just begun, answers every other time."""
     asked = iter(range(1_000_000))
 
@@ -36,7 +36,7 @@ def going_back(_patient: Patient) -> Fault:
     return Fault(edit=edited)
 
 
-def through_ec2(patient: Patient) -> Fault:
+def through_ec2(patient: FaultyStation) -> Fault:
     """Segments are named on the station's own host."""
 
     def edited(request: web.Request, reply: Reply) -> None:
@@ -46,7 +46,7 @@ def through_ec2(patient: Patient) -> Fault:
     return Fault(edit=edited)
 
 
-def itself(patient: Patient) -> Fault:
+def itself(patient: FaultyStation) -> Fault:
     """The station's host sends segments itself."""
 
     def edited(request: web.Request, reply: Reply) -> None:
@@ -73,7 +73,7 @@ def gone(reply: Reply) -> None:
     reply.status, reply.body = 404, b""
 
 
-def no_ranges(_patient: Patient) -> Fault:
+def no_ranges(_patient: FaultyStation) -> Fault:
     """Something before the store answers a range with the whole."""
 
     def edited(request: web.Request, reply: Reply) -> None:
@@ -84,7 +84,7 @@ def no_ranges(_patient: Patient) -> Fault:
     return Fault(edit=edited)
 
 
-def oldest_gone(patient: Patient) -> Fault:
+def oldest_gone(patient: FaultyStation) -> Fault:
     """Everything but the newest segments is deleted too early."""
     kept = {segment["name"] for segment in patient.station.descriptors()[-2:]}
 

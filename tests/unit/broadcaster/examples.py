@@ -1,6 +1,6 @@
-"""Descriptors for tests."""
+"""Timeline entries and descriptors for tests."""
 
-from shoal.broadcaster.timeline import Entry, Timeline
+from shoal.broadcaster.timeline import Timeline, TimelineEntry
 from shoal.segments import Descriptor
 
 NOW = 1_790_000_000.0
@@ -8,18 +8,18 @@ NOW = 1_790_000_000.0
 
 
 def entry(
-    timeline: Timeline, sequence: int, *, stream: str = "a", k: int = 0, variant: int = 0
-) -> Entry:
-    """A segment as it is published."""
-    published = descriptor(timeline, sequence, stream=stream, k=k, variant=variant)
-    return Entry(sequence=sequence, duration=published.duration, descriptor=published)
+    timeline: Timeline, sequence: int, *, stream: str = "a", index: int = 0, variant: int = 0
+) -> TimelineEntry:
+    """Return the timeline entry of a segment."""
+    published = descriptor(timeline, sequence, stream=stream, index=index, variant=variant)
+    return TimelineEntry(sequence=sequence, duration=published.duration, descriptor=published)
 
 
 def descriptor(
-    timeline: Timeline, sequence: int, *, stream: str = "a", k: int = 0, variant: int = 0
+    timeline: Timeline, sequence: int, *, stream: str = "a", index: int = 0, variant: int = 0
 ) -> Descriptor:
-    """A published segment of four seconds and a megabyte."""
-    name = f"stream-{stream}-{k}.ts"
+    """Return the descriptor of a segment of four seconds and one megabyte."""
+    name = f"stream-{stream}-{index}.ts"
     return Descriptor(
         variant=variant,
         sequence=sequence,

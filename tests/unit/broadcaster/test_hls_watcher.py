@@ -5,15 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoal.broadcaster.fault import explain
-from shoal.broadcaster.hls_watcher import Folder, Wanted, newest
+from shoal.broadcaster.fault import explain_read_error
+from shoal.broadcaster.hls_watcher import HlsWatcher, IsDue, reread_if_changed
 from shoal.broadcaster.owncast_playlist import SegmentName
 
 PACKET = b"\x47" + bytes(187)
 
 
 class Owncast:
-    """Writes a folder the way Owncast does."""
+    """Writes an HLS folder the way Owncast does."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -36,119 +36,119 @@ class Owncast:
         (folder / "stream.m3u8").write_text("\n".join(lines) + "\n")
 
 
-def everything(_variant: int, _name: SegmentName) -> bool:
+def always_due(_variant: int, _name: SegmentName) -> bool:
     return True
 
 
-def polls(
-    folder: Folder, times: int = 3, start_s: float = 0.0, wanted: Wanted = everything
+def scan(
+    watcher: HlsWatcher, times: int = 3, start_s: float = 0.0, is_due: IsDue = always_due
 ) -> list[str]:
-    return [s.path.name for i in range(times) for s in folder.poll(start_s + i, wanted)]
+    return [s.path.name for i in range(times) for s in watcher.scan(start_s + i, is_due)]
 
 
 def test_a_segment_is_found_once_when_it_is_listed_and_has_stopped_growing(tmp_path: Path) -> None:
-    owncast, folder = Owncast(tmp_path), Folder(tmp_path)
+    owncast, watcher = Owncast(tmp_path), HlsWatcher(tmp_path)
     path = owncast.segment("stream-a-0.ts", PACKET * 3)
-    assert polls(folder) == []
+    assert scan(watcher) == []
     owncast.playlist("stream-a-0.ts")
-    assert folder.poll(0, everything) == []
+    assert watcher.scan(0, always_due) == []
     path.write_bytes(PACKET * 5)
-    assert folder.poll(0, everything) == []
-    [found] = folder.poll(0, everything)
+    assert watcher.scan(0, always_due) == []
+    [found] = watcher.scan(0, always_due)
     assert (found.name, found.duration, found.data) == (SegmentName("a", 0), 4.0, PACKET * 5)
     assert found.program_date_time == "2026-11-22T09:03:08.231+00:00"
-    assert polls(folder) == []
+    assert scan(watcher) == []
 
 
-def test_a_file_that_is_cut_within_a_packet_is_not_taken(tmp_path: Path) -> None:
-    owncast, folder = Owncast(tmp_path), Folder(tmp_path)
+def test_a_file_that_is_cut_off_within_a_packet_is_not_read(tmp_path: Path) -> None:
+    owncast, watcher = Owncast(tmp_path), HlsWatcher(tmp_path)
     path = owncast.segment("stream-a-0.ts", PACKET + b"\x47abc")
     owncast.playlist("stream-a-0.ts")
-    assert polls(folder) == []
+    assert scan(watcher) == []
     path.write_bytes(PACKET * 2)
-    assert polls(folder) == ["stream-a-0.ts"]
+    assert scan(watcher) == ["stream-a-0.ts"]
 
 
-def test_segments_come_in_the_order_of_their_numbers_over_all_renditions(tmp_path: Path) -> None:
-    owncast, folder = Owncast(tmp_path), Folder(tmp_path)
-    for variant, ks in ((0, (9, 10, 11)), (1, (8, 9, 10))):
-        for k in ks:
-            owncast.segment(f"stream-a-{k}.ts", variant=variant)
-        owncast.playlist(*(f"stream-a-{k}.ts" for k in ks), variant=variant)
-    found = [(s.name.k, s.variant) for _ in range(2) for s in folder.poll(0, everything)]
+def test_segments_of_all_variants_come_in_the_order_of_their_indexes(tmp_path: Path) -> None:
+    owncast, watcher = Owncast(tmp_path), HlsWatcher(tmp_path)
+    for variant, indexes in ((0, (9, 10, 11)), (1, (8, 9, 10))):
+        for index in indexes:
+            owncast.segment(f"stream-a-{index}.ts", variant=variant)
+        owncast.playlist(*(f"stream-a-{index}.ts" for index in indexes), variant=variant)
+    found = [(s.name.index, s.variant) for _ in range(2) for s in watcher.scan(0, always_due)]
     assert found == [(8, 1), (9, 0), (9, 1), (10, 0), (10, 1), (11, 0)]
 
 
-def test_offline_clips_are_never_taken(tmp_path: Path) -> None:
-    owncast, folder = Owncast(tmp_path), Folder(tmp_path)
+def test_offline_clips_are_never_read(tmp_path: Path) -> None:
+    owncast, watcher = Owncast(tmp_path), HlsWatcher(tmp_path)
     owncast.segment("stream-offline-0.ts")
     owncast.segment("offline-v2.ts")
     owncast.playlist("stream-offline-0.ts", "offline-v2.ts", ended=True)
-    assert polls(folder) == []
-    assert not folder.live
+    assert scan(watcher) == []
+    assert not watcher.live
 
 
 def test_a_stream_is_live_until_its_playlist_ends(tmp_path: Path) -> None:
-    owncast, folder = Owncast(tmp_path), Folder(tmp_path)
+    owncast, watcher = Owncast(tmp_path), HlsWatcher(tmp_path)
     owncast.segment("stream-a-0.ts")
     owncast.playlist("stream-a-0.ts")
-    folder.poll(0, everything)
-    assert folder.live
+    watcher.scan(0, always_due)
+    assert watcher.live
     owncast.playlist("stream-a-0.ts", "offline-v2.ts", ended=True)
-    folder.poll(0, everything)
-    assert not folder.live
+    watcher.scan(0, always_due)
+    assert not watcher.live
 
 
-def test_a_folder_that_is_emptied_or_made_again_is_followed(tmp_path: Path) -> None:
+def test_a_folder_that_is_emptied_or_recreated_is_followed(tmp_path: Path) -> None:
     hls = tmp_path / "hls"
-    owncast, folder = Owncast(hls), Folder(hls)
-    folder.poll(0, everything)
-    assert folder.fault is not None
-    assert "does not exist" in folder.fault
+    owncast, watcher = Owncast(hls), HlsWatcher(hls)
+    watcher.scan(0, always_due)
+    assert watcher.fault is not None
+    assert "does not exist" in watcher.fault
     for stream in ("a", "b", "c"):
         owncast.segment(f"stream-{stream}-0.ts")
         owncast.playlist(f"stream-{stream}-0.ts")
-        assert polls(folder) == [f"stream-{stream}-0.ts"]
-        assert folder.fault is None
+        assert scan(watcher) == [f"stream-{stream}-0.ts"]
+        assert watcher.fault is None
         for path in sorted(hls.rglob("*"), reverse=True):
             path.rmdir() if path.is_dir() else path.unlink()
         if stream == "b":
             hls.rmdir()
-        assert polls(folder) == []
+        assert scan(watcher) == []
 
 
-def test_a_listed_segment_that_never_comes_is_lost_after_a_while(tmp_path: Path) -> None:
-    owncast, folder = Owncast(tmp_path), Folder(tmp_path)
+def test_a_listed_segment_that_never_appears_is_lost_after_a_while(tmp_path: Path) -> None:
+    owncast, watcher = Owncast(tmp_path), HlsWatcher(tmp_path)
     owncast.playlist("stream-a-0.ts")
-    polls(folder, 2)
-    assert folder.lost == 0
-    polls(folder, 3, start_s=2)
-    assert folder.lost == 1
+    scan(watcher, 2)
+    assert watcher.lost == 0
+    scan(watcher, 3, start_s=2)
+    assert watcher.lost == 1
 
 
-def test_what_is_not_wanted_is_not_read(tmp_path: Path) -> None:
-    owncast, folder = Owncast(tmp_path), Folder(tmp_path)
+def test_a_segment_that_is_not_due_is_not_read(tmp_path: Path) -> None:
+    owncast, watcher = Owncast(tmp_path), HlsWatcher(tmp_path)
     owncast.segment("stream-a-0.ts")
     owncast.playlist("stream-a-0.ts")
-    assert polls(folder, wanted=lambda _variant, _name: False) == []
+    assert scan(watcher, is_due=lambda _variant, _name: False) == []
 
 
 def test_a_change_after_reading_is_noticed(tmp_path: Path) -> None:
-    owncast, folder = Owncast(tmp_path), Folder(tmp_path)
+    owncast, watcher = Owncast(tmp_path), HlsWatcher(tmp_path)
     path = owncast.segment("stream-a-0.ts")
     owncast.playlist("stream-a-0.ts")
-    [found] = [s for _ in range(2) for s in folder.poll(0, everything)]
-    assert newest(found) == found
+    [found] = [s for _ in range(2) for s in watcher.scan(0, always_due)]
+    assert reread_if_changed(found) == found
     path.write_bytes(PACKET * 11)
-    assert newest(found).data == PACKET * 11
+    assert reread_if_changed(found).data == PACKET * 11
     path.unlink()
-    assert newest(found) == found
+    assert reread_if_changed(found) == found
 
 
-def test_a_permission_fault_names_the_barrier_its_mode_and_us(tmp_path: Path) -> None:
+def test_a_permission_error_names_the_barrier_its_mode_and_our_user(tmp_path: Path) -> None:
     closed = tmp_path / "0"
     closed.mkdir(mode=0o750)
-    message = explain(closed / "stream.m3u8", PermissionError(13, "Permission denied"))
+    message = explain_read_error(closed / "stream.m3u8", PermissionError(13, "Permission denied"))
     assert str(closed) in message
     assert "mode 0750" in message
     assert f"uid {os.geteuid()}" in message
@@ -159,8 +159,8 @@ def test_a_playlist_cut_anywhere_only_delays(
     cuts: list[int], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     path = tmp_path_factory.mktemp("hls")
-    owncast, folder = Owncast(path), Folder(path)
-    names = [f"stream-a-{k}.ts" for k in range(3)]
+    owncast, watcher = Owncast(path), HlsWatcher(path)
+    names = [f"stream-a-{index}.ts" for index in range(3)]
     for name in names:
         owncast.segment(name)
     owncast.playlist(*names)
@@ -169,29 +169,29 @@ def test_a_playlist_cut_anywhere_only_delays(
     found: list[str] = []
     for cut in cuts:
         playlist.write_text(whole[:cut])
-        found += polls(folder, 1)
+        found += scan(watcher, 1)
     playlist.write_text(whole)
-    found += polls(folder)
+    found += scan(watcher)
     assert sorted(found) == names
 
 
-def test_what_leaves_the_playlist_unread_is_lost_but_a_cut_playlist_loses_nothing(
+def test_what_leaves_the_playlist_unread_is_lost_but_a_cut_off_playlist_loses_nothing(
     tmp_path: Path,
 ) -> None:
-    owncast, folder = Owncast(tmp_path), Folder(tmp_path)
-    names = [f"stream-a-{k}.ts" for k in range(4)]
+    owncast, watcher = Owncast(tmp_path), HlsWatcher(tmp_path)
+    names = [f"stream-a-{index}.ts" for index in range(4)]
     for name in names:
         owncast.segment(name, b"\x47cut")
     owncast.playlist(*names[:3])
-    polls(folder)
-    owncast.playlist(*names[:1])  # cut, between two lines
-    polls(folder)
+    scan(watcher)
+    owncast.playlist(*names[:1])  # cut off between two lines
+    scan(watcher)
     owncast.playlist(*names[:3])
-    polls(folder)
-    assert folder.lost == 0
+    scan(watcher)
+    assert watcher.lost == 0
     owncast.playlist(*names[2:])
-    polls(folder)
-    assert folder.lost == 2
+    scan(watcher)
+    assert watcher.lost == 2
     owncast.playlist("stream-b-0.ts")
-    polls(folder)
-    assert folder.lost == 4
+    scan(watcher)
+    assert watcher.lost == 4

@@ -1,4 +1,4 @@
-"""Whatever Owncast's folder goes through, what is published is whole, in order, or marked a gap."""
+"""Whatever happens to Owncast's folder, what is published is complete, in order, or a gap."""
 
 import shutil
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shoal.broadcaster.hls_watcher import Folder
+from shoal.broadcaster.hls_watcher import HlsWatcher
 from shoal.broadcaster.timeline import WINDOW_SEGMENTS, Timeline
 from tests.support.broadcaster import transport_stream
 from tests.unit.broadcaster.examples import NOW, entry
@@ -28,20 +28,20 @@ EVENTS = st.one_of(
 
 
 class Owncast:
-    """A folder that anything may happen to."""
+    """An HLS folder to which anything may happen."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.stream = 0
         self.written: dict[tuple[int, str], bytes] = {}
-        """what each segment is when it is whole"""
+        """the complete bytes of each segment"""
         self.start()
 
     def start(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)
         self.stream += 1
         self.names: dict[int, list[str]] = {variant: [] for variant in VARIANTS}
-        self.k: dict[int, int] = dict.fromkeys(VARIANTS, 0)
+        self.next_index: dict[int, int] = dict.fromkeys(VARIANTS, 0)
         self.growing: dict[int, str] = {}
         for variant in VARIANTS:
             (self.path / str(variant)).mkdir(parents=True)
@@ -53,7 +53,7 @@ class Owncast:
         elif event == "remove":
             shutil.rmtree(self.path)
         elif event == "write":
-            self.k[variant] += number  # numbers may be skipped
+            self.next_index[variant] += number  # indexes may be skipped
             self.begin(variant, 1 << 30)
             self.list(variant)
         elif event == "begin":
@@ -73,11 +73,11 @@ class Owncast:
             self.list(variant, "#EXTINF:8.0,\noffline-v2.ts\n#EXT-X-ENDLIST\n")
 
     def begin(self, variant: int, size: int) -> None:
-        name = f"stream-s{self.stream}-{self.k[variant]}.ts"
-        self.k[variant] += 1
-        whole = transport_stream(f"{variant}{name}", 20)
-        self.written[variant, name] = whole
-        (self.path / str(variant) / name).write_bytes(whole[:size])
+        name = f"stream-s{self.stream}-{self.next_index[variant]}.ts"
+        self.next_index[variant] += 1
+        complete = transport_stream(f"{variant}{name}", 20)
+        self.written[variant, name] = complete
+        (self.path / str(variant) / name).write_bytes(complete[:size])
         self.growing[variant] = name
         self.names[variant] = [*self.names[variant], name][-4:]
 
@@ -89,42 +89,42 @@ class Owncast:
 
 @settings(max_examples=150, deadline=None)
 @given(events=st.lists(EVENTS, max_size=60))
-def test_what_is_published_is_whole_and_in_order_or_a_gap(
+def test_what_is_published_is_complete_and_in_order_or_a_gap(
     events: list[tuple[str, int, int]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     owncast = Owncast(tmp_path_factory.mktemp("fuzz") / "hls")
-    folder, timeline = Folder(owncast.path), Timeline()
+    watcher, timeline = HlsWatcher(owncast.path), Timeline()
     clock = 0.0
-    once: set[tuple[int, str]] = set()
-    held: set[tuple[int, str, int]] = set()
+    seen: set[tuple[int, str]] = set()
+    in_progress: set[tuple[int, str, int]] = set()
     for event, variant, number in events:
         owncast.act(event, variant, number)
         clock += number if event == "wait" else 0.01
-        found = folder.poll(
+        segments = watcher.scan(
             clock,
             lambda v, n: (
-                (v, n.stream, n.k) not in held
-                and timeline.is_due(v, timeline.sequence_of(n.stream, n.k))
+                (v, n.stream, n.index) not in in_progress
+                and timeline.is_due(v, timeline.assign(n.stream, n.index))
             ),
         )
-        for segment in found:
+        for segment in segments:
             key = (segment.variant, segment.path.name)
             assert segment.data == owncast.written[key] or len(segment.data) % 188 == 0
-            assert key not in once
-            once.add(key)
-            held.add((segment.variant, segment.name.stream, segment.name.k))
-            sequence = timeline.sequence_of(segment.name.stream, segment.name.k)
+            assert key not in seen
+            seen.add(key)
+            in_progress.add((segment.variant, segment.name.stream, segment.name.index))
+            sequence = timeline.assign(segment.name.stream, segment.name.index)
             if timeline.is_due(segment.variant, sequence):
                 place = entry(
                     timeline,
                     sequence,
                     stream=segment.name.stream,
-                    k=segment.name.k,
+                    index=segment.name.index,
                     variant=segment.variant,
                 )
-                timeline.publish(place, NOW)
-        for rendition in timeline.renditions.values():
-            numbers = [place.sequence for place in rendition.entries]
+                timeline.append(place, NOW)
+        for window in timeline.windows.values():
+            numbers = [place.sequence for place in window.entries]
             assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
             assert len(numbers) <= WINDOW_SEGMENTS
-            assert not [d for d in rendition.descriptors() if "offline" in d.name]
+            assert not [d for d in window.descriptors() if "offline" in d.name]

@@ -2,11 +2,11 @@ import pytest
 
 from shoal.broadcaster.owncast_playlist import (
     ListedSegment,
+    OwncastVariant,
     PlaylistError,
-    Rendition,
     SegmentName,
-    parse_master,
     parse_media_playlist,
+    parse_multivariant_playlist,
     parse_segment_name,
 )
 
@@ -24,7 +24,7 @@ stream-jQK2dpmHg-28.ts
 """
 
 
-def test_names_are_parsed_greedily_and_the_number_is_a_number() -> None:
+def test_the_segment_index_is_the_number_after_the_last_dash() -> None:
     assert parse_segment_name("stream-jQK2dpmHg-28.ts") == SegmentName("jQK2dpmHg", 28)
     assert parse_segment_name("stream-a-1-b_-007.ts") == SegmentName("a-1-b_", 7)
 
@@ -33,7 +33,7 @@ def test_names_are_parsed_greedily_and_the_number_is_a_number() -> None:
     "name",
     ["offline-v2.ts", "offline.ts", "stream-offline-0.ts", "stream-x.ts", "stream-x-1.ts.tmp", ""],
 )
-def test_offline_clips_and_strangers_are_no_live_segments(name: str) -> None:
+def test_offline_clips_and_other_files_are_not_live_segments(name: str) -> None:
     assert parse_segment_name(name) is None
 
 
@@ -46,29 +46,29 @@ def test_a_playlist_as_ffmpeg_writes_it() -> None:
     )
 
 
-def test_the_end_is_seen() -> None:
+def test_the_end_is_recognized() -> None:
     ended = PLAYLIST + "#EXT-X-DISCONTINUITY\n#EXTINF:8.0,\noffline-v2.ts\n#EXT-X-ENDLIST\n"
     assert parse_media_playlist(ended).ended
 
 
-def test_a_cut_playlist_never_yields_a_segment_that_the_whole_one_lacks() -> None:
-    whole = parse_media_playlist(PLAYLIST).segments
+def test_a_cut_off_playlist_never_yields_a_segment_that_the_complete_one_lacks() -> None:
+    complete = parse_media_playlist(PLAYLIST).segments
     for length in range(len(PLAYLIST)):
         try:
             cut = parse_media_playlist(PLAYLIST[:length])
         except PlaylistError:
             continue
-        assert cut.segments == whole[: len(cut.segments)]
+        assert cut.segments == complete[: len(cut.segments)]
 
 
-def test_master_attributes_are_kept_as_written() -> None:
-    master = (
+def test_attributes_of_variants_are_kept_as_written() -> None:
+    playlist = (
         "#EXTM3U\n#EXT-X-VERSION:6\n"
         '#EXT-X-STREAM-INF:BANDWIDTH=2120800,RESOLUTION=1280x720,CODECS="avc1.64001f,mp4a.40.2"\n'
         "0/stream.m3u8\n\n"
         "#EXT-X-STREAM-INF:BANDWIDTH=800000\nhttps://elsewhere/hls/1/stream.m3u8\n"
     )
-    assert parse_master(master) == (
-        Rendition(0, 'BANDWIDTH=2120800,RESOLUTION=1280x720,CODECS="avc1.64001f,mp4a.40.2"'),
-        Rendition(1, "BANDWIDTH=800000"),
+    assert parse_multivariant_playlist(playlist) == (
+        OwncastVariant(0, 'BANDWIDTH=2120800,RESOLUTION=1280x720,CODECS="avc1.64001f,mp4a.40.2"'),
+        OwncastVariant(1, "BANDWIDTH=800000"),
     )

@@ -4,8 +4,8 @@ import msgspec
 import pytest
 import stamina
 
-from shoal.broadcaster import state_backup
-from shoal.broadcaster.state_backup import MARGIN, numbers_of, restore
+from shoal.broadcaster import state
+from shoal.broadcaster.state import SEQUENCE_MARGIN, backed_up_state, restore
 from shoal.broadcaster.store import Store, StoreError
 from shoal.broadcaster.timeline import Timeline
 
@@ -24,7 +24,7 @@ class FailingStore:
         return self._backup
 
 
-BACKUP = msgspec.json.encode(numbers_of(Timeline(next_sequence=7, published=3)))
+BACKUP = msgspec.json.encode(backed_up_state(Timeline(next_sequence=7, published=3)))
 
 
 async def restored(failures: int, backup: bytes | None) -> Timeline:
@@ -34,7 +34,7 @@ async def restored(failures: int, backup: bytes | None) -> Timeline:
 async def test_a_backup_is_read_from_a_store_that_is_still_starting() -> None:
     with stamina.set_testing(True, attempts=100):
         timeline = await restored(50, BACKUP)
-    assert (timeline.next_sequence, timeline.published) == (7 + MARGIN, 3)
+    assert (timeline.next_sequence, timeline.published) == (7 + SEQUENCE_MARGIN, 3)
 
 
 async def test_a_bucket_without_a_backup_is_a_new_station() -> None:
@@ -44,10 +44,10 @@ async def test_a_bucket_without_a_backup_is_a_new_station() -> None:
 async def test_a_store_that_keeps_failing_is_not_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(state_backup, "RESTORE_PATIENCE_S", 0.05)
+    monkeypatch.setattr(state, "RESTORE_TIMEOUT_S", 0.05)
     timeline = await restored(1_000_000, None)
-    assert timeline.next_sequence > 1_000_000_000  # the clock's
+    assert timeline.next_sequence > 1_000_000_000  # from the clock
 
 
-async def test_a_damaged_backup_is_not_believed() -> None:
+async def test_a_damaged_backup_is_ignored() -> None:
     assert (await restored(0, b"{")).next_sequence > 1_000_000_000

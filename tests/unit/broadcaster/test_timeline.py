@@ -7,13 +7,13 @@ from shoal.broadcaster.timeline import WINDOW_SEGMENTS, Timeline
 from tests.unit.broadcaster.examples import NOW, entry
 
 
-def publish(timeline: Timeline, stream: str, k: int, variant: int = 0) -> int:
-    sequence = timeline.sequence_of(stream, k)
-    timeline.publish(entry(timeline, sequence, stream=stream, k=k, variant=variant), NOW)
+def publish(timeline: Timeline, stream: str, index: int, variant: int = 0) -> int:
+    sequence = timeline.assign(stream, index)
+    timeline.append(entry(timeline, sequence, stream=stream, index=index, variant=variant), NOW)
     return sequence
 
 
-def test_sequences_go_on_over_streams_and_mark_the_change() -> None:
+def test_sequences_continue_across_streams_and_mark_the_change() -> None:
     timeline = Timeline()
     assert [publish(timeline, "a", k) for k in (0, 1, 2)] == [0, 1, 2]
     assert [publish(timeline, "b", k) for k in (0, 1)] == [3, 4]
@@ -21,19 +21,19 @@ def test_sequences_go_on_over_streams_and_mark_the_change() -> None:
     assert timeline.stream == "b"
 
 
-def test_a_stream_met_in_mid_air_goes_on_without_a_hole() -> None:
+def test_a_stream_joined_midway_continues_without_a_gap() -> None:
     timeline = Timeline()
     publish(timeline, "a", 0)
     assert publish(timeline, "b", 57) == 1
     assert publish(timeline, "b", 58) == 2
-    assert not timeline.is_due(0, timeline.sequence_of("b", 56))
+    assert not timeline.is_due(0, timeline.assign("b", 56))
 
 
 def test_a_lost_segment_becomes_a_gap() -> None:
     timeline = Timeline()
     publish(timeline, "a", 0)
     publish(timeline, "a", 3)
-    entries = timeline.renditions[0].entries
+    entries = timeline.windows[0].entries
     assert [(e.sequence, e.descriptor is None) for e in entries] == [
         (0, False),
         (1, True),
@@ -46,27 +46,27 @@ def test_what_is_published_cannot_be_published_again() -> None:
     timeline = Timeline()
     sequence = publish(timeline, "a", 5)
     with pytest.raises(ValueError, match="past"):
-        timeline.publish(entry(timeline, sequence), NOW)
+        timeline.append(entry(timeline, sequence), NOW)
 
 
-def test_a_late_rendition_has_the_same_discontinuities_as_the_others() -> None:
+def test_a_late_variant_has_the_same_discontinuities_as_the_others() -> None:
     timeline = Timeline()
     publish(timeline, "a", 0, variant=0)
     publish(timeline, "a", 0, variant=1)
     publish(timeline, "b", 0, variant=0)
     publish(timeline, "b", 1, variant=0)
     publish(timeline, "b", 1, variant=1)  # it lost the first segment of the new stream
-    assert [e.sequence for e in timeline.renditions[1].entries] == [0, 1, 2]
+    assert [e.sequence for e in timeline.windows[1].entries] == [0, 1, 2]
     assert timeline.is_discontinuity(1)
-    assert timeline.discontinuity_sequence(timeline.renditions[0]) == 0
+    assert timeline.discontinuity_sequence(timeline.windows[0]) == 0
 
 
 def discontinuity_numbers(timeline: Timeline) -> dict[int, int]:
     """Each segment's Discontinuity Sequence Number: DISCONTINUITY-SEQUENCE plus tags so far."""
-    rendition = timeline.renditions[0]
-    number = timeline.discontinuity_sequence(rendition)
+    window = timeline.windows[0]
+    number = timeline.discontinuity_sequence(window)
     numbers: dict[int, int] = {}
-    for place in rendition.entries:
+    for place in window.entries:
         number += timeline.is_discontinuity(place.sequence)
         numbers[place.sequence] = number
     return numbers
@@ -91,18 +91,18 @@ def test_a_segment_keeps_its_discontinuity_number_while_the_window_moves(
         max_size=80,
     )
 )
-def test_whatever_the_order_each_window_is_whole_and_bounded(
+def test_in_any_order_each_window_is_contiguous_and_bounded(
     arrivals: list[tuple[str, int, int]],
 ) -> None:
     timeline = Timeline()
     newest: dict[int, int] = {}
-    for stream, k, variant in arrivals:
-        sequence = timeline.sequence_of(stream, k)
+    for stream, index, variant in arrivals:
+        sequence = timeline.assign(stream, index)
         if not timeline.is_due(variant, sequence):
             continue
-        timeline.publish(entry(timeline, sequence, stream=stream, k=k, variant=variant), NOW)
-        for number, rendition in timeline.renditions.items():
-            numbers = [place.sequence for place in rendition.entries]
+        timeline.append(entry(timeline, sequence, stream=stream, index=index, variant=variant), NOW)
+        for number, window in timeline.windows.items():
+            numbers = [place.sequence for place in window.entries]
             assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
             assert len(numbers) <= WINDOW_SEGMENTS
             assert numbers[-1] >= newest.get(number, 0)
@@ -113,35 +113,35 @@ def test_the_timeline_survives_its_file_format() -> None:
     timeline = Timeline()
     for k in range(70):
         publish(timeline, "a", k)
-    again = msgspec.json.decode(msgspec.json.encode(timeline), type=Timeline)
-    assert again == timeline
-    assert publish(again, "a", 70) == 70
+    restored = msgspec.json.decode(msgspec.json.encode(timeline), type=Timeline)
+    assert restored == timeline
+    assert publish(restored, "a", 70) == 70
 
 
-def test_a_rendition_that_stops_gets_gaps_and_is_dropped_after_a_window() -> None:
+def test_a_variant_that_stops_gets_gaps_and_is_removed_after_a_window() -> None:
     timeline = Timeline()
     publish(timeline, "a", 0, variant=0)
     publish(timeline, "a", 0, variant=1)
     for k in range(1, 10):
         publish(timeline, "a", k, variant=0)
-    stopped = timeline.renditions[1].entries
+    stopped = timeline.windows[1].entries
     assert [e.sequence for e in stopped] == list(range(6))
     assert [e.descriptor is None for e in stopped] == [False] + [True] * 5
     for k in range(10, WINDOW_SEGMENTS + 5):
         publish(timeline, "a", k, variant=0)
-    assert list(timeline.renditions) == [0]
+    assert list(timeline.windows) == [0]
 
 
-def test_after_the_end_a_new_stream_begins_new_playlists_and_higher_numbers() -> None:
+def test_after_the_end_a_new_stream_starts_new_playlists_with_higher_sequences() -> None:
     timeline = Timeline()
     for k in range(3):
         publish(timeline, "a", k)
     timeline.end()
     assert publish(timeline, "b", 0) == 3
     assert not timeline.ended
-    assert [e.sequence for e in timeline.renditions[0].entries] == [3]
+    assert [e.sequence for e in timeline.windows[0].entries] == [3]
     assert timeline.is_discontinuity(3)
-    assert timeline.discontinuity_sequence(timeline.renditions[0]) == 0
+    assert timeline.discontinuity_sequence(timeline.windows[0]) == 0
     assert [expired.key for expired in timeline.expired] == [
         f"live/0/stream-a-{k}.ts" for k in range(3)
     ]
@@ -151,18 +151,33 @@ def test_objects_outlive_the_window_by_a_playlist_and_a_minute() -> None:
     timeline = Timeline()
     for k in range(WINDOW_SEGMENTS + 2):
         publish(timeline, "a", k)
-    gone = ["live/0/stream-a-0.ts", "live/0/stream-a-1.ts"]
-    assert timeline.due_for_deletion(NOW + 60 * 4 + 59) == []
-    assert timeline.due_for_deletion(NOW + 60 * 4 + 60) == gone
-    timeline.deleted(gone[:1])
-    assert timeline.due_for_deletion(NOW + 1000) == gone[1:]
+    expired = ["live/0/stream-a-0.ts", "live/0/stream-a-1.ts"]
+    assert timeline.expired_keys(NOW + 60 * 4 + 59) == []
+    assert timeline.expired_keys(NOW + 60 * 4 + 60) == expired
+    timeline.forget_deleted(expired[:1])
+    assert timeline.expired_keys(NOW + 1000) == expired[1:]
 
 
-def test_an_entry_published_without_the_store_is_confirmed_later() -> None:
+def test_an_entry_published_without_the_store_is_marked_stored_later() -> None:
     timeline = Timeline()
-    sequence = timeline.sequence_of("a", 0)
+    sequence = timeline.assign("a", 0)
     place = entry(timeline, sequence)
-    timeline.publish(msgspec.structs.replace(place, stored=False), NOW)
-    assert not timeline.renditions[0].entries[0].stored
-    timeline.confirm(0, sequence)
-    assert timeline.renditions[0].entries == [place]
+    timeline.append(msgspec.structs.replace(place, stored=False), NOW)
+    assert not timeline.windows[0].entries[0].stored
+    timeline.mark_stored(0, sequence)
+    assert timeline.windows[0].entries == [place]
+
+
+def test_the_file_keeps_its_keys() -> None:
+    """A station's state outlives an update: these names are a file format."""
+    timeline = Timeline()
+    sequence = timeline.assign("a", 0)
+    timeline.append(msgspec.structs.replace(entry(timeline, sequence), init_name="init.mp4"), NOW)
+    document = msgspec.to_builtins(timeline, str_keys=True)
+    assert set(document) == {
+        *("target_duration", "next_sequence", "next_discontinuity", "published", "ended"),
+        *("streams", "renditions", "expired"),
+    }
+    assert document["streams"] == [{"stream": "a", "base": 0, "start": 0, "discontinuities": 0}]
+    [published] = document["renditions"]["0"]["entries"]
+    assert set(published) == {"sequence", "duration", "descriptor", "map_name", "stored"}

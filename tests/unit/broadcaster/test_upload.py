@@ -1,4 +1,4 @@
-"""When viewers are told of a segment: store and seeder are stand-ins that take as long as told."""
+"""When a segment is available: store and seed are stand-ins that take a given time."""
 
 import asyncio
 import time
@@ -7,18 +7,18 @@ from typing import cast
 import pytest
 
 from shoal.broadcaster import upload
-from shoal.broadcaster.retry_queue import Uploads
-from shoal.broadcaster.seeding.seed import Standby
-from shoal.broadcaster.spool import Spooled
+from shoal.broadcaster.retry_queue import RetryQueue
+from shoal.broadcaster.seeding.seed import TorrentSeed
+from shoal.broadcaster.spool import SpooledSegment
 from shoal.broadcaster.torrents import Torrent
-from shoal.broadcaster.upload import Sources
+from shoal.broadcaster.upload import Uploader
 
-HURRY_S = 0.05
+STORE_ONLY_S = 0.05
 NEVER_S = 60.0
-SEGMENT = Spooled(
+SEGMENT = SpooledSegment(
     variant=0,
     stream="abc",
-    k=1,
+    index=1,
     name="stream-abc-1.ts",
     duration=4.0,
     program_date_time="",
@@ -27,25 +27,25 @@ SEGMENT = Spooled(
 TORRENT = cast("Torrent", type("T", (), {"infohash": "00" * 20}))
 
 
-class SlowUploads:
-    """A store that takes a segment after a while."""
+class SlowStore:
+    """A store that accepts a segment after some time."""
 
-    def __init__(self, takes_s: float) -> None:
-        self._takes_s = takes_s
+    def __init__(self, delay_s: float) -> None:
+        self._delay_s = delay_s
 
-    async def put(self, _segment: Spooled, _data: bytes) -> bool:
-        await asyncio.sleep(self._takes_s)
+    async def put_now(self, _segment: SpooledSegment, _data: bytes) -> bool:
+        await asyncio.sleep(self._delay_s)
         return True
 
 
 class LateSeed:
-    """A seed that the tracker knows after a while."""
+    """A seed that the tracker knows after some time."""
 
-    def __init__(self, after_s: float) -> None:
-        self._known_at = time.monotonic() + after_s
+    def __init__(self, delay_s: float) -> None:
+        self._known_at_s = time.monotonic() + delay_s
 
-    def serves(self, _infohash: str) -> bool:
-        return time.monotonic() >= self._known_at
+    def is_available(self, _infohash: str) -> bool:
+        return time.monotonic() >= self._known_at_s
 
 
 @pytest.mark.parametrize(
@@ -53,19 +53,19 @@ class LateSeed:
     [
         (0.01, 0.0, True),
         (NEVER_S, 0.0, False),
-        (NEVER_S, 3 * HURRY_S, False),
-        (3 * HURRY_S, NEVER_S, True),
+        (NEVER_S, 3 * STORE_ONLY_S, False),
+        (3 * STORE_ONLY_S, NEVER_S, True),
     ],
-    ids=["the store is quick", "silent", "silent, and the seed is late, too", "slow, and no seed"],
+    ids=["fast store", "silent store", "silent store and late seed", "slow store without seed"],
 )
-async def test_a_segment_is_named_as_soon_as_somebody_has_it(
+async def test_a_segment_is_available_as_soon_as_a_source_has_it(
     monkeypatch: pytest.MonkeyPatch, store_s: float, seed_s: float, stored: bool
 ) -> None:
-    monkeypatch.setattr(upload, "HURRY_S", HURRY_S)
-    told: list[Spooled] = []
-    uploads = cast("Uploads", SlowUploads(store_s))
-    standby = cast("Standby", LateSeed(seed_s))
-    both = Sources(uploads, standby, told.append)
+    monkeypatch.setattr(upload, "STORE_ONLY_S", STORE_ONLY_S)
+    stored_later: list[SpooledSegment] = []
+    retry_queue = cast("RetryQueue", SlowStore(store_s))
+    seed = cast("TorrentSeed", LateSeed(seed_s))
+    uploader = Uploader(retry_queue, seed, stored_later.append)
     async with asyncio.timeout(1):
-        assert await both.confirm(SEGMENT, b"", TORRENT) is stored
-    assert told == []
+        assert await uploader.make_available(SEGMENT, b"", TORRENT) is stored
+    assert stored_later == []

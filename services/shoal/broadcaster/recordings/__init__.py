@@ -1,1 +1,1 @@
-"""Replay: keeps a stream that has ended as video on demand, in the store."""
+"""Keeps streams that have ended as replays (VOD) in the store."""

@@ -1,8 +1,8 @@
-"""What is being recorded and which replays there are, on disk (SQLite), so that a restart goes on.
+"""Recordings and replays on disk (SQLite), so that both survive a restart.
 
-A stream of twelve hours has ten thousand segments in each rendition: they are kept here and not in
-memory. Every method is quick, but for `whole`, which may run in another thread. All raise
-sqlite3.Error when the disk does not take it.
+A stream of twelve hours has ten thousand segments in each variant: they are kept here instead of in
+memory. Every method is quick except `load`, which may run in another thread. All of them raise
+sqlite3.Error when the disk fails.
 """
 
 import sqlite3
@@ -15,11 +15,11 @@ from typing import Any, Literal
 import msgspec
 
 from shoal.broadcaster.recordings.catalogue import Replay
-from shoal.broadcaster.recordings.segments import Segment, gap
+from shoal.broadcaster.recordings.segments import RecordedSegment, gap_for
 
 FILE_NAME = "replays.sqlite3"
 
-Settled = Literal["kept", "lost"]
+CopyResult = Literal["kept", "lost"]
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS recording (
@@ -36,37 +36,37 @@ CREATE TABLE IF NOT EXISTS replay (
     id TEXT PRIMARY KEY, document BLOB NOT NULL, going INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE IF NOT EXISTS note (name TEXT PRIMARY KEY);
 """
-_DUE = "SELECT id, recording, document FROM segment WHERE state = 'due' ORDER BY id"
+_PENDING = "SELECT id, recording, document FROM segment WHERE state = 'due' ORDER BY id"
 
 
 @dataclass(frozen=True)
-class Due:
-    """A segment that is still to be copied."""
+class PendingCopy:
+    """A segment that has still to be copied."""
 
     id: int
     recording: str
-    segment: Segment
+    segment: RecordedSegment
 
 
 @dataclass(frozen=True)
-class Whole:
-    """A recording."""
+class Recording:
+    """A recording with all of its segments."""
 
-    renditions: dict[int, list[Segment]]
-    """oldest first; what was lost is a gap"""
+    variants: dict[int, list[RecordedSegment]]
+    """oldest first; lost segments are gaps"""
     attributes: Mapping[int, str]
-    """EXT-X-STREAM-INF's, where Owncast gave them"""
+    """by variant: Owncast's of EXT-X-STREAM-INF, if it gave any"""
 
 
-class Ledger:
-    """The database. Recordings go from open to ended to listed, then they are dropped."""
+class RecordingsDatabase:
+    """The database. Recordings go from open to ended to listed, then they are deleted."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / FILE_NAME
         self._db = self._connect()
         self._db.execute("PRAGMA journal_mode = WAL")
-        # no fsync for each segment: what a power cut takes is in the timeline still
+        # no fsync for each segment: what a power failure destroys is still in the timeline
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.executescript(_TABLES)
 
@@ -78,15 +78,15 @@ class Ledger:
         self._db.close()
 
     def open_recording(self) -> str | None:
-        """Return the recording that goes on, if one does."""
+        """Return the id of the open recording, if there is one."""
         return self._one("SELECT id FROM recording WHERE state = 'open'")
 
-    def begin(self, recording: str) -> None:
-        """Begin a recording."""
+    def start(self, recording: str) -> None:
+        """Start a recording."""
         self._db.execute("INSERT INTO recording (id, state) VALUES (?, 'open')", (recording,))
 
-    def add(self, recording: str, segments: Iterable[Segment]) -> None:
-        """Append segments and gaps; what is there already stays as it is."""
+    def append(self, recording: str, segments: Iterable[RecordedSegment]) -> None:
+        """Append segments and gaps; those already there stay as they are."""
         rows = [
             (
                 *(recording, segment.variant, segment.sequence, segment.size),
@@ -95,15 +95,15 @@ class Ledger:
             )
             for segment in segments
         ]
-        with self._all_or_nothing():
+        with self._transaction():
             self._db.executemany(
                 "INSERT OR IGNORE INTO segment"
                 " (recording, variant, sequence, size, state, document) VALUES (?, ?, ?, ?, ?, ?)",
                 rows,
             )
 
-    def newest(self, recording: str) -> dict[int, int]:
-        """Return the last media sequence of each rendition of a recording."""
+    def last_sequences(self, recording: str) -> dict[int, int]:
+        """Return the last media sequence of each variant of a recording."""
         return dict(
             self._db.execute(
                 "SELECT variant, MAX(sequence) FROM segment WHERE recording = ? GROUP BY variant",
@@ -111,78 +111,78 @@ class Ledger:
             )
         )
 
-    def name_renditions(self, recording: str, attributes: Mapping[int, str]) -> None:
-        """Note what Owncast says of renditions."""
+    def set_attributes(self, recording: str, attributes: Mapping[int, str]) -> None:
+        """Store Owncast's attributes of EXT-X-STREAM-INF, by variant."""
         self._db.executemany(
             "INSERT OR REPLACE INTO rendition VALUES (?, ?, ?)",
             [(recording, variant, text) for variant, text in attributes.items()],
         )
 
     def end(self, recording: str) -> None:
-        """Note that nothing more comes."""
+        """Mark a recording as ended."""
         self._set_state(recording, "ended")
 
-    def fill_up(self, recording: str) -> None:
-        """Note that a recording has become too large to go on."""
+    def mark_full(self, recording: str) -> None:
+        """Mark a recording as too large to continue."""
         self._db.execute("UPDATE recording SET full = 1 WHERE id = ?", (recording,))
 
     def is_full(self, recording: str) -> bool:
-        """Say whether a recording has become too large to go on."""
+        """Return whether a recording has become too large to continue."""
         return bool(self._one("SELECT full FROM recording WHERE id = ?", recording))
 
-    def next_due(self) -> Due | None:
-        """Return the oldest segment that is to be copied."""
-        row = self._db.execute(f"{_DUE} LIMIT 1").fetchone()
-        return None if row is None else _due(row)
+    def next_pending(self) -> PendingCopy | None:
+        """Return the oldest segment that has to be copied, if there is one."""
+        row = self._db.execute(f"{_PENDING} LIMIT 1").fetchone()
+        return None if row is None else _pending_copy(row)
 
-    def due(self) -> list[Due]:
-        """Return all segments that are to be copied, oldest first."""
-        return [_due(row) for row in self._db.execute(_DUE)]
+    def pending(self) -> list[PendingCopy]:
+        """Return all segments that have to be copied, oldest first."""
+        return [_pending_copy(row) for row in self._db.execute(_PENDING)]
 
-    def due_count(self) -> int:
-        """Return how many segments are to be copied."""
+    def pending_count(self) -> int:
+        """Return the number of segments that have to be copied."""
         return self._one("SELECT COUNT(*) FROM segment WHERE state = 'due'")
 
-    def settle(self, due: Due, state: Settled) -> None:
-        """Note what came of a segment."""
-        self._db.execute("UPDATE segment SET state = ? WHERE id = ?", (state, due.id))
+    def finish_copy(self, copy: PendingCopy, state: CopyResult) -> None:
+        """Store the result of a copy."""
+        self._db.execute("UPDATE segment SET state = ? WHERE id = ?", (state, copy.id))
 
     def recorded_bytes(self) -> int:
-        """Return the bytes of all recordings that are no replays yet."""
+        """Return the bytes of all recordings that are not replays yet."""
         size = self._one(
             "SELECT SUM(size) FROM segment JOIN recording ON recording.id = segment.recording"
             " WHERE recording.state != 'listed' AND segment.state IN ('due', 'kept')"
         )
         return size or 0
 
-    def complete(self) -> list[str]:
-        """Return the ended recordings of which everything is settled."""
+    def completed(self) -> list[str]:
+        """Return the ended recordings without pending copies."""
         return self._all(
             "SELECT id FROM recording WHERE state = 'ended' AND NOT EXISTS"
             " (SELECT 1 FROM segment WHERE recording = recording.id AND segment.state = 'due')"
         )
 
-    def whole(self, recording: str) -> Whole:
-        """Return a recording; may be called in any thread."""
-        renditions: dict[int, list[Segment]] = {}
+    def load(self, recording: str) -> Recording:
+        """Return a recording; may be called from any thread."""
+        variants: dict[int, list[RecordedSegment]] = {}
         with closing(self._connect()) as db:
             for state, document in db.execute(
                 "SELECT state, document FROM segment WHERE recording = ?"
                 " ORDER BY variant, sequence",
                 (recording,),
             ):
-                segment = msgspec.msgpack.decode(document, type=Segment)
-                kept = segment if state == "kept" else gap(segment)
-                renditions.setdefault(segment.variant, []).append(kept)
+                segment = msgspec.msgpack.decode(document, type=RecordedSegment)
+                place = segment if state == "kept" else gap_for(segment)
+                variants.setdefault(segment.variant, []).append(place)
             attributes = db.execute(
                 "SELECT variant, attributes FROM rendition WHERE recording = ?", (recording,)
             )
-            return Whole(renditions, dict(attributes))
+            return Recording(variants, dict(attributes))
 
-    def list_replay(self, replay: Replay) -> None:
-        """Add a replay, or what is new of one; its recording, if there is one, is `listed`."""
+    def save_replay(self, replay: Replay) -> None:
+        """Insert or update a replay; its recording, if there is one, becomes `listed`."""
         document = msgspec.msgpack.encode(replay)
-        with self._all_or_nothing():
+        with self._transaction():
             self._db.execute(
                 "INSERT INTO replay (id, document) VALUES (?, ?)"
                 " ON CONFLICT (id) DO UPDATE SET document = excluded.document",
@@ -190,44 +190,44 @@ class Ledger:
             )
             self._set_state(replay.id, "listed")
 
-    def listed(self) -> list[str]:
-        """Return the recordings that are replays already, and lack a torrent."""
+    def without_torrent(self) -> list[str]:
+        """Return the recordings that are replays already but lack a torrent."""
         return self._all("SELECT id FROM recording WHERE state = 'listed'")
 
-    def drop(self, recording: str) -> None:
-        """Forget a recording; its replay stays."""
-        with self._all_or_nothing():
+    def delete_recording(self, recording: str) -> None:
+        """Delete a recording; its replay stays."""
+        with self._transaction():
             self._db.execute("DELETE FROM segment WHERE recording = ?", (recording,))
             self._db.execute("DELETE FROM rendition WHERE recording = ?", (recording,))
             self._db.execute("DELETE FROM recording WHERE id = ?", (recording,))
 
     def replays(self) -> list[Replay]:
-        """Return the replays that are not about to go."""
+        """Return the replays that are not marked for deletion."""
         rows = self._db.execute("SELECT document FROM replay WHERE NOT going")
         return [msgspec.msgpack.decode(document, type=Replay) for (document,) in rows]
 
-    def let_go(self, replay: str) -> None:
-        """Note that a replay's objects are to be deleted."""
+    def mark_for_deletion(self, replay: str) -> None:
+        """Mark a replay whose objects have to be deleted."""
         self._db.execute("UPDATE replay SET going = 1 WHERE id = ?", (replay,))
 
-    def going(self) -> list[str]:
-        """Return the replays whose objects are to be deleted."""
+    def marked_for_deletion(self) -> list[str]:
+        """Return the replays whose objects have to be deleted."""
         return self._all("SELECT id FROM replay WHERE going")
 
-    def forget(self, replay: str) -> None:
-        """Forget a replay: its objects are gone."""
+    def delete_replay(self, replay: str) -> None:
+        """Delete a replay whose objects are gone."""
         self._db.execute("DELETE FROM replay WHERE id = ?", (replay,))
 
-    def noted(self, name: str) -> bool:
-        """Say whether something was noted once."""
+    def has_flag(self, name: str) -> bool:
+        """Return whether a flag was set."""
         return self._one("SELECT 1 FROM note WHERE name = ?", name) is not None
 
-    def note(self, name: str) -> None:
-        """Note something."""
+    def set_flag(self, name: str) -> None:
+        """Set a flag, for good."""
         self._db.execute("INSERT OR IGNORE INTO note VALUES (?)", (name,))
 
     @contextmanager
-    def _all_or_nothing(self) -> Generator[None]:
+    def _transaction(self) -> Generator[None]:
         self._db.execute("BEGIN")
         try:
             yield
@@ -247,6 +247,6 @@ class Ledger:
         return [row[0] for row in self._db.execute(query)]
 
 
-def _due(row: tuple[int, str, bytes]) -> Due:
+def _pending_copy(row: tuple[int, str, bytes]) -> PendingCopy:
     number, recording, document = row
-    return Due(number, recording, msgspec.msgpack.decode(document, type=Segment))
+    return PendingCopy(number, recording, msgspec.msgpack.decode(document, type=RecordedSegment))

@@ -1,30 +1,30 @@
-"""What a replay consists of, as plain values: its segments, and their places in the store."""
+"""The segments of a recording as plain values, and their keys in the store."""
 
 from contextlib import suppress
 from datetime import datetime
 
 import msgspec
 
-from shoal.broadcaster.timeline import Entry
+from shoal.broadcaster.timeline import TimelineEntry
 
 FOLDER = "vod"
 PLAYLIST = "playlist.m3u8"
 HASHES = "segments.json"
 
 
-class Segment(msgspec.Struct, frozen=True, kw_only=True):
-    """One place in a rendition of a recording: a segment, or a gap (name is None)."""
+class RecordedSegment(msgspec.Struct, frozen=True, kw_only=True):
+    """One place in a variant of a recording: a segment, or a gap (name is None)."""
 
     variant: int
     sequence: int
-    """media sequence number that it had while it was live"""
+    """its media sequence while it was live"""
     duration: float
     """seconds"""
     discontinuity: bool
-    """whether EXT-X-DISCONTINUITY stands before it"""
+    """whether EXT-X-DISCONTINUITY precedes it"""
     name: str | None = None
-    map_name: str | None = None
-    """object beside it that holds its Media Initialization Section (fMP4 only)"""
+    init_name: str | None = msgspec.field(default=None, name="map_name")
+    """object in the same folder that holds its init section (fMP4 only)"""
     size: int = 0
     """bytes"""
     sha256: str = ""
@@ -33,32 +33,32 @@ class Segment(msgspec.Struct, frozen=True, kw_only=True):
     """ISO 8601, the wall clock of the first frame"""
 
 
-def segment_of(variant: int, entry: Entry, *, discontinuity: bool) -> Segment:
+def recorded_segment(variant: int, entry: TimelineEntry, *, discontinuity: bool) -> RecordedSegment:
     """Return what is recorded of an entry of the live playlist."""
-    found = entry.descriptor
-    if found is None:
-        return Segment(
+    descriptor = entry.descriptor
+    if descriptor is None:
+        return RecordedSegment(
             variant=variant,
             sequence=entry.sequence,
             duration=entry.duration,
             discontinuity=discontinuity,
         )
-    return Segment(
+    return RecordedSegment(
         variant=variant,
         sequence=entry.sequence,
         duration=entry.duration,
         discontinuity=discontinuity,
-        name=found.name,
-        map_name=entry.map_name,
-        size=found.size,
-        sha256=found.sha256,
-        program_date_time=found.program_date_time,
+        name=descriptor.name,
+        init_name=entry.init_name,
+        size=descriptor.size,
+        sha256=descriptor.sha256,
+        program_date_time=descriptor.program_date_time,
     )
 
 
-def gap(segment: Segment, variant: int | None = None) -> Segment:
-    """Return the gap that stands where a segment is missing."""
-    return Segment(
+def gap_for(segment: RecordedSegment, variant: int | None = None) -> RecordedSegment:
+    """Return the gap that takes the place of a missing segment."""
+    return RecordedSegment(
         variant=segment.variant if variant is None else variant,
         sequence=segment.sequence,
         duration=segment.duration,
@@ -66,47 +66,47 @@ def gap(segment: Segment, variant: int | None = None) -> Segment:
     )
 
 
-def aligned(recorded: dict[int, list[Segment]]) -> dict[int, list[Segment]]:
-    """Return the renditions over one and the same span of media sequence numbers.
+def align(recorded: dict[int, list[RecordedSegment]]) -> dict[int, list[RecordedSegment]]:
+    """Return the variants over one and the same range of media sequences.
 
-    A rendition that came late, or lost segments, has gaps in their place, so that players can
-    change between renditions; what all of them lack at either end is left out.
+    A variant that started late or lost segments has gaps in their place, so that players can switch
+    between variants; what all of them lack at either end is left out.
     """
-    known: dict[int, Segment] = {}
+    known: dict[int, RecordedSegment] = {}
     for segment in (s for segments in recorded.values() for s in segments):
         if segment.name is not None or segment.sequence not in known:
             known[segment.sequence] = segment
     present = [segment.sequence for segment in known.values() if segment.name is not None]
     if not present:
         return {}
-    span = [n for n in sorted(known) if min(present) <= n <= max(present)]
-    whole: dict[int, list[Segment]] = {}
+    sequences = [n for n in sorted(known) if min(present) <= n <= max(present)]
+    aligned: dict[int, list[RecordedSegment]] = {}
     for variant, segments in sorted(recorded.items()):
         own = {segment.sequence: segment for segment in segments}
         if any(segment.name is not None for segment in segments):
-            whole[variant] = [own.get(n) or gap(known[n], variant) for n in span]
-    return whole
+            aligned[variant] = [own.get(n) or gap_for(known[n], variant) for n in sequences]
+    return aligned
 
 
-def begun(renditions: dict[int, list[Segment]]) -> str | None:
-    """Return when the recording began by its first segment, ISO 8601; None when it does not say."""
-    clocks: list[datetime] = []
-    for segments in renditions.values():
-        with suppress(ValueError):  # none, or a gap's
-            clocks.append(datetime.fromisoformat(segments[0].program_date_time))
-    return min(clocks).isoformat() if clocks else None
+def start_time(variants: dict[int, list[RecordedSegment]]) -> str | None:
+    """Return when the first segment was recorded, ISO 8601; None if it does not say."""
+    times: list[datetime] = []
+    for segments in variants.values():
+        with suppress(ValueError):  # it has none or is a gap
+            times.append(datetime.fromisoformat(segments[0].program_date_time))
+    return min(times).isoformat() if times else None
 
 
-def seconds(renditions: dict[int, list[Segment]]) -> float:
-    """Return how long the replay plays, its gaps included."""
-    return max(sum(s.duration for s in segments) for segments in renditions.values())
+def total_duration(variants: dict[int, list[RecordedSegment]]) -> float:
+    """Return how long the replay plays, gaps included, in seconds."""
+    return max(sum(s.duration for s in segments) for segments in variants.values())
 
 
-def prefix_of(replay: str) -> str:
-    """Return what the keys of a replay's objects begin with."""
+def replay_prefix(replay: str) -> str:
+    """Return what the keys of all objects of a replay begin with."""
     return f"{FOLDER}/{replay}/"
 
 
-def kept_key(replay: str, variant: int, name: str) -> str:
-    """Return the key of one of a rendition's files: `vod/<replay>/<variant>/<name>`."""
-    return f"{prefix_of(replay)}{variant}/{name}"
+def replay_key(replay: str, variant: int, name: str) -> str:
+    """Return the key of a file of a variant: `vod/<replay>/<variant>/<name>`."""
+    return f"{replay_prefix(replay)}{variant}/{name}"

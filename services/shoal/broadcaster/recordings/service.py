@@ -1,4 +1,4 @@
-"""Replay as the broadcaster sees it: told of what is published, asked for the list."""
+"""Recordings and replays as the broadcaster sees them."""
 
 import asyncio
 import logging
@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 import msgspec
 
 from shoal.announcements import KeptReplay
-from shoal.broadcaster.hls_watcher import Folder
-from shoal.broadcaster.recordings.catalogue import Replay, public
-from shoal.broadcaster.recordings.database import FILE_NAME, Ledger
+from shoal.broadcaster.hls_watcher import HlsWatcher
+from shoal.broadcaster.recordings.catalogue import Replay, public_list
+from shoal.broadcaster.recordings.database import FILE_NAME, RecordingsDatabase
 from shoal.broadcaster.recordings.recorder import Recorder
-from shoal.broadcaster.recordings.vod_publisher import Finisher
-from shoal.broadcaster.response_cache import JSON_TYPE, Body, rendered
+from shoal.broadcaster.recordings.vod_publisher import VodPublisher
+from shoal.broadcaster.response_cache import JSON_TYPE, CachedResponse, compress
 from shoal.broadcaster.store import Store
 from shoal.broadcaster.timeline import Timeline
 from shoal.broadcaster.torrents import tracker_of
@@ -23,61 +23,62 @@ from shoal.problems import Problems
 log = logging.getLogger("shoal.broadcaster")
 
 MAX_SHARED = 300
-"""replays, the newest, whose viewers and torrents our tracker serves"""
+"""the newest replays: our tracker serves only these replays' viewers and torrents"""
 RETRY_S = 5.0
 
 
 class NoReplays:
-    """The station keeps no replays."""
+    """Stands in for `ReplayService` on a station without replays."""
 
     on_changed: Callable[[], None] | None = None
-    kept: tuple[KeptReplay, ...] = ()
+    shared: tuple[KeptReplay, ...] = ()
     torrents: Sequence[str] = ()
 
-    def published(self) -> None:
-        """Nothing is recorded."""
+    def update(self) -> None:
+        """Record nothing."""
 
-    def held(self) -> Collection[str]:
-        """No object is needed for longer."""
+    def held_keys(self) -> Collection[str]:
+        """Return no keys."""
         return ()
 
-    def body(self) -> Body | None:
-        """There is no list."""
+    def response(self) -> CachedResponse | None:
+        """Return None: there is no list."""
         return None
 
     async def run(self) -> None:
-        """There is nothing to do."""
+        """Do nothing."""
 
     def close(self) -> None:
-        """There is nothing to close."""
+        """Do nothing."""
 
 
 def open_replays(
     settings: BroadcasterSettings,
     store: Store,
     timeline: Timeline,
-    folder: Folder,
+    watcher: HlsWatcher,
     problems: Problems,
-) -> "NoReplays | Replays":
-    """Return what keeps replays, if it shall and can: nobody has to do without live for it."""
+) -> "NoReplays | ReplayService":
+    """Return the replay service if it is enabled and works; live must run without it, too."""
     if not settings.replay:
         return NoReplays()
     try:
-        return Replays(settings, store, timeline, folder, problems)
+        return ReplayService(settings, store, timeline, watcher, problems)
     except sqlite3.Error as error:
-        problems.report("replay_ledger", f"replay is off: {FILE_NAME}: {error}", "degraded")
+        message = f"replay: cannot open {FILE_NAME} in the state folder: {error}; replay is off"
+        problems.report("replay_ledger", message, "degraded")
         return NoReplays()
 
 
-class Replays:
-    """The recording that goes on and the replays that there are."""
+class ReplayService:
+    """The open recording and all replays."""
 
     def __init__(
         self,
         settings: BroadcasterSettings,
         store: Store,
         timeline: Timeline,
-        folder: Folder,
+        watcher: HlsWatcher,
         problems: Problems,
     ) -> None:
         """Raises sqlite3.Error."""
@@ -86,74 +87,74 @@ class Replays:
         self._problems = problems
         self._media_url = settings.media_url
         self._tracker_url = settings.tracker_url or tracker_of(settings.signaling_url)
-        self._ledger = Ledger(settings.state_dir)
-        self._finisher = Finisher(
-            ledger=self._ledger,
+        self._database = RecordingsDatabase(settings.state_dir)
+        self._publisher = VodPublisher(
+            database=self._database,
             store=store,
             settings=settings,
             tracker_url=self._tracker_url,
             problems=problems,
-            on_changed=self._changed,
+            on_changed=self._on_list_changed,
         )
         self._recorder = Recorder(
-            ledger=self._ledger,
+            database=self._database,
             store=store,
             timeline=timeline,
-            folder=folder,
+            watcher=watcher,
             problems=problems,
-            on_settled=self._finisher.look,
+            on_copied=self._publisher.wake,
         )
-        self._body: Body | None = None
-        self._replays: list[Replay] = self._ledger.replays()
-        self.published()  # before the janitor looks: an earlier run may have died before it did
+        self._response: CachedResponse | None = None
+        self._replays: list[Replay] = self._database.replays()
+        self.update()  # before objects expire: an earlier run may have died before it did this
 
-    def published(self) -> None:
-        """Record what was published, or note that the stream has ended."""
-        self._recorder.take()
+    def update(self) -> None:
+        """Record what has been published, or that the stream has ended."""
+        self._recorder.update()
 
-    def held(self) -> Collection[str]:
-        """Return the keys of live objects that are still to be copied."""
+    def held_keys(self) -> Collection[str]:
+        """Return the keys of live objects that have still to be copied."""
         try:
-            return self._recorder.held()
+            return self._recorder.held_keys()
         except sqlite3.Error as error:
             self._report(error)
             return set()
 
-    def body(self) -> Body:
+    def response(self) -> CachedResponse:
         """Return `/live/replays.json`."""
-        if self._body is None:
-            listed = public(self._replays, self._media_url, self._tracker_url)
-            self._body = rendered(JSON_TYPE, msgspec.json.encode(listed))
-        return self._body
+        if self._response is None:
+            body = public_list(self._replays, self._media_url, self._tracker_url)
+            self._response = compress(JSON_TYPE, msgspec.json.encode(body))
+        return self._response
 
     @property
-    def kept(self) -> tuple[KeptReplay, ...]:
-        """What signaling is told of those that viewers may share, oldest first."""
-        return tuple(KeptReplay(one.id, one.size, one.duration) for one in self._shared())
+    def shared(self) -> tuple[KeptReplay, ...]:
+        """What is announced to signaling: the replays that viewers may share, oldest first."""
+        return tuple(KeptReplay(r.id, r.size, r.duration) for r in self._newest())
 
     @property
     def torrents(self) -> list[str]:
-        """Infohashes of torrents, as trackers for browsers write them: bytes as Latin-1."""
+        """Infohashes of their torrents, as browsers' trackers write them: bytes as Latin-1."""
         return [
             bytes.fromhex(replay.infohash).decode("latin-1")
-            for replay in self._shared()
+            for replay in self._newest()
             if replay.infohash is not None
         ]
 
-    def _shared(self) -> list[Replay]:
+    def _newest(self) -> list[Replay]:
         return sorted(self._replays, key=lambda replay: replay.ended_at)[-MAX_SHARED:]
 
     async def run(self) -> None:
-        """Copy, list, share and delete until cancelled."""
+        """Copy, publish and delete until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._again_and_again(self._recorder.run))
-            tasks.create_task(self._again_and_again(self._finisher.run))
+            tasks.create_task(self._restart_on_database_error(self._recorder.run))
+            tasks.create_task(self._restart_on_database_error(self._publisher.run))
 
-    async def _again_and_again(self, work: Callable[[], Awaitable[None]]) -> None:
-        """A ledger that cannot be used is a problem of replays, and of nothing else."""
+    async def _restart_on_database_error(self, run: Callable[[], Awaitable[None]]) -> None:
+        """Keep a part running: a broken database is a problem for replays only."""
         while True:
             try:
-                await work()
+                await run()
             except sqlite3.Error as error:
                 self._report(error)
                 await asyncio.sleep(RETRY_S)
@@ -162,12 +163,12 @@ class Replays:
         message = f"replay: cannot use {FILE_NAME} in the state folder: {error}"
         self._problems.report("replay_ledger", message, "degraded")
 
-    def _changed(self) -> None:
-        self._body = None
-        self._replays = self._ledger.replays()
+    def _on_list_changed(self) -> None:
+        self._response = None
+        self._replays = self._database.replays()
         if self.on_changed is not None:
             self.on_changed()
 
     def close(self) -> None:
-        """Close the ledger."""
-        self._ledger.close()
+        """Close the database."""
+        self._database.close()

@@ -1,7 +1,7 @@
-"""Writes a replay's playlists (RFC 8216) and its list of hashes. Values in, text out.
+"""Renders a replay's playlists (RFC 8216) and its list of hashes. Values in, text out.
 
-Names in them are relative: the replay plays from the store and, just as well, from a folder that
-somebody has fetched by its torrent.
+Their URIs are relative, so that a replay plays from the store as well as from a folder that was
+downloaded by its torrent.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from shoal.broadcaster.playlist import VERSION, VERSION_WITH_GAPS, gap_name
-from shoal.broadcaster.recordings.segments import PLAYLIST, Segment
+from shoal.broadcaster.recordings.segments import PLAYLIST, RecordedSegment
 
 
 class HashedSegment(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,8 +31,8 @@ class HashList(msgspec.Struct, frozen=True):
     segments: tuple[HashedSegment, ...]
 
 
-def media_playlist(segments: Sequence[Segment]) -> str:
-    """Render the playlist of one rendition that has at least one segment."""
+def media_playlist(segments: Sequence[RecordedSegment]) -> str:
+    """Render the media playlist of a variant that has at least one segment."""
     gaps = any(segment.name is None for segment in segments)
     target = max(int(segment.duration + 0.5) for segment in segments)
     lines = [
@@ -43,13 +43,13 @@ def media_playlist(segments: Sequence[Segment]) -> str:
         f"#EXT-X-MEDIA-SEQUENCE:{segments[0].sequence}",
         "#EXT-X-INDEPENDENT-SEGMENTS",
     ]
-    map_name: str | None = None
+    init_name: str | None = None
     for index, segment in enumerate(segments):
         if segment.discontinuity and index > 0:
             lines.append("#EXT-X-DISCONTINUITY")
-        if segment.map_name not in (None, map_name):
-            map_name = segment.map_name
-            lines.append(f'#EXT-X-MAP:URI="{map_name}"')
+        if segment.init_name not in (None, init_name):
+            init_name = segment.init_name
+            lines.append(f'#EXT-X-MAP:URI="{init_name}"')
         if segment.name is None:
             lines.append("#EXT-X-GAP")
         elif segment.program_date_time:
@@ -60,22 +60,22 @@ def media_playlist(segments: Sequence[Segment]) -> str:
 
 
 def multivariant_playlist(
-    renditions: Mapping[int, Sequence[Segment]], attributes: Mapping[int, str]
+    variants: Mapping[int, Sequence[RecordedSegment]], attributes: Mapping[int, str]
 ) -> str:
-    """Render the playlist over the renditions.
+    """Render the multivariant playlist.
 
-    `attributes` are those of EXT-X-STREAM-INF that Owncast gave while the stream was on; a
-    rendition without them gets the bandwidth that its segments have.
+    `attributes` are Owncast's of EXT-X-STREAM-INF while the stream was on air; a variant without
+    them gets the measured bandwidth of its segments.
     """
     lines = ["#EXTM3U", f"#EXT-X-VERSION:{VERSION}", "#EXT-X-INDEPENDENT-SEGMENTS"]
-    for variant, segments in sorted(renditions.items()):
-        named = attributes.get(variant) or f"BANDWIDTH={_peak_bandwidth(segments)}"
-        lines += [f"#EXT-X-STREAM-INF:{named}", f"{variant}/{PLAYLIST}"]
+    for variant, segments in sorted(variants.items()):
+        stream_inf = attributes.get(variant) or f"BANDWIDTH={_peak_bandwidth(segments)}"
+        lines += [f"#EXT-X-STREAM-INF:{stream_inf}", f"{variant}/{PLAYLIST}"]
     return "\n".join(lines) + "\n"
 
 
-def hash_list(segments: Sequence[Segment]) -> bytes:
-    """Render the hashes of one rendition's segments."""
+def hash_list(segments: Sequence[RecordedSegment]) -> bytes:
+    """Render the hashes of a variant's segments as JSON."""
     return msgspec.json.encode(
         HashList(
             tuple(
@@ -93,7 +93,7 @@ def hash_list(segments: Sequence[Segment]) -> bytes:
     )
 
 
-def _peak_bandwidth(segments: Sequence[Segment]) -> int:
+def _peak_bandwidth(segments: Sequence[RecordedSegment]) -> int:
     """Return the highest segment bit rate, bit/s (RFC 8216, section 4.3.4.2)."""
     rates = [s.size * 8 / s.duration for s in segments if s.name is not None and s.duration > 0]
     return int(max(rates, default=1)) or 1

@@ -1,1 +1,1 @@
-"""The standby origin: every segment of the live window as a torrent, seeded over WebRTC."""
+"""The torrent seed: every segment of the live window as a torrent, seeded over WebRTC."""

@@ -1,14 +1,14 @@
-"""What the broadcaster and its seeder process say to each other: JSON, one message a line."""
+"""Messages between the broadcaster and its seeder process: JSON, one message per line."""
 
 import msgspec
 
 from shoal.broadcaster.torrents import Torrent
 
 MAX_LINE_BYTES = 1024 * 1024
-"""the metainfo of a segment of 64 MiB takes 30 KB"""
+"""the metainfo of a 64 MiB segment takes 30 KB"""
 
 
-class Open(msgspec.Struct, frozen=True, tag="open"):
+class Configure(msgspec.Struct, frozen=True, tag="open"):
     """To the seeder, first: how to seed."""
 
     tracker_url: str
@@ -19,61 +19,61 @@ class Open(msgspec.Struct, frozen=True, tag="open"):
     offers: int
 
 
-class Add(msgspec.Struct, frozen=True, tag="add"):
-    """To the seeder: seed a torrent."""
+class AddTorrent(msgspec.Struct, frozen=True, tag="add"):
+    """To the seeder: start seeding a torrent."""
 
     torrent: Torrent
     path: str
 
 
-class Remove(msgspec.Struct, frozen=True, tag="remove"):
-    """To the seeder: seed it no more."""
+class RemoveTorrent(msgspec.Struct, frozen=True, tag="remove"):
+    """To the seeder: stop seeding a torrent."""
 
     infohash: str
 
 
-class Announced(msgspec.Struct, frozen=True, tag="announced"):
-    """From the seeder: the tracker has acknowledged a torrent, or has lost it."""
+class TorrentAnnounced(msgspec.Struct, frozen=True, tag="announced"):
+    """From the seeder: the tracker has acknowledged a torrent (`ok`) or has lost it."""
 
     infohash: str
     ok: bool
 
 
-class Figures(msgspec.Struct, frozen=True, tag="figures"):
-    """From the seeder: how it is; at least once a second."""
+class SeederStats(msgspec.Struct, frozen=True, tag="figures"):
+    """From the seeder, at least once a second: its state."""
 
     peers: int = 0
     uploaded_bytes: int = 0
-    """since it was started"""
+    """since the process started"""
     fault: str | None = None
 
 
-class Said(msgspec.Struct, frozen=True, tag="said"):
-    """From the seeder: a line for the operator."""
+class LogLine(msgspec.Struct, frozen=True, tag="said"):
+    """From the seeder: a line for the broadcaster's log."""
 
     level: int
-    """logging's"""
+    """as in `logging`"""
     text: str
 
 
-Order = Open | Add | Remove
-Report = Announced | Figures | Said
+Command = Configure | AddTorrent | RemoveTorrent
+Report = TorrentAnnounced | SeederStats | LogLine
 
-_orders = msgspec.json.Decoder[Order](Order)
+_commands = msgspec.json.Decoder[Command](Command)
 _reports = msgspec.json.Decoder[Report](Report)
 _encoder = msgspec.json.Encoder()
 
 
-def encode(message: Order | Report) -> bytes:
-    """Return a line."""
+def encode(message: Command | Report) -> bytes:
+    """Return a message as a line."""
     return _encoder.encode(message) + b"\n"
 
 
-def decode_order(line: bytes) -> Order:
-    """Read a line; raises msgspec.DecodeError."""
-    return _orders.decode(line)
+def decode_command(line: bytes) -> Command:
+    """Decode a line. Raises msgspec.DecodeError."""
+    return _commands.decode(line)
 
 
 def decode_report(line: bytes) -> Report:
-    """Read a line; raises msgspec.DecodeError."""
+    """Decode a line. Raises msgspec.DecodeError."""
     return _reports.decode(line)

@@ -1,4 +1,4 @@
-"""The torrent seed as the publisher sees it: it seeds the live window, and knows if that works."""
+"""The torrent seed as the pipeline sees it: seeds the live window, and knows whether that works."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,24 +7,26 @@ from typing import Literal
 
 from shoal.auth import seed_token
 from shoal.broadcaster.seeding.canary import Canary, Sample
-from shoal.broadcaster.seeding.supervisor import Seeder
+from shoal.broadcaster.seeding.supervisor import SeederSupervisor
 from shoal.broadcaster.torrents import Torrent, make_torrent, tracker_of
 from shoal.config.settings import BroadcasterSettings
 
 
-class Standby:
-    """A seeder and its canary. Must be made inside a running event loop."""
+class TorrentSeed:
+    """A seeder process and its canary. Must be created inside a running event loop."""
 
-    def __init__(self, settings: BroadcasterSettings, newest: Callable[[], Sample | None]) -> None:
-        """Seed for the settings' tracker; the canary fetches `newest()`."""
+    def __init__(
+        self, settings: BroadcasterSettings, newest_sample: Callable[[], Sample | None]
+    ) -> None:
+        """Seed through the tracker of the settings; the canary fetches `newest_sample()`."""
         address = settings.torrent_address
-        # the seeder is beside signaling; everybody else comes by the public address
+        # the seeder runs beside signaling; everybody else uses the public address
         own_tracker = tracker_of(settings.signaling_url)
         token = seed_token(settings.broadcaster_token.get_secret_value())
         self._tracker_url = settings.tracker_url or own_tracker
         self._peer_address = address
-        self._canary = Canary(newest, stun_server=settings.torrent_stun_server)
-        self._seeder = Seeder(
+        self._canary = Canary(newest_sample, stun_server=settings.torrent_stun_server)
+        self._supervisor = SeederSupervisor(
             tracker_url=f"{own_tracker}?seed={token}",
             upload_mbps=settings.torrent_upload_mbps,
             stun_server=settings.torrent_stun_server,
@@ -34,33 +36,33 @@ class Standby:
 
     @property
     def torrents(self) -> int:
-        """Torrents that are seeded."""
-        return self._seeder.torrents
+        """Number of torrents that are seeded."""
+        return self._supervisor.torrents
 
     @property
     def peers(self) -> int:
-        """Torrent peers that are being served."""
-        return self._seeder.peers
+        """Number of torrent peers that are being served."""
+        return self._supervisor.peers
 
     @property
     def uploaded_bytes(self) -> int:
-        """Payload bytes that torrent peers took since the start."""
-        return self._seeder.uploaded_bytes
+        """Payload bytes sent to torrent peers since the start."""
+        return self._supervisor.uploaded_bytes
 
     @property
     def fault(self) -> str | None:
-        """Why viewers could not fetch from the seed, None when they could as far as is known."""
-        return self._seeder.fault or self._canary.fault
+        """Why viewers cannot fetch from the seed, None if they can as far as we know."""
+        return self._supervisor.fault or self._canary.fault
 
     @property
     def status(self) -> Literal["ok", "failing", "off"]:
-        """`ok` once the canary has fetched a segment; `off` while nothing is known."""
+        """`ok` once the canary has fetched a segment; `off` before the first result."""
         if self.fault is not None:
             return "failing"
         return "ok" if self._canary.status == "ok" else "off"
 
-    async def seed(self, path: Path, data: bytes, web_seed: str) -> Torrent:
-        """Make a segment's torrent and seed it from `path`, until `remove`.
+    async def add(self, path: Path, data: bytes, web_seed: str) -> Torrent:
+        """Make a segment's torrent and seed it from `path` until `remove`.
 
         `web_seed` is the segment's URL in the store.
         """
@@ -72,23 +74,23 @@ class Standby:
             web_seed=web_seed,
             peer_address=self._peer_address,
         )
-        self._seeder.add(torrent, path)
+        self._supervisor.add(torrent, path)
         return torrent
 
-    def serves(self, infohash: str) -> bool:
-        """Say whether viewers find this torrent's seed through the tracker."""
-        return self._seeder.announced(infohash)
+    def is_available(self, infohash: str) -> bool:
+        """Return whether viewers find this torrent's seed through the tracker."""
+        return self._supervisor.is_announced(infohash)
 
     def remove(self, infohash: str) -> None:
-        """Seed a torrent no more; its file may be deleted then."""
-        self._seeder.remove(infohash)
+        """Stop seeding a torrent; its file may be deleted after that."""
+        self._supervisor.remove(infohash)
 
     async def run(self) -> None:
-        """Keep the tracker informed and the canary flying until cancelled."""
+        """Run the seeder process and the canary until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._seeder.run())
+            tasks.create_task(self._supervisor.run())
             tasks.create_task(self._canary.run())
 
     async def close(self) -> None:
-        """Disconnect everybody."""
-        await self._seeder.close()
+        """Disconnect all peers."""
+        await self._supervisor.close()

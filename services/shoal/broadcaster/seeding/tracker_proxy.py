@@ -1,9 +1,9 @@
-"""Stands between libtorrent and the tracker, and says goodbye for libtorrent.
+"""A proxy between libtorrent and the tracker that sends `stopped` on libtorrent's behalf.
 
-libtorrent 2.1.1 tells a WebSocket tracker nothing when a torrent is removed, and keeps what it had
+libtorrent 2.1.1 does not tell a WebSocket tracker when a torrent is removed, and keeps what it
 allocated for each torrent, 6 KB, until the tracker names the torrent once more or the connection
-ends. So it announces to a tracker of our own, which passes everything on to the real one; of a
-torrent that is gone, that one hears `stopped`, and libtorrent the torrent's name.
+ends. So it announces to this proxy, which forwards everything to the real tracker. When a torrent
+is removed, the proxy sends `stopped` to the tracker and the torrent's name to libtorrent.
 """
 
 import asyncio
@@ -23,18 +23,18 @@ MAX_MESSAGE_BYTES = 1024 * 1024
 Socket = web.WebSocketResponse | aiohttp.ClientWebSocketResponse
 
 
-class _Said(msgspec.Struct):
-    """What matters in an announce or an answer; 20 bytes each, as Latin-1."""
+class _Announce(msgspec.Struct):
+    """The fields of an announce or an answer that we need; 20 bytes each, as Latin-1."""
 
     info_hash: str
     peer_id: str
 
 
-_said = msgspec.json.Decoder(_Said)
+_announces = msgspec.json.Decoder(_Announce)
 
 
-class _Line:
-    """One connection of libtorrent's, and ours to the tracker for it."""
+class _ProxyConnection:
+    """One connection of libtorrent's, and ours to the tracker on its behalf."""
 
     def __init__(
         self, libtorrent: web.WebSocketResponse, tracker: aiohttp.ClientWebSocketResponse
@@ -42,66 +42,66 @@ class _Line:
         self._libtorrent = libtorrent
         self._tracker = tracker
         self._peer_ids: dict[str, str] = {}
-        """libtorrent's in each swarm, by infohash"""
+        """libtorrent's peer id in each swarm, by infohash"""
 
-    async def carry(self) -> None:
-        """Pass messages on until one side ends."""
-        ways = [
-            asyncio.create_task(self._pass_on(self._libtorrent, self._tracker)),
-            asyncio.create_task(self._pass_on(self._tracker, self._libtorrent)),
+    async def run(self) -> None:
+        """Forward messages until one side closes."""
+        directions = [
+            asyncio.create_task(self._forward(self._libtorrent, self._tracker)),
+            asyncio.create_task(self._forward(self._tracker, self._libtorrent)),
         ]
         try:
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for way in ways:
-                way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
+            for direction in directions:
+                direction.cancel()
+            await asyncio.gather(*directions, return_exceptions=True)
 
-    async def forget(self, info_hash: str) -> None:
-        """Take libtorrent out of a swarm, if it is in."""
+    async def leave(self, info_hash: str) -> None:
+        """Take libtorrent out of a swarm, if it is in it."""
         peer_id = self._peer_ids.pop(info_hash, None)
         if peer_id is not None:
-            named = {"action": "announce", "info_hash": info_hash}
-            await self._tracker.send_json({**named, "event": "stopped", "peer_id": peer_id})
-            await self._libtorrent.send_json(named)
+            announce = {"action": "announce", "info_hash": info_hash}
+            await self._tracker.send_json({**announce, "event": "stopped", "peer_id": peer_id})
+            await self._libtorrent.send_json(announce)
 
-    async def _pass_on(self, one: Socket, other: Socket) -> None:
-        async for message in one:
+    async def _forward(self, source: Socket, target: Socket) -> None:
+        async for message in source:
             if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
                 return
-            if one is self._libtorrent:
-                said = _said.decode(message.data)
-                self._peer_ids[said.info_hash] = said.peer_id
+            if source is self._libtorrent:
+                announce = _announces.decode(message.data)
+                self._peer_ids[announce.info_hash] = announce.peer_id
             data = message.data
-            await other.send_str(data if isinstance(data, str) else data.decode())
+            await target.send_str(data if isinstance(data, str) else data.decode())
 
 
-class Relay:
+class TrackerProxy:
     """A tracker for libtorrent alone, on loopback."""
 
     def __init__(self, tracker_url: str) -> None:
-        """Be there at `url` for the tracker at `tracker_url`; raises OSError without a free port.
+        """Listen at `url` for the tracker at `tracker_url`. Raises OSError without a free port.
 
-        Connections are answered by `run`.
+        `run` answers the connections.
         """
         self._tracker_url = tracker_url
-        self._lines: set[_Line] = set()
+        self._connections: set[_ProxyConnection] = set()
         self._socket = socket.create_server(("127.0.0.1", 0))
-        # who shows the tracker the seeder's token is trusted: nobody else on this host may use ours
+        # the tracker trusts the seeder's token: other users of this host must not borrow ours
         self._path = f"/{secrets.token_urlsafe(16)}"
         self.url = f"ws://127.0.0.1:{self._socket.getsockname()[1]}{self._path}"
 
-    async def forget(self, infohash: str) -> None:
-        """Say goodbye for a torrent (hex) that libtorrent no longer has; else its memory stays."""
-        for line in tuple(self._lines):
-            # a connection that has ended has forgotten all of its torrents
+    async def leave(self, infohash: str) -> None:
+        """Leave the swarm of a torrent (hex) that libtorrent has removed, and free its memory."""
+        for connection in tuple(self._connections):
+            # a connection that has ended has left all of its swarms
             with suppress(aiohttp.ClientError, OSError):
-                await line.forget(bytes.fromhex(infohash).decode("latin-1"))
+                await connection.leave(bytes.fromhex(infohash).decode("latin-1"))
 
     async def run(self) -> None:
-        """Pass messages on until cancelled."""
+        """Forward messages until cancelled."""
         app = web.Application()
-        app.router.add_get(self._path, self._connected)
+        app.router.add_get(self._path, self._on_connection)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
         try:
@@ -110,7 +110,7 @@ class Relay:
         finally:
             await runner.cleanup()
 
-    async def _connected(self, request: web.Request) -> web.StreamResponse:
+    async def _on_connection(self, request: web.Request) -> web.StreamResponse:
         libtorrent = web.WebSocketResponse(compress=False, max_msg_size=MAX_MESSAGE_BYTES)
         async with aiohttp.ClientSession() as session:
             try:
@@ -122,11 +122,11 @@ class Relay:
                 return web.Response(status=502)
             async with tracker:
                 await libtorrent.prepare(request)
-                line = _Line(libtorrent, tracker)
-                self._lines.add(line)
+                connection = _ProxyConnection(libtorrent, tracker)
+                self._connections.add(connection)
                 try:
-                    await line.carry()
+                    await connection.run()
                 finally:
-                    self._lines.discard(line)
+                    self._connections.discard(connection)
         await libtorrent.close()
         return libtorrent

@@ -1,7 +1,7 @@
-"""Asks the tracker, over a socket of our own, what it knows of our torrents.
+"""Asks the tracker, over a WebSocket of its own, what it knows of our torrents (scrape, BEP 48).
 
 libtorrent has one socket to the tracker for all torrents. When that is lost it does nothing until
-each torrent's next announce is due, two minutes later; until then nobody finds the seeder.
+each torrent's next announce is due, two minutes later; until then peers do not find the seeder.
 """
 
 import asyncio
@@ -13,25 +13,25 @@ import msgspec
 from shoal.backoff import Backoff
 
 SCRAPE_INTERVAL_S = 1.0
-SCRAPED_AT_ONCE = 100
-ANSWER_TIMEOUT_S = 5.0
+MAX_SCRAPED_AT_ONCE = 100
+RESPONSE_TIMEOUT_S = 5.0
 HEARTBEAT_S = 10.0
 RECONNECT_S = 1.0
 
 
 class Swarm(msgspec.Struct, frozen=True):
-    """What the tracker says of one torrent."""
+    """The tracker's counts for one torrent: seeds and leechers."""
 
     complete: int
     incomplete: int
 
 
-class _Scraped(msgspec.Struct, frozen=True):
+class _ScrapeResponse(msgspec.Struct, frozen=True):
     files: dict[str, Swarm]
 
 
-class Watch:
-    """A socket to the tracker that only scrapes."""
+class TrackerScraper:
+    """A WebSocket to the tracker that only scrapes."""
 
     def __init__(
         self,
@@ -40,9 +40,9 @@ class Watch:
         on_scraped: Callable[[Mapping[str, Swarm]], None],
         on_lost: Callable[[], None],
     ) -> None:
-        """Scrape `infohashes()` (hex) again and again; `on_scraped` gets the answers.
+        """Scrape `infohashes()` (hex) once a second and pass the results to `on_scraped`.
 
-        `on_lost` is called when the socket is lost: the tracker may know nothing any more.
+        `on_lost` is called when the connection is lost: the tracker may have forgotten everything.
         """
         self._url = tracker_url
         self._query = tracker_url.partition("?")[2]
@@ -50,7 +50,7 @@ class Watch:
         self._on_scraped = on_scraped
         self._on_lost = on_lost
         self.fault: str | None = None
-        """why the tracker cannot be asked, None while it can"""
+        """why the tracker cannot be scraped, None while it can"""
 
     async def run(self) -> None:
         """Stay connected until cancelled."""
@@ -61,23 +61,23 @@ class Watch:
                     async with session.ws_connect(self._url, heartbeat=HEARTBEAT_S) as socket:
                         await self._scrape(socket)
                 except (aiohttp.ClientError, OSError, TimeoutError, msgspec.DecodeError) as error:
-                    said = f"cannot ask the tracker at {self._url}: {error or 'no answer'}"
+                    message = f"cannot scrape the tracker at {self._url}: {error or 'no response'}"
                     # the query is the seeder's token, and an error may repeat the URL
-                    self.fault = said.replace(f"?{self._query}", "")
+                    self.fault = message.replace(f"?{self._query}", "")
                 self._on_lost()
                 await backoff.wait()
 
     async def _scrape(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         while True:
-            wanted = [bytes.fromhex(h).decode("latin-1") for h in self._infohashes()]
-            for start in range(0, len(wanted), SCRAPED_AT_ONCE):
-                part = wanted[start : start + SCRAPED_AT_ONCE]
-                await socket.send_json({"action": "scrape", "info_hash": part})
-                async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                    answer = await socket.receive()
-                if answer.type is not aiohttp.WSMsgType.TEXT:
+            info_hashes = [bytes.fromhex(h).decode("latin-1") for h in self._infohashes()]
+            for start in range(0, len(info_hashes), MAX_SCRAPED_AT_ONCE):
+                batch = info_hashes[start : start + MAX_SCRAPED_AT_ONCE]
+                await socket.send_json({"action": "scrape", "info_hash": batch})
+                async with asyncio.timeout(RESPONSE_TIMEOUT_S):
+                    response = await socket.receive()
+                if response.type is not aiohttp.WSMsgType.TEXT:
                     raise aiohttp.ClientError("it closed the connection")
-                files = msgspec.json.decode(answer.data, type=_Scraped).files
+                files = msgspec.json.decode(response.data, type=_ScrapeResponse).files
                 self._on_scraped({h.encode("latin-1").hex(): s for h, s in files.items()})
             self.fault = None
             await asyncio.sleep(SCRAPE_INTERVAL_S)

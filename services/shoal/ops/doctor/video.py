@@ -51,7 +51,7 @@ async def _depth(visit: Visit) -> Finding:
     first, oldest = playlist.sequence, descriptors[0]
     name = parse_segment_name(oldest.name)
     # a playlist begins with the station, or with a stream that began after the last one's end
-    before = 0 if name is None else name.k - (oldest.sequence - first)
+    before = 0 if name is None else name.index - (oldest.sequence - first)
     if oldest.sequence < first or (first > 0 and before > 0):
         return broken(
             f"only {playlist.entries} segments, though {first} came before them: viewers cannot go"
