@@ -91,8 +91,8 @@ def test_sequences_continue_across_restarts_and_streams(
     tmp_path: Path, store: Store, owncast: Owncast
 ) -> None:
     with broadcaster(tmp_path, store) as station:
-        for k in range(3):
-            station.wait_published(owncast.write("three", k))
+        for index in range(3):
+            station.wait_published(owncast.write("three", index))
         first = station.playlist().media_sequence
         station.process.kill()
         station.process.wait()
@@ -104,7 +104,7 @@ def test_sequences_continue_across_restarts_and_streams(
         playlist = station.playlist()
         assert playlist.media_sequence == first
         assert [(s.uri or "").rpartition("/")[2] for s in playlist.segments] == [
-            *(f"stream-three-{k}.ts" for k in range(4)),
+            *(f"stream-three-{index}.ts" for index in range(4)),
             "stream-four-0.ts",
         ]
         assert [s.discontinuity for s in playlist.segments][1:] == [False] * 3 + [True]
@@ -130,7 +130,7 @@ def test_what_the_store_cannot_accept_is_published_in_order_when_it_recovers(
 ) -> None:
     store = new_store(tmp_path)
     with broadcaster(tmp_path, store) as station:
-        names = [owncast.write("five", k) for k in range(3)]
+        names = [owncast.write("five", index) for index in range(3)]
         message = wait_for("the store is missing", lambda: station.problem("store"), 20)
         assert store.endpoint in message
         assert station.health()["status"] == "failing"

@@ -72,17 +72,20 @@ def test_an_outage_loses_nothing_though_owncast_deletes_its_files(
     with running(store), broadcaster(tmp_path, store) as station:
         station.wait_published(owncast.write("a", 0))
     with broadcaster(tmp_path, store) as station:
-        for k in range(1, 30):
-            owncast.write("a", k)
-            wait_for("spooled", lambda k=k: (spool(tmp_path) / f"stream-a-{k}.ts.json").exists())
-            if k > 8:
-                (owncast.path / "0" / f"stream-a-{k - 8}.ts").unlink()
+        for index in range(1, 30):
+            owncast.write("a", index)
+            wait_for(
+                "spooled",
+                lambda index=index: (spool(tmp_path) / f"stream-a-{index}.ts.json").exists(),
+            )
+            if index > 8:
+                (owncast.path / "0" / f"stream-a-{index - 8}.ts").unlink()
         assert station.health()["store"] == "failing"
         station.process.kill()  # not even a crash in the middle of it loses anything
         station.process.wait()
     with broadcaster(tmp_path, store) as station, running(store):
         station.wait_published("stream-a-29.ts", timeout_s=30)
-        assert station.names() == [f"stream-a-{k}.ts" for k in range(30)]
+        assert station.names() == [f"stream-a-{index}.ts" for index in range(30)]
         for segment in station.playlist().segments:
             assert get(segment.uri or "").status == 200
         assert "EXT-X-GAP" not in get(f"{station.url}/live/playlist.m3u8").body.decode()
@@ -156,9 +159,9 @@ def test_variants_are_aligned_and_one_that_stops_leaves_gaps(
     attributes = ["BANDWIDTH=2000000,RESOLUTION=1280x720", "BANDWIDTH=900000", "BANDWIDTH=400000"]
     owncast.write_multivariant(attributes)
     with broadcaster(tmp_path, store) as station:
-        for k in range(3):
+        for index in range(3):
             for variant in range(3):
-                owncast.write("a", k, variant)
+                owncast.write("a", index, variant)
         for variant in range(3):
             station.wait_published("stream-a-2.ts", variant)
         multivariant = get(f"{station.url}/live/playlist.m3u8").body.decode()
@@ -167,9 +170,9 @@ def test_variants_are_aligned_and_one_that_stops_leaves_gaps(
         assert get(f"{station.url}/live/stream-a-0.ts").status == 404
         sequences = [station.playlist(variant).media_sequence for variant in range(3)]
         assert len(set(sequences)) == 1
-        for k in range(3, 9):
+        for index in range(3, 9):
             for variant in (0, 2):
-                station.wait_published(owncast.write("a", k, variant), variant)
+                station.wait_published(owncast.write("a", index, variant), variant)
         stopped = get(f"{station.url}/live/1/playlist.m3u8").body.decode()
         # its last one is 2, the newest is 8: all except the last three are lost
         assert stopped.count("#EXT-X-GAP") == 8 - 3 - 2 - 1
@@ -212,8 +215,8 @@ def test_a_stream_of_which_nothing_can_be_published_is_never_healthy(
 def test_ten_thousand_stale_files_change_nothing(
     tmp_path: Path, store: Store, owncast: Owncast
 ) -> None:
-    for k in range(10_000):
-        (owncast.path / "0" / f"stream-old-{k}.ts").touch()
+    for index in range(10_000):
+        (owncast.path / "0" / f"stream-old-{index}.ts").touch()
     with broadcaster(tmp_path, store) as station:
         started_s = time.monotonic()
         station.wait_published(owncast.write("a", 0))
@@ -225,15 +228,15 @@ def test_what_has_left_the_window_leaves_spool_and_bucket(
     tmp_path: Path, store: Store, owncast: Owncast
 ) -> None:
     with broadcaster(tmp_path, store) as station:
-        for k in range(63):
-            owncast.write("w", k)
-            if k % 8 == 7:
-                station.wait_published(f"stream-w-{k}.ts")
+        for index in range(63):
+            owncast.write("w", index)
+            if index % 8 == 7:
+                station.wait_published(f"stream-w-{index}.ts")
         station.wait_published("stream-w-62.ts")
         assert len(station.names()) == 60
         spooled = {path.name for path in spool(tmp_path).glob("*.ts")}
         assert spooled == set(station.names())
-        assert {f"live/0/stream-w-{k}.ts" for k in range(63)} <= keys(store)
+        assert {f"live/0/stream-w-{index}.ts" for index in range(63)} <= keys(store)
     # what a crash left behind, uploaded but never published, is deleted without listing the bucket
     shutil.rmtree(tmp_path / "hls" / "0")
     left = spool(tmp_path) / "stream-v-0.ts"
@@ -252,25 +255,25 @@ def kill_at_random(folder: Path, store: Store, owncast: Owncast, kills: int) -> 
     chance = random.Random(kills)
     with broadcaster(folder, store) as station:
         before = station.health()["chunks"]
-    k = 0
+    index = 0
     for _ in range(kills):
         with broadcaster(folder, store) as station:
             end = time.monotonic() + chance.uniform(0.05, 0.6)
             while time.monotonic() < end:
-                owncast.write("a", k)
-                k += 1
+                owncast.write("a", index)
+                index += 1
                 time.sleep(chance.uniform(0, 0.05))
             station.process.kill()
             station.process.wait()
     with broadcaster(folder, store) as station:
-        station.wait_published(f"stream-a-{k - 1}.ts", timeout_s=30)
-        check_complete(station, k)
-        assert station.health()["chunks"] - before == k
+        station.wait_published(f"stream-a-{index - 1}.ts", timeout_s=30)
+        check_complete(station, index)
+        assert station.health()["chunks"] - before == index
 
 
 def check_complete(station: Broadcaster, segments: int) -> None:
     """Check that the window has the newest segments, each once, in order, and in the store."""
-    expected = [f"stream-a-{k}.ts" for k in range(segments)][-60:]
+    expected = [f"stream-a-{index}.ts" for index in range(segments)][-60:]
     assert station.names() == expected
     for segment in station.playlist().segments[-5:]:
         assert get(segment.uri or "").status == 200

@@ -47,10 +47,10 @@ def test_every_segment_of_the_window_is_seeded_and_the_canary_proves_it(tmp_path
     store = new_store(tmp_path)
     with running(store), signaling(tmp_path) as url:
         with broadcaster(tmp_path, store, settings(url)) as station:
-            for k in range(63):
-                owncast.write("a", k)
-                if k % 8 == 7:
-                    station.wait_published(f"stream-a-{k}.ts")
+            for index in range(63):
+                owncast.write("a", index)
+                if index % 8 == 7:
+                    station.wait_published(f"stream-a-{index}.ts")
             station.wait_published("stream-a-62.ts")
             assert station.health()["torrents"] == 60
             for descriptor in descriptors(station):
@@ -72,7 +72,7 @@ def test_without_the_store_segments_come_from_the_seed_and_are_stored_later(
     owncast.start_stream()
     store = new_store(tmp_path)
     with signaling(tmp_path) as url, broadcaster(tmp_path, store, settings(url)) as station:
-        names = [owncast.write("a", k) for k in range(8)]
+        names = [owncast.write("a", index) for index in range(8)]
         station.wait_published(names[-1], timeout_s=30)
         assert station.names() == names
         health = station.health()

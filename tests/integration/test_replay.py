@@ -63,7 +63,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
         check=True,
         timeout=60,
     )
-    return [(folder / f"{k}.ts").read_bytes() for k in range(4)]
+    return [(folder / f"{index}.ts").read_bytes() for index in range(4)]
 
 
 def test_an_ended_stream_plays_as_a_replay_and_downloads_by_its_torrent(
@@ -71,8 +71,8 @@ def test_an_ended_stream_plays_as_a_replay_and_downloads_by_its_torrent(
 ) -> None:
     with broadcaster(tmp_path, store, REPLAY) as station:
         assert replays(station) == []
-        for k, data in enumerate(clip):
-            station.wait_published(owncast.write_bytes("one", k, data, duration=SECONDS))
+        for index, data in enumerate(clip):
+            station.wait_published(owncast.write_bytes("one", index, data, duration=SECONDS))
         # it is copied while it is on air
         wait_for("copies", lambda: copies(store, "one") == 4)
         assert replays(station) == []
@@ -103,7 +103,7 @@ def test_an_ended_stream_plays_as_a_replay_and_downloads_by_its_torrent(
         torrent = get(replay["torrent"])
         assert torrent.headers["Content-Type"] == "application/x-bittorrent"
         got = download(torrent.body, tmp_path)
-        expected = {f"one-0/0/stream-one-{k}.ts": data for k, data in enumerate(clip)}
+        expected = {f"one-0/0/stream-one-{index}.ts": data for index, data in enumerate(clip)}
         assert got == {**expected, "one-0/0/playlist.m3u8": answer.body}
         # the downloaded folder plays by itself
         assert play(str(tmp_path / "got/one-0/0/playlist.m3u8"))[1] == ""
@@ -128,8 +128,8 @@ def test_a_stream_with_a_crash_and_a_break_is_one_replay(
         [replay] = wait_shared(station)
         playlist = m3u8.loads(get(replay["playlist"]).body.decode())
         assert [s.uri for s in playlist.segments] == [
-            *(f"stream-two-{k}.ts" for k in range(4)),
-            *(f"stream-three-{k}.ts" for k in range(2)),
+            *(f"stream-two-{index}.ts" for index in range(4)),
+            *(f"stream-three-{index}.ts" for index in range(2)),
         ]
         assert [s.discontinuity for s in playlist.segments] == [*[False] * 4, True, False]
         # and a later stream is another replay
@@ -154,10 +154,10 @@ def test_each_variant_is_part_of_the_replay_and_its_torrent(
     attributes = ["BANDWIDTH=2000000,RESOLUTION=1280x720", "BANDWIDTH=500000,RESOLUTION=640x360"]
     owncast.write_multivariant(attributes)
     with broadcaster(tmp_path, store, REPLAY) as station:
-        for k in range(3):
+        for index in range(3):
             for variant in (0, 1):
-                if (variant, k) != (1, 1):
-                    station.wait_published(owncast.write("five", k, variant), variant)
+                if (variant, index) != (1, 1):
+                    station.wait_published(owncast.write("five", index, variant), variant)
         owncast.end_stream()
         replay = wait_shared(station)[0]
         top = m3u8.loads(get(replay["playlist"]).body.decode(), uri=replay["playlist"])
@@ -176,7 +176,7 @@ def test_a_store_outage_loses_nothing_of_a_replay(tmp_path: Path, owncast: Ownca
     with broadcaster(tmp_path, store, REPLAY) as station:
         with running(store):
             publish(station, owncast, "six", range(2))
-        names = [owncast.write("six", k) for k in range(2, 5)]
+        names = [owncast.write("six", index) for index in range(2, 5)]
         wait_for("the store is missing", lambda: station.problem("store"), 20)
         with running(store):
             station.wait_published(names[-1], timeout_s=30)
@@ -187,7 +187,9 @@ def test_a_store_outage_loses_nothing_of_a_replay(tmp_path: Path, owncast: Ownca
         with running(store):
             [replay] = wait_shared(station)
             playlist = m3u8.loads(get(replay["playlist"]).body.decode())
-            assert [s.uri for s in playlist.segments] == [f"stream-six-{k}.ts" for k in range(5)]
+            assert [s.uri for s in playlist.segments] == [
+                f"stream-six-{index}.ts" for index in range(5)
+            ]
             wait_for("recovered", lambda: station.problem("replay_store") is None)
 
 
@@ -199,7 +201,7 @@ def test_a_live_object_stays_until_it_is_copied(
         publish(station, owncast, "seven", range(2))
     state = tmp_path / "state/timeline.json"
     timeline = json.loads(state.read_text())
-    due = [{"key": f"live/0/stream-seven-{k}.ts", "at": 0.0} for k in range(2)]
+    due = [{"key": f"live/0/stream-seven-{index}.ts", "at": 0.0} for index in range(2)]
     state.write_text(json.dumps({**timeline, "expired": due}))
     with broadcaster(tmp_path, store, {**REPLAY, "SHOAL_END_GRACE_S": "3"}) as station:
         wait_for("copies", lambda: copies(store, "seven") == 2)

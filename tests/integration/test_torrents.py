@@ -124,7 +124,7 @@ async def test_the_upload_budget_holds(service: Signaling, tmp_path: Path) -> No
 async def test_the_newest_is_announced_within_two_seconds_while_a_window_is_seeded(
     service: Signaling, tmp_path: Path
 ) -> None:
-    window = [publish(tmp_path, k, tracker_of(service.url)) for k in range(WINDOW + 5)]
+    window = [publish(tmp_path, index, tracker_of(service.url)) for index in range(WINDOW + 5)]
     async with seeding(service.seed_url) as seeder:
         first = await asyncio.gather(*(seed(seeder, published) for published in window[:WINDOW]))
         newest: list[float] = []
@@ -140,7 +140,7 @@ async def test_the_newest_is_announced_within_two_seconds_while_a_window_is_seed
 async def test_after_a_restart_of_the_tracker_every_torrent_is_announced_again(
     service: Signaling, tmp_path: Path
 ) -> None:
-    window = [publish(tmp_path, k, tracker_of(service.url)) for k in range(WINDOW)]
+    window = [publish(tmp_path, index, tracker_of(service.url)) for index in range(WINDOW)]
     async with seeding(service.seed_url) as seeder:
         await asyncio.gather(*(seed(seeder, published) for published in window))
         await service.stop()
@@ -221,7 +221,7 @@ async def test_a_canary_process_ends_with_its_broadcaster(
 async def test_a_seeder_process_that_dies_is_replaced_and_seeds_the_window_again(
     service: Signaling, tmp_path: Path
 ) -> None:
-    window = [publish(tmp_path, k, tracker_of(service.url)) for k in range(WINDOW)]
+    window = [publish(tmp_path, index, tracker_of(service.url)) for index in range(WINDOW)]
     async with seeding(service.seed_url) as seeder:
         await asyncio.gather(*(seed(seeder, published) for published in window))
         assert await fetched(window[0], tmp_path, "webrtc") == window[0].sha256

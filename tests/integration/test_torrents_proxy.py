@@ -78,8 +78,8 @@ async def test_removed_torrents_use_no_memory(service: Signaling, tmp_path: Path
     async with running(seeder):
         window: deque[Published] = deque()
         before_mb = 0.0
-        for k in range(TORRENTS):
-            published = publish(tmp_path, k, tracker_of(service.url), size=100_000)
+        for index in range(TORRENTS):
+            published = publish(tmp_path, index, tracker_of(service.url), size=100_000)
             seeder.add(published.torrent, published.path)
             window.append(published)
             if len(window) > WINDOW:
@@ -87,7 +87,7 @@ async def test_removed_torrents_use_no_memory(service: Signaling, tmp_path: Path
                 await asyncio.wait_for(seeder.until_announced(old.torrent.infohash), TIMEOUT_S)
                 seeder.remove(old.torrent.infohash)
                 old.path.unlink()
-            if k == SETTLED:
+            if index == SETTLED:
                 before_mb = memory_mb(seeder.pid or 0)
         grown_kb = (memory_mb(seeder.pid or 0) - before_mb) * 1000 / (TORRENTS - SETTLED)
     print(f"\n{grown_kb:.2f} KB a torrent, from {before_mb:.1f} MB")  # noqa: T201

@@ -51,8 +51,8 @@ def copies(store: Store, stream: str) -> int:
 
 def publish(station: Broadcaster, owncast: Owncast, stream: str, numbers: range) -> None:
     """Write segments of a stream, and wait until each is published."""
-    for k in numbers:
-        station.wait_published(owncast.write(stream, k))
+    for index in numbers:
+        station.wait_published(owncast.write(stream, index))
 
 
 def play(playlist: str) -> tuple[float, str]:

@@ -36,13 +36,13 @@ class Published:
 
 
 def publish(
-    folder: Path, k: int, tracker_url: str, *, size: int = SEGMENT_BYTES, **options: Any
+    folder: Path, index: int, tracker_url: str, *, size: int = SEGMENT_BYTES, **options: Any
 ) -> Published:
     """Write a segment of random bytes, under another name than in the torrent."""
     data = os.urandom(size)
-    path = folder / f"{k}.spooled"
+    path = folder / f"{index}.spooled"
     path.write_bytes(data)
-    name = f"stream-abc-{k}.ts"
+    name = f"stream-abc-{index}.ts"
     torrent = make_torrent(
         data,
         name=name,

@@ -1,4 +1,4 @@
-"""Polls Owncast's `/api/status`: whether it is online, and who bypasses us to watch."""
+"""Polls Owncast's `/api/status`: whether it is online, and whether viewers bypass us."""
 
 import asyncio
 import time

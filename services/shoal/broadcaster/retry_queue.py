@@ -6,7 +6,6 @@ When it is back, live segments go straight in again, while the queue is worked o
 """
 
 import asyncio
-import logging
 import time
 from collections import deque
 from collections.abc import Callable
@@ -22,8 +21,6 @@ from shoal.broadcaster.metrics import (
 from shoal.broadcaster.spool import Spool, SpooledSegment
 from shoal.broadcaster.store import Store, StoreError
 from shoal.broadcaster.timeline import live_key
-
-log = logging.getLogger("shoal.broadcaster")
 
 PUT_TIMEOUT_S = 5.0
 """a live segment that the store has not taken by then joins the queue"""

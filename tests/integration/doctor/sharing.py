@@ -144,7 +144,7 @@ SHARING = (
     Case(
         "nobody answers a magnet",
         "magnet",
-        "not within",
-        at("front", lambda _p: Fault(to_client=unseeded)),
+        "timed out after",
+        at("front", lambda _p: Fault(told=unseeded)),
     ),
 )

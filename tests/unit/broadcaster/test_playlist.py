@@ -36,7 +36,7 @@ def test_an_independent_parser_reads_what_was_published() -> None:
 
 
 def test_a_playlist_has_sixty_segments_and_the_sequence_of_the_first() -> None:
-    playlist = parse(station(*(("a", k) for k in range(75))))
+    playlist = parse(station(*(("a", index) for index in range(75))))
     assert len(playlist.segments) == 60
     assert playlist.media_sequence == 15
 
@@ -48,11 +48,15 @@ def test_gaps_are_marked_and_need_a_newer_version() -> None:
 
 
 def test_a_discontinuity_that_left_the_window_is_counted() -> None:
-    timeline = station(*(("a", k) for k in range(3)), *(("b", k) for k in range(60)))
+    timeline = station(
+        *(("a", index) for index in range(3)), *(("b", index) for index in range(60))
+    )
     text = media_playlist(timeline, timeline.windows[0])
     assert "#EXT-X-DISCONTINUITY-SEQUENCE:0\n" in text
     assert text.count("#EXT-X-DISCONTINUITY\n") == 1
-    timeline = station(*(("a", k) for k in range(3)), *(("b", k) for k in range(61)))
+    timeline = station(
+        *(("a", index) for index in range(3)), *(("b", index) for index in range(61))
+    )
     text = media_playlist(timeline, timeline.windows[0])
     assert "#EXT-X-DISCONTINUITY-SEQUENCE:1\n" in text
     assert "#EXT-X-DISCONTINUITY\n" not in text

@@ -15,8 +15,8 @@ def publish(timeline: Timeline, stream: str, index: int, variant: int = 0) -> in
 
 def test_sequences_continue_across_streams_and_mark_the_change() -> None:
     timeline = Timeline()
-    assert [publish(timeline, "a", k) for k in (0, 1, 2)] == [0, 1, 2]
-    assert [publish(timeline, "b", k) for k in (0, 1)] == [3, 4]
+    assert [publish(timeline, "a", index) for index in (0, 1, 2)] == [0, 1, 2]
+    assert [publish(timeline, "b", index) for index in (0, 1)] == [3, 4]
     assert [s for s in range(5) if timeline.is_discontinuity(s)] == [3]
     assert timeline.stream == "b"
 
@@ -79,8 +79,8 @@ def test_a_segment_keeps_its_discontinuity_number_while_the_window_moves(
     timeline = Timeline()
     seen: dict[int, int] = {}
     for number, length in enumerate(lengths):
-        for k in range(length):
-            publish(timeline, f"s{number}", k)
+        for index in range(length):
+            publish(timeline, f"s{number}", index)
             for sequence, discontinuity in discontinuity_numbers(timeline).items():
                 assert seen.setdefault(sequence, discontinuity) == discontinuity
 
@@ -111,8 +111,8 @@ def test_in_any_order_each_window_is_contiguous_and_bounded(
 
 def test_the_timeline_survives_its_file_format() -> None:
     timeline = Timeline()
-    for k in range(70):
-        publish(timeline, "a", k)
+    for index in range(70):
+        publish(timeline, "a", index)
     restored = msgspec.json.decode(msgspec.json.encode(timeline), type=Timeline)
     assert restored == timeline
     assert publish(restored, "a", 70) == 70
@@ -122,20 +122,20 @@ def test_a_variant_that_stops_gets_gaps_and_is_removed_after_a_window() -> None:
     timeline = Timeline()
     publish(timeline, "a", 0, variant=0)
     publish(timeline, "a", 0, variant=1)
-    for k in range(1, 10):
-        publish(timeline, "a", k, variant=0)
+    for index in range(1, 10):
+        publish(timeline, "a", index, variant=0)
     stopped = timeline.windows[1].entries
     assert [e.sequence for e in stopped] == list(range(6))
     assert [e.descriptor is None for e in stopped] == [False] + [True] * 5
-    for k in range(10, WINDOW_SEGMENTS + 5):
-        publish(timeline, "a", k, variant=0)
+    for index in range(10, WINDOW_SEGMENTS + 5):
+        publish(timeline, "a", index, variant=0)
     assert list(timeline.windows) == [0]
 
 
 def test_after_the_end_a_new_stream_starts_new_playlists_with_higher_sequences() -> None:
     timeline = Timeline()
-    for k in range(3):
-        publish(timeline, "a", k)
+    for index in range(3):
+        publish(timeline, "a", index)
     timeline.end()
     assert publish(timeline, "b", 0) == 3
     assert not timeline.ended
@@ -143,14 +143,14 @@ def test_after_the_end_a_new_stream_starts_new_playlists_with_higher_sequences()
     assert timeline.is_discontinuity(3)
     assert timeline.discontinuity_sequence(timeline.windows[0]) == 0
     assert [expired.key for expired in timeline.expired] == [
-        f"live/0/stream-a-{k}.ts" for k in range(3)
+        f"live/0/stream-a-{index}.ts" for index in range(3)
     ]
 
 
 def test_objects_outlive_the_window_by_a_playlist_and_a_minute() -> None:
     timeline = Timeline()
-    for k in range(WINDOW_SEGMENTS + 2):
-        publish(timeline, "a", k)
+    for index in range(WINDOW_SEGMENTS + 2):
+        publish(timeline, "a", index)
     expired = ["live/0/stream-a-0.ts", "live/0/stream-a-1.ts"]
     assert timeline.expired_keys(NOW + 60 * 4 + 59) == []
     assert timeline.expired_keys(NOW + 60 * 4 + 60) == expired

@@ -1,7 +1,6 @@
 """Recordings and replays as the broadcaster sees them."""
 
 import asyncio
-import logging
 import sqlite3
 from collections.abc import Awaitable, Callable, Collection, Sequence
 
@@ -19,8 +18,6 @@ from shoal.broadcaster.timeline import Timeline
 from shoal.broadcaster.torrents import tracker_of
 from shoal.config.settings import BroadcasterSettings
 from shoal.problems import Problems
-
-log = logging.getLogger("shoal.broadcaster")
 
 MAX_SHARED = 300
 """the newest replays: our tracker serves only these replays' viewers and torrents"""
@@ -59,7 +56,7 @@ def open_replays(
     watcher: HlsWatcher,
     problems: Problems,
 ) -> "NoReplays | ReplayService":
-    """Return the replay service if it is enabled and works; live must run without it, too."""
+    """Return the replay service if it is enabled and works; live must run without it."""
     if not settings.replay:
         return NoReplays()
     try:

@@ -5,7 +5,6 @@ ignored, so that the bytes can only come from peers.
 """
 
 import asyncio
-import logging
 import os
 import secrets
 import sys
@@ -18,8 +17,6 @@ import msgspec
 
 from shoal.broadcaster.seeding.canary_process import FetchRequest, FetchResult
 from shoal.broadcaster.timeline import Timeline
-
-log = logging.getLogger("shoal.broadcaster")
 
 INTERVAL_S = 60.0
 RETRY_S = 5.0

@@ -50,7 +50,7 @@ def test_a_replays_playlist_is_complete_and_ended() -> None:
     assert playlist.media_sequence == 7
     assert playlist.target_duration == 4
     assert [s.uri for s in playlist.segments] == [
-        *(f"stream-a-{k}.ts" for k in (7, 8, 9)),
+        *(f"stream-a-{index}.ts" for index in (7, 8, 9)),
         "gap-10.ts",
         "stream-a-11.ts",
     ]
