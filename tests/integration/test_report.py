@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from shoal.errors import OperatorError
-from shoal.ops.asking import Target
+from shoal.ops.client import Target
 from shoal.ops.report import ask
 from shoal.signaling.stats.history import STEP_S
 from tests.integration.signaling_station import free_url

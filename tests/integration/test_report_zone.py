@@ -9,12 +9,12 @@ import pytest
 import pytest_asyncio
 
 from shoal.errors import OperatorError
-from shoal.ops.figures import Evidence, ZoneCount, report_of
-from shoal.ops.remarks import remarks
+from shoal.ops.findings import remarks
 from shoal.ops.report import find_zone
-from shoal.ops.zone import ZoneAccess, edge_sent
+from shoal.ops.report_model import Evidence, ZoneCount, report_of
+from shoal.ops.zone_analytics import ZoneAccess, edge_sent
 from tests.support.cloudflare import CloudflareStandIn, cloudflare_stand_in
-from tests.unit.ops.make import columns
+from tests.unit.ops.samples import columns
 from tests.unit.ops.test_report import station
 
 ZONE, TOKEN, HOST = "0123456789abcdef", "analytics token", "media.example.org"

@@ -6,9 +6,9 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from shoal.ops import prices
+from shoal.costs import prices
+from shoal.ops.console import Output, write
 from shoal.ops.cost_model import Column, ColumnName, Cost, Line, Load, cost
-from shoal.ops.output import Output, write
 
 TITLES: dict[ColumnName, str] = {
     "ec2_direct": "EC2 direct",

@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from shoal.ops import prices
+from shoal.costs import prices
 
 ColumnName = Literal["ec2_direct", "r2", "r2_p2p"]
 

@@ -10,14 +10,14 @@ from pydantic import Field, SecretStr
 from shoal.config.settings import StationSettings, load
 from shoal.config.types import HttpUrl
 from shoal.errors import OperatorError
-from shoal.ops.asking import Target, gather
-from shoal.ops.document import document
-from shoal.ops.figures import Report, report_of
+from shoal.ops.client import Target, gather
+from shoal.ops.console import Output, write
 from shoal.ops.options import ReportQuestion
-from shoal.ops.output import Output, write
-from shoal.ops.page import page
-from shoal.ops.text import as_markdown, show
-from shoal.ops.zone import API, ZoneAccess
+from shoal.ops.report_document import document
+from shoal.ops.report_html import page
+from shoal.ops.report_model import Report, report_of
+from shoal.ops.report_text import as_markdown, show
+from shoal.ops.zone_analytics import API, ZoneAccess
 
 
 class ReportSettings(StationSettings):

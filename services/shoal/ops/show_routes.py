@@ -13,7 +13,7 @@ from shoal.config.settings import StationSettings, load
 from shoal.errors import OperatorError
 from shoal.hostnames import beside, hostname
 from shoal.ingress import Rule, addresses_of, find, ingress, request_of
-from shoal.ops.output import write
+from shoal.ops.console import write
 from shoal.routes import HostRole, routes
 
 Format = Literal["table", "cloudflared", "json"]

@@ -21,8 +21,8 @@ from shoal.api_types import (
     SignalingStats,
 )
 from shoal.config.settings import SiteSettings
-from shoal.ops.running_cost import Traffic, running_cost
-from shoal.site.metrics_reader import (
+from shoal.costs.running_cost import Traffic, running_cost
+from shoal.site.counters import (
     SEED_BYTES,
     STORED_BYTES,
     STORED_SEGMENTS,

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from shoal.cli import main
-from shoal.ops import prices
+from shoal.costs import prices
 from shoal.ops.cost import show
 from shoal.ops.cost_model import Column, Line, Load, cost, egress_usd
 

@@ -15,12 +15,12 @@ from shoal.api_types import (
     ReplayTotals,
 )
 from shoal.errors import OperatorError
-from shoal.ops.asking import Target
-from shoal.ops.document import document
-from shoal.ops.figures import Evidence, Report, StoreCounter, report_of
-from shoal.ops.remarks import remarks
+from shoal.ops.client import Target
+from shoal.ops.findings import remarks
 from shoal.ops.report import find_target
-from shoal.ops.text import show
+from shoal.ops.report_document import document
+from shoal.ops.report_model import Evidence, Report, StoreCounter, report_of
+from shoal.ops.report_text import show
 
 URL, AT = "http://127.0.0.1:8888", "2030-01-01T00:00:00+00:00"
 

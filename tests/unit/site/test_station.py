@@ -5,8 +5,8 @@ import msgspec
 import pytest
 
 from shoal.api_types import BytesBySource, Ec2Video, PublicStation, ReplayTotals, SignalingStats
-from shoal.ops.prices import AS_OF
-from shoal.site.metrics_reader import ServiceBodies
+from shoal.costs.prices import AS_OF
+from shoal.site.readings import Answers
 from shoal.site.station import operator_station, public_station
 
 STATS = SignalingStats(

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
-from shoal.ops.doctor.findings import (
+from shoal.ops.doctor.check import (
     Finding,
     NoAnswerError,
     NotKnownError,
@@ -13,7 +13,7 @@ from shoal.ops.doctor.findings import (
     broken,
     skipped,
 )
-from shoal.ops.doctor.visit import Visit
+from shoal.ops.doctor.probe_context import Visit
 
 LIMIT_S = 12.0
 NO_ANSWER_FIX = (

@@ -11,9 +11,10 @@ from rich.table import Table
 from yarl import URL
 
 from shoal.errors import OperatorError
+from shoal.ops.console import Output, write
 from shoal.ops.doctor import (
-    machine,
-    names,
+    dns_tls_checks,
+    host_checks,
     owncast,
     page,
     routing,
@@ -22,13 +23,22 @@ from shoal.ops.doctor import (
     store,
     video,
 )
+from shoal.ops.doctor.check import Diagnosis
 from shoal.ops.doctor.checks import make_all
-from shoal.ops.doctor.findings import Diagnosis
-from shoal.ops.doctor.place import Place, find_place
-from shoal.ops.doctor.visit import Visit
-from shoal.ops.output import Output, write
+from shoal.ops.doctor.host_discovery import Place, find_place
+from shoal.ops.doctor.probe_context import Visit
 
-GROUPS = (names, routing, video, store, page, signaling, services, machine, owncast)
+GROUPS = (
+    dns_tls_checks,
+    routing,
+    video,
+    store,
+    page,
+    signaling,
+    services,
+    host_checks,
+    owncast,
+)
 CHECKS = tuple(check for group in GROUPS for check in group.CHECKS)
 STYLES = {"ok": "green", "broken": "bold red", "warning": "yellow", "skipped": "dim"}
 

@@ -9,9 +9,9 @@ import aiohttp
 import msgspec
 from yarl import URL
 
+from shoal.ops.doctor.check import Finding, broken, ok, skipped
 from shoal.ops.doctor.checks import Check
-from shoal.ops.doctor.findings import Finding, broken, ok, skipped
-from shoal.ops.doctor.visit import Answer, Visit
+from shoal.ops.doctor.probe_context import Answer, Visit
 
 OLDEST = (0, 2, 0)
 """older ones take their HLS folder away and make another, at every stream"""

@@ -6,9 +6,9 @@ from urllib.parse import urljoin
 import msgspec
 from yarl import URL
 
+from shoal.ops.doctor.check import Finding, NotKnownError, broken, ok, skipped, warning
 from shoal.ops.doctor.checks import Check
-from shoal.ops.doctor.findings import Finding, NotKnownError, broken, ok, skipped, warning
-from shoal.ops.doctor.visit import PLAYLIST_PATH, Answer, Visit
+from shoal.ops.doctor.probe_context import PLAYLIST_PATH, Answer, Visit
 from shoal.signaling.rooms.plan import PLAN_VERSION
 from shoal.site.configuration import PlayerConfig
 

@@ -3,9 +3,9 @@
 from functools import partial
 from urllib.parse import urlsplit
 
+from shoal.ops.doctor.check import Finding, broken, ok, warning
 from shoal.ops.doctor.checks import Check
-from shoal.ops.doctor.findings import Finding, broken, ok, warning
-from shoal.ops.doctor.visit import Answer, Visit
+from shoal.ops.doctor.probe_context import Answer, Visit
 from shoal.routes import Service, match, routes
 
 TABLE = routes(access=False)

@@ -6,9 +6,7 @@ from typing import Literal
 import msgspec
 
 from shoal.broadcaster.health import Health
-from shoal.ops.doctor.checks import Check
-from shoal.ops.doctor.commands import output_of
-from shoal.ops.doctor.findings import (
+from shoal.ops.doctor.check import (
     Finding,
     NoAnswerError,
     NotKnownError,
@@ -17,7 +15,9 @@ from shoal.ops.doctor.findings import (
     skipped,
     warning,
 )
-from shoal.ops.doctor.visit import Visit
+from shoal.ops.doctor.checks import Check
+from shoal.ops.doctor.commands import output_of
+from shoal.ops.doctor.probe_context import Visit
 
 Named = Literal["broadcaster", "signaling", "site"]
 LATE_SEGMENTS = 4

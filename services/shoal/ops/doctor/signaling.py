@@ -9,17 +9,17 @@ import msgspec
 
 from shoal.broadcaster.seeding.canary import Canary, Sample
 from shoal.ops.doctor import stun
+from shoal.ops.doctor.check import Finding, broken, ok, skipped, warning
 from shoal.ops.doctor.checks import Check
-from shoal.ops.doctor.exchange import (
+from shoal.ops.doctor.connect_pair import (
     ExchangeError,
     couple,
     exchange,
     has_interface,
     pass_signals,
 )
-from shoal.ops.doctor.findings import Finding, broken, ok, skipped, warning
-from shoal.ops.doctor.member import ANSWER_TIMEOUT_S, RefusedError, member, socket_to
-from shoal.ops.doctor.visit import Visit
+from shoal.ops.doctor.probe_context import Visit
+from shoal.ops.doctor.webrtc_peer import ANSWER_TIMEOUT_S, RefusedError, member, socket_to
 
 FETCH_LIMIT_S = 16.0
 LONG_S = 24.0

@@ -7,9 +7,9 @@ import secrets
 from yarl import URL
 
 from shoal.broadcaster.containers import content_type
+from shoal.ops.doctor.check import Finding, broken, ok, warning
 from shoal.ops.doctor.checks import Check
-from shoal.ops.doctor.findings import Finding, broken, ok, warning
-from shoal.ops.doctor.visit import Answer, Visit
+from shoal.ops.doctor.probe_context import Answer, Visit
 
 DAY_S = 86400
 CORS_FIX = "the bucket's CORS rules must allow GET and HEAD from the station, with the header range"

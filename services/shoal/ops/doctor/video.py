@@ -6,10 +6,10 @@ import time
 import msgspec
 from yarl import URL
 
-from shoal.broadcaster.owncast_playlist import parse_segment_name
+from shoal.broadcaster.hls import parse_segment_name
+from shoal.ops.doctor.check import Finding, broken, ok, skipped, warning
 from shoal.ops.doctor.checks import Check
-from shoal.ops.doctor.findings import Finding, broken, ok, skipped, warning
-from shoal.ops.doctor.visit import PLAYLIST_PATH, Answer, Visit, is_loopback
+from shoal.ops.doctor.probe_context import PLAYLIST_PATH, Answer, Visit, is_loopback
 from shoal.segments import MAX_PIECES, SegmentList
 from shoal.web import is_video
 

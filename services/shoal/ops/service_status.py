@@ -6,8 +6,8 @@ from functools import partial
 
 import msgspec
 
-from shoal.api_types import CounterHistory, CounterSample
-from shoal.ops.windows import SPANS_S, grown, since
+from shoal.api_types import Counters, Counts
+from shoal.ops.time_windows import SPANS_S, grown, since
 
 
 class ProblemSaid(msgspec.Struct, frozen=True):

@@ -8,10 +8,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from shoal.ops.doctor.check import Finding, NotKnownError, broken, ok, skipped, warning
 from shoal.ops.doctor.checks import Check
 from shoal.ops.doctor.commands import output_of
-from shoal.ops.doctor.findings import Finding, NotKnownError, broken, ok, skipped, warning
-from shoal.ops.doctor.visit import Visit
+from shoal.ops.doctor.probe_context import Visit
 
 LITTLE_PART = 0.05
 LITTLE_BYTES = 500_000_000

@@ -1,9 +1,9 @@
 import msgspec
 import pytest
 
-from shoal.api_types import CounterHistory
-from shoal.ops.services import service_statuses
-from tests.unit.ops.make import counts
+from shoal.api_types import Counters
+from shoal.ops.service_status import service_statuses
+from tests.unit.ops.samples import counts
 
 NOW = 1_900_000_000
 AT = "2030-03-17T17:46:40+00:00"

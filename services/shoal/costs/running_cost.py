@@ -7,7 +7,7 @@ month. The host itself and the few gigabytes that lie in the store are left out.
 from dataclasses import dataclass
 
 from shoal.api_types import RunningCost
-from shoal.ops import prices
+from shoal.costs import prices
 
 BYTES_PER_GB = 1e9
 

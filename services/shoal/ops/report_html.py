@@ -9,12 +9,12 @@ from importlib.resources import files
 from shoal.api_types import HistoryColumns
 from shoal.ops.charts import Series, averaged, bands, lines, step_for, summed
 from shoal.ops.cost import TITLES
-from shoal.ops.document import WAYS, Document, Table, document, dollars, part_of
-from shoal.ops.figures import Report
-from shoal.ops.remarks import moment, percent, size
-from shoal.ops.windows import SPANS_S, VideoBytes
+from shoal.ops.findings import moment, percent, size
+from shoal.ops.report_document import WAYS, Document, Table, document, dollars, part_of
+from shoal.ops.report_model import Report
+from shoal.ops.time_windows import SPANS_S, VideoBytes
 
-STYLE = (files("shoal.ops") / "page.css").read_text()
+STYLE = (files("shoal.ops") / "report.css").read_text()
 TONES = {"p2p": "peers", "store": "store", "seed": "seed", "ec2_video": "ec2"}
 
 

@@ -13,8 +13,8 @@ from yarl import URL
 
 from shoal.api_types import PublicStation
 from shoal.ops.doctor import playlists
-from shoal.ops.doctor.findings import NoAnswerError, NotKnownError, UnreachableError
-from shoal.ops.doctor.place import Place
+from shoal.ops.doctor.check import NoAnswerError, NotKnownError, UnreachableError
+from shoal.ops.doctor.host_discovery import Place
 from shoal.ops.doctor.playlists import Playlist
 from shoal.segments import Descriptor, SegmentList
 from shoal.site.configuration import PlayerConfig

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from shoal.ops.doctor import place, wire
-from shoal.ops.doctor.machine import User, user_of, why_unreadable
+from shoal.ops.doctor import frames as frame_codec
+from shoal.ops.doctor import host_discovery
+from shoal.ops.doctor.host_checks import User, user_of, why_unreadable
+from shoal.ops.doctor.host_discovery import find_place
 from shoal.ops.doctor.owncast import listening
-from shoal.ops.doctor.place import find_place
 from shoal.ops.doctor.playlists import first_rendition, parse
 from shoal.ops.doctor.stun import address_of
 
@@ -62,24 +63,24 @@ def test_the_first_rendition_of_several_is_found() -> None:
 @pytest.mark.parametrize("size", [1, 16_384, 32 * 1024, 32 * 1024 + 1, 200_000])
 def test_a_piece_is_whole_again_in_whatever_order_its_frames_come(size: int) -> None:
     piece = os.urandom(size)
-    frames = list(wire.cut(0, 5, 3, piece))
+    frames = list(frame_codec.cut(0, 5, 3, piece))
     assert all(len(frame) <= 16 + 32 * 1024 for frame in frames)
     for order in itertools.islice(itertools.permutations(frames), 6):
-        assembly = wire.Assembly(0, 5, 3)
+        assembly = frame_codec.Assembly(0, 5, 3)
         *first, last = order
         assert [assembly.add(frame) for frame in first] == [None] * len(first)
         assert assembly.add(last) == piece
 
 
 def test_frames_of_other_pieces_are_passed_over() -> None:
-    assembly = wire.Assembly(0, 5, 3)
-    for frame in (b"", b"short", wire.request(0, 5, 3), *wire.cut(0, 5, 4, b"other")):
+    assembly = frame_codec.Assembly(0, 5, 3)
+    for frame in (b"", b"short", frame_codec.request(0, 5, 3), *frame_codec.cut(0, 5, 4, b"other")):
         assert assembly.add(frame) is None
 
 
 def test_frames_are_those_of_the_protocol() -> None:
-    assert wire.request(1, 2, 3).hex() == "03010003" + "00000002" + "00000000" * 2
-    [frame] = wire.cut(1, 2, 3, b"ab")
+    assert frame_codec.request(1, 2, 3).hex() == "03010003" + "00000002" + "00000000" * 2
+    [frame] = frame_codec.cut(1, 2, 3, b"ab")
     assert frame.hex() == "01010003" + "00000002" + "00000000" + "00000002" + "6162"
 
 
@@ -142,7 +143,7 @@ def test_a_deployed_host_is_known_by_its_broadcasters_environment(
         'SHOAL_HLS_DIR="/run/hls"\n'
         'SHOAL_OWNCAST_URL="http://localhost:8090"\n'
     )
-    monkeypatch.setattr(place, "DEPLOYED", environment)
+    monkeypatch.setattr(host_discovery, "DEPLOYED", environment)
     for named in (None, "https://tv.example.org"):
         found = find_place(named, tmp_path / "none")
         assert found is not None
@@ -154,5 +155,5 @@ def test_a_deployed_host_is_known_by_its_broadcasters_environment(
 
 
 def test_nobodys_host_is_no_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(place, "DEPLOYED", tmp_path / "none.env")
+    monkeypatch.setattr(host_discovery, "DEPLOYED", tmp_path / "none.env")
     assert find_place(None, tmp_path) is None

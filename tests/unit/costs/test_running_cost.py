@@ -1,7 +1,7 @@
 import pytest
 
-from shoal.ops import prices
-from shoal.ops.running_cost import Traffic, running_cost
+from shoal.costs import prices
+from shoal.costs.running_cost import Traffic, running_cost
 
 NONE = Traffic(
     stored_bytes=0,

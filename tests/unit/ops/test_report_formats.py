@@ -2,12 +2,12 @@ from html.parser import HTMLParser
 
 import msgspec
 
-from shoal.api_types import CounterHistory, RunningCost
-from shoal.ops.document import document
-from shoal.ops.figures import Evidence, Report, report_of
-from shoal.ops.page import page
-from shoal.ops.text import as_markdown
-from tests.unit.ops.make import columns, counts
+from shoal.api_types import Counters, RunningCost
+from shoal.ops.report_document import document
+from shoal.ops.report_html import page
+from shoal.ops.report_model import Evidence, Report, report_of
+from shoal.ops.report_text import as_markdown
+from tests.unit.ops.samples import columns, counts
 from tests.unit.ops.test_report import AT, URL, changed, shown
 
 NOW = 1_893_456_000

@@ -1,8 +1,8 @@
 import pytest
 
-from shoal.api_types import CounterHistory
-from shoal.ops.windows import VideoBytes, grown, windows
-from tests.unit.ops.make import columns, counts
+from shoal.api_types import Counters
+from shoal.ops.time_windows import VideoBytes, grown, windows
+from tests.unit.ops.samples import columns, counts
 
 START = 1_900_000_000
 STARTED = "2030-03-17T17:46:30+00:00"

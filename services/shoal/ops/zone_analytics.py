@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from shoal.ops.figures import ZoneCount
+from shoal.ops.report_model import ZoneCount
 
 API = "https://api.cloudflare.com/client/v4/graphql"
 TIMEOUT_S = 10.0

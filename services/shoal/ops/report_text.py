@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from shoal.ops.document import Document, Table
+from shoal.ops.report_document import Document, Table
 
 
 def show(document: Document, console: Console) -> None:

@@ -8,11 +8,11 @@ import pytest
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from shoal.ops.doctor import machine, names, page, routing, video
+from shoal.ops.doctor import dns_tls_checks, host_checks, page, routing, video
+from shoal.ops.doctor.check import NotKnownError
 from shoal.ops.doctor.checks import Check
-from shoal.ops.doctor.findings import NotKnownError
 from shoal.ops.doctor.playlists import Playlist
-from shoal.ops.doctor.visit import Answer, Visit
+from shoal.ops.doctor.probe_context import Answer, Visit
 from shoal.segments import Descriptor
 
 STATION = "https://tv.example.org"
@@ -109,20 +109,20 @@ async def test_few_bytes_from_peers_are_a_warning(viewers: int, share: str, stat
 async def test_http_in_public_is_broken() -> None:
     visit = Answering(200, {})
     visit.url = "http://tv.example.org"
-    found = await check(names.CHECKS, "certificate").look(visit)
+    found = await check(dns_tls_checks.CHECKS, "certificate").look(visit)
     assert found.state == "broken"
 
 
 async def test_without_its_host_nothing_is_said_of_it() -> None:
     with pytest.raises(NotKnownError, match="only on the station's host"):
-        await check(machine.CHECKS, "disk").look(Answering(200, {}))
+        await check(host_checks.CHECKS, "disk").look(Answering(200, {}))
 
 
 @pytest.mark.parametrize(
     ("free", "state"), [(10_000_000, "broken"), (400_000_000, "warning"), (10**10, "ok")]
 )
 def test_room_on_a_disk(free: int, state: str) -> None:
-    assert machine.room("/", free, 20 * 10**9).state == state
+    assert host_checks.room("/", free, 20 * 10**9).state == state
 
 
 def descriptor(sequence: int, k: int) -> Descriptor:
@@ -177,5 +177,5 @@ async def test_a_playlist_is_deep_or_all_there_is(
 
 @pytest.mark.parametrize(("status", "state"), [(200, "ok"), (404, "ok"), (530, "broken")])
 async def test_a_tunnel_that_is_down_is_said_once(status: int, state: str) -> None:
-    found = await check(names.CHECKS, "connection").look(Answering(status, {}))
+    found = await check(dns_tls_checks.CHECKS, "connection").look(Answering(status, {}))
     assert found.state == state

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 from shoal.api_types import BytesBySource, ReplayTotals, share
 from shoal.ops.cost import TITLES
-from shoal.ops.figures import Report
-from shoal.ops.remarks import moment, percent, remarks, seconds, size
+from shoal.ops.findings import moment, percent, remarks, seconds, size
 from shoal.ops.report_cost import Columns
-from shoal.ops.windows import VideoBytes, Window
+from shoal.ops.report_model import Report
+from shoal.ops.time_windows import VideoBytes, Window
 
 SHARE_DEFINITION = "peers / (peers + store + seed), bytes of viewers' start-up apart"
 WAYS = {"ec2_video": "EC2", "store": "R2 (store)", "p2p": "peers", "seed": "torrent seed"}

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from rich.filesize import decimal
 
-from shoal.ops.figures import LOW_SHARE, Report
+from shoal.ops.report_model import LOW_SHARE, Report
 
 
 @dataclass(frozen=True)

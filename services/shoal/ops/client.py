@@ -11,9 +11,9 @@ from yarl import URL
 
 from shoal.api_types import CounterHistory, HistoryColumns, OperatorStation, PublicStation
 from shoal.errors import OperatorError
-from shoal.ops.figures import Evidence, ZoneCount
-from shoal.ops.windows import windows
-from shoal.ops.zone import ZoneAccess, edge_sent
+from shoal.ops.report_model import Evidence, ZoneCount
+from shoal.ops.time_windows import windows
+from shoal.ops.zone_analytics import ZoneAccess, edge_sent
 from shoal.segments import Descriptor
 
 TIMEOUT_S = 10.0

@@ -18,8 +18,8 @@ from shoal.api_types import (
     share_limit,
 )
 from shoal.ops.report_cost import ReportCost, report_cost
-from shoal.ops.services import ServiceStatus, service_statuses
-from shoal.ops.windows import VideoBytes, Window, grown, iso, windows
+from shoal.ops.service_status import ServiceStatus, service_statuses
+from shoal.ops.time_windows import VideoBytes, Window, grown, iso, windows
 from shoal.segments import Descriptor
 
 SERVICES_TOLERANCE = 0.01

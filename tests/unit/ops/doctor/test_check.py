@@ -11,10 +11,8 @@ from rich.console import Console
 
 from shoal import cli
 from shoal.errors import OperatorError
-from shoal.ops.doctor import place
-from shoal.ops.doctor.checks import Check, make_all
-from shoal.ops.doctor.doctor import CHECKS, origin_of, show
-from shoal.ops.doctor.findings import (
+from shoal.ops.doctor import host_discovery
+from shoal.ops.doctor.check import (
     Diagnosis,
     Finding,
     NoAnswerError,
@@ -24,7 +22,9 @@ from shoal.ops.doctor.findings import (
     ok,
     warning,
 )
-from shoal.ops.doctor.visit import Answer, Visit
+from shoal.ops.doctor.checks import Check, make_all
+from shoal.ops.doctor.doctor import CHECKS, origin_of, show
+from shoal.ops.doctor.probe_context import Answer, Visit
 from tests.support.station import free_port
 
 
@@ -135,7 +135,7 @@ def test_what_is_no_station_is_said_in_a_line(text: str) -> None:
 def test_without_a_station_it_is_one_line_and_status_1(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(place, "DEPLOYED", tmp_path / "none.env")
+    monkeypatch.setattr(host_discovery, "DEPLOYED", tmp_path / "none.env")
     assert cli.main(["doctor", "--data", str(tmp_path)]) == 1
     said = capsys.readouterr()
     assert said.out == ""

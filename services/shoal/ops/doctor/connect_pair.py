@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from aioice.ice import get_host_addresses
 from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
 
-from shoal.ops.doctor import wire
-from shoal.ops.doctor.findings import NotKnownError
-from shoal.ops.doctor.member import Member, member
-from shoal.ops.doctor.visit import Visit
+from shoal.ops.doctor import frames
+from shoal.ops.doctor.check import NotKnownError
+from shoal.ops.doctor.probe_context import Visit
+from shoal.ops.doctor.webrtc_peer import Member, member
 from shoal.segments import Descriptor
 
 LABEL = "shoal"
@@ -80,7 +80,7 @@ async def exchange(
         await _introduce(taking, taker, giving, giver)
         async with _within(OPEN_TIMEOUT_S, "the two exchanged descriptions, but no channel opened"):
             await opened
-        channel.send(wire.request(descriptor.variant, descriptor.sequence, 0))
+        channel.send(frames.request(descriptor.variant, descriptor.sequence, 0))
         async with _within(PIECE_TIMEOUT_S, "a channel opened, but the piece did not come"):
             piece = await arrived
     if base64.b64encode(hashlib.sha256(piece).digest()).decode() != descriptor.pieces[0]:
@@ -111,12 +111,12 @@ def _read(data: dict[str, dict[str, str]]) -> RTCSessionDescription:
 
 def _serve(channel: RTCDataChannel, descriptor: Descriptor, piece: bytes) -> None:
     """Send the piece to who asks for it."""
-    wanted = wire.request(descriptor.variant, descriptor.sequence, 0)
+    wanted = frames.request(descriptor.variant, descriptor.sequence, 0)
 
     @channel.on("message")
     def _(message: bytes) -> None:
         if message == wanted:
-            for frame in wire.cut(descriptor.variant, descriptor.sequence, 0, piece):
+            for frame in frames.cut(descriptor.variant, descriptor.sequence, 0, piece):
                 channel.send(frame)
 
 
@@ -133,7 +133,7 @@ def _opening(channel: RTCDataChannel) -> asyncio.Future[None]:
 
 def _arrival(channel: RTCDataChannel, descriptor: Descriptor) -> asyncio.Future[bytes]:
     arrived: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-    assembly = wire.Assembly(descriptor.variant, descriptor.sequence, 0)
+    assembly = frames.Assembly(descriptor.variant, descriptor.sequence, 0)
 
     @channel.on("message")
     def _(message: bytes) -> None:

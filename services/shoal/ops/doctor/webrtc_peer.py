@@ -8,8 +8,8 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from shoal.ops.doctor.findings import NoAnswerError
-from shoal.ops.doctor.visit import Visit
+from shoal.ops.doctor.check import NoAnswerError
+from shoal.ops.doctor.probe_context import Visit
 from shoal.signaling.rooms.plan import PLAN_VERSION
 
 VARIANT = 255

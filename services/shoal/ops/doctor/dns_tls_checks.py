@@ -8,9 +8,9 @@ from email.utils import parsedate_to_datetime
 
 from yarl import URL
 
+from shoal.ops.doctor.check import Finding, UnreachableError, broken, ok, skipped, warning
 from shoal.ops.doctor.checks import Check
-from shoal.ops.doctor.findings import Finding, UnreachableError, broken, ok, skipped, warning
-from shoal.ops.doctor.visit import Visit
+from shoal.ops.doctor.probe_context import Visit
 
 SOON_DAYS = 7
 """Cloudflare renews certificates a month before their end"""

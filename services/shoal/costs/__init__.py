@@ -1,0 +1,1 @@
+"""Cloud prices, and what the traffic of a station has cost so far."""
