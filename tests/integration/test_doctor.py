@@ -1,45 +1,52 @@
-"""`shoal doctor` on a real station: one thing at a time is broken, named, healed, and ok again."""
+"""`shoal doctor` on a real station: each fault is caused, named, undone, and gone again."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from tests.integration.doctor.cases import Case
-from tests.integration.doctor.earlier import EARLIER
+from tests.integration.doctor.earlier_station import EARLIER_STATION
 from tests.integration.doctor.host import BYPASS, HOST
 from tests.integration.doctor.routes import ROUTES
 from tests.integration.doctor.sharing import SHARING
 from tests.integration.doctor.video import VIDEO
 from tests.support.faulty_station import FaultyStation, faulty_station
 
-CASES = (*EARLIER, *ROUTES, *VIDEO, *SHARING, *HOST)
-SMOKE = frozenset(case.name for case in EARLIER[:4] + EARLIER[5:]) | {"no ranges"}
-NOT_HERE = ("owncast passwords", "owncast storage", "edge features", "name", "certificate", "stun")
-"""checks that a local station skips when it is well: it has no such thing"""
+CASES = (*EARLIER_STATION, *ROUTES, *VIDEO, *SHARING, *HOST)
+SMOKE = frozenset(case.name for case in EARLIER_STATION[:4] + EARLIER_STATION[5:]) | {"no ranges"}
+SKIPPED_LOCALLY = (
+    "owncast passwords",
+    "owncast storage",
+    "edge features",
+    "name",
+    "certificate",
+    "stun",
+)
+"""checks that a healthy local station skips: they do not apply to it"""
 
 pytestmark = pytest.mark.timeout(240)
 
 
 @pytest.fixture(scope="module")
-def ill() -> Iterator[FaultyStation]:
-    with faulty_station() as found:
+def faulty() -> Iterator[Patient]:
+    with patient() as found:
         yield found
 
 
-def test_nothing_is_wrong_with_a_station_that_is_well(ill: FaultyStation) -> None:
-    for place in (True, False):
-        seen = ill.doctor(place=place)
+def test_a_healthy_station_has_no_fault(faulty: Patient) -> None:
+    for on_host in (True, False):
+        seen = faulty.doctor(place=on_host)
         assert seen.broken == {}
         assert seen.status == 0
         assert seen.checks["exchange"]["state"] == "ok"
         assert seen.checks["magnet"]["state"] == "ok"
-        assert (seen.checks["hls folder"]["state"] == "ok") is place
+        assert (seen.checks["hls folder"]["state"] == "ok") is on_host
 
 
 @pytest.mark.long
-def test_what_is_no_fault_yet_is_a_warning(ill: FaultyStation) -> None:
-    with BYPASS.harm(ill):
-        seen = ill.doctor()
+def test_what_is_not_a_fault_yet_is_a_warning(faulty: Patient) -> None:
+    with BYPASS.harm(faulty):
+        seen = faulty.doctor()
     assert seen.checks[BYPASS.check]["state"] == "warning"
     assert BYPASS.saw in seen.checks[BYPASS.check]["saw"]
     assert seen.status == 0
@@ -52,14 +59,16 @@ def test_what_is_no_fault_yet_is_a_warning(ill: FaultyStation) -> None:
         for case in CASES
     ],
 )
-def test_a_fault_is_named_and_healed(ill: FaultyStation, case: Case) -> None:
-    with case.harm(ill):
-        seen = ill.doctor()
+def test_a_fault_is_named_until_it_is_undone(faulty: Patient, case: Case) -> None:
+    with case.harm(faulty):
+        seen = faulty.doctor()
     found = seen.checks[case.check]
     assert found["state"] == "broken", seen.broken
     assert case.saw in found["saw"]
     assert seen.status == 1
-    healed = ill.doctor()
-    assert healed.broken == {}
-    assert healed.status == 0
-    assert healed.checks[case.check]["state"] == ("skipped" if case.check in NOT_HERE else "ok")
+    repaired = faulty.doctor()
+    assert repaired.broken == {}
+    assert repaired.status == 0
+    assert repaired.checks[case.check]["state"] == (
+        "skipped" if case.check in SKIPPED_LOCALLY else "ok"
+    )

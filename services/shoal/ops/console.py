@@ -1,4 +1,4 @@
-"""What a command prints. Who reads it may have seen enough before its end, as `head` has."""
+"""Output of a command. Its reader may stop reading before the end, as `head` does."""
 
 import os
 import sys
@@ -6,29 +6,29 @@ import sys
 from rich.console import Console
 
 
-class Output(Console):
-    """A console that prints on to nobody once its reader is gone.
+class PipeConsole(Console):
+    """A console that discards its output once the reader is gone.
 
-    Rich's own ends the program with status 1 then, which says of a station that it is broken.
+    Rich's own exits with status 1 then, which `shoal doctor` uses for a broken station.
     """
 
     def on_broken_pipe(self) -> None:
-        """Print no more."""
+        """Discard everything from now on."""
         self.quiet = True
-        _to_nobody()
+        _discard_stdout()
 
 
 def write(text: str) -> None:
-    """Print text as it is."""
+    """Print text as it is; discard it once the reader is gone."""
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
-        _to_nobody()
+        _discard_stdout()
 
 
-def _to_nobody() -> None:
-    """Let what is still in the buffer go nowhere, or Python complains of it at exit."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
+def _discard_stdout() -> None:
+    """Send what is still buffered to /dev/null, or Python complains about it at exit."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)

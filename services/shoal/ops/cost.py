@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from shoal.costs import prices
-from shoal.ops.console import Output, write
+from shoal.ops.console import PipeConsole, write
 from shoal.ops.cost_model import Column, ColumnName, Cost, Line, Load, cost
 
 TITLES: dict[ColumnName, str] = {
@@ -24,7 +24,7 @@ def run(load: Load, *, as_json: bool) -> None:
     if as_json:
         write(msgspec.json.format(msgspec.json.encode(result), indent=2).decode() + "\n")
     else:
-        show(result, Output())
+        show(result, PipeConsole())
 
 
 def show(result: Cost, console: Console) -> None:

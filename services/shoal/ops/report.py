@@ -11,7 +11,7 @@ from shoal.config.settings import StationSettings, load
 from shoal.config.types import HttpUrl
 from shoal.errors import OperatorError
 from shoal.ops.client import Target, gather
-from shoal.ops.console import Output, write
+from shoal.ops.console import PipeConsole, write
 from shoal.ops.options import ReportQuestion
 from shoal.ops.report_document import document
 from shoal.ops.report_html import page
@@ -48,7 +48,7 @@ def run(question: ReportQuestion) -> None:
     elif question.form == "markdown":
         write(as_markdown(document(report)))
     elif question.html is None:
-        show(document(report), Output())
+        show(document(report), PipeConsole())
     else:
         write(f"{question.html} is written\n")
 

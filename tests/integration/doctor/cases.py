@@ -1,4 +1,4 @@
-"""What a fault is: which check must name it, and how it is made and healed."""
+"""A fault: how it is caused and undone, and which check must name it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -10,8 +10,8 @@ from aiohttp import web
 from tests.support.faults import Fault, Reply
 from tests.support.faulty_station import FaultyStation
 
-Door = Literal["front", "store", "broadcaster", "owncast"]
-Harm = Callable[[FaultyStation], AbstractContextManager[None]]
+ProxyName = Literal["front", "store", "broadcaster", "owncast"]
+Harm = Callable[[Patient], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True)
@@ -21,16 +21,16 @@ class Case:
     name: str
     check: str
     saw: str
-    """what the check must say of it, in part"""
+    """part of what the check must report"""
     harm: Harm
 
 
-def at(door: Door, make: Callable[[FaultyStation], Fault]) -> Harm:
-    """A fault of one of the proxies."""
+def at(proxy_name: ProxyName, make: Callable[[Patient], Fault]) -> Harm:
+    """Return a fault of one of the proxies."""
 
     @contextmanager
-    def harm(patient: FaultyStation) -> Iterator[None]:
-        proxy = getattr(patient, door)
+    def harm(patient: Patient) -> Iterator[None]:
+        proxy = getattr(patient, proxy_name)
         proxy.fault = make(patient)
         try:
             yield
@@ -40,18 +40,18 @@ def at(door: Door, make: Callable[[FaultyStation], Fault]) -> Harm:
     return harm
 
 
-def edit(door: Door, path: str, change: Callable[[Reply], None]) -> Harm:
-    """A fault in answers to requests whose path contains `path`."""
+def edit(proxy_name: ProxyName, path: str, change: Callable[[Reply], None]) -> Harm:
+    """Return a fault in responses to requests whose path contains `path`."""
 
     def edited(request: web.Request, reply: Reply) -> None:
         if path in request.path:
             change(reply)
 
-    return at(door, lambda _patient: Fault(edit=edited))
+    return at(proxy_name, lambda _patient: Fault(edit=edited))
 
 
-def lead(prefix: str, to: str) -> Harm:
-    """A route to the wrong service: one of local.json's."""
+def misroute(prefix: str, to: str) -> Harm:
+    """Return a fault: paths with `prefix` lead to the wrong service, named as in local.json."""
 
     def make(patient: FaultyStation) -> Fault:
         service = patient.station.local[to]
@@ -61,7 +61,7 @@ def lead(prefix: str, to: str) -> Harm:
 
 
 def header(name: str, value: str | None) -> Callable[[Reply], None]:
-    """Set a header, or take it away."""
+    """Set a header, or remove it."""
 
     def change(reply: Reply) -> None:
         reply.headers.popall(name, None)
@@ -72,7 +72,7 @@ def header(name: str, value: str | None) -> Callable[[Reply], None]:
 
 
 def body(text: str, status: int = 200, kind: str = "application/json") -> Callable[[Reply], None]:
-    """Put another answer in its place, from somebody else."""
+    """Replace the response with one that is not Shoal's."""
 
     def change(reply: Reply) -> None:
         reply.status, reply.body = status, text.encode()
@@ -83,7 +83,7 @@ def body(text: str, status: int = 200, kind: str = "application/json") -> Callab
 
 
 def swap(old: str, new: str) -> Callable[[Reply], None]:
-    """Replace text that must be there."""
+    """Replace text that must occur."""
 
     def change(reply: Reply) -> None:
         assert old.encode() in reply.body, reply.body[:500]

@@ -1,4 +1,4 @@
-"""What only the host sees: services that hang, and Owncast as nobody should leave it."""
+"""Faults seen only on the host: services that hang, and an Owncast with unsafe settings."""
 
 import json
 import os
@@ -22,7 +22,7 @@ DENIED = "permission denied: /run/hls/0 has mode 0700"
 
 
 def hanging(service: str) -> Harm:
-    """A service that has its port, and does nothing."""
+    """Return a fault: a service keeps its port open, but does nothing."""
 
     @contextmanager
     def harm(patient: FaultyStation) -> Iterator[None]:
@@ -35,37 +35,37 @@ def hanging(service: str) -> Harm:
             os.kill(pid, signal.SIGCONT)
             time.sleep(NOTICE_S)
             health = patient.station.health
-            wait_for("all is well again", lambda: health()["status"] == "ok", 90)
+            wait_for("the station is healthy again", lambda: health()["status"] == "ok", 90)
 
     return harm
 
 
 def failing(reply: Reply) -> None:
-    said = json.loads(reply.body)
+    health = json.loads(reply.body)
     problem = {"code": "hls_folder", "message": DENIED, "since": "2026-01-01T00:00:00+00:00"}
     reply.status = 503
-    reply.body = json.dumps({**said, "status": "failing", "problems": [problem]}).encode()
+    reply.body = json.dumps({**health, "status": "failing", "problems": [problem]}).encode()
 
 
 def admin_pages(*, password: str, s3: bool, stream_key: str = "a secret") -> Harm:
-    """Owncast's answer to its administrator, which `shoal up`'s stand-in does not give."""
+    """Return a fault: Owncast has admin pages, which the stand-in of `shoal up` lacks."""
     import aiohttp
 
-    right = aiohttp.encode_basic_auth("admin", password)
+    expected = aiohttp.encode_basic_auth("admin", password)
 
     def edited(request: web.Request, reply: Reply) -> None:
         if request.path == "/api/admin/serverconfig":
-            let_in = request.headers.get("Authorization") == right
+            authorized = request.headers.get("Authorization") == expected
             settings = {"s3": {"enabled": s3}, "streamKeys": [{"key": stream_key}]}
-            reply.status = 200 if let_in else 401
+            reply.status = 200 if authorized else 401
             reply.headers = CIMultiDict({"Content-Type": "application/json"})
-            reply.body = json.dumps(settings if let_in else {}).encode()
+            reply.body = json.dumps(settings if authorized else {}).encode()
 
     return at("owncast", lambda _p: Fault(edit=edited))
 
 
 @contextmanager
-def for_all_the_world(patient: FaultyStation) -> Iterator[None]:
+def listening_everywhere(patient: Patient) -> Iterator[None]:
     """Owncast's port is open on every interface."""
     with Proxies(owncast=Proxy(patient.owncast.upstream, host="0.0.0.0")) as proxies:
         patient.describe(owncast=proxies["owncast"].url)
@@ -75,7 +75,7 @@ def for_all_the_world(patient: FaultyStation) -> Iterator[None]:
             patient.describe()
 
 
-def counting(reply: Reply) -> None:
+def with_viewers(reply: Reply) -> None:
     reply.body = json.dumps({**json.loads(reply.body), "viewerCount": 7}).encode()
 
 
@@ -83,11 +83,11 @@ def standby_failing(reply: Reply) -> None:
     reply.body = json.dumps({**json.loads(reply.body), "standby": "failing"}).encode()
 
 
-def alone(reply: Reply) -> None:
+def disconnected(reply: Reply) -> None:
     reply.body = json.dumps({**json.loads(reply.body), "signaling": "disconnected"}).encode()
 
 
-def unsaved(reply: Reply) -> None:
+def uploads_failing(reply: Reply) -> None:
     reply.body = json.dumps({**json.loads(reply.body), "store": "failing"}).encode()
 
 
@@ -96,15 +96,22 @@ HOST = (
     Case("signaling hangs", "signaling", "does not answer", hanging("signaling")),
     Case("the site hangs", "site", "does not answer", hanging("site")),
     Case("the store hangs", "segment", "does not answer", hanging("store")),
-    Case("a problem stands", "problems", DENIED, edit("broadcaster", "/health", failing)),
-    Case("the seed fails", "standby", "fails", edit("broadcaster", "/health", standby_failing)),
+    Case("a problem is raised", "problems", DENIED, edit("broadcaster", "/health", failing)),
+    Case(
+        "the seed fails",
+        "standby",
+        "fails its own test",
+        edit("broadcaster", "/health", standby_failing),
+    ),
     Case(
         "signaling knows no broadcaster",
         "announcing",
         "not connected",
-        edit("broadcaster", "/health", alone),
+        edit("broadcaster", "/health", disconnected),
     ),
-    Case("uploads fail", "uploads", "uploads fail", edit("broadcaster", "/health", unsaved)),
+    Case(
+        "uploads fail", "uploads", "uploads fail", edit("broadcaster", "/health", uploads_failing)
+    ),
     Case(
         "an old Owncast",
         "owncast version",
@@ -112,20 +119,23 @@ HOST = (
         edit("owncast", "/api/status", swap("0.2.5", "0.1.3")),
     ),
     Case(
-        "Owncast's first password",
+        "Owncast's default password",
         "owncast passwords",
         "a fresh install's",
         admin_pages(password=PASSWORD, s3=False),
     ),
     Case(
-        "Owncast stores itself",
+        "Owncast uploads to S3 itself",
         "owncast storage",
         "to S3",
         admin_pages(password=PASSWORD, s3=True),
     ),
-    Case("Owncast for everybody", "owncast port", "0.0.0.0", for_all_the_world),
+    Case("Owncast is open to everyone", "owncast port", "0.0.0.0", listening_everywhere),
 )
 BYPASS = Case(
-    "viewers of Owncast's own playlist", "bypass", "7 viewers", edit("owncast", "status", counting)
+    "viewers of Owncast's own playlist",
+    "bypass",
+    "7 viewers",
+    edit("owncast", "status", with_viewers),
 )
-"""a warning, by which nothing is broken yet"""
+"""only a warning"""

@@ -12,14 +12,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.integration.doctor.cases import Case, edit, header, lead, swap
+from tests.integration.doctor.cases import Case, edit, header, misroute, swap
 from tests.support.faults import Proxies, Proxy, Reply
 from tests.support.faulty_station import FaultyStation
 
 
 @contextmanager
-def own_certificate(patient: FaultyStation) -> Iterator[None]:
-    """The station answers https with a certificate of its own making."""
+def self_signed_certificate(patient: Patient) -> Iterator[None]:
+    """The station answers https with a self-signed certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(_certificate(patient.data))
     plain = patient.front
@@ -32,7 +32,7 @@ def own_certificate(patient: FaultyStation) -> Iterator[None]:
 
 
 def _certificate(folder: Path) -> Path:
-    """Return a file with key and certificate that nobody has signed but itself."""
+    """Return a file with a key and a self-signed certificate."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.now(UTC)
@@ -52,8 +52,8 @@ def _certificate(folder: Path) -> Path:
 
 
 @contextmanager
-def no_name(patient: FaultyStation) -> Iterator[None]:
-    """The station has a name that nobody knows (RFC 2606)."""
+def unknown_name(patient: Patient) -> Iterator[None]:
+    """The station has a name that does not resolve (RFC 2606)."""
     url = patient.front.url
     patient.front.url = "http://tv.invalid"
     try:
@@ -62,41 +62,46 @@ def no_name(patient: FaultyStation) -> Iterator[None]:
         patient.front.url = url
 
 
-def later(reply: Reply) -> None:
-    """A clock that is five minutes slow."""
-    # headers tell whole seconds, and answers take time: 303 to 308 s
+def slow_clock(reply: Reply) -> None:
+    """The station's clock is five minutes slow."""
+    # the header has whole seconds, and responses take time: 303 to 308 s
     slow = datetime.now(UTC) - timedelta(seconds=304)
     reply.headers["Date"] = format_datetime(slow.replace(tzinfo=UTC), usegmt=True)
 
 
-def tomorrow(reply: Reply) -> None:
-    """An encoder whose clock is a day fast."""
+def fast_encoder(reply: Reply) -> None:
+    """The encoder's clock is a day fast."""
     day = datetime.now(UTC)
     swap(f"TIME:{day:%Y-%m-%d}", f"TIME:{day + timedelta(days=1):%Y-%m-%d}")(reply)
 
 
 ROUTES = (
-    Case("a name without address", "name", "tv.invalid has no address", no_name),
-    Case("a certificate of its own", "certificate", "self-signed", own_certificate),
-    Case("a slow clock", "clock", "differ by 30", edit("front", "/config.json", later)),
+    Case("a name without an address", "name", "tv.invalid has no address", unknown_name),
+    Case("a self-signed certificate", "certificate", "self-signed", self_signed_certificate),
+    Case("a slow clock", "clock", "differ by 30", edit("front", "/config.json", slow_clock)),
     Case(
-        "a stream of tomorrow",
+        "a stream from tomorrow",
         "programme clock",
         "in the future",
-        edit("front", "playlist.m3u8", tomorrow),
+        edit("front", "playlist.m3u8", fast_encoder),
     ),
-    Case("no route for /ws", "route signaling", "not the signaling", lead("/ws", "site")),
-    Case("the site is elsewhere", "route site", "not the site", lead("/config.json", "owncast")),
-    Case("an unanchored /live", "routes anchored", "/lively", lead("/lively", "broadcaster")),
-    Case("an open /hls", "/hls closed", "it is open", lead("/hls/", "owncast")),
-    Case("an open /admin", "/admin closed", "it is open", lead("/admin", "owncast")),
+    Case("no route for /ws", "route signaling", "not the signaling", misroute("/ws", "site")),
     Case(
-        "figures for everybody", "inner pages closed", "/metrics", lead("/metrics", "broadcaster")
+        "the site is not at its path",
+        "route site",
+        "not the site",
+        misroute("/config.json", "owncast"),
+    ),
+    Case("an unanchored /live", "routes anchored", "/lively", misroute("/lively", "broadcaster")),
+    Case("an open /hls", "/hls closed", "it is open", misroute("/hls/", "owncast")),
+    Case("an open /admin", "/admin closed", "it is open", misroute("/admin", "owncast")),
+    Case(
+        "metrics are public", "inner pages closed", "/metrics", misroute("/metrics", "broadcaster")
     ),
     Case(
         "an old playlist from a cache",
         "playlist caching",
-        "a list of 120 s ago",
+        "a playlist that is 120 s old",
         edit("front", "/live/playlist.m3u8", header("Age", "120")),
     ),
     Case(

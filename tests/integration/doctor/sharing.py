@@ -1,4 +1,4 @@
-"""A page that cannot share, and signaling that brings nobody together."""
+"""A page that cannot share, and signaling that connects no viewers."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from tests.support.station import fetch
 
 
 def on_page(change: Any) -> Any:
-    """A fault of the watch page alone."""
+    """Return a fault of the watch page alone."""
     return at(
         "front",
         lambda _p: Fault(edit=lambda asked, reply: change(reply) if asked.path == "/" else None),
@@ -26,49 +26,49 @@ def challenge(reply: Reply) -> None:
     reply.headers["CF-Mitigated"] = "challenge"
 
 
-def rocket(reply: Reply) -> None:
+def rocket_loader(reply: Reply) -> None:
     swap("</body>", "<script src='/cdn-cgi/scripts/7/rocket-loader.min.js'></script></body>")(reply)
 
 
-def locked(reply: Reply) -> None:
+def blocking_policy(reply: Reply) -> None:
     policy = reply.headers["Content-Security-Policy"]
     reply.headers["Content-Security-Policy"] = re.sub(r"http://127\.0\.0\.1:\d+", "", policy)
 
 
 def wrong_token(reply: Reply) -> None:
-    said = json.loads(reply.body)
-    said["join_token"] = said["join_token"][:-2] + "xx"
-    reply.body = json.dumps(said).encode()
+    config = json.loads(reply.body)
+    config["join_token"] = config["join_token"][:-2] + "xx"
+    reply.body = json.dumps(config).encode()
 
 
-def all_welcome(patient: FaultyStation) -> Fault:
-    """Whoever comes is given a token that is good."""
+def admit_everyone(patient: Patient) -> Fault:
+    """Return a fault: every join gets a valid token."""
 
-    def heard(text: str) -> str:
-        said = json.loads(text)
-        if said.get("type") == "join":
+    def edited(text: str) -> str:
+        message = json.loads(text)
+        if message.get("type") == "join":
             config = json.loads(fetch(f"{patient.station.local['gateway']}/config.json"))
-            said["token"] = config["join_token"]
-        return json.dumps(said)
+            message["token"] = config["join_token"]
+        return json.dumps(message)
 
-    return Fault(to_server=heard)
+    return Fault(heard=edited)
 
 
 def no_candidates(text: str) -> str:
-    """Descriptions arrive without an address in them."""
+    """Remove all candidates from a description."""
     return re.sub(r"a=candidate:.*?\\r\\n", "", text)
 
 
 @contextmanager
-def silent_stun(patient: FaultyStation) -> Iterator[None]:
-    """The page names a STUN server that takes questions and gives no answers."""
+def silent_stun(patient: Patient) -> Iterator[None]:
+    """The page names a STUN server that never responds."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
         servers = [{"urls": [f"stun:127.0.0.1:{silent.getsockname()[1]}"]}]
 
         def change(reply: Reply) -> None:
-            said = json.loads(reply.body)
-            reply.body = json.dumps({**said, "ice_servers": servers}).encode()
+            config = json.loads(reply.body)
+            reply.body = json.dumps({**config, "ice_servers": servers}).encode()
 
         with edit("front", "/config.json", change)(patient):
             yield
@@ -80,10 +80,10 @@ def other_tracker(reply: Reply) -> None:
     )
 
 
-def unseeded(text: str) -> str | None:
-    """The tracker tells nobody of anybody."""
-    said = json.loads(text)
-    return None if "offer" in said or "answer" in said else text
+def drop_offers(text: str) -> str | None:
+    """Drop the tracker's offers and answers."""
+    message = json.loads(text)
+    return None if "offer" in message or "answer" in message else text
 
 
 SHARING = (
@@ -93,12 +93,10 @@ SHARING = (
         "not the watch page",
         on_page(body("<html><video></video></html>", 200, "text/html")),
     ),
-    Case(
-        "a page that is kept", "page", "keeps the page", on_page(header("CF-Cache-Status", "HIT"))
-    ),
-    Case("Rocket Loader", "edge features", "Rocket Loader", on_page(rocket)),
+    Case("a cached page", "page", "keeps the page", on_page(header("CF-Cache-Status", "HIT"))),
+    Case("Rocket Loader", "edge features", "Rocket Loader", on_page(rocket_loader)),
     Case("a challenge", "edge features", "challenge", on_page(challenge)),
-    Case("a policy without the store", "page policy", "keeps the page from", on_page(locked)),
+    Case("a policy without the store", "page policy", "blocks the page", on_page(blocking_policy)),
     Case(
         "a cached configuration",
         "config",
@@ -112,20 +110,22 @@ SHARING = (
         at("front", lambda _p: Fault(no_sockets=True)),
     ),
     Case("another secret", "join", "token_invalid", edit("front", "/config.json", wrong_token)),
-    Case("everybody is let in", "join guarded", "was let in", at("front", all_welcome)),
     Case(
-        "signals get lost",
+        "everyone may join", "join guarded", "accepted a made-up token", at("front", admit_everyone)
+    ),
+    Case(
+        "signals are lost",
         "room",
         "did not reach the other within 5 s",
         at("front", lambda _p: Fault(to_server=lambda t: None if '"signal"' in t else t)),
     ),
     Case(
-        "no way from one to the other",
+        "no path between the peers",
         "exchange",
-        "no channel opened",
-        at("front", lambda _p: Fault(to_server=no_candidates)),
+        "no data channel opened",
+        at("front", lambda _p: Fault(heard=no_candidates)),
     ),
-    Case("a silent STUN server", "stun", "no answer of 127.0.0.1", silent_stun),
+    Case("a silent STUN server", "stun", "no response from 127.0.0.1", silent_stun),
     Case(
         "the tracker knows no seeder",
         "tracker",
@@ -144,7 +144,7 @@ SHARING = (
     Case(
         "nobody answers a magnet",
         "magnet",
-        "timed out after",
-        at("front", lambda _p: Fault(told=unseeded)),
+        "not within",
+        at("front", lambda _p: Fault(told=drop_offers)),
     ),
 )

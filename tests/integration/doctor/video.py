@@ -14,7 +14,7 @@ SEGMENT = "/shoal/live/0/"
 
 
 def shallow(reply: Reply) -> None:
-    """Owncast's own length of a list: the last three."""
+    """The playlist has three segments, as Owncast's own does."""
     text = reply.body.decode()
     sequence = int(re.findall(r"MEDIA-SEQUENCE:(\d+)", text)[0])
     head, *segments = text.split("#EXT-X-PROGRAM-DATE-TIME")
@@ -23,8 +23,8 @@ def shallow(reply: Reply) -> None:
     reply.body = "#EXT-X-PROGRAM-DATE-TIME".join([head, *kept]).encode()
 
 
-def going_back(_patient: FaultyStation) -> Fault:
-    """A second broadcaster, which has just begun, answers every other time."""
+def going_back(_patient: Patient) -> Fault:
+    """Return a fault: a second, newer broadcaster answers after the first request."""
     asked = iter(range(1_000_000))
 
     def edited(request: web.Request, reply: Reply) -> None:
@@ -36,8 +36,8 @@ def going_back(_patient: FaultyStation) -> Fault:
     return Fault(edit=edited)
 
 
-def through_ec2(patient: FaultyStation) -> Fault:
-    """Segments are named on the station's own host."""
+def through_ec2(patient: Patient) -> Fault:
+    """Return a fault: the playlist names segments on the station's own host."""
 
     def edited(request: web.Request, reply: Reply) -> None:
         if request.path.startswith("/live/"):
@@ -46,8 +46,8 @@ def through_ec2(patient: FaultyStation) -> Fault:
     return Fault(edit=edited)
 
 
-def itself(patient: FaultyStation) -> Fault:
-    """The station's host sends segments itself."""
+def serving_video(patient: Patient) -> Fault:
+    """Return a fault: the station's host sends segments itself."""
 
     def edited(request: web.Request, reply: Reply) -> None:
         if request.path.endswith(".ts"):
@@ -58,14 +58,14 @@ def itself(patient: FaultyStation) -> Fault:
 
 
 def few_hashes(reply: Reply) -> None:
-    """The list of descriptors lacks most of the playlist's segments."""
-    said: dict[str, Any] = json.loads(reply.body)
-    for variant in said["variants"].values():
+    """The descriptors lack most of the playlist's segments."""
+    listed: dict[str, Any] = json.loads(reply.body)
+    for variant in listed["variants"].values():
         variant["segments"] = variant["segments"][-1:]
-    reply.body = json.dumps(said).encode()
+    reply.body = json.dumps(listed).encode()
 
 
-def other_bytes(reply: Reply) -> None:
+def changed_bytes(reply: Reply) -> None:
     reply.body = reply.body[:-1] + bytes([reply.body[-1] ^ 1]) if reply.body else b""
 
 
@@ -73,8 +73,8 @@ def gone(reply: Reply) -> None:
     reply.status, reply.body = 404, b""
 
 
-def no_ranges(_patient: FaultyStation) -> Fault:
-    """Something before the store answers a range with the whole."""
+def no_ranges(_patient: Patient) -> Fault:
+    """Return a fault: a proxy in front of the store answers a range with the whole body."""
 
     def edited(request: web.Request, reply: Reply) -> None:
         if "Range" in request.headers and SEGMENT in request.path:
@@ -84,14 +84,14 @@ def no_ranges(_patient: FaultyStation) -> Fault:
     return Fault(edit=edited)
 
 
-def oldest_gone(patient: FaultyStation) -> Fault:
-    """Everything but the newest segments is deleted too early."""
+def oldest_gone(patient: Patient) -> Fault:
+    """Return a fault: all segments but the newest are deleted too early."""
     kept = {segment["name"] for segment in patient.station.descriptors()[-2:]}
 
     def edited(request: web.Request, reply: Reply) -> None:
         name = request.path.rpartition("/")[2]
-        number = int(re.findall(r"-(\d+)\.ts$", name)[0])
-        if number < min(int(re.findall(r"-(\d+)\.ts$", other)[0]) for other in kept):
+        index = int(re.findall(r"-(\d+)\.ts$", name)[0])
+        if index < min(int(re.findall(r"-(\d+)\.ts$", other)[0]) for other in kept):
             gone(reply)
 
     return Fault(edit=edited)
@@ -104,7 +104,7 @@ def cached_404(request: web.Request, reply: Reply) -> None:
 
 VIDEO = (
     Case(
-        "Owncast's playlist at our address",
+        "Owncast's playlist at Shoal's address",
         "playlist",
         "not the broadcaster's",
         edit("front", "/live/playlist.m3u8", header("X-Shoal", None)),
@@ -112,17 +112,19 @@ VIDEO = (
     Case(
         "a short playlist",
         "playlist depth",
-        "only 3 segments, though",
+        "only 3 segments, although",
         edit("front", "/live/playlist", shallow),
     ),
-    Case("numbers go back", "playlist advancing", "went back", at("front", going_back)),
+    Case(
+        "the media sequence goes back", "playlist advancing", "went back", at("front", going_back)
+    ),
     Case("segments on the EC2 host", "no video from EC2", "own host", at("front", through_ec2)),
-    Case("EC2 sends video", "segment redirect", "188 bytes of video", at("front", itself)),
+    Case("EC2 sends video", "segment redirect", "188 bytes of video", at("front", serving_video)),
     Case("hashes are missing", "descriptors", "lacks", edit("front", "segments.json", few_hashes)),
-    Case("other bytes", "segment", "with SHA-256", edit("store", SEGMENT, other_bytes)),
+    Case("changed bytes", "segment", "with SHA-256", edit("store", SEGMENT, changed_bytes)),
     Case("no segments in the store", "segment", "answered 404", edit("store", SEGMENT, gone)),
     Case(
-        "a segment called text",
+        "a segment labeled as text",
         "segment type",
         "text/plain",
         edit("store", SEGMENT, header("Content-Type", "text/plain")),

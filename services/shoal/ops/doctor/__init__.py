@@ -1,1 +1,1 @@
-"""`shoal doctor`: everything about a station that could be wrong without anybody noticing."""
+"""`shoal doctor`: finds faults of a station that would otherwise go unnoticed."""

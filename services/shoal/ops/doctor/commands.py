@@ -1,12 +1,12 @@
-"""Asks other programs of this host."""
+"""Runs other programs of this host."""
 
 import asyncio
 
-LIMIT_S = 5.0
+TIMEOUT_S = 5.0
 
 
 async def output_of(*command: str) -> str:
-    """Return what a command prints, whatever its status; nothing when it cannot run, or hangs."""
+    """Return what a command prints, whatever its status; "" if it cannot run or hangs."""
     try:
         process = await asyncio.create_subprocess_exec(
             *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
@@ -14,7 +14,7 @@ async def output_of(*command: str) -> str:
     except OSError:
         return ""
     try:
-        async with asyncio.timeout(LIMIT_S):
+        async with asyncio.timeout(TIMEOUT_S):
             output, _ = await process.communicate()
         return output.decode(errors="replace")
     except TimeoutError:

@@ -1,7 +1,7 @@
-"""Two headless viewers meet in a room of the station, and one gives the other a piece.
+"""Two headless viewers meet in a room of the station, and one sends the other a piece.
 
-Both are on this machine, so that no NAT is between them: what is proved is that the station brings
-viewers together, and that a piece which one has reaches the other over WebRTC and has its hash.
+Both run on this machine, with no NAT between them. What this proves: the station brings viewers
+together, and a piece that one of them has reaches the other over WebRTC with the right hash.
 """
 
 import asyncio
@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from aioice.ice import get_host_addresses
 from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
 
-from shoal.ops.doctor import frames
-from shoal.ops.doctor.check import NotKnownError
-from shoal.ops.doctor.probe_context import Visit
-from shoal.ops.doctor.webrtc_peer import Member, member
+from shoal.ops.doctor.frames import PieceAssembler, encode_piece, encode_request
+from shoal.ops.doctor.probe_context import CannotCheckError, ProbeContext
+from shoal.ops.doctor.webrtc_peer import WebRtcPeer, joined_peer
 from shoal.segments import Descriptor
 
 LABEL = "shoal"
@@ -26,13 +25,13 @@ OPEN_TIMEOUT_S = 8.0
 PIECE_TIMEOUT_S = 4.0
 
 
-class ExchangeError(Exception):
-    """How far the two came; the message says what did not happen."""
+class PairError(Exception):
+    """The two did not get as far as they should; the message says what did not happen."""
 
 
 @dataclass(frozen=True)
-class Exchange:
-    """A piece that moved."""
+class Transfer:
+    """A piece that went from one peer to the other."""
 
     bytes: int
     seconds: float
@@ -40,87 +39,103 @@ class Exchange:
 
 
 def has_interface() -> bool:
-    """Say whether this machine has an address by which the two can reach each other."""
+    """Return whether this machine has an address at which the two can reach each other."""
     return bool(get_host_addresses(use_ipv4=True, use_ipv6=True))
 
 
 @asynccontextmanager
-async def couple(visit: Visit) -> AsyncGenerator[tuple[Member, Member]]:
-    """Join twice, and yield the two, who have seen each other; NotKnownError when kept apart."""
-    token = (await visit.config()).join_token
-    async with member(visit, token) as first, member(visit, token) as second:
+async def joined_pair(context: ProbeContext) -> AsyncGenerator[tuple[WebRtcPeer, WebRtcPeer]]:
+    """Yield two peers of one room that have seen each other.
+
+    Raises CannotCheckError when signaling puts them into different rooms.
+    """
+    token = (await context.config()).join_token
+    async with joined_peer(context, token) as first, joined_peer(context, token) as second:
         if first.room != second.room:
-            raise NotKnownError("the two were given different rooms, as the fullest one is full")
-        await asyncio.gather(first.met(second.id), second.met(first.id))
+            raise CannotCheckError(
+                "the two peers were put into different rooms because the first room is full"
+            )
+        await asyncio.gather(first.wait_for_member(second.id), second.wait_for_member(first.id))
         yield first, second
 
 
-async def pass_signals(first: Member, second: Member) -> None:
-    """Have a word passed on in both directions; raises NoAnswerError when it gets lost."""
+async def exchange_signals(first: WebRtcPeer, second: WebRtcPeer) -> None:
+    """Send a signal in each direction; raise NoAnswerError if one is lost, PairError if changed."""
     for sender, receiver in ((first, second), (second, first)):
-        await sender.signal(receiver.id, {"doctor": sender.id})
-        if await receiver.signalled(sender.id) != {"doctor": sender.id}:
-            raise ExchangeError("a signal came, but not as it was sent")
+        await sender.send_signal(receiver.id, {"doctor": sender.id})
+        if await receiver.receive_signal(sender.id) != {"doctor": sender.id}:
+            raise PairError("a signal arrived, but not as it was sent")
 
 
-async def exchange(
-    giver: Member, taker: Member, descriptor: Descriptor, first_piece: bytes
-) -> Exchange:
-    """Move the first piece of a segment; raises ExchangeError when it does not come."""
-    began_s = time.monotonic()
-    async with _connection() as giving, _connection() as taking:
+async def transfer_piece(
+    sender: WebRtcPeer, receiver: WebRtcPeer, descriptor: Descriptor, first_piece: bytes
+) -> Transfer:
+    """Send the first piece of a segment; raise PairError if it does not arrive intact."""
+    started_s = time.monotonic()
+    async with _connection() as sending, _connection() as receiving:
 
-        @giving.on("datachannel")
+        @sending.on("datachannel")
         def _(channel: RTCDataChannel) -> None:
             _serve(channel, descriptor, first_piece)
 
-        channel = taking.createDataChannel(LABEL, ordered=False)
-        opened = _opening(channel)
-        arrived = _arrival(channel, descriptor)
-        await _introduce(taking, taker, giving, giver)
-        async with _within(OPEN_TIMEOUT_S, "the two exchanged descriptions, but no channel opened"):
+        channel = receiving.createDataChannel(LABEL, ordered=False)
+        opened = _when_open(channel)
+        arrived = _when_piece_arrives(channel, descriptor)
+        await _negotiate(receiving, receiver, sending, sender)
+        async with _time_limit(
+            OPEN_TIMEOUT_S, "the two peers exchanged descriptions, but no data channel opened"
+        ):
             await opened
-        channel.send(frames.request(descriptor.variant, descriptor.sequence, 0))
-        async with _within(PIECE_TIMEOUT_S, "a channel opened, but the piece did not come"):
+        channel.send(encode_request(descriptor.variant, descriptor.sequence, 0))
+        async with _time_limit(
+            PIECE_TIMEOUT_S, "a data channel opened, but the piece did not arrive"
+        ):
             piece = await arrived
     if base64.b64encode(hashlib.sha256(piece).digest()).decode() != descriptor.pieces[0]:
-        raise ExchangeError("a piece came, but its hash is not the published one")
-    return Exchange(len(piece), time.monotonic() - began_s)
+        raise PairError("a piece arrived, but its hash is not the published one")
+    return Transfer(len(piece), time.monotonic() - started_s)
 
 
-async def _introduce(
-    caller: RTCPeerConnection, calling: Member, callee: RTCPeerConnection, called: Member
+async def _negotiate(
+    offering: RTCPeerConnection,
+    offerer: WebRtcPeer,
+    answering: RTCPeerConnection,
+    answerer: WebRtcPeer,
 ) -> None:
-    """Pass offer and answer through the room."""
-    await caller.setLocalDescription(await caller.createOffer())
-    await calling.signal(called.id, _description(caller))
-    await callee.setRemoteDescription(_read(await called.signalled(calling.id)))
-    await callee.setLocalDescription(await callee.createAnswer())
-    await called.signal(calling.id, _description(callee))
-    await caller.setRemoteDescription(_read(await calling.signalled(called.id)))
+    """Exchange offer and answer through the room."""
+    await offering.setLocalDescription(await offering.createOffer())
+    await offerer.send_signal(answerer.id, _encode_description(offering))
+    await answering.setRemoteDescription(
+        _decode_description(await answerer.receive_signal(offerer.id))
+    )
+    await answering.setLocalDescription(await answering.createAnswer())
+    await answerer.send_signal(offerer.id, _encode_description(answering))
+    await offering.setRemoteDescription(
+        _decode_description(await offerer.receive_signal(answerer.id))
+    )
 
 
-def _description(connection: RTCPeerConnection) -> dict[str, dict[str, str]]:
-    said = connection.localDescription
-    return {"description": {"type": said.type, "sdp": said.sdp}}
+def _encode_description(connection: RTCPeerConnection) -> dict[str, dict[str, str]]:
+    description = connection.localDescription
+    return {"description": {"type": description.type, "sdp": description.sdp}}
 
 
-def _read(data: dict[str, dict[str, str]]) -> RTCSessionDescription:
+def _decode_description(data: dict[str, dict[str, str]]) -> RTCSessionDescription:
     return RTCSessionDescription(**data["description"])
 
 
 def _serve(channel: RTCDataChannel, descriptor: Descriptor, piece: bytes) -> None:
-    """Send the piece to who asks for it."""
-    wanted = frames.request(descriptor.variant, descriptor.sequence, 0)
+    """Send the piece to whoever requests it."""
+    request = encode_request(descriptor.variant, descriptor.sequence, 0)
 
     @channel.on("message")
     def _(message: bytes) -> None:
-        if message == wanted:
-            for frame in frames.cut(descriptor.variant, descriptor.sequence, 0, piece):
+        if message == request:
+            for frame in encode_piece(descriptor.variant, descriptor.sequence, 0, piece):
                 channel.send(frame)
 
 
-def _opening(channel: RTCDataChannel) -> asyncio.Future[None]:
+def _when_open(channel: RTCDataChannel) -> asyncio.Future[None]:
     opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @channel.on("open")
@@ -131,13 +146,13 @@ def _opening(channel: RTCDataChannel) -> asyncio.Future[None]:
     return opened
 
 
-def _arrival(channel: RTCDataChannel, descriptor: Descriptor) -> asyncio.Future[bytes]:
+def _when_piece_arrives(channel: RTCDataChannel, descriptor: Descriptor) -> asyncio.Future[bytes]:
     arrived: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-    assembly = frames.Assembly(descriptor.variant, descriptor.sequence, 0)
+    assembler = PieceAssembler(descriptor.variant, descriptor.sequence, 0)
 
     @channel.on("message")
     def _(message: bytes) -> None:
-        piece = assembly.add(message)
+        piece = assembler.add(message)
         if piece is not None and not arrived.done():
             arrived.set_result(piece)
 
@@ -154,9 +169,9 @@ async def _connection() -> AsyncGenerator[RTCPeerConnection]:
 
 
 @asynccontextmanager
-async def _within(limit_s: float, otherwise: str) -> AsyncGenerator[None]:
+async def _time_limit(limit_s: float, failure: str) -> AsyncGenerator[None]:
     try:
         async with asyncio.timeout(limit_s):
             yield
     except TimeoutError:
-        raise ExchangeError(f"{otherwise} within {limit_s:g} s") from None
+        raise PairError(f"{failure} within {limit_s:g} s") from None

@@ -1,4 +1,4 @@
-"""`shoal doctor`: looks at a station from outside, and on its host from inside too."""
+"""`shoal doctor`: checks a station from outside, and on its host from inside too."""
 
 import asyncio
 import logging
@@ -11,7 +11,7 @@ from rich.table import Table
 from yarl import URL
 
 from shoal.errors import OperatorError
-from shoal.ops.console import Output, write
+from shoal.ops.console import PipeConsole, write
 from shoal.ops.doctor import (
     dns_tls_checks,
     host_checks,
@@ -23,10 +23,9 @@ from shoal.ops.doctor import (
     store,
     video,
 )
-from shoal.ops.doctor.check import Diagnosis
-from shoal.ops.doctor.checks import make_all
-from shoal.ops.doctor.host_discovery import Place, find_place
-from shoal.ops.doctor.probe_context import Visit
+from shoal.ops.doctor.check import Diagnosis, run_all
+from shoal.ops.doctor.host_discovery import StationHost, find_host
+from shoal.ops.doctor.probe_context import ProbeContext
 
 GROUPS = (
     dns_tls_checks,
@@ -44,33 +43,33 @@ STYLES = {"ok": "green", "broken": "bold red", "warning": "yellow", "skipped": "
 
 
 def run(url: str | None, data: Path, *, as_json: bool) -> int:
-    """Look at a station and print what was found; return the exit status: 1 when it is broken.
+    """Check a station and print the diagnosis; return the exit status, 1 when anything is broken.
 
-    Raises OperatorError when there is no station to look at.
+    Raises OperatorError when there is no station to check.
     """
     named = None if url is None else origin_of(url)
-    place = find_place(named, data)
-    station = named or (place and place.url)
+    host = find_host(named, data)
+    station = named or (host and host.url)
     if station is None:
         raise OperatorError(
-            f"no station: {data / 'local.json'} does not exist, and this is no station's host (or"
-            " you are not root). Name its URL, or start one with `make up`"
+            f"no station found: {data / 'local.json'} does not exist, and this is not the host of"
+            " a station (or you are not root). Pass the station's URL, or start one with `make up`"
         )
     for chatty in ("aioice", "aiortc"):
         logging.getLogger(chatty).setLevel(logging.ERROR)
-    diagnosis = asyncio.run(diagnose(station, place))
+    diagnosis = asyncio.run(diagnose(station, host))
     if as_json:
         text = msgspec.json.format(msgspec.json.encode(diagnosis), indent=2).decode()
         write(text + "\n")
     else:
-        show(diagnosis, Output())
+        show(diagnosis, PipeConsole())
     return 1 if diagnosis.broken else 0
 
 
 def origin_of(text: str) -> str:
-    """Return the origin of a URL or a bare hostname, without a slash at the end.
+    """Return the origin of a URL or a bare hostname, without a trailing slash.
 
-    Raises OperatorError for what is neither.
+    Raises OperatorError for anything else.
     """
     try:
         url = URL(text if "://" in text else f"https://{text}")
@@ -78,32 +77,34 @@ def origin_of(text: str) -> str:
             return str(url.origin())
     except ValueError:
         pass
-    raise OperatorError(f"{text!r} is no URL of a station: write it as https://tv.example.org")
+    raise OperatorError(
+        f"{text!r} is not the URL of a station: write it like https://tv.example.org"
+    )
 
 
-async def diagnose(url: str, place: Place | None) -> Diagnosis:
-    """Make all checks side by side."""
+async def diagnose(url: str, host: StationHost | None) -> Diagnosis:
+    """Run all checks of the station at `url`; `host` is None unless this is its host."""
     connector = aiohttp.TCPConnector(limit=0)
     headers = {"User-Agent": "shoal-doctor", "Accept": "*/*"}
     async with aiohttp.ClientSession(connector=connector, headers=headers) as session:
-        visit = Visit(url, session, place)
+        context = ProbeContext(url, session, host)
         try:
-            return Diagnosis(url, await make_all(CHECKS, visit))
+            return Diagnosis(url, await run_all(CHECKS, context))
         finally:
-            visit.close()
+            context.close()
 
 
 def show(diagnosis: Diagnosis, console: Console) -> None:
     """Print a diagnosis for people: all checks, then what is wrong and what to do."""
-    table = Table("check", "state", "saw", title=diagnosis.url, title_justify="left")
+    table = Table("check", "state", "observed", title=diagnosis.url, title_justify="left")
     for check in diagnosis.checks:
         style = STYLES[check.state]
-        table.add_row(check.name, f"[{style}]{check.state}[/]", _plain(check.saw))
+        table.add_row(check.name, f"[{style}]{check.state}[/]", _escape_markup(check.saw))
     console.print(table)
     for check in diagnosis.checks:
         if check.fix:
             style = STYLES[check.state]
-            console.print(f"\n[{style}]{check.state}: {check.name}[/]: {_plain(check.saw)}")
+            console.print(f"\n[{style}]{check.state}: {check.name}[/]: {_escape_markup(check.saw)}")
             console.print(f"  why it matters: {check.why}", markup=False)
             console.print(f"  what to do: {check.fix}", markup=False)
     counts = {state: sum(c.state == state for c in diagnosis.checks) for state in STYLES}
@@ -113,6 +114,5 @@ def show(diagnosis: Diagnosis, console: Console) -> None:
     )
 
 
-def _plain(text: str) -> str:
-    """Return text that rich takes for no markup."""
+def _escape_markup(text: str) -> str:
     return text.replace("[", r"\[")

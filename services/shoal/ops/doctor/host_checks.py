@@ -1,4 +1,4 @@
-"""The host itself: who may read Owncast's folder, room on its disks, its clock."""
+"""The host itself: access to Owncast's folder, free space on its disks, its clock."""
 
 import asyncio
 import os
@@ -8,17 +8,16 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from shoal.ops.doctor.check import Finding, NotKnownError, broken, ok, skipped, warning
-from shoal.ops.doctor.checks import Check
+from shoal.ops.doctor.check import Check, Finding, broken, ok, skipped, warning
 from shoal.ops.doctor.commands import output_of
-from shoal.ops.doctor.probe_context import Visit
+from shoal.ops.doctor.probe_context import CannotCheckError, ProbeContext
 
-LITTLE_PART = 0.05
-LITTLE_BYTES = 500_000_000
-NOTHING_BYTES = 50_000_000
-LOOK_TIMEOUT_S = 5.0
-ROOM_FIX = "make room, or give it a larger disk"
-PROBE = """
+LOW_FRACTION = 0.05
+LOW_BYTES = 500_000_000
+FULL_BYTES = 50_000_000
+READ_TIMEOUT_S = 5.0
+SPACE_FIX = "free some space, or give the host a larger disk"
+READ_SCRIPT = """
 import errno, os, sys
 root, uid, gid, *groups = sys.argv[1:]
 if os.geteuid() == 0:
@@ -34,13 +33,13 @@ for folder, _, names in os.walk(root, onerror=failed):
         if not os.access(path, os.R_OK) and os.path.lexists(path):
             sys.exit(f"{path}: Permission denied")
 """
-"""Reads a folder as the broadcaster does, whose user need not be able to start our Python. What
-vanishes meanwhile is no fault."""
+"""Reads a folder as the broadcaster does, whose user may be unable to start our Python. Files that
+vanish in the meantime are not a fault."""
 
 
 @dataclass(frozen=True)
 class User:
-    """As whom a process runs."""
+    """The user and groups that a process runs as."""
 
     uid: int
     gid: int
@@ -55,8 +54,8 @@ class User:
             return str(self.uid)
 
 
-def user_of(status: str) -> User:
-    """Return the effective user of a process, by the text of its /proc/PID/status."""
+def parse_user(status: str) -> User:
+    """Return the effective user of a process from the text of its /proc/PID/status."""
     fields = {
         name: rest.split() for name, _, rest in (s.partition(":") for s in status.splitlines())
     }
@@ -64,29 +63,30 @@ def user_of(status: str) -> User:
     return User(int(fields["Uid"][1]), int(fields["Gid"][1]), groups)
 
 
-async def _folder(visit: Visit) -> Finding:
-    place = visit.place
-    user = _reader(place.broadcaster_pid)
-    fault = await why_unreadable(place.hls_dir, user)
-    if fault is not None:
+async def _check_hls_folder(context: ProbeContext) -> Finding:
+    host = context.host
+    user = _broadcaster_user(host.broadcaster_pid)
+    unreadable = await find_unreadable(host.hls_dir, user)
+    if unreadable is not None:
         return broken(
-            f"the broadcaster's user {user.name} cannot read {fault}{_owner(place.hls_dir)}",
-            "give its group the right, in a way that outlives a new stream: a setgid folder with a"
-            " default ACL (ansible: role owncast)",
+            f"the broadcaster's user {user.name} cannot read {unreadable}"
+            f"{_mode_and_owner(host.hls_dir)}",
+            "give the broadcaster's group access that survives a new stream: a setgid folder with"
+            " a default ACL, as the Ansible role owncast sets it up",
         )
-    return ok(f"{user.name} reads {place.hls_dir}{_owner(place.hls_dir)}")
+    return ok(f"{user.name} can read {host.hls_dir}{_mode_and_owner(host.hls_dir)}")
 
 
-def _reader(pid: int | None) -> User:
+def _broadcaster_user(pid: int | None) -> User:
     if pid is None:
-        raise NotKnownError("the broadcaster does not run: see `broadcaster`")
+        raise CannotCheckError("the broadcaster is not running: see `broadcaster`")
     try:
-        return user_of(Path(f"/proc/{pid}/status").read_text())
+        return parse_user(Path(f"/proc/{pid}/status").read_text())
     except OSError:
-        raise NotKnownError("the broadcaster's process is gone: see `broadcaster`") from None
+        raise CannotCheckError("the broadcaster's process has ended: see `broadcaster`") from None
 
 
-def _owner(path: Path) -> str:
+def _mode_and_owner(path: Path) -> str:
     try:
         status = path.stat()
     except OSError:
@@ -94,60 +94,64 @@ def _owner(path: Path) -> str:
     return f" (mode {status.st_mode & 0o7777:04o}, owner {User(status.st_uid, 0, ()).name})"
 
 
-async def why_unreadable(folder: Path, user: User) -> str | None:
-    """Say what a user cannot read in a folder; None when all can be read.
+async def find_unreadable(folder: Path, user: User) -> str | None:
+    """Return what a user cannot read in a folder, with the reason; None if all is readable.
 
-    Looked at as that user, so that ACLs and folders above count: only root can become another one,
-    and NotKnownError is raised for anybody else.
+    It is read as that user, so that ACLs and parent folders count. Only root can become another
+    user: raises CannotCheckError for anyone else.
     """
     if os.geteuid() not in (0, user.uid):
-        raise NotKnownError(f"only root can look as {user.name}")
+        raise CannotCheckError(f"only root can read the folder as the user {user.name}")
     identity = map(str, (user.uid, user.gid, *user.groups))
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-I", "-c", PROBE),
+        *(sys.executable, "-I", "-c", READ_SCRIPT),
         *(str(folder), *identity),
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        async with asyncio.timeout(LOOK_TIMEOUT_S):
-            _, said = await process.communicate()
+        async with asyncio.timeout(READ_TIMEOUT_S):
+            _, stderr = await process.communicate()
     finally:
         if process.returncode is None:
             process.kill()
-    return said.decode().strip().splitlines()[-1] if process.returncode else None
+    return stderr.decode().strip().splitlines()[-1] if process.returncode else None
 
 
-async def _disk(visit: Visit) -> Finding:
-    usages = [(path, shutil.disk_usage(path)) for path in visit.place.disks]
-    rooms = [room(str(path), usage.free, usage.total) for path, usage in usages]
-    worst = next((r for state in ("broken", "warning") for r in rooms if r.state == state), None)
-    return worst or ok("; ".join(r.saw for r in rooms))
+async def _check_disks(context: ProbeContext) -> Finding:
+    usages = [(path, shutil.disk_usage(path)) for path in context.host.disks]
+    found = [judge_free_space(str(path), usage.free, usage.total) for path, usage in usages]
+    worst = next((f for state in ("broken", "warning") for f in found if f.state == state), None)
+    return worst or ok("; ".join(f.saw for f in found))
 
 
-def room(path: str, free: int, total: int) -> Finding:
-    """Judge a disk by its bytes."""
+def judge_free_space(path: str, free: int, total: int) -> Finding:
+    """Return the finding for a disk with so many bytes free."""
     saw = f"{path}: {free / 1e9:.1f} GB of {total / 1e9:.1f} GB are free"
-    if free < min(NOTHING_BYTES, total * LITTLE_PART):
-        return broken(saw, ROOM_FIX)
-    if free < min(LITTLE_BYTES, total * LITTLE_PART):
-        return warning(saw, ROOM_FIX)
+    if free < min(FULL_BYTES, total * LOW_FRACTION):
+        return broken(saw, SPACE_FIX)
+    if free < min(LOW_BYTES, total * LOW_FRACTION):
+        return warning(saw, SPACE_FIX)
     return ok(saw)
 
 
-async def _synchronised(visit: Visit) -> Finding:
-    _ = visit.place  # what is asked is the host's clock
-    said = await output_of("timedatectl", "show", "--property=NTPSynchronized", "--value")
-    match said.strip():
+async def _check_ntp(context: ProbeContext) -> Finding:
+    _ = context.host  # only the host's own clock is of interest
+    output = await output_of("timedatectl", "show", "--property=NTPSynchronized", "--value")
+    match output.strip():
         case "yes":
-            return ok("synchronised")
+            return ok("synchronized")
         case "no":
-            return warning("not synchronised", "`systemctl status systemd-timesyncd`")
+            return warning("not synchronized with NTP", "see `systemctl status systemd-timesyncd`")
         case _:
-            return skipped("systemd does not say: see `clock`")
+            return skipped("systemd does not say whether it is synchronized: see `clock`")
 
 
 CHECKS = (
-    Check("hls folder", "the earlier station stopped by `EACCES` in it, after hours", _folder),
-    Check("disk", "a full disk stops the broadcaster", _disk),
-    Check("host clock", "join tokens and players' delay come from it", _synchronised),
+    Check(
+        "hls folder",
+        "an earlier station stopped after hours because of `EACCES` in it",
+        _check_hls_folder,
+    ),
+    Check("disk", "a full disk stops the broadcaster", _check_disks),
+    Check("host clock", "join tokens and the players' delay depend on it", _check_ntp),
 )

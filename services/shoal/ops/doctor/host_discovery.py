@@ -1,4 +1,4 @@
-"""Where a station's parts are, when the doctor runs on its host."""
+"""Finds the parts of the station that runs on this host, if one does."""
 
 import json
 import shlex
@@ -12,19 +12,19 @@ from yarl import URL
 from shoal.errors import OperatorError
 
 DEPLOYED = Path("/etc/shoal/broadcaster.env")
-"""which a host has that Ansible made"""
+"""written by Ansible"""
 PASSWORD = Path("/etc/owncast/admin_password")
 UNITS = ("owncast", "shoal-broadcaster", "shoal-site", "cloudflared")
-"""signaling may be several; its health says whether it runs"""
+"""without signaling, which may have several units: its health shows whether it runs"""
 SYSTEMCTL_TIMEOUT_S = 5.0
 
 
 @dataclass(frozen=True)
-class Place:
+class StationHost:
     """The parts of a station on this host."""
 
     url: str
-    """the station's own, as viewers open it"""
+    """the station's URL, as viewers open it"""
     broadcaster: str
     signaling: str
     site: str
@@ -32,32 +32,33 @@ class Place:
     """URLs on the loopback interface"""
     hls_dir: Path
     disks: tuple[Path, ...]
-    """folders that need room"""
+    """folders that need free space"""
     broadcaster_pid: int | None
-    """None: it does not run, or is not ours to see"""
+    """None if it does not run, or if this user may not see it"""
     units: tuple[str, ...]
-    """of systemd, that must run; none where `shoal up` minds the processes"""
+    """systemd units that must run; none where `shoal up` supervises the processes"""
     owncast_password: str | None
-    """the administrator's; None: not known here"""
+    """of Owncast's administrator; None if it is not known here"""
 
 
-def find_place(url: str | None, data: Path) -> Place | None:
-    """Return the place of the station at `url` (None: the one that is here), if it is this host.
+def find_host(url: str | None, data: Path) -> StationHost | None:
+    """Return the station at `url` if this machine is its host; None if it is not.
 
-    Raises OperatorError when what describes it cannot be read.
+    Without a URL, any station on this machine. Raises OperatorError when the files that describe
+    the station cannot be read.
     """
-    place = _local(data) or _deployed(DEPLOYED)
-    if place is None or url is None:
-        return place
-    return place if URL(url).host == URL(place.url).host else None
+    host = _local(data) or _deployed(DEPLOYED)
+    if host is None or url is None:
+        return host
+    return host if URL(url).host == URL(host.url).host else None
 
 
-def _local(data: Path) -> Place | None:
-    """Return the station of `shoal up` whose folder is `data`."""
+def _local(data: Path) -> StationHost | None:
+    """Return the station of `shoal up` that keeps its data in `data`."""
     path = data / "local.json"
     try:
         local: dict[str, Any] = json.loads(path.read_text())
-        return Place(
+        return StationHost(
             url=local["gateway"],
             broadcaster=local["broadcaster"],
             signaling=local["signaling"],
@@ -72,22 +73,27 @@ def _local(data: Path) -> Place | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise OperatorError(f"cannot read {path}: {error}") from error
+        raise OperatorError(
+            f"cannot read {path}: {error!r}. `shoal up` writes it: start the station again, or"
+            " name its folder with --data"
+        ) from error
 
 
-def _deployed(environment: Path) -> Place | None:
-    """Return the station that Ansible has put here, by its broadcaster's environment."""
+def _deployed(environment: Path) -> StationHost | None:
+    """Return the station that Ansible installed here, from its broadcaster's environment."""
     try:
-        settings = _variables(environment.read_text())
+        settings = _parse_environment(environment.read_text())
         tracker = URL(settings["SHOAL_TRACKER_URL"])
-    except (FileNotFoundError, PermissionError):  # not there, or not for us to see
+    except (FileNotFoundError, PermissionError):  # not there, or this user may not read it
         return None
     except (OSError, ValueError, KeyError) as error:
-        raise OperatorError(f"cannot read {environment}: {error!r}") from error
+        raise OperatorError(
+            f"cannot read {environment}: {error!r}. Ansible writes it: deploy again"
+        ) from error
     scheme = {"ws": "http", "wss": "https"}[tracker.scheme]
     state = Path(settings.get("SHOAL_STATE_DIR", "/var/lib/shoal/broadcaster"))
     hls_dir = Path(settings.get("SHOAL_HLS_DIR", "/run/hls"))
-    return Place(
+    return StationHost(
         url=str(URL.build(scheme=scheme, authority=tracker.authority)),
         broadcaster=settings.get("SHOAL_BROADCASTER_URL", "http://localhost:3000"),
         signaling=settings.get("SHOAL_SIGNALING_URL", "http://localhost:8081"),
@@ -97,12 +103,12 @@ def _deployed(environment: Path) -> Place | None:
         disks=(state, hls_dir, Path("/")),
         broadcaster_pid=_main_pid("shoal-broadcaster"),
         units=UNITS,
-        owncast_password=_password(PASSWORD),
+        owncast_password=_read_password(PASSWORD),
     )
 
 
-def _variables(text: str) -> dict[str, str]:
-    """Return the variables of an EnvironmentFile."""
+def _parse_environment(text: str) -> dict[str, str]:
+    """Return the variables of a systemd EnvironmentFile."""
     lines = (line for line in text.splitlines() if line and not line.startswith("#"))
     pairs = (line.partition("=") for line in lines)
     return {name: " ".join(shlex.split(value)) for name, _, value in pairs}
@@ -111,15 +117,15 @@ def _variables(text: str) -> dict[str, str]:
 def _main_pid(unit: str) -> int | None:
     command = ["systemctl", "show", "--property=MainPID", "--value", unit]
     try:
-        said = subprocess.run(
+        result = subprocess.run(
             command, capture_output=True, text=True, timeout=SYSTEMCTL_TIMEOUT_S, check=False
         )
-        return int(said.stdout) or None
+        return int(result.stdout) or None
     except (OSError, ValueError, subprocess.TimeoutExpired):
         return None
 
 
-def _password(path: Path) -> str | None:
+def _read_password(path: Path) -> str | None:
     try:
         return path.read_text().strip() or None
     except OSError:

@@ -1,4 +1,4 @@
-"""Reads a playlist as a player would (RFC 8216), whoever wrote it. No I/O."""
+"""Parses a playlist as a player would (RFC 8216), whoever wrote it. No I/O."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,25 +13,25 @@ class Playlist:
 
     target_duration_s: int
     sequence: int
-    """media sequence number of the first segment"""
+    """media sequence of the first segment"""
     urls: tuple[str, ...]
-    """absolute; those of gaps are left out"""
+    """absolute; without those of gaps"""
     entries: int
     """segments and gaps"""
     newest_end: float | None
-    """Unix time at which the newest segment ends, by its date-time; None without one"""
+    """when the newest segment ends by its program date-time, Unix seconds; None without one"""
     ended: bool
 
     @property
     def next_sequence(self) -> int:
-        """Media sequence number of the segment that comes next."""
+        """Media sequence of the segment that comes next."""
         return self.sequence + self.entries
 
 
 def parse(text: str, url: str) -> Playlist:
-    """Return a media playlist that was found at `url`; raise ValueError for what is none."""
+    """Return the media playlist that was found at `url`; raise ValueError if it is not one."""
     if not text.startswith(START):
-        raise ValueError(f"{url} is no playlist: it begins with {text[:40]!r}")
+        raise ValueError(f"{url} is not a playlist: it begins with {text[:40]!r}")
     target, sequence, entries, ended, gap = 0, 0, 0, False, False
     duration, clock = 0.0, None
     urls: list[str] = []
@@ -58,8 +58,8 @@ def parse(text: str, url: str) -> Playlist:
     return Playlist(target, sequence, tuple(urls), entries, clock, ended)
 
 
-def first_rendition(text: str, url: str) -> str | None:
-    """Return the URL of the first rendition of a multivariant playlist; None for other text."""
+def first_variant(text: str, url: str) -> str | None:
+    """Return the URL of the first variant of a multivariant playlist; None for other text."""
     if "#EXT-X-STREAM-INF" not in text:
         return None
     names = (line for line in text.splitlines() if line and not line.startswith("#"))

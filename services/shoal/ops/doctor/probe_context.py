@@ -1,4 +1,4 @@
-"""One visit to a station: what several checks look at is fetched once."""
+"""What the checks of one run share: whatever several of them need is fetched once."""
 
 import asyncio
 import ipaddress
@@ -13,22 +13,33 @@ from yarl import URL
 
 from shoal.api_types import PublicStation
 from shoal.ops.doctor import playlists
-from shoal.ops.doctor.check import NoAnswerError, NotKnownError, UnreachableError
-from shoal.ops.doctor.host_discovery import Place
+from shoal.ops.doctor.host_discovery import StationHost
 from shoal.ops.doctor.playlists import Playlist
 from shoal.segments import Descriptor, SegmentList
 from shoal.site.configuration import PlayerConfig
 
-ANSWER_TIMEOUT_S = 8.0
-MOST_BYTES = 64 * 1024 * 1024
+RESPONSE_TIMEOUT_S = 8.0
+MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 PLAYLIST_PATH = "/live/playlist.m3u8"
 
 T = TypeVar("T")
 
 
+class CannotCheckError(Exception):
+    """A check lacks what it needs; the message says why, and which other check covers that."""
+
+
+class NoAnswerError(Exception):
+    """A URL does not answer; the message names it and says what happened instead."""
+
+
+class UnreachableError(NoAnswerError):
+    """The station accepts no connections: one check reports it, all others are skipped."""
+
+
 @dataclass(frozen=True)
-class Answer:
-    """What came back."""
+class Response:
+    """An HTTP response."""
 
     url: str
     status: int
@@ -36,8 +47,8 @@ class Answer:
     body: bytes
 
     @property
-    def who(self) -> str | None:
-        """Which service of ours says that it answered."""
+    def service(self) -> str | None:
+        """Which Shoal service answered, by its `X-Shoal` header; None without one."""
         return self.headers.get("X-Shoal")
 
     @property
@@ -47,23 +58,23 @@ class Answer:
 
     @property
     def cached(self) -> bool:
-        """Whether Cloudflare's edge had it."""
+        """Whether it came from the cache of Cloudflare's edge."""
         return self.headers.get("CF-Cache-Status", "").upper() == "HIT"
 
     def __str__(self) -> str:
-        said = f"X-Shoal: {self.who}" if self.who else "no X-Shoal"
-        return f"{self.url} answered {self.status}, {said}"
+        service = f"X-Shoal: {self.service}" if self.service else "no X-Shoal"
+        return f"{self.url} answered {self.status}, {service}"
 
 
-class Visit:
-    """A station, and what has been seen of it."""
+class ProbeContext:
+    """A station and what has been fetched from it so far."""
 
-    def __init__(self, url: str, session: aiohttp.ClientSession, place: Place | None) -> None:
+    def __init__(self, url: str, session: aiohttp.ClientSession, host: StationHost | None) -> None:
         """`url` is the station's origin, as in https://tv.example.org."""
         self.url = url
         self.session = session
-        self._place = place
-        self._seen: dict[str, asyncio.Task[Any]] = {}
+        self._host = host
+        self._fetches: dict[str, asyncio.Task[Any]] = {}
 
     @property
     def hostname(self) -> str:
@@ -76,152 +87,156 @@ class Visit:
         return is_loopback(self.hostname)
 
     @property
-    def place(self) -> Place:
-        """What is known of the host; raises NotKnownError elsewhere."""
-        if self._place is None:
-            raise NotKnownError("only on the station's host")
-        return self._place
+    def host(self) -> StationHost:
+        """The station's parts on this host; raises CannotCheckError on any other machine."""
+        if self._host is None:
+            raise CannotCheckError("runs on the station's host only")
+        return self._host
 
     async def get(
         self, url: str, headers: Mapping[str, str] | None = None, method: str = "GET"
-    ) -> Answer:
-        """Ask for a URL or a path of the station; raise NoAnswerError when nothing comes.
+    ) -> Response:
+        """Request a URL, or a path of the station. Redirects are not followed.
 
-        UnreachableError it is when the station cannot be connected to. Redirects are not followed.
+        Raises NoAnswerError without a response, UnreachableError when the station accepts no
+        connection.
         """
         url = f"{self.url}{url}" if url.startswith("/") else url
-        timeout = aiohttp.ClientTimeout(total=ANSWER_TIMEOUT_S)
+        timeout = aiohttp.ClientTimeout(total=RESPONSE_TIMEOUT_S)
         try:
             async with self.session.request(
                 method, url, headers=headers, timeout=timeout, allow_redirects=False
             ) as response:
                 body = bytearray()
-                async for chunk in response.content.iter_any():
-                    body += chunk
-                    if len(body) > MOST_BYTES:
-                        raise NoAnswerError(f"{url} sends more than {MOST_BYTES} bytes")
-                return Answer(url, response.status, response.headers, bytes(body))
+                async for data in response.content.iter_any():
+                    body += data
+                    if len(body) > MAX_RESPONSE_BYTES:
+                        raise NoAnswerError(f"{url} sends more than {MAX_RESPONSE_BYTES} bytes")
+                return Response(url, response.status, response.headers, bytes(body))
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise self.no_answer(url, error) from error
 
     def no_answer(self, url: str, error: Exception) -> NoAnswerError:
-        """Return what is to be said of a URL that does not answer."""
-        said = f"{url} does not answer: {error or type(error).__name__}"
+        """Return the error to raise for a URL that does not answer."""
+        message = f"{url} does not answer: {error or type(error).__name__}"
         if url.startswith(self.url) and isinstance(error, aiohttp.ClientConnectorError):
-            return UnreachableError(said)
-        return NoAnswerError(said)
+            return UnreachableError(message)
+        return NoAnswerError(message)
 
-    async def page(self) -> Answer:
+    async def page(self) -> Response:
         """The watch page."""
-        return await self._once("page", lambda: self.get("/"))
+        return await self._fetch_once("page", lambda: self.get("/"))
 
-    async def config_answer(self) -> Answer:
-        """What `/config.json` answers."""
-        return await self._once("config", lambda: self.get("/config.json"))
+    async def config_response(self) -> Response:
+        """The response of `/config.json`."""
+        return await self._fetch_once("config", lambda: self.get("/config.json"))
 
-    async def playlist_answer(self) -> Answer:
-        """What `/live/playlist.m3u8` answers."""
-        return await self._once("playlist", lambda: self.get(PLAYLIST_PATH))
+    async def playlist_response(self) -> Response:
+        """The response of `/live/playlist.m3u8`."""
+        return await self._fetch_once("playlist", lambda: self.get(PLAYLIST_PATH))
 
-    async def segment_answer(self) -> Answer:
+    async def segment_response(self) -> Response:
         """The newest segment, from the store."""
 
-        async def fetch() -> Answer:
+        async def fetch() -> Response:
             return await self.get((await self.newest()).url, {"Origin": self.url})
 
-        return await self._once("segment", fetch)
+        return await self._fetch_once("segment", fetch)
 
     async def config(self) -> PlayerConfig:
-        """The player's configuration; raises NotKnownError when there is none."""
-        answer = await _else_unknown(self.config_answer(), "route site")
+        """The player's configuration; raises CannotCheckError without one."""
+        response = await _or_cannot_check(self.config_response(), "route site")
         try:
-            return msgspec.json.decode(answer.body, type=PlayerConfig)
+            return msgspec.json.decode(response.body, type=PlayerConfig)
         except msgspec.DecodeError:
-            raise NotKnownError("/config.json cannot be read: see `config`") from None
+            raise CannotCheckError("/config.json cannot be parsed: see `config`") from None
 
     async def playlist(self) -> Playlist:
-        """The media playlist, of the first rendition where there are several.
+        """The media playlist, of the first variant if there are several.
 
-        Raises NotKnownError while there is none.
+        Raises CannotCheckError without one.
         """
-        answer = await _else_unknown(self.playlist_answer(), "playlist")
-        return await self.media_playlist(answer)
+        response = await _or_cannot_check(self.playlist_response(), "playlist")
+        return await self.media_playlist(response)
 
-    async def media_playlist(self, answer: Answer) -> Playlist:
-        """Return the playlist in an answer, or that of its first rendition."""
-        if answer.status != 200:
-            raise NotKnownError("there is no playlist: see `playlist`")
-        url = playlists.first_rendition(answer.text, answer.url)
+    async def media_playlist(self, response: Response) -> Playlist:
+        """Return the media playlist in a response, or that of its first variant."""
+        if response.status != 200:
+            raise CannotCheckError("there is no playlist: see `playlist`")
+        url = playlists.first_variant(response.text, response.url)
         if url is not None:
-            answer = await self.get(url)
+            response = await self.get(url)
         try:
-            return playlists.parse(answer.text, answer.url)
+            return playlists.parse(response.text, response.url)
         except ValueError:
-            raise NotKnownError("the playlist cannot be read: see `playlist`") from None
+            raise CannotCheckError("the playlist cannot be parsed: see `playlist`") from None
 
     async def descriptors(self) -> tuple[Descriptor, ...]:
-        """The published segments of the first rendition, oldest first, at least one.
+        """The published segments of the first variant, oldest first, at least one.
 
-        Raises NotKnownError while there are none.
+        Raises CannotCheckError without any.
         """
-        answer = await _else_unknown(self.segments_answer(), "route broadcaster")
+        response = await _or_cannot_check(self.segments_response(), "route broadcaster")
         try:
-            variants = msgspec.json.decode(answer.body, type=SegmentList).variants
+            variants = msgspec.json.decode(response.body, type=SegmentList).variants
         except msgspec.DecodeError:
-            raise NotKnownError("/live/segments.json cannot be read: see `descriptors`") from None
+            raise CannotCheckError(
+                "/live/segments.json cannot be parsed: see `descriptors`"
+            ) from None
         for variant in sorted(variants, key=int):
             if segments := variants[variant].segments:
                 return segments
-        raise NotKnownError("nothing has been broadcast yet")
+        raise CannotCheckError("nothing has been broadcast yet")
 
-    async def segments_answer(self) -> Answer:
-        """What `/live/segments.json` answers."""
-        return await self._once("segments", lambda: self.get("/live/segments.json"))
+    async def segments_response(self) -> Response:
+        """The response of `/live/segments.json`."""
+        return await self._fetch_once("segments", lambda: self.get("/live/segments.json"))
 
     async def newest(self) -> Descriptor:
-        """The newest segment that the store has."""
+        """The newest segment that is in the store; raises CannotCheckError without one."""
         stored = [descriptor for descriptor in await self.descriptors() if descriptor.stored]
         if not stored:
-            raise NotKnownError("no segment is in the store: see `playlist`")
+            raise CannotCheckError("no segment is in the store: see `playlist`")
         return stored[-1]
 
     async def station(self) -> PublicStation:
-        """What the site says of the station; raises NotKnownError when it says nothing."""
-        answer = await _else_unknown(
-            self._once("station", lambda: self.get("/api/station")), "route site"
+        """What the site publishes about the station; raises CannotCheckError without it."""
+        response = await _or_cannot_check(
+            self._fetch_once("station", lambda: self.get("/api/station")), "route site"
         )
         try:
-            return msgspec.json.decode(answer.body, type=PublicStation)
+            return msgspec.json.decode(response.body, type=PublicStation)
         except msgspec.DecodeError:
-            raise NotKnownError("/api/station cannot be read: see `route site`") from None
+            raise CannotCheckError("/api/station cannot be parsed: see `route site`") from None
 
     def close(self) -> None:
-        """End what is still being fetched."""
-        for task in self._seen.values():
+        """Cancel whatever is still being fetched."""
+        for task in self._fetches.values():
             task.cancel()
 
-    async def _once(self, name: str, fetch: Callable[[], Awaitable[T]]) -> T:
+    async def _fetch_once(self, name: str, fetch: Callable[[], Awaitable[T]]) -> T:
         async def run() -> T:
             return await fetch()
 
-        if name not in self._seen:
-            self._seen[name] = asyncio.create_task(run())
-        # a check whose time is over must not end what others wait for
-        return await asyncio.shield(self._seen[name])
+        if name not in self._fetches:
+            self._fetches[name] = asyncio.create_task(run())
+        # a check that times out must not cancel what others wait for
+        return await asyncio.shield(self._fetches[name])
 
 
 def is_loopback(host: str) -> bool:
-    """Say whether a host name or address is this machine itself."""
+    """Return whether a host name or address is this machine itself."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
 
 
-async def _else_unknown(asking: Awaitable[Answer], check: str) -> Answer:
+async def _or_cannot_check(fetch: Awaitable[Response], check: str) -> Response:
+    """Return what is fetched; without an answer, refer to the check that reports it."""
     try:
-        return await asking
+        return await fetch
     except UnreachableError:
         raise
     except NoAnswerError as error:
-        raise NotKnownError(f"no answer: see `{check}` ({error})") from None
+        raise CannotCheckError(f"no answer: see `{check}` ({error})") from None

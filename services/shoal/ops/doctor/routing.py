@@ -1,90 +1,108 @@
-"""Whether each path leads where the route table says, and leads nowhere else."""
+"""Whether each path leads to the service that the route table names, and to no other."""
 
 from functools import partial
 from urllib.parse import urlsplit
 
-from shoal.ops.doctor.check import Finding, broken, ok, warning
-from shoal.ops.doctor.checks import Check
-from shoal.ops.doctor.probe_context import Answer, Visit
+from shoal.ops.doctor.check import Check, Finding, broken, ok, warning
+from shoal.ops.doctor.probe_context import ProbeContext, Response
 from shoal.routes import Service, match, routes
 
 TABLE = routes(access=False)
-PROBES: dict[Service, str] = {
+PROBE_PATHS: dict[Service, str] = {
     "signaling": "/ws",
     "broadcaster": "/live/segments.json",
     "site": "/config.json",
 }
 """a path of each service that answers whatever is on air"""
 LOOKALIKES = ("/lively", "/wsx", "/hlsx", "/administrator", "/x/live", "/x/hls")
-"""which a pattern without its anchors takes for its own"""
-INNER = ("/metrics", "/stats", "/broadcaster", "/api/admin/status")
+"""paths that a pattern without anchors would match"""
+INTERNAL_PATHS = ("/metrics", "/stats", "/broadcaster", "/api/admin/status")
 ACCESS_DOMAIN = ".cloudflareaccess.com"
-FIX = "`shoal routes --hostname {0} --check {1}{2}` says which rule is meant; `pulumi up` sets them"
+FIX = (
+    "`shoal routes --hostname {0} --check {1}{2}` shows which rule should match; `pulumi up`"
+    " restores the rules"
+)
 
 
-def _fix(visit: Visit, path: str) -> str:
-    return FIX.format(visit.hostname, visit.url, path)
+def _fix(context: ProbeContext, path: str) -> str:
+    return FIX.format(context.hostname, context.url, path)
 
 
-async def _route(service: Service, visit: Visit) -> Finding:
-    path = PROBES[service]
+async def _check_route(service: Service, context: ProbeContext) -> Finding:
+    path = PROBE_PATHS[service]
     assert match(TABLE, "station", path).service == service
-    answer = await visit.get(path)
-    if answer.who != service:
-        return broken(f"{answer}: not the {service}", _fix(visit, path))
-    return ok(f"{path} is answered by the {service}")
+    response = await context.get(path)
+    if response.service != service:
+        return broken(f"{response}: not the {service}", _fix(context, path))
+    return ok(f"the {service} answers {path}")
 
 
-async def _anchored(visit: Visit) -> Finding:
+async def _check_anchors(context: ProbeContext) -> Finding:
     for path in LOOKALIKES:
         expected = match(TABLE, "station", path).service
-        answer = await visit.get(path)
-        if answer.who != expected:
-            return broken(f"{answer}: should be the {expected}", _fix(visit, path))
+        response = await context.get(path)
+        if response.service != expected:
+            return broken(f"{response}: should be the {expected}", _fix(context, path))
     return ok(f"{', '.join(LOOKALIKES)} lead to the site")
 
 
-async def _closed(path: str, visit: Visit) -> Finding:
-    answer = await visit.get(path)
-    if _by_access(answer):
+async def _check_closed(path: str, context: ProbeContext) -> Finding:
+    response = await context.get(path)
+    if _is_access_login(response):
         return ok(f"{path} is behind Cloudflare Access")
-    if answer.status in (401, 403):
-        return ok(f"{path} is closed: {answer.status}")
-    if answer.status == 404 and answer.who == "site":
-        return warning(f"{path} is the site's, which has nothing there", _fix(visit, path))
+    if response.status in (401, 403):
+        return ok(f"{path} is closed: {response.status}")
+    if response.status == 404 and response.service == "site":
+        return warning(f"{path} leads to the site, which has nothing there", _fix(context, path))
     return broken(
-        f"{answer}: it is open",
-        f"close it: {_fix(visit, path)}; or put Cloudflare Access before it (docs/deploy.md)",
+        f"{response}: it is open",
+        f"close it: {_fix(context, path)}; or protect it with Cloudflare Access (docs/deploy.md)",
     )
 
 
-def _by_access(answer: Answer) -> bool:
-    host = urlsplit(answer.headers.get("Location", "")).hostname or ""
-    return 300 <= answer.status < 400 and host.endswith(ACCESS_DOMAIN)
+def _is_access_login(response: Response) -> bool:
+    host = urlsplit(response.headers.get("Location", "")).hostname or ""
+    return 300 <= response.status < 400 and host.endswith(ACCESS_DOMAIN)
 
 
-async def _inner(visit: Visit) -> Finding:
-    for path in INNER:
-        answer = await visit.get(path)
-        if answer.status < 400:
-            return broken(f"{answer}: it is for the host alone", _fix(visit, path))
-    return ok(f"{', '.join(INNER)} are not there")
+async def _check_internal(context: ProbeContext) -> Finding:
+    for path in INTERNAL_PATHS:
+        response = await context.get(path)
+        if response.status < 400:
+            return broken(f"{response}: only the host itself should reach it", _fix(context, path))
+    return ok(f"{', '.join(INTERNAL_PATHS)} are not reachable")
 
 
 CHECKS = (
-    Check("route site", "the page and its configuration come from here", partial(_route, "site")),
+    Check(
+        "route site",
+        "the page and its configuration come from here",
+        partial(_check_route, "site"),
+    ),
     Check(
         "route broadcaster",
-        "without /live players have no playlist of ours, and Owncast's is the way round",
-        partial(_route, "broadcaster"),
+        "without /live players cannot load Shoal's playlist, and fall back to Owncast's",
+        partial(_check_route, "broadcaster"),
     ),
-    Check("route signaling", "without /ws no viewer finds another", partial(_route, "signaling")),
-    Check("routes anchored", "a pattern that matches too much hides a page", _anchored),
+    Check(
+        "route signaling",
+        "without /ws viewers cannot find each other",
+        partial(_check_route, "signaling"),
+    ),
+    Check("routes anchored", "a pattern that matches too much hides a page", _check_anchors),
     Check(
         "/hls closed",
-        "who plays Owncast's own files takes every byte from EC2, and nobody notices",
-        partial(_closed, "/hls/stream.m3u8"),
+        "anyone who plays Owncast's own files takes every byte from EC2, unnoticed",
+        partial(_check_closed, "/hls/stream.m3u8"),
     ),
-    Check("/admin closed", "Owncast's settings are the operator's", partial(_closed, "/admin")),
-    Check("inner pages closed", "figures and doors of services are not public", _inner),
+    Check(
+        "/admin closed",
+        "Owncast's settings are for the operator only",
+        partial(_check_closed, "/admin"),
+    ),
+    Check(
+        "inner pages closed",
+        "statistics and internal endpoints of the services are not public",
+        _check_internal,
+    ),
 )

@@ -1,4 +1,4 @@
-"""Whether viewers find each other here, and a piece gets from one to another."""
+"""Whether viewers of this station find each other, and a piece gets from one to another."""
 
 import asyncio
 import hashlib
@@ -9,139 +9,161 @@ import msgspec
 
 from shoal.broadcaster.seeding.canary import Canary, Sample
 from shoal.ops.doctor import stun
-from shoal.ops.doctor.check import Finding, broken, ok, skipped, warning
-from shoal.ops.doctor.checks import Check
+from shoal.ops.doctor.check import Check, Finding, broken, ok, skipped, warning
 from shoal.ops.doctor.connect_pair import (
-    ExchangeError,
-    couple,
-    exchange,
+    PairError,
+    exchange_signals,
     has_interface,
-    pass_signals,
+    joined_pair,
+    transfer_piece,
 )
-from shoal.ops.doctor.probe_context import Visit
-from shoal.ops.doctor.webrtc_peer import ANSWER_TIMEOUT_S, RefusedError, member, socket_to
+from shoal.ops.doctor.probe_context import ProbeContext
+from shoal.ops.doctor.webrtc_peer import (
+    RESPONSE_TIMEOUT_S,
+    JoinRefusedError,
+    joined_peer,
+    open_websocket,
+)
 
-FETCH_LIMIT_S = 16.0
-LONG_S = 24.0
+FETCH_TIMEOUT_S = 16.0
+LONG_TIMEOUT_S = 24.0
 TOKEN_FIX = (
-    "site and signaling must have the same join_secret, and see the same Host:"
-    " `make deploy ARGS='--tags shoal'` gives it to both"
+    "site and signaling must share one join_secret and receive the same Host header:"
+    " `make deploy ARGS='--tags shoal'` gives the secret to both"
 )
+SEED_FIX = "see `standby` in the broadcaster's /health, and its log"
 
 
-async def _websocket(visit: Visit) -> Finding:
-    async with socket_to(visit, "/ws/room"):
-        return ok("/ws/room takes WebSockets")
+async def _check_websocket(context: ProbeContext) -> Finding:
+    async with open_websocket(context, "/ws/room"):
+        return ok("/ws/room accepts WebSockets")
 
 
-async def _join(visit: Visit) -> Finding:
-    config = await visit.config()
+async def _check_join(context: ProbeContext) -> Finding:
+    config = await context.config()
     try:
-        async with member(visit, config.join_token) as joined:
-            return ok(f"joined room {joined.room} with the page's token")
-    except RefusedError as error:
-        return broken(f"refused with the page's token: {error}", TOKEN_FIX)
+        async with joined_peer(context, config.join_token) as peer:
+            return ok(f"joined room {peer.room} with the page's token")
+    except JoinRefusedError as error:
+        return broken(f"signaling refused the page's token: {error}", TOKEN_FIX)
 
 
-async def _guarded(visit: Visit) -> Finding:
+async def _check_join_guarded(context: ProbeContext) -> Finding:
     try:
-        async with member(visit, "1.1.none"):
-            return broken("a made-up token was let in", "is that our signaling?")
-    except RefusedError as error:
+        async with joined_peer(context, "1.1.none"):
+            return broken(
+                "signaling accepted a made-up token",
+                "check that /ws/room leads to this station's signaling",
+            )
+    except JoinRefusedError as error:
         return ok(f"a made-up token is refused: {error.code}")
 
 
-async def _room(visit: Visit) -> Finding:
+async def _check_room(context: ProbeContext) -> Finding:
     try:
-        async with couple(visit) as (first, second):
-            await pass_signals(first, second)
-            return ok("two members see each other, and what they say is passed on")
-    except (ExchangeError, RefusedError) as error:
-        return broken(str(error), "see signaling's log: `journalctl -u 'shoal-signaling*'`")
+        async with joined_pair(context) as (first, second):
+            await exchange_signals(first, second)
+            return ok("two members see each other and exchange signals")
+    except (PairError, JoinRefusedError) as error:
+        return broken(str(error), "read signaling's log: `journalctl -u 'shoal-signaling*'`")
 
 
-async def _exchange(visit: Visit) -> Finding:
+async def _check_exchange(context: ProbeContext) -> Finding:
     if not has_interface():
-        return skipped("this machine has no network but its loopback, which WebRTC does not use")
-    newest = await visit.newest()
-    segment = (await visit.segment_answer()).body
+        return skipped("this machine has only a loopback interface, which WebRTC does not use")
+    newest = await context.newest()
+    segment = (await context.segment_response()).body
     if hashlib.sha256(segment).hexdigest() != newest.sha256:
-        return skipped("there is nothing to give: see `segment`")
+        return skipped("there is no intact segment to send: see `segment`")
     piece = segment[: newest.piece_size]
     try:
-        async with couple(visit) as (first, second):
-            moved = await exchange(first, second, newest, piece)
-    except RefusedError as error:
-        return skipped(f"nobody is let in: see `join` ({error})")
-    except ExchangeError as error:
-        return broken(str(error), "see `room` and signaling's log; is UDP open on this machine?")
-    return ok(f"{moved.bytes} bytes from one to the other over WebRTC in {moved.seconds:.1f} s")
+        async with joined_pair(context) as (first, second):
+            transfer = await transfer_piece(first, second, newest, piece)
+    except JoinRefusedError as error:
+        return skipped(f"signaling refuses to let a peer join: see `join` ({error})")
+    except PairError as error:
+        return broken(
+            str(error), "see `room` and signaling's log; check that this machine allows UDP"
+        )
+    return ok(
+        f"one peer sent the other {transfer.bytes} bytes over WebRTC in {transfer.seconds:.1f} s"
+    )
 
 
-async def _stun(visit: Visit) -> Finding:
-    servers = [url for server in (await visit.config()).ice_servers for url in server.urls]
+async def _check_stun(context: ProbeContext) -> Finding:
+    servers = [url for server in (await context.config()).ice_servers for url in server.urls]
     addresses = [address for url in servers if (address := stun.address_of(url))]
     if not addresses:
-        if visit.is_local:
-            return skipped("viewers on this machine need none")
+        if context.is_local:
+            return skipped("viewers on this machine need no STUN server")
         return warning("the page names no STUN server", "set SHOAL_ICE_SERVERS of the site")
-    seen = await asyncio.gather(*(stun.ask(*address) for address in addresses))
-    silent = [f"{a[0]}:{a[1]}" for a, answer in zip(addresses, seen, strict=True) if not answer]
+    mapped = await asyncio.gather(*(stun.query(*address) for address in addresses))
+    silent = [f"{a[0]}:{a[1]}" for a, found in zip(addresses, mapped, strict=True) if not found]
     if silent:
         return broken(
-            f"no answer of {', '.join(silent)}",
-            "name another in SHOAL_ICE_SERVERS; or is UDP closed here?",
+            f"no response from {', '.join(silent)}",
+            "set another server in SHOAL_ICE_SERVERS, or allow UDP from this machine",
         )
-    return ok(f"{', '.join(servers)}: we are {seen[0]}")
+    return ok(f"{', '.join(servers)}: they see this machine as {mapped[0]}")
 
 
-async def _tracker(visit: Visit) -> Finding:
-    config, newest = await asyncio.gather(visit.config(), visit.newest())
+async def _check_tracker(context: ProbeContext) -> Finding:
+    config, newest = await asyncio.gather(context.config(), context.newest())
     if newest.infohash is None or config.standby == "off":
         return skipped("this station seeds no torrents")
     info_hash = bytes.fromhex(newest.infohash).decode("latin-1")
-    question = msgspec.json.encode({"action": "scrape", "info_hash": info_hash}).decode()
-    async with socket_to(visit, f"/ws?token={config.join_token}") as socket:
-        await socket.send_str(question)
-        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+    scrape = msgspec.json.encode({"action": "scrape", "info_hash": info_hash}).decode()
+    async with open_websocket(context, f"/ws?token={config.join_token}") as socket:
+        await socket.send_str(scrape)
+        async with asyncio.timeout(RESPONSE_TIMEOUT_S):
             frame = await socket.receive()
     if frame.type not in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
-        return broken("the tracker ends the socket", "see signaling's log")
+        return broken("the tracker closed the WebSocket", "read the reason in signaling's log")
     seeders = int(msgspec.json.decode(frame.data)["files"].get(info_hash, {}).get("complete", 0))
     if not seeders:
-        return broken(f"the tracker knows no seeder of {newest.name}", STANDBY_FIX)
+        return broken(f"the tracker knows no seeder of {newest.name}", SEED_FIX)
     return ok(f"{seeders} seeders of {newest.name}")
 
 
-STANDBY_FIX = "see `standby` in the broadcaster's /health, and its log"
-
-
-async def _magnet(visit: Visit) -> Finding:
-    config, newest = await asyncio.gather(visit.config(), visit.newest())
+async def _check_magnet(context: ProbeContext) -> Finding:
+    config, newest = await asyncio.gather(context.config(), context.newest())
     if newest.magnet is None or config.standby == "off":
         return skipped("this station seeds no torrents")
     tracker = parse_qs(urlsplit(newest.magnet).query).get("tr", [""])[0]
-    if urlsplit(tracker).hostname != visit.hostname:
+    if urlsplit(tracker).hostname != context.hostname:
         return broken(
-            f"magnets name the tracker {tracker}", "set SHOAL_TRACKER_URL to the station's"
+            f"magnets name the tracker {tracker}",
+            "set SHOAL_TRACKER_URL to the tracker of this station",
         )
     servers = [url for server in config.ice_servers for url in server.urls]
     address = next((a for url in servers if (a := stun.address_of(url))), None)
     canary = Canary(lambda: None, stun_server=f"{address[0]}:{address[1]}" if address else "")
     sample = Sample(newest.name, newest.magnet, newest.size, newest.sha256)
-    await canary.check(sample, FETCH_LIMIT_S)
+    await canary.check(sample, FETCH_TIMEOUT_S)
     if canary.fault is not None:
-        return broken(canary.fault, STANDBY_FIX)
-    return ok(f"{newest.name} came whole from its magnet, without the store")
+        return broken(canary.fault, SEED_FIX)
+    return ok(f"downloaded all of {newest.name} by its magnet, without the store")
 
 
 CHECKS = (
-    Check("websocket", "without it no viewer finds another", _websocket),
-    Check("join", "a viewer who is refused shares with nobody", _join),
-    Check("join guarded", "strangers' pages must not use our viewers", _guarded),
-    Check("room", "viewers connect by what signaling passes on", _room, LONG_S),
-    Check("exchange", "the proof that video can come from viewers", _exchange, LONG_S),
-    Check("stun", "behind NATs viewers need it to reach each other", _stun),
-    Check("tracker", "the standby is found by it", _tracker),
-    Check("magnet", "it carries the stream when the store fails", _magnet, LONG_S),
+    Check("websocket", "without it viewers cannot find each other", _check_websocket),
+    Check("join", "a viewer that is refused cannot share", _check_join),
+    Check(
+        "join guarded", "pages of others must not use this station's viewers", _check_join_guarded
+    ),
+    Check(
+        "room",
+        "viewers connect with the help of the signals that it passes on",
+        _check_room,
+        LONG_TIMEOUT_S,
+    ),
+    Check(
+        "exchange",
+        "it proves that viewers can receive video from each other",
+        _check_exchange,
+        LONG_TIMEOUT_S,
+    ),
+    Check("stun", "viewers behind NATs need it to reach each other", _check_stun),
+    Check("tracker", "viewers find the torrent seed through it", _check_tracker),
+    Check("magnet", "it carries the stream when the store fails", _check_magnet, LONG_TIMEOUT_S),
 )

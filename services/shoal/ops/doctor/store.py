@@ -1,4 +1,4 @@
-"""What browsers need of the object store: bytes, type, caching, CORS, ranges."""
+"""What browsers need from the object store: bytes, type, caching, CORS, ranges."""
 
 import base64
 import hashlib
@@ -7,121 +7,138 @@ import secrets
 from yarl import URL
 
 from shoal.broadcaster.containers import content_type
-from shoal.ops.doctor.check import Finding, broken, ok, warning
-from shoal.ops.doctor.checks import Check
-from shoal.ops.doctor.probe_context import Answer, Visit
+from shoal.ops.doctor.check import Check, Finding, broken, ok, warning
+from shoal.ops.doctor.probe_context import ProbeContext, Response
 
 DAY_S = 86400
-CORS_FIX = "the bucket's CORS rules must allow GET and HEAD from the station, with the header range"
-DOMAIN_FIX = "is the bucket's custom domain enabled, and SHOAL_MEDIA_URL its URL?"
+CORS_FIX = (
+    "the bucket's CORS rules must allow GET and HEAD from the station, with the request header"
+    " range: `pulumi up` sets them"
+)
+DOMAIN_FIX = "check that the bucket's custom domain is enabled, and that SHOAL_MEDIA_URL is its URL"
+RANGE_FIX = (
+    "without ranges every viewer fetches whole segments: check which proxy or rule in front of the"
+    " store changes range requests"
+)
 
 
-async def _segment(visit: Visit) -> Finding:
-    newest, answer = await visit.newest(), await visit.segment_answer()
-    if answer.status != 200:
-        return broken(f"{answer.url} answered {answer.status}", DOMAIN_FIX)
-    found = hashlib.sha256(answer.body).hexdigest()
-    if len(answer.body) != newest.size or found != newest.sha256:
+async def _check_segment(context: ProbeContext) -> Finding:
+    newest, response = await context.newest(), await context.segment_response()
+    if response.status != 200:
+        return broken(f"{response.url} answered {response.status}", DOMAIN_FIX)
+    found = hashlib.sha256(response.body).hexdigest()
+    if len(response.body) != newest.size or found != newest.sha256:
         return broken(
-            f"{answer.url}: {len(answer.body)} bytes with SHA-256 {found[:16]}…, published were"
-            f" {newest.size} with {newest.sha256[:16]}…",
-            "something between store and viewer changes bodies, or a second broadcaster writes",
+            f"{response.url}: {len(response.body)} bytes with SHA-256 {found[:16]}…, but"
+            f" {newest.size} bytes with {newest.sha256[:16]}… were published",
+            "check whether anything between store and viewer changes bodies, and whether a second"
+            " broadcaster writes to the bucket",
         )
-    return ok(f"{newest.name}: {newest.size} bytes, its hash is right")
+    return ok(f"{newest.name}: {newest.size} bytes with the published hash")
 
 
-async def _type(visit: Visit) -> Finding:
-    newest, answer = await visit.newest(), await visit.segment_answer()
-    said, wanted = answer.headers.get("Content-Type", "missing"), content_type(newest.name)
-    if said.partition(";")[0].lower() != wanted:
-        return broken(f"Content-Type: {said}", f"should be {wanted}: who uploads it?")
-    if "Content-Encoding" in answer.headers:
+async def _check_type(context: ProbeContext) -> Finding:
+    newest, response = await context.newest(), await context.segment_response()
+    found, expected = response.headers.get("Content-Type", "missing"), content_type(newest.name)
+    if found.partition(";")[0].lower() != expected:
         return broken(
-            f"Content-Encoding: {answer.headers['Content-Encoding']}",
-            "ranges of an encoded body are not the segment's: no compression for this hostname",
+            f"Content-Type: {found}",
+            f"it should be {expected}: check whether anything but the broadcaster uploads segments",
         )
-    return ok(said)
+    if "Content-Encoding" in response.headers:
+        return broken(
+            f"Content-Encoding: {response.headers['Content-Encoding']}",
+            "ranges of an encoded body are not ranges of the segment: turn off compression for"
+            " this hostname",
+        )
+    return ok(found)
 
 
-async def _caching(visit: Visit) -> Finding:
-    answer = await visit.segment_answer()
-    control = answer.headers.get("Cache-Control", "missing")
-    words = control.lower().replace(" ", "").split(",")
-    ages = [int(word.removeprefix("max-age=")) for word in words if word.startswith("max-age=")]
-    if "immutable" not in words or "public" not in words or not ages or ages[0] < DAY_S:
+async def _check_caching(context: ProbeContext) -> Finding:
+    response = await context.segment_response()
+    control = response.headers.get("Cache-Control", "missing")
+    directives = control.lower().replace(" ", "").split(",")
+    ages = [
+        int(directive.removeprefix("max-age="))
+        for directive in directives
+        if directive.startswith("max-age=")
+    ]
+    if "immutable" not in directives or "public" not in directives or not ages or ages[0] < DAY_S:
         return broken(
             f"Cache-Control: {control}",
-            "should be public, max-age=31536000, immutable: browser TTL must respect the origin",
+            "it should be public, max-age=31536000, immutable: set the zone's browser TTL to"
+            " respect the origin",
         )
-    edge = answer.headers.get("CF-Cache-Status")
+    edge = response.headers.get("CF-Cache-Status")
     if edge in ("BYPASS", "DYNAMIC"):
         return warning(
-            f"CF-Cache-Status: {edge}: every viewer's request costs one of R2's",
-            "the zone lacks the cache rule for .ts: `pulumi up`, or docs/deploy.md",
+            f"CF-Cache-Status: {edge}: every viewer's request is a request to R2",
+            "the zone has no cache rule for .ts: run `pulumi up`, or see docs/deploy.md",
         )
     return ok(f"{control}; edge: {edge or 'none seen'}")
 
 
-async def _cors(visit: Visit) -> Finding:
-    newest, answer = await visit.newest(), await visit.segment_answer()
-    if not _may_read(answer, visit.url):
-        said = answer.headers.get("Access-Control-Allow-Origin", "missing")
-        return broken(f"Access-Control-Allow-Origin: {said}", CORS_FIX)
-    asking = {
-        "Origin": visit.url,
+async def _check_cors(context: ProbeContext) -> Finding:
+    newest, response = await context.newest(), await context.segment_response()
+    if not _may_read(response, context.url):
+        allowed_origin = response.headers.get("Access-Control-Allow-Origin", "missing")
+        return broken(f"Access-Control-Allow-Origin: {allowed_origin}", CORS_FIX)
+    headers = {
+        "Origin": context.url,
         "Access-Control-Request-Method": "GET",
         "Access-Control-Request-Headers": "range",
     }
-    before = await visit.get(newest.url, asking, "OPTIONS")
-    allowed = before.headers.get("Access-Control-Allow-Headers", "").lower()
-    if not before.status < 300 or not ("range" in allowed or allowed == "*"):
+    preflight = await context.get(newest.url, headers, "OPTIONS")
+    allowed = preflight.headers.get("Access-Control-Allow-Headers", "").lower()
+    if not preflight.status < 300 or not ("range" in allowed or allowed == "*"):
         return broken(
-            f"the question before a range request is answered {before.status},"
+            f"the preflight of a range request is answered with {preflight.status},"
             f" Access-Control-Allow-Headers: {allowed or 'missing'}",
             CORS_FIX,
         )
-    return ok(f"pages of {visit.url} may read it, ranges too")
+    return ok(f"pages of {context.url} may read it, and ranges of it")
 
 
-def _may_read(answer: Answer, origin: str) -> bool:
-    return answer.headers.get("Access-Control-Allow-Origin") in ("*", origin)
+def _may_read(response: Response, origin: str) -> bool:
+    return response.headers.get("Access-Control-Allow-Origin") in ("*", origin)
 
 
-async def _range(visit: Visit) -> Finding:
-    newest = await visit.newest()
+async def _check_ranges(context: ProbeContext) -> Finding:
+    newest = await context.newest()
     last = min(newest.piece_size, newest.size) - 1
-    answer = await visit.get(newest.url, {"Origin": visit.url, "Range": f"bytes=0-{last}"})
-    span = answer.headers.get("Content-Range", "missing")
-    if answer.status != 206 or span != f"bytes 0-{last}/{newest.size}":
+    response = await context.get(newest.url, {"Origin": context.url, "Range": f"bytes=0-{last}"})
+    content_range = response.headers.get("Content-Range", "missing")
+    if response.status != 206 or content_range != f"bytes 0-{last}/{newest.size}":
         return broken(
-            f"bytes=0-{last} was answered with {answer.status}, Content-Range: {span}",
-            "every viewer would fetch whole segments: what stands before the store?",
+            f"bytes=0-{last} was answered with {response.status}, Content-Range: {content_range}",
+            RANGE_FIX,
         )
-    if base64.b64encode(hashlib.sha256(answer.body).digest()).decode() != newest.pieces[0]:
-        return broken("the bytes are not the first piece's", "what stands before the store?")
-    return ok(f"206, the first piece ({last + 1} bytes) has its hash")
+    if base64.b64encode(hashlib.sha256(response.body).digest()).decode() != newest.pieces[0]:
+        return broken(f"bytes=0-{last} of {newest.url} are not the published piece", RANGE_FIX)
+    return ok(f"206, and the first piece ({last + 1} bytes) has the published hash")
 
 
-async def _oldest(visit: Visit) -> Finding:
-    # the very first may leave the window, and the store, while it is asked for
-    oldest = (await visit.descriptors())[:2][-1]
-    answer = await visit.get(oldest.url, {"Range": "bytes=0-0"})
-    if answer.status not in (200, 206):
+async def _check_oldest(context: ProbeContext) -> Finding:
+    # the very first may leave the window, and the store, while it is requested
+    oldest = (await context.descriptors())[:2][-1]
+    response = await context.get(oldest.url, {"Range": "bytes=0-0"})
+    if response.status not in (200, 206):
         return broken(
-            f"{oldest.url} answered {answer.status}",
-            "a lifecycle rule, or somebody, deletes too early: see the bucket's rules",
+            f"{oldest.url} answered {response.status}",
+            "segments are deleted too early: check the bucket's lifecycle rules, and what else"
+            " deletes there",
         )
-    return ok(f"{oldest.name} is still there")
+    return ok(f"{oldest.name} is still in the store")
 
 
-async def _missing(visit: Visit) -> Finding:
-    newest = await visit.newest()
+async def _check_missing(context: ProbeContext) -> Finding:
+    newest = await context.newest()
     url = f"{newest.url.rpartition('/')[0]}/stream-none{secrets.token_hex(6)}-0.ts"
-    first = await visit.get(url)
-    second = await visit.get(url)
+    first = await context.get(url)
+    second = await context.get(url)
     control = second.headers.get("Cache-Control", "")
     fix = (
-        "a segment that was asked for too early would stay away: edge TTL must be `use"
+        "a segment that is requested too early would stay missing: set the edge TTL to `use"
         " cache-control if present, bypass if not` (docs/deploy.md)"
     )
     if first.status < 400:
@@ -129,27 +146,27 @@ async def _missing(visit: Visit) -> Finding:
     if second.cached or int(second.headers.get("Age", "0")) > 0:
         return broken(f"the second {second.status} comes from the cache", fix)
     if "max-age=" in control and "max-age=0" not in control:
-        return broken(f"a {second.status} says Cache-Control: {control}", fix)
-    return ok(f"{second.status}, and nobody keeps it")
+        return broken(f"a {second.status} has Cache-Control: {control}", fix)
+    return ok(f"{second.status}, and not cached")
 
 
-async def _elsewhere(visit: Visit) -> Finding:
-    url = URL((await visit.newest()).url)
+async def _check_address(context: ProbeContext) -> Finding:
+    url = URL((await context.newest()).url)
     if (url.host or "").endswith(".r2.dev"):
         return warning(
-            f"{url.host} is R2's address for trials: it is slow on purpose, and not cached",
+            f"{url.host} is R2's address for trials: it is rate-limited, and not cached",
             "give the bucket a custom domain: `pulumi up` does",
         )
     return ok(str(url.origin()))
 
 
 CHECKS = (
-    Check("segment", "it is what viewers play", _segment),
-    Check("segment type", "players refuse what is not called video", _type),
-    Check("segment caching", "without it every request is R2's, and is paid", _caching),
-    Check("segment CORS", "browsers hide from the page what it may not read", _cors),
-    Check("segment ranges", "each viewer fetches only its slice", _range),
-    Check("oldest segment", "what the playlist names must be there", _oldest),
-    Check("missing segment", "a cached 404 outlives the segment's coming", _missing),
-    Check("store address", "R2's address for trials is limited", _elsewhere),
+    Check("segment", "it is what viewers play", _check_segment),
+    Check("segment type", "players refuse what is not labeled as video", _check_type),
+    Check("segment caching", "without it every request goes to R2, and is billed", _check_caching),
+    Check("segment CORS", "without it browsers hide the segment from the page", _check_cors),
+    Check("segment ranges", "each viewer fetches only its slice", _check_ranges),
+    Check("oldest segment", "everything that the playlist names must exist", _check_oldest),
+    Check("missing segment", "a cached 404 hides the segment once it exists", _check_missing),
+    Check("store address", "R2's address for trials is limited", _check_address),
 )

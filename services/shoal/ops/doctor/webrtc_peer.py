@@ -1,4 +1,4 @@
-"""A viewer without a player: joins a room as docs/protocol.md says, owns nothing, sends nothing."""
+"""A viewer without a player: joins a room as docs/protocol.md says, owns and sends nothing."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -8,36 +8,35 @@ from typing import Any
 import aiohttp
 import msgspec
 
-from shoal.ops.doctor.check import NoAnswerError
-from shoal.ops.doctor.probe_context import Visit
+from shoal.ops.doctor.probe_context import NoAnswerError, ProbeContext
 from shoal.signaling.rooms.plan import PLAN_VERSION
 
 VARIANT = 255
-"""which nobody plays: so the doctor's members sit together, and no viewer reckons with them"""
-ANSWER_TIMEOUT_S = 5.0
+"""that nobody plays: the doctor's peers share a room, and no viewer counts on them"""
+RESPONSE_TIMEOUT_S = 5.0
 
 
-class RefusedError(Exception):
-    """Signaling does not let this member in; `code` is the protocol's."""
+class JoinRefusedError(Exception):
+    """Signaling refused the join; `code` is the protocol's."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
 
 
-class Member:
-    """One member of a room."""
+class WebRtcPeer:
+    """A member of a room that can negotiate a WebRTC connection."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._socket = socket
-        self._heard: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
+        self._signals: asyncio.Queue[tuple[str, Any]] = asyncio.Queue()
         self.id = ""
         self.room = ""
         self.members = frozenset[str]()
 
     async def join(self, token: str) -> None:
-        """Join; raise RefusedError where signaling says no, NoAnswerError where it says nothing."""
-        await self._say(
+        """Join a room; raise JoinRefusedError if refused, NoAnswerError if nothing comes back."""
+        await self._send(
             {
                 "type": "join",
                 "plan_version": PLAN_VERSION,
@@ -46,75 +45,79 @@ class Member:
                 "token": token,
             }
         )
-        async with _within("no roster came after a join"):
+        async with _time_limit("no roster arrived after the join"):
             while not self.id:
-                await self._hear()
+                await self._receive()
 
-    async def met(self, other: str) -> None:
-        """Wait until the roster has another member; NoAnswerError when it does not get it."""
-        async with _within("the roster did not name the other member"):
-            while other not in self.members:
-                await self._hear()
+    async def wait_for_member(self, member: str) -> None:
+        """Wait until the roster names a member; raise NoAnswerError if it never does."""
+        async with _time_limit("the roster did not name the other peer"):
+            while member not in self.members:
+                await self._receive()
 
-    async def signal(self, to: str, data: object) -> None:
-        """Have `data` passed on to a member."""
-        await self._say({"type": "signal", "to": to, "data": data})
+    async def send_signal(self, to: str, data: object) -> None:
+        """Send `data` to a member through signaling."""
+        await self._send({"type": "signal", "to": to, "data": data})
 
-    async def signalled(self, sender: str) -> Any:
-        """Return what a member had passed on to us; NoAnswerError when nothing comes.
+    async def receive_signal(self, sender: str) -> Any:
+        """Return the next data that a member sent here; raise NoAnswerError if none arrives.
 
-        What others want is left aside.
+        Signals from other members are dropped.
         """
-        async with _within("what one member said did not reach the other"):
+        async with _time_limit("a signal from one peer did not reach the other"):
             while True:
-                while not self._heard.empty():
-                    who, data = self._heard.get_nowait()
-                    if who == sender:
+                while not self._signals.empty():
+                    member, data = self._signals.get_nowait()
+                    if member == sender:
                         return data
-                await self._hear()
+                await self._receive()
 
-    async def _say(self, message: object) -> None:
+    async def _send(self, message: object) -> None:
         await self._socket.send_str(msgspec.json.encode(message).decode())
 
-    async def _hear(self) -> None:
-        """Take the next message."""
+    async def _receive(self) -> None:
+        """Receive and apply the next message."""
         frame = await self._socket.receive()
         if frame.type not in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
-            raise NoAnswerError(f"/ws/room closed the socket ({self._socket.close_code})")
+            raise NoAnswerError(f"/ws/room closed the WebSocket ({self._socket.close_code})")
         message: dict[str, Any] = msgspec.json.decode(frame.data)
         match message.get("type"):
             case "error":
-                raise RefusedError(message["code"], message["message"])
+                raise JoinRefusedError(message["code"], message["message"])
             case "room":
                 self.id, self.room = message["you"], message["room"]
                 self.members = frozenset(member["id"] for member in message["members"])
             case "signal":
-                self._heard.put_nowait((message["from"], message["data"]))
+                self._signals.put_nowait((message["from"], message["data"]))
             case _:
                 pass
 
 
 @asynccontextmanager
-async def _within(otherwise: str) -> AsyncGenerator[None]:
+async def _time_limit(failure: str) -> AsyncGenerator[None]:
     try:
-        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+        async with asyncio.timeout(RESPONSE_TIMEOUT_S):
             yield
     except TimeoutError:
-        raise NoAnswerError(f"/ws/room: {otherwise} within {ANSWER_TIMEOUT_S:g} s") from None
+        raise NoAnswerError(f"/ws/room: {failure} within {RESPONSE_TIMEOUT_S:g} s") from None
 
 
 @asynccontextmanager
-async def socket_to(visit: Visit, path: str) -> AsyncGenerator[aiohttp.ClientWebSocketResponse]:
-    """Open a WebSocket as the station's own page does; raise NoAnswerError when it cannot be."""
-    url = f"ws{visit.url.removeprefix('http')}{path}"
-    shown = url.partition("?")[0]
+async def open_websocket(
+    context: ProbeContext, path: str
+) -> AsyncGenerator[aiohttp.ClientWebSocketResponse]:
+    """Open a WebSocket as the station's own page does; raise NoAnswerError if that fails."""
+    url = f"ws{context.url.removeprefix('http')}{path}"
+    without_query = url.partition("?")[0]
     try:
-        async with asyncio.timeout(ANSWER_TIMEOUT_S):
-            socket = await visit.session.ws_connect(url, headers={"Origin": visit.url})
+        async with asyncio.timeout(RESPONSE_TIMEOUT_S):
+            socket = await context.session.ws_connect(url, headers={"Origin": context.url})
     except aiohttp.WSServerHandshakeError as error:
-        raise NoAnswerError(f"{shown} answered {error.status} to a WebSocket") from error
+        raise NoAnswerError(
+            f"{without_query} answered {error.status} to a WebSocket handshake"
+        ) from error
     except (aiohttp.ClientError, OSError) as error:
-        raise visit.no_answer(f"{visit.url}{path.partition('?')[0]}", error) from error
+        raise context.no_answer(f"{context.url}{path.partition('?')[0]}", error) from error
     try:
         yield socket
     finally:
@@ -123,9 +126,9 @@ async def socket_to(visit: Visit, path: str) -> AsyncGenerator[aiohttp.ClientWeb
 
 
 @asynccontextmanager
-async def member(visit: Visit, token: str) -> AsyncGenerator[Member]:
-    """Be a member of a room."""
-    async with socket_to(visit, "/ws/room") as socket:
-        joining = Member(socket)
-        await joining.join(token)
-        yield joining
+async def joined_peer(context: ProbeContext, token: str) -> AsyncGenerator[WebRtcPeer]:
+    """Yield a peer that has joined a room, and let it leave afterward."""
+    async with open_websocket(context, "/ws/room") as socket:
+        peer = WebRtcPeer(socket)
+        await peer.join(token)
+        yield peer

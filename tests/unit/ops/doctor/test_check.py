@@ -1,4 +1,4 @@
-"""A check that hangs, fails or lacks something ends as a result, and holds nobody up."""
+"""A check that hangs, fails or lacks something still gives a result, and delays no other."""
 
 import asyncio
 import io
@@ -13,67 +13,71 @@ from shoal import cli
 from shoal.errors import OperatorError
 from shoal.ops.doctor import host_discovery
 from shoal.ops.doctor.check import (
+    Check,
+    CheckResult,
     Diagnosis,
     Finding,
-    NoAnswerError,
-    NotKnownError,
-    Result,
     broken,
     ok,
+    run_all,
     warning,
 )
-from shoal.ops.doctor.checks import Check, make_all
 from shoal.ops.doctor.doctor import CHECKS, origin_of, show
-from shoal.ops.doctor.probe_context import Answer, Visit
+from shoal.ops.doctor.probe_context import (
+    CannotCheckError,
+    NoAnswerError,
+    ProbeContext,
+    Response,
+)
 from tests.support.station import free_port
 
 
-def raising(error: Exception) -> Callable[[Visit], Awaitable[Finding]]:
-    async def look(_visit: Visit) -> Finding:
+def raising(error: Exception) -> Callable[[ProbeContext], Awaitable[Finding]]:
+    async def probe(_context: ProbeContext) -> Finding:
         raise error
 
-    return look
+    return probe
 
 
-def saying(finding: Finding) -> Callable[[Visit], Awaitable[Finding]]:
-    async def look(_visit: Visit) -> Finding:
+def returning(finding: Finding) -> Callable[[ProbeContext], Awaitable[Finding]]:
+    async def probe(_context: ProbeContext) -> Finding:
         return finding
 
-    return look
+    return probe
 
 
-async def hanging(_visit: Visit) -> Finding:
+async def hanging(_context: ProbeContext) -> Finding:
     await asyncio.sleep(60)
     return ok("never")
 
 
-async def results(*looks: Callable[[Visit], Awaitable[Finding]]) -> list[Result]:
+async def results(*probes: Callable[[ProbeContext], Awaitable[Finding]]) -> list[CheckResult]:
     async with aiohttp.ClientSession() as session:
-        visit = Visit("http://127.0.0.1:9", session, None)
-        checks = [Check(str(n), "why", look, 0.2) for n, look in enumerate(looks)]
-        return list(await make_all(checks, visit))
+        context = ProbeContext("http://127.0.0.1:9", session, None)
+        checks = [Check(str(n), "why", probe, 0.2) for n, probe in enumerate(probes)]
+        return list(await run_all(checks, context))
 
 
-async def test_every_way_to_end_is_a_result_in_the_order_of_the_checks() -> None:
+async def test_results_come_in_the_order_of_the_checks_however_each_ends() -> None:
     states = [
         result.state
         for result in await results(
-            saying(ok("fine")),
+            returning(ok("fine")),
             hanging,
-            raising(NotKnownError("see `playlist`")),
+            raising(CannotCheckError("see `playlist`")),
             raising(NoAnswerError("http://x does not answer")),
             raising(KeyError("rubbish")),
-            saying(warning("not yet", "soon")),
-            saying(broken("gone", "bring it back")),
+            returning(warning("not yet", "soon")),
+            returning(broken("missing", "restore it")),
         )
     ]
     assert states == ["ok", "broken", "skipped", "broken", "broken", "warning", "broken"]
 
 
-async def test_who_cannot_be_connected_to_is_named_once() -> None:
+async def test_a_refused_connection_is_reported_once() -> None:
     async with aiohttp.ClientSession() as session:
-        visit = Visit(f"http://127.0.0.1:{free_port()}", session, None)
-        found = await make_all(CHECKS, visit)
+        context = ProbeContext(f"http://127.0.0.1:{free_port()}", session, None)
+        found = await run_all(CHECKS, context)
     assert [result.name for result in found if result.state == "broken"] == ["connection"]
 
 
@@ -83,34 +87,34 @@ async def test_a_check_that_hangs_says_how_long_it_had() -> None:
     assert result.fix
 
 
-async def test_what_several_checks_need_is_fetched_once_and_not_lost_with_one_of_them() -> None:
+async def test_checks_share_a_fetch_that_outlives_the_timeout_of_one_of_them() -> None:
     fetched: list[int] = []
 
-    class Slow(Visit):
+    class Slow(ProbeContext):
         async def get(
             self, url: str, headers: Mapping[str, str] | None = None, method: str = "GET"
-        ) -> Answer:
+        ) -> Response:
             fetched.append(1)
             await asyncio.sleep(0.1)
             raise NoAnswerError("nobody")
 
     async with aiohttp.ClientSession() as session:
-        visit = Slow("http://127.0.0.1:9", session, None)
+        context = Slow("http://127.0.0.1:9", session, None)
 
-        async def ask(_visit: Visit) -> Finding:
-            await visit.page()
+        async def ask(_context: ProbeContext) -> Finding:
+            await context.page()
             return ok("there")
 
         checks = [Check("short", "why", ask, 0.02), Check("long", "why", ask, 1)]
-        short, long = await make_all(checks, visit)
+        short, long = await run_all(checks, context)
     assert short.saw == "no result within 0.02 s"
     assert long.saw == "nobody"
     assert len(fetched) == 1
 
 
-def test_names_of_checks_are_theirs_alone_and_all_fit_into_the_time() -> None:
+def test_names_of_checks_are_unique_and_all_time_limits_fit() -> None:
     assert len({check.name for check in CHECKS}) == len(CHECKS)
-    assert max(check.limit_s for check in CHECKS) < 30 - 2
+    assert max(check.timeout_s for check in CHECKS) < 30 - 2
     assert all(check.why for check in CHECKS)
 
 
@@ -127,30 +131,30 @@ def test_a_station_is_named_by_url_or_hostname(text: str, origin: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["ftp://tv.example.org", "", "https://", "http://tv:port"])
-def test_what_is_no_station_is_said_in_a_line(text: str) -> None:
-    with pytest.raises(OperatorError, match="no URL of a station"):
+def test_anything_else_is_refused_in_one_line(text: str) -> None:
+    with pytest.raises(OperatorError, match="not the URL of a station"):
         origin_of(text)
 
 
-def test_without_a_station_it_is_one_line_and_status_1(
+def test_without_a_station_there_is_one_line_and_status_1(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(host_discovery, "DEPLOYED", tmp_path / "none.env")
     assert cli.main(["doctor", "--data", str(tmp_path)]) == 1
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.startswith("shoal doctor: no station: ")
-    assert said.err.count("\n") == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("shoal doctor: no station found: ")
+    assert captured.err.count("\n") == 1
 
 
-def test_people_see_what_was_seen_why_and_what_to_do() -> None:
+def test_people_are_shown_what_was_observed_why_it_matters_and_what_to_do() -> None:
     checks = (
-        Result("page", "ok", "fine", "it is seen", ""),
-        Result("join", "broken", "refused [by] it", "nobody shares", "mend it"),
+        CheckResult("page", "ok", "fine", "it is opened", ""),
+        CheckResult("join", "broken", "refused [by] it", "nobody shares", "fix it"),
     )
     out = io.StringIO()
     show(Diagnosis("https://tv.example.org", checks), Console(file=out, width=100))
     text = out.getvalue()
-    for words in ("refused [by] it", "nobody shares", "mend it", "2 checks: 1 ok, 1 broken"):
+    for words in ("refused [by] it", "nobody shares", "fix it", "2 checks: 1 ok, 1 broken"):
         assert words in text
-    assert text.count("it is seen") == 0
+    assert text.count("it is opened") == 0

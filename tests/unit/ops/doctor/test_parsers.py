@@ -1,4 +1,4 @@
-"""What the doctor reads: playlists, frames, kernel tables, environments, STUN addresses."""
+"""What the doctor parses: playlists, frames, kernel tables, environments, STUN addresses."""
 
 import itertools
 import os
@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from shoal.ops.doctor import frames as frame_codec
 from shoal.ops.doctor import host_discovery
-from shoal.ops.doctor.host_checks import User, user_of, why_unreadable
-from shoal.ops.doctor.host_discovery import find_place
-from shoal.ops.doctor.owncast import listening
-from shoal.ops.doctor.playlists import first_rendition, parse
+from shoal.ops.doctor.frames import PieceAssembler, encode_piece, encode_request
+from shoal.ops.doctor.host_checks import User, find_unreadable, parse_user
+from shoal.ops.doctor.host_discovery import find_host
+from shoal.ops.doctor.owncast import listening_addresses
+from shoal.ops.doctor.playlists import first_variant, parse
 from shoal.ops.doctor.stun import address_of
 
 URL = "https://tv.example.org/live/playlist.m3u8"
@@ -37,7 +37,7 @@ TCP = """  sl  local_address rem_address   st tx_queue
 """
 
 
-def test_a_playlist_is_read_with_its_gaps_and_its_clock() -> None:
+def test_a_playlist_is_parsed_with_its_gaps_and_its_clock() -> None:
     found = parse(PLAYLIST, URL)
     assert found.urls == (
         "https://media.example.org/live/0/stream-a-8.ts",
@@ -49,44 +49,44 @@ def test_a_playlist_is_read_with_its_gaps_and_its_clock() -> None:
     assert parse(PLAYLIST + "#EXT-X-ENDLIST\n", URL).ended
 
 
-def test_what_is_no_playlist_is_refused() -> None:
-    with pytest.raises(ValueError, match="no playlist"):
+def test_other_text_is_refused() -> None:
+    with pytest.raises(ValueError, match="not a playlist"):
         parse("<html>", URL)
 
 
-def test_the_first_rendition_of_several_is_found() -> None:
+def test_the_first_of_several_variants_is_found() -> None:
     text = "#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\n0/playlist.m3u8\n"
-    assert first_rendition(text, URL) == "https://tv.example.org/live/0/playlist.m3u8"
-    assert first_rendition(PLAYLIST, URL) is None
+    assert first_variant(text, URL) == "https://tv.example.org/live/0/playlist.m3u8"
+    assert first_variant(PLAYLIST, URL) is None
 
 
 @pytest.mark.parametrize("size", [1, 16_384, 32 * 1024, 32 * 1024 + 1, 200_000])
-def test_a_piece_is_whole_again_in_whatever_order_its_frames_come(size: int) -> None:
+def test_a_piece_is_reassembled_from_frames_in_any_order(size: int) -> None:
     piece = os.urandom(size)
-    frames = list(frame_codec.cut(0, 5, 3, piece))
+    frames = list(encode_piece(0, 5, 3, piece))
     assert all(len(frame) <= 16 + 32 * 1024 for frame in frames)
     for order in itertools.islice(itertools.permutations(frames), 6):
-        assembly = frame_codec.Assembly(0, 5, 3)
+        assembler = PieceAssembler(0, 5, 3)
         *first, last = order
-        assert [assembly.add(frame) for frame in first] == [None] * len(first)
-        assert assembly.add(last) == piece
+        assert [assembler.add(frame) for frame in first] == [None] * len(first)
+        assert assembler.add(last) == piece
 
 
-def test_frames_of_other_pieces_are_passed_over() -> None:
-    assembly = frame_codec.Assembly(0, 5, 3)
-    for frame in (b"", b"short", frame_codec.request(0, 5, 3), *frame_codec.cut(0, 5, 4, b"other")):
-        assert assembly.add(frame) is None
+def test_frames_of_other_pieces_are_ignored() -> None:
+    assembler = PieceAssembler(0, 5, 3)
+    for frame in (b"", b"short", encode_request(0, 5, 3), *encode_piece(0, 5, 4, b"other")):
+        assert assembler.add(frame) is None
 
 
-def test_frames_are_those_of_the_protocol() -> None:
-    assert frame_codec.request(1, 2, 3).hex() == "03010003" + "00000002" + "00000000" * 2
-    [frame] = frame_codec.cut(1, 2, 3, b"ab")
+def test_frames_have_the_bytes_of_the_protocol() -> None:
+    assert encode_request(1, 2, 3).hex() == "03010003" + "00000002" + "00000000" * 2
+    [frame] = encode_piece(1, 2, 3, b"ab")
     assert frame.hex() == "01010003" + "00000002" + "00000000" + "00000002" + "6162"
 
 
-def test_listening_addresses_are_read_from_the_kernels_table() -> None:
-    assert listening(TCP, 8080) == ["0.0.0.0", "127.0.0.1", "::1"]
-    assert listening(TCP, 81) == []
+def test_listening_addresses_are_parsed_from_the_kernels_table() -> None:
+    assert listening_addresses(TCP, 8080) == ["0.0.0.0", "127.0.0.1", "::1"]
+    assert listening_addresses(TCP, 81) == []
 
 
 @pytest.mark.parametrize(
@@ -102,13 +102,13 @@ def test_stun_urls_have_a_host_and_a_port(url: str, address: tuple[str, int] | N
     assert address_of(url) == address
 
 
-def test_the_user_of_a_process_is_the_effective_one() -> None:
+def test_the_parse_user_a_process_is_the_effective_one() -> None:
     status = "Name:\tx\nUid:\t1\t2\t3\t4\nGid:\t5\t6\t7\t8\nGroups:\t9 10 \n"
-    assert user_of(status) == User(2, 6, (9, 10))
+    assert parse_user(status) == User(2, 6, (9, 10))
 
 
-async def test_a_folder_is_looked_at_as_its_reader(tmp_path: Path) -> None:
-    assert os.geteuid() == 0, "needs root, to be somebody else"
+async def test_a_folder_is_read_as_its_reader(tmp_path: Path) -> None:
+    assert os.geteuid() == 0, "needs root, to become another user"
     folder = Path("/tmp") / f"shoal-doctor-{os.getpid()}"  # tmp_path lies in a closed folder
     inner = folder / "0"
     inner.mkdir(parents=True)
@@ -117,23 +117,23 @@ async def test_a_folder_is_looked_at_as_its_reader(tmp_path: Path) -> None:
     try:
         for path, mode in ((folder, 0o755), (inner, 0o755), (segment, 0o644)):
             path.chmod(mode)
-        assert await why_unreadable(folder, NOBODY) is None
+        assert await find_unreadable(folder, NOBODY) is None
         for path, mode in ((segment, 0o600), (inner, 0o700), (folder, 0o700)):
             path.chmod(mode)
-            assert await why_unreadable(folder, NOBODY) == f"{path}: Permission denied"
+            assert await find_unreadable(folder, NOBODY) == f"{path}: Permission denied"
         folder.chmod(0o750)
         os.chown(folder, -1, 65533)
         os.chown(inner, -1, 65533)
         inner.chmod(0o750)
         segment.chmod(0o644)
-        assert await why_unreadable(folder, User(65534, 65534, (65533,))) is None
+        assert await find_unreadable(folder, User(65534, 65534, (65533,))) is None
     finally:
         segment.unlink()
         inner.rmdir()
         folder.rmdir()
 
 
-def test_a_deployed_host_is_known_by_its_broadcasters_environment(
+def test_a_deployed_host_is_found_by_its_broadcasters_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     environment = tmp_path / "broadcaster.env"
@@ -145,15 +145,17 @@ def test_a_deployed_host_is_known_by_its_broadcasters_environment(
     )
     monkeypatch.setattr(host_discovery, "DEPLOYED", environment)
     for named in (None, "https://tv.example.org"):
-        found = find_place(named, tmp_path / "none")
+        found = find_host(named, tmp_path / "none")
         assert found is not None
         assert found.url == "https://tv.example.org"
         assert found.owncast == "http://localhost:8090"
         assert found.broadcaster == "http://localhost:3000"
         assert "cloudflared" in found.units
-    assert find_place("https://other.example.org", tmp_path / "none") is None
+    assert find_host("https://other.example.org", tmp_path / "none") is None
 
 
-def test_nobodys_host_is_no_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_without_a_station_is_not_a_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(host_discovery, "DEPLOYED", tmp_path / "none.env")
-    assert find_place(None, tmp_path) is None
+    assert find_host(None, tmp_path) is None

@@ -1,4 +1,4 @@
-"""What counts as closed, as the EC2 host's, as little room: answers go in, findings come out."""
+"""What checks make of responses: responses go in, findings come out."""
 
 from collections.abc import Mapping
 from typing import cast
@@ -9,26 +9,25 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from shoal.ops.doctor import dns_tls_checks, host_checks, page, routing, video
-from shoal.ops.doctor.check import NotKnownError
-from shoal.ops.doctor.checks import Check
+from shoal.ops.doctor.check import Check
 from shoal.ops.doctor.playlists import Playlist
-from shoal.ops.doctor.probe_context import Answer, Visit
+from shoal.ops.doctor.probe_context import CannotCheckError, ProbeContext, Response
 from shoal.segments import Descriptor
 
 STATION = "https://tv.example.org"
 
 
-class Answering(Visit):
-    """A station that answers everything alike."""
+class Answering(ProbeContext):
+    """A station that answers every request alike."""
 
     def __init__(self, status: int, headers: dict[str, str], body: str = "") -> None:
         super().__init__(STATION, cast(aiohttp.ClientSession, None), None)
-        self._reply = (status, CIMultiDictProxy(CIMultiDict(headers)), body.encode())
+        self._response = (status, CIMultiDictProxy(CIMultiDict(headers)), body.encode())
 
     async def get(
         self, url: str, headers: Mapping[str, str] | None = None, method: str = "GET"
-    ) -> Answer:
-        return Answer(url, *self._reply)
+    ) -> Response:
+        return Response(url, *self._response)
 
 
 def check(group: tuple[Check, ...], name: str) -> Check:
@@ -47,10 +46,10 @@ def check(group: tuple[Check, ...], name: str) -> Check:
         (502, {}, "broken"),
     ],
 )
-async def test_closed_is_what_access_or_the_tunnel_closes(
+async def test_a_path_is_closed_by_access_or_by_the_tunnel(
     status: int, headers: dict[str, str], state: str
 ) -> None:
-    found = await check(routing.CHECKS, "/hls closed").look(Answering(status, headers))
+    found = await check(routing.CHECKS, "/hls closed").probe(Answering(status, headers))
     assert found.state == state
 
 
@@ -59,14 +58,14 @@ async def test_closed_is_what_access_or_the_tunnel_closes(
     [
         ("https://tv.example.org/live/0/stream-a-1.ts", "own host"),
         ("https://ec2-1-2-3-4.compute-1.amazonaws.com/x.ts", "of EC2"),
-        ("http://203.0.113.7/live/0/stream-a-1.ts", "bare address"),
+        ("http://203.0.113.7/live/0/stream-a-1.ts", "bare IP address"),
         ("https://other.example.org/hls/0/stream-a-1.ts", "Owncast's"),
         ("https://tv-media.example.org/live/0/stream-a-1.ts", None),
         ("http://127.0.0.1:8333/shoal/live/0/stream-a-1.ts", None),
     ],
 )
-def test_a_segment_of_the_ec2_host_is_known_by_its_url(url: str, why: str | None) -> None:
-    found = video.on_host(url, URL(STATION).origin())
+def test_the_url_of_a_segment_tells_that_it_is_on_the_ec2_host(url: str, why: str | None) -> None:
+    found = video.why_ec2(url, URL(STATION).origin())
     assert found is None if why is None else why in (found or "")
 
 
@@ -89,10 +88,10 @@ def test_how_long_a_cache_keeps_a_playlist(control: str, seconds: int) -> None:
         ("Just a moment", {"CF-Ray": "1", "CF-Mitigated": "challenge"}, "broken"),
     ],
 )
-async def test_what_cloudflare_adds_to_a_page_is_seen(
+async def test_what_cloudflare_adds_to_a_page_is_noticed(
     body: str, headers: dict[str, str], state: str
 ) -> None:
-    found = await check(page.CHECKS, "edge features").look(Answering(200, headers, body))
+    found = await check(page.CHECKS, "edge features").probe(Answering(200, headers, body))
     assert found.state == state
 
 
@@ -102,27 +101,27 @@ async def test_what_cloudflare_adds_to_a_page_is_seen(
 )
 async def test_few_bytes_from_peers_are_a_warning(viewers: int, share: str, state: str) -> None:
     body = f'{{"live": true, "viewers": {viewers}, "share": {share}}}'
-    found = await check(page.CHECKS, "sharing").look(Answering(200, {}, body))
+    found = await check(page.CHECKS, "sharing").probe(Answering(200, {}, body))
     assert found.state == state
 
 
-async def test_http_in_public_is_broken() -> None:
-    visit = Answering(200, {})
-    visit.url = "http://tv.example.org"
-    found = await check(dns_tls_checks.CHECKS, "certificate").look(visit)
+async def test_public_http_is_broken() -> None:
+    context = Answering(200, {})
+    context.url = "http://tv.example.org"
+    found = await check(dns_tls_checks.CHECKS, "certificate").probe(context)
     assert found.state == "broken"
 
 
-async def test_without_its_host_nothing_is_said_of_it() -> None:
-    with pytest.raises(NotKnownError, match="only on the station's host"):
-        await check(host_checks.CHECKS, "disk").look(Answering(200, {}))
+async def test_checks_of_the_host_cannot_run_elsewhere() -> None:
+    with pytest.raises(CannotCheckError, match="on the station's host only"):
+        await check(host_checks.CHECKS, "disk").probe(Answering(200, {}))
 
 
 @pytest.mark.parametrize(
     ("free", "state"), [(10_000_000, "broken"), (400_000_000, "warning"), (10**10, "ok")]
 )
-def test_room_on_a_disk(free: int, state: str) -> None:
-    assert host_checks.room("/", free, 20 * 10**9).state == state
+def test_free_space_on_a_disk(free: int, state: str) -> None:
+    assert host_checks.judge_free_space("/", free, 20 * 10**9).state == state
 
 
 def descriptor(sequence: int, k: int) -> Descriptor:
@@ -142,7 +141,7 @@ def descriptor(sequence: int, k: int) -> Descriptor:
 
 
 class Publishing(Answering):
-    """A station with a playlist of `entries` that begins at `sequence`; its first one is `k`."""
+    """A station whose playlist has `entries` from `sequence` on, the oldest with index `k`."""
 
     def __init__(self, sequence: int, entries: int, k: int, described: int | None = None) -> None:
         super().__init__(200, {})
@@ -160,22 +159,22 @@ class Publishing(Answering):
     ("sequence", "entries", "k", "described", "state"),
     [
         (0, 3, 0, 0, "ok"),  # the station has just begun
-        (0, 3, 400, 0, "ok"),  # and met Owncast's stream in mid-air
+        (0, 3, 400, 0, "ok"),  # and found Owncast in the middle of a stream
         (4000, 60, 700, 4000, "ok"),
         (4000, 3, 0, 4000, "ok"),  # a new stream after the end of another
         (4000, 3, 1, 4001, "ok"),  # whose first segment is a gap
         (4000, 3, 700, 4000, "broken"),
-        (4000, 3, 640, 3940, "broken"),  # there is more than the playlist says
+        (4000, 3, 640, 3940, "broken"),  # more was published than the playlist names
     ],
 )
-async def test_a_playlist_is_deep_or_all_there_is(
+async def test_a_playlist_has_the_whole_window_or_all_that_was_published(
     sequence: int, entries: int, k: int, described: int, state: str
 ) -> None:
-    visit = Publishing(sequence, entries, k, described)
-    assert (await check(video.CHECKS, "playlist depth").look(visit)).state == state
+    context = Publishing(sequence, entries, k, described)
+    assert (await check(video.CHECKS, "playlist depth").probe(context)).state == state
 
 
 @pytest.mark.parametrize(("status", "state"), [(200, "ok"), (404, "ok"), (530, "broken")])
-async def test_a_tunnel_that_is_down_is_said_once(status: int, state: str) -> None:
-    found = await check(dns_tls_checks.CHECKS, "connection").look(Answering(status, {}))
+async def test_a_tunnel_that_is_down_breaks_the_connection(status: int, state: str) -> None:
+    found = await check(dns_tls_checks.CHECKS, "connection").probe(Answering(status, {}))
     assert found.state == state

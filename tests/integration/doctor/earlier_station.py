@@ -1,4 +1,4 @@
-"""The five faults of the station that was before this one, and went unnoticed."""
+"""The five faults of an earlier station, which went unnoticed."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from tests.integration.doctor.cases import Case, at, edit, lead, swap
+from tests.integration.doctor.cases import Case, at, edit, misroute, swap
 from tests.support.faults import Fault, Reply
 from tests.support.faulty_station import FaultyStation
 
@@ -24,13 +24,13 @@ def without_engine(reply: Reply) -> None:
 
 
 @contextmanager
-def closed_folder(patient: FaultyStation) -> Iterator[None]:
-    """The broadcaster runs as somebody else, and Owncast makes its folder for itself alone.
+def closed_folder(patient: Patient) -> Iterator[None]:
+    """The broadcaster runs as another user, and the folder is open to Owncast alone.
 
-    Who reads it here is a process of nobody's that stands for the broadcaster, which is root's.
+    The broadcaster itself runs as root here, so a process of nobody's stands in for it.
     """
     hls = Path(patient.station.local["hls_dir"])
-    assert os.geteuid() == 0, "needs root, to be somebody else"
+    assert os.geteuid() == 0, "needs root, to become another user"
     process = subprocess.Popen(["sleep", "600"], user=NOBODY, group=NOBODY, extra_groups=[])
     folders = [hls, *(path for path in hls.iterdir() if path.is_dir())]
     modes = [folder.stat().st_mode & 0o7777 for folder in folders]
@@ -42,8 +42,8 @@ def closed_folder(patient: FaultyStation) -> Iterator[None]:
         patient.describe(pids=pids)
         yield
         folders[-1].chmod(0o755)
-        healed = patient.doctor().checks["hls folder"]
-        assert healed["state"] == "ok", healed
+        repaired = patient.doctor().checks["hls folder"]
+        assert repaired["state"] == "ok", repaired
     finally:
         for folder, mode in zip(folders, modes, strict=True):
             folder.chmod(mode)
@@ -52,8 +52,8 @@ def closed_folder(patient: FaultyStation) -> Iterator[None]:
         patient.describe()
 
 
-def standing_still() -> Callable[[FaultyStation], Fault]:
-    """Nothing new is published, whoever asks."""
+def standing_still() -> Callable[[Patient], Fault]:
+    """Return a fault: every response stays as it was first."""
 
     def make(_patient: FaultyStation) -> Fault:
         kept: dict[str, bytes] = {}
@@ -67,14 +67,14 @@ def standing_still() -> Callable[[FaultyStation], Fault]:
     return make
 
 
-def says_ok(reply: Reply) -> None:
-    """A health that knows no problem, of a broadcaster that has published nothing for an hour."""
-    said = json.loads(reply.body)
-    said |= {"status": "ok", "problems": [], "live": True, "last_segment_age_s": 3600.0}
-    reply.body = json.dumps(said).encode()
+def report_ok(reply: Reply) -> None:
+    """Report no problem although nothing has been published for an hour."""
+    health = json.loads(reply.body)
+    health |= {"status": "ok", "problems": [], "live": True, "last_segment_age_s": 3600.0}
+    reply.body = json.dumps(health).encode()
 
 
-EARLIER = (
+EARLIER_STATION = (
     Case(
         "the page plays Owncast's own playlist",
         "manifest",
@@ -85,7 +85,7 @@ EARLIER = (
         "no route for /live",
         "route broadcaster",
         "X-Shoal: site: not the broadcaster",
-        lead("/live", "site"),
+        misroute("/live", "site"),
     ),
     Case(
         "the page loads no engine",
@@ -109,6 +109,6 @@ EARLIER = (
         "stands still, and its health says ok",
         "publishing",
         "was published 3600 s ago",
-        edit("broadcaster", "/health", says_ok),
+        edit("broadcaster", "/health", report_ok),
     ),
 )
