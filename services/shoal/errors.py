@@ -2,7 +2,7 @@
 
 
 class OperatorError(Exception):
-    """Something that the operator can mend: printed as one line, never as a stack trace.
+    """A fault that the operator can fix: printed as one line, never with a stack trace.
 
-    The message says what went wrong, on what, and what to do about it.
+    The message says what was tried, on what, what came back, and what to do.
     """

@@ -1,4 +1,4 @@
-"""Problems that stand now: raised once, logged once, cleared by whoever raised them."""
+"""Problems that exist now: raised once, logged once, cleared by the code that raised them."""
 
 import logging
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ Severity = Literal["degraded", "failing"]
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """One entry of `/health`'s `problems`."""
+    """One entry of `problems` in `/health`."""
 
     code: str
     message: str
@@ -23,25 +23,25 @@ class Problem(msgspec.Struct, frozen=True):
     """ISO 8601"""
 
 
-class Listener(Protocol):
-    """Who is told what becomes of problems."""
+class ProblemListener(Protocol):
+    """Is notified when problems are raised and when they are over."""
 
-    def raised(self, problem: Problem, severity: Severity) -> None:
-        """Hear that a problem stands; again whenever it is reported again."""
+    def problem_raised(self, problem: Problem, severity: Severity) -> None:
+        """Note that a problem is raised; called again each time it is reported again."""
 
-    def over(self, code: str) -> None:
-        """Hear that a problem that stood has gone."""
+    def problem_over(self, code: str) -> None:
+        """Note that a problem is over."""
 
 
 class Problems:
-    """The problems that stand, by code."""
+    """The problems that exist now, by code."""
 
     def __init__(self) -> None:
         self._standing: dict[str, tuple[Problem, Severity]] = {}
-        self.listener: Listener | None = None
+        self.listener: ProblemListener | None = None
 
     def report(self, code: str, message: str, severity: Severity) -> None:
-        """Note a problem. It is logged when it is new; `/health` has its newest message."""
+        """Raise a problem, or update its message. Only a new problem is logged."""
         standing = self._standing.get(code)
         since = standing[0].since if standing else datetime.now(UTC).isoformat()
         problem = Problem(code, message, since)
@@ -50,24 +50,24 @@ class Problems:
             PROBLEM.labels(code).set(1)
             log.error("%s: %s", code, message)
         if self.listener is not None:
-            self.listener.raised(problem, severity)
+            self.listener.problem_raised(problem, severity)
 
     def clear(self, code: str) -> None:
-        """Note that a problem has gone, if it stood."""
+        """End a problem, if it exists."""
         if self._standing.pop(code, None):
             PROBLEM.labels(code).set(0)
             log.info("%s: over", code)
             if self.listener is not None:
-                self.listener.over(code)
+                self.listener.problem_over(code)
 
     @property
     def status(self) -> Literal["ok", "degraded", "failing"]:
-        """The worst severity that stands."""
+        """The worst severity of all problems; "ok" without any."""
         severities = {severity for _, severity in self._standing.values()}
         if "failing" in severities:
             return "failing"
         return "degraded" if severities else "ok"
 
     def standing(self) -> list[Problem]:
-        """The problems that stand, oldest first."""
+        """Return the problems that exist now, oldest first."""
         return sorted((p for p, _ in self._standing.values()), key=lambda p: p.since)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from shoal.alarms import alert_state
-from shoal.alarms.alert_store import Memory
+from shoal.alarms.alert_store import AlertStore
 from shoal.alarms.webhook import Webhook
 from shoal.local.store import Store
 from shoal.problems import Problems
@@ -128,7 +128,7 @@ def test_online_but_no_segment_because_the_folder_is_another(
 async def test_the_last_state_is_told_however_long_the_receiver_is_away(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, seconds in (("RAISE_AFTER_S", 0.1), ("OVER_AFTER_S", 0.5), ("RETRY_FIRST_S", 0.05)):
+    for name, seconds in (("RAISE_AFTER_S", 0.1), ("OVER_AFTER_S", 0.5), ("FIRST_RETRY_S", 0.05)):
         monkeypatch.setattr(alert_state, name, seconds)
     receiver.status = 500
     receiver.refused = 0
@@ -163,10 +163,10 @@ async def test_what_was_raised_before_a_restart_is_told_to_be_over(
     for name, seconds in (("RAISE_AFTER_S", 0.1), ("OVER_AFTER_S", 0.5)):
         monkeypatch.setattr(alert_state, name, seconds)
     receiver.status = 200
-    memory = tmp_path / "alarms.json"
+    store_file = tmp_path / "alarms.json"
 
     before = Problems()
-    hook = Webhook(receiver.url, "tv.example.org", "broadcaster", before, Memory(memory))
+    hook = Webhook(receiver.url, "tv.example.org", "broadcaster", before, AlertStore(store_file))
     before.report("stays", "it stays", "degraded")
     before.report("goes", "it goes", "degraded")
     posting = asyncio.create_task(hook.run())
@@ -175,16 +175,16 @@ async def test_what_was_raised_before_a_restart_is_told_to_be_over(
     await asyncio.wait({posting})
 
     after = Problems()
-    hook = Webhook(receiver.url, "tv.example.org", "broadcaster", after, Memory(memory))
+    hook = Webhook(receiver.url, "tv.example.org", "broadcaster", after, AlertStore(store_file))
     after.report("stays", "it stays", "degraded")
     posting = asyncio.create_task(hook.run())
     await until(lambda: receiver.states("goes") == ["raised", "over"])
     assert receiver.states("stays") == ["raised"]
     posting.cancel()
     await asyncio.wait({posting})
-    assert [one.problem.code for one in Memory(memory).read()] == ["stays"]
-    memory.write_text("spoilt")
-    assert Memory(memory).read() == []
+    assert [one.problem.code for one in AlertStore(store_file).load()] == ["stays"]
+    store_file.write_text("spoilt")
+    assert AlertStore(store_file).load() == []
 
 
 async def until(is_so: Callable[[], bool]) -> None:

@@ -1,1 +1,1 @@
-"""Telling the operator of problems, by a webhook."""
+"""Alerts the operator to problems through a webhook."""

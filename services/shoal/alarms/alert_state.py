@@ -1,8 +1,9 @@
-"""Which problems are news, and when. No I/O: times are seconds of a clock that does not go back.
+"""Decides which alerts are due, and when. No I/O: times are seconds of a monotonic clock.
 
-A problem is told once it has stood for a moment, or comes and goes for as long; it is told to be
-over once it has been gone for a minute. So one that flaps is told twice, however often it does.
-What could not be told is tried again, and what is told then is how things are by then.
+An alert is due once a problem has lasted for a moment, or has come and gone for as long; another
+one, that it is over, once it has been gone for a minute. So a problem that flaps gives two alerts,
+however often it comes and goes. An alert that could not be sent is tried again, and then says how
+things are by that time.
 """
 
 from dataclasses import dataclass
@@ -13,127 +14,131 @@ import msgspec
 from shoal.problems import Problem, Severity
 
 RAISE_AFTER_S = 5.0
-"""what heals by itself sooner is nobody's business"""
+"""what recovers by itself sooner needs no alert"""
 OVER_AFTER_S = 60.0
-RETRY_FIRST_S = 1.0
-RETRY_MOST_S = 300.0
+FIRST_RETRY_S = 1.0
+MAX_RETRY_S = 300.0
 
 
 @dataclass(frozen=True)
-class News:
+class Alert:
     """Something that the operator must be told."""
 
     state: Literal["raised", "over"]
     severity: Severity
     problem: Problem
-    """as it was said last; `since` is when it began, pauses of less than a minute included"""
+    """with its newest message; `since` is when it began, pauses of less than a minute included"""
 
 
-class Heard(msgspec.Struct, frozen=True):
-    """A problem that somebody may know of."""
+class SentAlert(msgspec.Struct, frozen=True):
+    """A problem to which the operator may have been alerted, as the alert store keeps it."""
 
     problem: Problem
     severity: Severity
 
 
 @dataclass(slots=True)
-class _Told:
-    """What becomes of one problem, until it is over and that is told."""
+class _Tracked:
+    """The state of one problem, until it is over and the operator knows."""
 
     problem: Problem
     severity: Severity
-    begun_at: float
+    began_at: float
     changed_at: float
-    stands: bool = True
-    tried: bool = False
-    """somebody may have heard that it stands"""
-    told: Severity | None = None
-    """how bad it is known to be; None: nobody has heard of it for sure"""
+    active: bool = True
+    attempted: bool = False
+    """an alert that it is raised may have arrived"""
+    sent_severity: Severity | None = None
+    """of the last alert that arrived for certain; None without one"""
     failures: int = 0
     not_before: float = float("-inf")
 
     @property
     def due_at(self) -> float:
-        """When there is something to tell, or to forget."""
-        if not self.stands:
+        """When there is an alert to send, or this state can be forgotten."""
+        if not self.active:
             at = self.changed_at + OVER_AFTER_S
-        elif self.told is None:
-            at = self.begun_at + RAISE_AFTER_S
-        elif (self.told, self.severity) == ("degraded", "failing"):
+        elif self.sent_severity is None:
+            at = self.began_at + RAISE_AFTER_S
+        elif (self.sent_severity, self.severity) == ("degraded", "failing"):
             at = self.changed_at
         else:
             return float("inf")
         return max(at, self.not_before)
 
 
-class Alarms:
-    """The problems that somebody may have been told of, or must be."""
+class AlertState:
+    """The problems to which the operator may have been alerted, or must be."""
 
     def __init__(self) -> None:
-        self._by_code: dict[str, _Told] = {}
+        self._by_code: dict[str, _Tracked] = {}
 
-    def raised(self, problem: Problem, severity: Severity, now: float) -> None:
-        """Take note that a problem stands."""
-        known = self._by_code.get(problem.code)
-        if known is None:
-            self._by_code[problem.code] = _Told(problem, severity, now, now)
+    def problem_raised(self, problem: Problem, severity: Severity, now: float) -> None:
+        """Note that a problem is raised, or is still there."""
+        tracked = self._by_code.get(problem.code)
+        if tracked is None:
+            self._by_code[problem.code] = _Tracked(problem, severity, now, now)
             return
-        if not known.stands or severity != known.severity:
-            known.stands, known.severity, known.changed_at = True, severity, now
-        known.problem = Problem(problem.code, problem.message, known.problem.since)
+        if not tracked.active or severity != tracked.severity:
+            tracked.active, tracked.severity, tracked.changed_at = True, severity, now
+        tracked.problem = Problem(problem.code, problem.message, tracked.problem.since)
 
-    def over(self, code: str, now: float) -> None:
-        """Take note that a problem has gone."""
-        known = self._by_code[code]
-        known.stands, known.changed_at = False, now
+    def problem_over(self, code: str, now: float) -> None:
+        """Note that a problem is over."""
+        tracked = self._by_code[code]
+        tracked.active, tracked.changed_at = False, now
 
-    def next(self, now: float) -> News | float:
-        """Return what is to be told now, or for how many seconds there is nothing."""
-        for code, known in list(self._by_code.items()):
-            if not known.stands and not known.tried and known.due_at <= now:
+    def next_alert(self, now: float) -> Alert | float:
+        """Return the alert to send now, or for how many seconds there is none."""
+        for code, tracked in list(self._by_code.items()):
+            if not tracked.active and not tracked.attempted and tracked.due_at <= now:
                 del self._by_code[code]
-        waiting = sorted(self._by_code.values(), key=lambda known: known.due_at)
+        waiting = sorted(self._by_code.values(), key=lambda tracked: tracked.due_at)
         if not waiting:
             return float("inf")
         first = waiting[0]
         if first.due_at > now:
             return first.due_at - now
-        if first.stands:
-            first.tried = True
-            return News("raised", first.severity, first.problem)
-        return News("over", first.severity, first.problem)
+        if first.active:
+            first.attempted = True
+            return Alert("raised", first.severity, first.problem)
+        return Alert("over", first.severity, first.problem)
 
-    def heard(self) -> list[Heard]:
-        """Return what somebody may know of."""
-        known = self._by_code.values()
-        return [Heard(one.problem, one.severity) for one in known if one.tried]
+    def sent(self) -> list[SentAlert]:
+        """Return the problems to which the operator may have been alerted."""
+        return [
+            SentAlert(tracked.problem, tracked.severity)
+            for tracked in self._by_code.values()
+            if tracked.attempted
+        ]
 
-    def resume(self, heard: list[Heard], now: float) -> None:
-        """Go on from what the run before had told; what does not stand again soon is over."""
-        for one in heard:
-            self._by_code[one.problem.code] = _Told(
-                *(one.problem, one.severity, now, now),
-                stands=False,
-                tried=True,
-                told=one.severity,
+    def restore(self, sent: list[SentAlert], now: float) -> None:
+        """Continue from what the previous run sent; problems not raised again soon are over."""
+        for alert in sent:
+            self._by_code[alert.problem.code] = _Tracked(
+                *(alert.problem, alert.severity, now, now),
+                active=False,
+                attempted=True,
+                sent_severity=alert.severity,
             )
 
-    def told(self, news: News) -> None:
-        """Take note that it has been heard."""
-        code = news.problem.code
-        known = self._by_code[code]
-        known.failures, known.not_before = 0, float("-inf")
-        if news.state == "raised":
-            known.told = news.severity
-        elif known.stands:  # it came back meanwhile
-            known.told, known.tried, known.begun_at = None, False, known.changed_at
+    def mark_sent(self, alert: Alert) -> None:
+        """Note that an alert has arrived."""
+        code = alert.problem.code
+        tracked = self._by_code[code]
+        tracked.failures, tracked.not_before = 0, float("-inf")
+        if alert.state == "raised":
+            tracked.sent_severity = alert.severity
+        elif tracked.active:  # raised again in the meantime
+            tracked.sent_severity, tracked.attempted = None, False
+            tracked.began_at = tracked.changed_at
         else:
             del self._by_code[code]
 
-    def failed(self, news: News, now: float) -> None:
-        """Take note that it could not be told."""
-        known = self._by_code[news.problem.code]
-        if news.state == "over":  # it may have been heard all the same
-            known.told = None
-        known.not_before = now + min(RETRY_MOST_S, RETRY_FIRST_S * 2**known.failures)
-        known.failures += 1
+    def mark_failed(self, alert: Alert, now: float) -> None:
+        """Note that an alert could not be sent; it is due again after a growing pause."""
+        tracked = self._by_code[alert.problem.code]
+        if alert.state == "over":  # it may have arrived all the same
+            tracked.sent_severity = None
+        tracked.not_before = now + min(MAX_RETRY_S, FIRST_RETRY_S * 2**tracked.failures)
+        tracked.failures += 1

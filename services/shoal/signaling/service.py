@@ -15,7 +15,7 @@ from prometheus_client.registry import Collector
 from yarl import URL
 
 from shoal.aio import coalesced
-from shoal.alarms.webhook import webhook
+from shoal.alarms.webhook import create_webhook
 from shoal.auth import has_bearer_token, is_equal, seed_token
 from shoal.config.settings import SignalingSettings
 from shoal.problems import Problem, Problems
@@ -83,8 +83,8 @@ class Signaling:
         self._problems = Problems()
         # after a restart no process knows which of several speaks for the station
         state_dir = settings.state_dir if url is None else None
-        self._webhook = webhook(settings, "signaling", self._problems, state_dir)
-        self._health_checks = HealthChecks(
+        self._webhook = create_webhook(settings, "signaling", self._problems, state_dir)
+        self._inspection = Inspection(
             self._problems, settings.alarm_share, asyncio.get_running_loop().time()
         )
         self._had_broadcaster = url is None

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoal.alarms.alert_state import OVER_AFTER_S, RAISE_AFTER_S, RETRY_MOST_S, Alarms, News
+from shoal.alarms.alert_state import MAX_RETRY_S, OVER_AFTER_S, RAISE_AFTER_S, Alert, AlertState
 from shoal.problems import Problem, Severity
 
 
@@ -13,83 +13,85 @@ def problem(message: str = "it fails", code: str = "store", since: str = "begun"
     return Problem(code, message, since)
 
 
-def told(alarms: Alarms, now: float) -> News:
-    """The news of that moment, which are heard."""
-    news = alarms.next(now)
-    assert isinstance(news, News)
-    alarms.told(news)
-    return news
+def send_next(alerts: AlertState, now: float) -> Alert:
+    """Return the alert that is due, and mark it as sent."""
+    alert = alerts.next_alert(now)
+    assert isinstance(alert, Alert)
+    alerts.mark_sent(alert)
+    return alert
 
 
-def test_a_problem_is_told_once_and_so_is_its_end() -> None:
-    alarms = Alarms()
-    alarms.raised(problem(), "degraded", 0)
-    assert alarms.next(0) == RAISE_AFTER_S
-    alarms.raised(problem("it fails still", since="later"), "degraded", RAISE_AFTER_S)
-    assert told(alarms, RAISE_AFTER_S) == News("raised", "degraded", problem("it fails still"))
-    alarms.raised(problem(), "degraded", 1000)
-    assert alarms.next(1000) == math.inf
-    alarms.over("store", 1000)
-    assert alarms.next(1000) == OVER_AFTER_S
-    assert told(alarms, 1000 + OVER_AFTER_S) == News("over", "degraded", problem())
-    assert alarms.next(9999) == math.inf
+def test_one_alert_when_a_problem_is_raised_and_one_when_it_is_over() -> None:
+    alerts = AlertState()
+    alerts.problem_raised(problem(), "degraded", 0)
+    assert alerts.next_alert(0) == RAISE_AFTER_S
+    alerts.problem_raised(problem("it fails still", since="later"), "degraded", RAISE_AFTER_S)
+    assert send_next(alerts, RAISE_AFTER_S) == Alert(
+        "raised", "degraded", problem("it fails still")
+    )
+    alerts.problem_raised(problem(), "degraded", 1000)
+    assert alerts.next_alert(1000) == math.inf
+    alerts.problem_over("store", 1000)
+    assert alerts.next_alert(1000) == OVER_AFTER_S
+    assert send_next(alerts, 1000 + OVER_AFTER_S) == Alert("over", "degraded", problem())
+    assert alerts.next_alert(9999) == math.inf
 
 
-def test_what_heals_at_once_is_no_news() -> None:
-    alarms = Alarms()
-    alarms.raised(problem(), "failing", 0)
-    alarms.over("store", RAISE_AFTER_S / 2)
-    assert alarms.next(1000) == math.inf
+def test_a_short_problem_gives_no_alert() -> None:
+    alerts = AlertState()
+    alerts.problem_raised(problem(), "failing", 0)
+    alerts.problem_over("store", RAISE_AFTER_S / 2)
+    assert alerts.next_alert(1000) == math.inf
 
 
-def test_one_that_flaps_is_told_twice_in_all() -> None:
-    alarms, heard = Alarms(), list[str]()
+def test_a_problem_that_flaps_gives_two_alerts_in_all() -> None:
+    alerts, states = AlertState(), list[str]()
     for second in range(600):
         if second % 4 == 0:
-            alarms.raised(problem(), "degraded", second)
+            alerts.problem_raised(problem(), "degraded", second)
         elif second % 4 == 2:
-            alarms.over("store", second)
-        news = alarms.next(second)
-        if isinstance(news, News):
-            heard.append(news.state)
-            alarms.told(news)
-    assert heard == ["raised"]
-    assert told(alarms, 600 + OVER_AFTER_S).state == "over"
+            alerts.problem_over("store", second)
+        alert = alerts.next_alert(second)
+        if isinstance(alert, Alert):
+            states.append(alert.state)
+            alerts.mark_sent(alert)
+    assert states == ["raised"]
+    assert send_next(alerts, 600 + OVER_AFTER_S).state == "over"
 
 
-def test_what_grows_worse_is_told_again() -> None:
-    alarms = Alarms()
-    alarms.raised(problem(), "degraded", 0)
-    assert told(alarms, 10).severity == "degraded"
-    alarms.raised(problem(), "failing", 20)
-    assert told(alarms, 20).severity == "failing"
-    alarms.raised(problem(), "degraded", 30)
-    assert alarms.next(30) == math.inf
+def test_a_problem_that_gets_worse_gives_another_alert() -> None:
+    alerts = AlertState()
+    alerts.problem_raised(problem(), "degraded", 0)
+    assert send_next(alerts, 10).severity == "degraded"
+    alerts.problem_raised(problem(), "failing", 20)
+    assert send_next(alerts, 20).severity == "failing"
+    alerts.problem_raised(problem(), "degraded", 30)
+    assert alerts.next_alert(30) == math.inf
 
 
-def test_what_cannot_be_told_is_tried_again_ever_more_seldom() -> None:
-    alarms, now, tries = Alarms(), 10.0, list[float]()
-    alarms.raised(problem(), "degraded", 0)
+def test_failed_alerts_are_retried_after_growing_pauses() -> None:
+    alerts, now, tries = AlertState(), 10.0, list[float]()
+    alerts.problem_raised(problem(), "degraded", 0)
     while now < 5000:
-        news = alarms.next(now)
-        if isinstance(news, News):
+        alert = alerts.next_alert(now)
+        if isinstance(alert, Alert):
             tries.append(now)
-            alarms.failed(news, now)
+            alerts.mark_failed(alert, now)
         else:
-            now += news
+            now += alert
     pauses = [after - before for before, after in pairwise(tries)]
     assert pauses[:4] == [1, 2, 4, 8]
-    assert pauses[-1] == RETRY_MOST_S
+    assert pauses[-1] == MAX_RETRY_S
 
 
-def test_the_end_of_what_was_tried_to_be_told_is_told() -> None:
-    alarms = Alarms()
-    alarms.raised(problem(), "degraded", 0)
-    news = alarms.next(10)
-    assert isinstance(news, News)
-    alarms.failed(news, 10)
-    alarms.over("store", 10.5)
-    assert told(alarms, 10.5 + OVER_AFTER_S).state == "over"
+def test_the_end_is_sent_even_if_the_first_alert_failed() -> None:
+    alerts = AlertState()
+    alerts.problem_raised(problem(), "degraded", 0)
+    alert = alerts.next_alert(10)
+    assert isinstance(alert, Alert)
+    alerts.mark_failed(alert, 10)
+    alerts.problem_over("store", 10.5)
+    assert send_next(alerts, 10.5 + OVER_AFTER_S).state == "over"
 
 
 Step = tuple[str, Severity | None, bool, float]
@@ -106,45 +108,45 @@ Step = tuple[str, Severity | None, bool, float]
         max_size=60,
     )
 )
-def test_whatever_happens_the_last_state_is_known_in_the_end(steps: list[Step]) -> None:
-    alarms, now = Alarms(), 0.0
+def test_in_the_end_the_operator_knows_the_last_state(steps: list[Step]) -> None:
+    alerts, now = AlertState(), 0.0
     standing: dict[str, Severity] = {}
     known: dict[str, str] = {}
     for code, severity, works, pause_s in steps:
         if severity is not None:
             standing[code] = severity
-            alarms.raised(problem(code=code), severity, now)
+            alerts.problem_raised(problem(code=code), severity, now)
         elif standing.pop(code, None):
-            alarms.over(code, now)
-        news = alarms.next(now)
-        if isinstance(news, News):
-            known[news.problem.code] = news.state  # it may be heard though we do not learn of it
-            (alarms.told(news) if works else alarms.failed(news, now))
+            alerts.problem_over(code, now)
+        alert = alerts.next_alert(now)
+        if isinstance(alert, Alert):
+            known[alert.problem.code] = alert.state  # it may arrive without our knowing
+            (alerts.mark_sent(alert) if works else alerts.mark_failed(alert, now))
         now += pause_s
     last = known
     while True:
-        news = alarms.next(now)
-        if isinstance(news, News):
-            last[news.problem.code] = news.state
-            alarms.told(news)
-        elif news == math.inf:
+        alert = alerts.next_alert(now)
+        if isinstance(alert, Alert):
+            last[alert.problem.code] = alert.state
+            alerts.mark_sent(alert)
+        elif alert == math.inf:
             break
         else:
-            now += news
+            now += alert
     assert {code for code, state in last.items() if state == "raised"} == set(standing)
 
 
 @pytest.mark.parametrize("again", [True, False])
-def test_what_comes_back_while_its_end_is_told_is_raised_anew(*, again: bool) -> None:
-    alarms = Alarms()
-    alarms.raised(problem(), "degraded", 0)
-    told(alarms, 10)
-    alarms.over("store", 20)
-    news = alarms.next(20 + OVER_AFTER_S)
-    assert isinstance(news, News)
+def test_a_problem_that_returns_while_its_end_is_sent_is_raised_again(*, again: bool) -> None:
+    alerts = AlertState()
+    alerts.problem_raised(problem(), "degraded", 0)
+    send_next(alerts, 10)
+    alerts.problem_over("store", 20)
+    alert = alerts.next_alert(20 + OVER_AFTER_S)
+    assert isinstance(alert, Alert)
     if again:
-        alarms.raised(problem(since="again"), "degraded", 81)
-    alarms.told(news)
+        alerts.problem_raised(problem(since="again"), "degraded", 81)
+    alerts.mark_sent(alert)
     if again:
-        assert told(alarms, 81 + RAISE_AFTER_S).state == "raised"
-    assert alarms.next(200) == math.inf
+        assert send_next(alerts, 81 + RAISE_AFTER_S).state == "raised"
+    assert alerts.next_alert(200) == math.inf

@@ -3,8 +3,8 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from shoal.alarms.alert_state import News
-from shoal.alarms.webhook import MAX_TEXT, alarm
+from shoal.alarms.alert_state import Alert
+from shoal.alarms.webhook import MAX_TEXT, webhook_message
 from shoal.config.settings import SignalingSettings, load
 from shoal.errors import OperatorError
 from shoal.problems import Problem
@@ -13,10 +13,10 @@ SINCE = "2030-01-01T00:00:00+00:00"
 NOW = datetime(2030, 1, 2, 0, 3, 20, tzinfo=UTC)
 
 
-def test_an_alarm_is_for_machines_and_for_chats() -> None:
-    news = News("raised", "failing", Problem("store", "it fails", SINCE))
-    said = msgspec.to_builtins(alarm("tv.example.org", "broadcaster", news, NOW))
-    assert said == {
+def test_a_message_is_for_programs_and_for_chats() -> None:
+    alert = Alert("raised", "failing", Problem("store", "it fails", SINCE))
+    message = msgspec.to_builtins(webhook_message("tv.example.org", "broadcaster", alert, NOW))
+    assert message == {
         "station": "tv.example.org",
         "service": "broadcaster",
         "code": "store",
@@ -30,20 +30,20 @@ def test_an_alarm_is_for_machines_and_for_chats() -> None:
     }
 
 
-def test_the_end_says_how_long_it_took() -> None:
-    news = News("over", "degraded", Problem("store", "it fails", SINCE))
-    said = alarm("tv.example.org", "broadcaster", news, NOW)
-    assert said.text.startswith("🟢 tv.example.org: over after 1 day, 0:03:20: it fails")
+def test_the_end_says_how_long_the_problem_lasted() -> None:
+    alert = Alert("over", "degraded", Problem("store", "it fails", SINCE))
+    message = webhook_message("tv.example.org", "broadcaster", alert, NOW)
+    assert message.text.startswith("🟢 tv.example.org: over after 1 day, 0:03:20: it fails")
 
 
-def test_a_text_is_no_longer_than_chats_take() -> None:
-    news = News("raised", "degraded", Problem("hls_folder", "x" * 5000, SINCE))
-    said = alarm("tv.example.org", "broadcaster", news, NOW)
-    assert len(said.content) == MAX_TEXT
-    assert len(said.message) == 5000
+def test_a_text_is_no_longer_than_chats_accept() -> None:
+    alert = Alert("raised", "degraded", Problem("hls_folder", "x" * 5000, SINCE))
+    message = webhook_message("tv.example.org", "broadcaster", alert, NOW)
+    assert len(message.content) == MAX_TEXT
+    assert len(message.message) == 5000
 
 
-def test_a_url_that_is_none_is_named_but_not_shown(
+def test_an_invalid_url_is_named_but_not_shown(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path_factory.mktemp("credentials")
