@@ -1,4 +1,4 @@
-"""What `pulumi up` runs: read the configuration, then declare the station."""
+"""Entry point of `pulumi up`: reads the configuration, then declares the station."""
 
 from shoal_infra.config import load
 from shoal_infra.program import build

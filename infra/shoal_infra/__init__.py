@@ -1,1 +1,1 @@
-"""A station's host at AWS, its bucket and its public edge at Cloudflare."""
+"""A station's host on AWS, and its bucket and public edge at Cloudflare."""

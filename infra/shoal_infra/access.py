@@ -5,10 +5,10 @@ import pulumi_cloudflare as cloudflare
 
 from shoal_infra.config import Access
 
-SESSION = "24h"
+SESSION_DURATION = "24h"
 
 
-def guard(
+def protect(
     name: str,
     access: Access,
     *,
@@ -17,17 +17,17 @@ def guard(
     title: str,
     opts: pulumi.ResourceOptions,
 ) -> cloudflare.ZeroTrustAccessApplication:
-    """Return the application that lets in who is named, on the admin hostname and two paths."""
+    """Return the application that protects the admin hostname and two paths of the station."""
     policy = cloudflare.ZeroTrustAccessPolicy(
         f"{name}-access-policy",
         account_id=account_id,
         name=title,
         decision="allow",
         includes=[_include(email) for email in access.emails],
-        session_duration=SESSION,
+        session_duration=SESSION_DURATION,
         opts=opts,
     )
-    guarded = (access.admin_hostname, f"{hostname}/hls", f"{hostname}/admin")
+    protected = (access.admin_hostname, f"{hostname}/hls", f"{hostname}/admin")
     return cloudflare.ZeroTrustAccessApplication(
         f"{name}-access",
         account_id=account_id,
@@ -36,10 +36,10 @@ def guard(
         domain=access.admin_hostname,
         destinations=[
             cloudflare.ZeroTrustAccessApplicationDestinationArgs(type="public", uri=uri)
-            for uri in guarded
+            for uri in protected
         ],
         policies=[cloudflare.ZeroTrustAccessApplicationPolicyArgs(id=policy.id, precedence=1)],
-        session_duration=SESSION,
+        session_duration=SESSION_DURATION,
         app_launcher_visible=False,
         http_only_cookie_attribute=True,
         opts=opts,

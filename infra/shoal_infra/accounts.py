@@ -1,4 +1,4 @@
-"""A look at the two accounts before anything is made, so that their mistakes are found first."""
+"""Checks of the two cloud accounts, before anything is created."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ class Zone:
 
 
 def find_zone(name: str, account_id: str) -> Zone:
-    """Return the zone of a name. Raises ConfigError when it is not there, or cannot be used."""
+    """Return the zone of a name. Raises ConfigError if it does not exist or cannot be used."""
     try:
         found = cloudflare.get_zone(
             filter=cloudflare.GetZoneFilterArgs(
@@ -28,38 +28,41 @@ def find_zone(name: str, account_id: str) -> Zone:
         )
     except Exception as error:
         raise ConfigError(
-            f"Cloudflare shows no zone {name} in account {account_id}: {error}\n"
-            "Does the account have it, and may the API token (pulumi config set --secret"
-            " cloudflare:apiToken, or CLOUDFLARE_API_TOKEN) read it (Zone: Zone: Read)?"
+            f"cannot find the zone {name} in Cloudflare account {account_id}: {error}\n"
+            "Check that the account has this zone, and that the API token (pulumi config set"
+            " --secret cloudflare:apiToken, or CLOUDFLARE_API_TOKEN) may read it: Zone, Zone, Read"
         ) from error
     if found.type != "full":
         raise ConfigError(
-            f"the zone {name} is of type {found.type}: R2's hostnames need one whose DNS is"
-            " Cloudflare's (type full)"
+            f"the zone {name} is of type {found.type}: R2's custom domains need a zone of type"
+            " full, whose DNS Cloudflare hosts"
         )
     if found.status != "active" or found.paused:
         state = "paused" if found.paused else found.status
         raise ConfigError(
-            f"the zone {name} is {state}: its registrar must name Cloudflare's name servers, and"
-            " the zone must not be paused"
+            f"the zone {name} is {state}: set Cloudflare's name servers at the domain's registrar,"
+            " and resume the zone if it is paused"
         )
     return Zone(found.id)
 
 
-def find_network(region: str) -> None:
-    """Have AWS answer, and see that the region has a default network to put the host into."""
+def check_network(region: str) -> None:
+    """Check that AWS answers and that the region has a default network for the host.
+
+    Raises ConfigError if not.
+    """
     try:
         aws.ec2.get_vpc(default=True)
     except Exception as error:
         raise ConfigError(
-            f"AWS shows no default VPC in {region}: {error}\n"
-            "Are there credentials (AWS_PROFILE, AWS_ACCESS_KEY_ID)? If it is the network that is"
-            f" missing: aws ec2 create-default-vpc --region {region}"
+            f"cannot find a default VPC in the AWS region {region}: {error}\n"
+            "Check the AWS credentials (AWS_PROFILE, AWS_ACCESS_KEY_ID). If only the network is"
+            f" missing, create it: aws ec2 create-default-vpc --region {region}"
         ) from error
 
 
-def warn_of_shared_lists(zone: str) -> None:
-    """Say what Cloud Connector's switch does, each time that it is on."""
+def warn_of_replaced_rules(zone: str) -> None:
+    """Warn at each run that Cloud Connector's switch replaces the zone's rules."""
     pulumi.log.warn(
         f"manageCloudConnector replaces all Cloud Connector rules of {zone} with the station's"
     )

@@ -1,4 +1,4 @@
-"""What Cloudflare's edge keeps, and what it takes from R2 in the host's place: rules of a zone."""
+"""Zone rules: what Cloudflare's edge caches, and what it fetches from R2 instead of the host."""
 
 from dataclasses import dataclass
 
@@ -16,9 +16,9 @@ class EdgeRule:
 
 
 def cache_rules(hostname: str, media_hostname: str) -> tuple[EdgeRule, ...]:
-    """Return what is eligible for the edge's cache; how long it stays, its own headers say.
+    """Return the rules for what the edge may cache, for as long as its own headers say.
 
-    By extension neither segments nor playlists would be.
+    By their file extensions alone, neither segments nor playlists would be cached.
     """
     return (
         EdgeRule(
@@ -35,10 +35,10 @@ def cache_rules(hostname: str, media_hostname: str) -> tuple[EdgeRule, ...]:
 
 
 def ruleset_rule(rule: EdgeRule) -> cloudflare.RulesetRuleArgs:
-    """Return a rule as a Ruleset has it.
+    """Return a rule in the form of a Ruleset.
 
-    An answer without `Cache-Control` is not kept: R2's 404 has none, and kept for three minutes it
-    would hide a segment that somebody asked for too early.
+    A response without `Cache-Control` is not cached: R2's 404 has none, and if it were cached for
+    three minutes, it would hide a segment that was requested too early.
     """
     return cloudflare.RulesetRuleArgs(
         ref=rule.ref,
@@ -57,9 +57,9 @@ def ruleset_rule(rule: EdgeRule) -> cloudflare.RulesetRuleArgs:
 def connector_rule(
     hostname: str, media_hostname: pulumi.Input[str]
 ) -> cloudflare.CloudConnectorRulesRuleArgs:
-    """Return the rule by which segments of the station's own hostname come from the bucket.
+    """Return the rule that serves segments of the station's own hostname from the bucket.
 
-    Their paths are the bucket's keys, `live/<variant>/<segment>`.
+    Their paths are the keys of the bucket, `live/<variant>/<segment>`.
     """
     path = 'http.request.uri.path strict wildcard "/live/*/*.ts"'
     return cloudflare.CloudConnectorRulesRuleArgs(

@@ -7,9 +7,9 @@ import pulumi
 import pulumi_cloudflare as cloudflare
 
 from shoal.config.settings import StationSettings
-from shoal.ingress import Rule, addresses_of, ingress
+from shoal.ingress import Rule, addresses_of, ingress_rules
 from shoal.routes import HostRole, routes
-from shoal_infra.access import guard
+from shoal_infra.access import protect
 from shoal_infra.caching import cache_rules, connector_rule, ruleset_rule
 from shoal_infra.config import Access
 
@@ -18,7 +18,7 @@ AUTOMATIC_TTL = 1
 
 @dataclass(frozen=True)
 class PublicEdgeArgs:
-    """What the edge is made from."""
+    """Parameters of the edge."""
 
     account_id: str
     zone_id: str
@@ -27,7 +27,7 @@ class PublicEdgeArgs:
     hostname: str
     media_hostname: str
     connected_bucket: pulumi.Input[str]
-    """the media hostname, once there is a bucket behind it: Cloud Connector refuses it before"""
+    """the media hostname, once the bucket is behind it: until then Cloud Connector refuses it"""
     access: Access | None
     manage_cache_rules: bool
     manage_cloud_connector: bool
@@ -45,7 +45,7 @@ class PublicEdge(pulumi.ComponentResource):
     ) -> None:
         super().__init__("shoal:cloudflare:PublicEdge", name, {}, opts)
         child = pulumi.ResourceOptions(parent=self)
-        # the provider's default is "local": such a tunnel would never hear of the routes below
+        # the provider's default is "local": such a tunnel would never get the routes below
         tunnel = cloudflare.ZeroTrustTunnelCloudflared(
             f"{name}-tunnel",
             account_id=args.account_id,
@@ -54,7 +54,7 @@ class PublicEdge(pulumi.ComponentResource):
             opts=child,
         )
         application = (
-            guard(
+            protect(
                 name,
                 args.access,
                 account_id=args.account_id,
@@ -65,7 +65,7 @@ class PublicEdge(pulumi.ComponentResource):
             if args.access
             else None
         )
-        configured = cloudflare.ZeroTrustTunnelCloudflaredConfig(
+        tunnel_config = cloudflare.ZeroTrustTunnelCloudflaredConfig(
             f"{name}-routes",
             account_id=args.account_id,
             tunnel_id=tunnel.id,
@@ -74,9 +74,9 @@ class PublicEdge(pulumi.ComponentResource):
             ),
             opts=child,
         )
-        # names appear when the tunnel knows its routes and Access stands in front of them
+        # DNS records appear once the tunnel has its routes and Access protects them
         ready = pulumi.ResourceOptions(
-            parent=self, depends_on=[configured, *([application] if application else [])]
+            parent=self, depends_on=[tunnel_config, *([application] if application else [])]
         )
         for role, hostname in _hostnames(args).items():
             cloudflare.DnsRecord(
@@ -107,9 +107,9 @@ def _hostnames(args: PublicEdgeArgs) -> dict[HostRole, str]:
     return {"station": args.hostname, **admin}
 
 
-def ingress_rules(args: PublicEdgeArgs) -> Sequence[Rule]:
-    """Return the route table for production: the environment of who runs Pulumi is left out."""
-    return ingress(
+def _production_rules(args: PublicEdgeArgs) -> Sequence[Rule]:
+    """Return the ingress rules of production, whatever the environment of the Pulumi run sets."""
+    return ingress_rules(
         routes(access=args.access is not None),
         _hostnames(args),
         addresses_of(StationSettings.model_construct()),
@@ -124,20 +124,20 @@ def _ingresses(
             hostname=rule.hostname,
             path=rule.path,
             service=rule.target,
-            origin_request=_only_through_access(args, application)
+            origin_request=_require_access(args, application)
             if rule.service == "owncast"
             else None,
         )
-        for rule in ingress_rules(args)
+        for rule in _production_rules(args)
     ]
 
 
-def _only_through_access(
+def _require_access(
     args: PublicEdgeArgs, application: cloudflare.ZeroTrustAccessApplication | None
 ) -> cloudflare.ZeroTrustTunnelCloudflaredConfigConfigIngressOriginRequestArgs:
-    """Have cloudflared itself ask for Access' signed token, should a request find a way around it.
+    """Make cloudflared itself verify Access's signed token, in case a request gets around Access.
 
-    cloudflared heeds this at single rules only, not at the tunnel as a whole.
+    cloudflared applies this per rule only, not to the tunnel as a whole.
     """
     if args.access is None or application is None:
         raise ValueError("Owncast must not be routed to without Access")
@@ -149,7 +149,7 @@ def _only_through_access(
 
 
 def _zone_rules(name: str, args: PublicEdgeArgs, opts: pulumi.ResourceOptions) -> None:
-    """Set the lists that a zone has one of."""
+    """Set the rule lists of which a zone has only one."""
     if args.manage_cache_rules:
         cloudflare.Ruleset(
             f"{name}-cache-rules",

@@ -1,4 +1,4 @@
-"""The systems that a host can run, and what each needs at its first boot."""
+"""The operating systems that a host can run, and what each needs at its first boot."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,14 +8,14 @@ Agent = Literal["has", "lacks"]
 
 @dataclass(frozen=True)
 class Image:
-    """One system."""
+    """One operating system."""
 
     parameter: str
-    """the public SSM parameter that names its newest image, by `{architecture}`"""
+    """the public SSM parameter with the ID of its newest image, by `{architecture}`"""
     user: str
-    """who may log in and sudo"""
+    """the user that may log in and use sudo"""
     ssm_agent: Agent
-    """whether the image brings AWS' agent, the second way in beside ssh"""
+    """whether the image includes the AWS SSM agent, a second way in besides ssh"""
 
 
 IMAGES = {
@@ -31,7 +31,7 @@ IMAGES = {
 
 
 def user_data(image: Image, region: str, architecture: str) -> str | None:
-    """Return what cloud-init does at first boot. It holds no secret: who is there can read it."""
+    """Return the cloud-init data for the first boot. Anyone on the host can read it: no secrets."""
     if image.ssm_agent == "has":
         return None
     deb = (

@@ -1,4 +1,4 @@
-"""OriginHost: the EC2 instance that runs Owncast and our services, and the ways into it."""
+"""OriginHost: the EC2 instance that runs Owncast and the services, and its network access."""
 
 from dataclasses import dataclass
 
@@ -24,7 +24,7 @@ SSM_POLICY = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
 
 @dataclass(frozen=True)
 class OriginHostArgs:
-    """What a host is made from."""
+    """Parameters of the host."""
 
     host: NewHost
     rtmp_cidrs: tuple[str, ...]
@@ -35,8 +35,8 @@ class OriginHostArgs:
 
 
 @dataclass(frozen=True)
-class _Opening:
-    """One way in."""
+class _OpenPort:
+    """One port that is open to one network."""
 
     what: str
     protocol: str
@@ -45,7 +45,7 @@ class _Opening:
 
     @property
     def name(self) -> str:
-        """A resource's name: Pulumi's own names hold no double colon."""
+        """The name of the resource: Pulumi's names must not contain a double colon."""
         network = self.cidr.replace(":", "-").replace("/", "-")
         return f"{self.what}-{self.protocol}-{network}"
 
@@ -53,8 +53,8 @@ class _Opening:
 class OriginHost(pulumi.ComponentResource):
     """The instance, in the default network of its region.
 
-    Nothing comes in but RTMP and ssh from the configured networks, and torrents where they have a
-    port: web traffic enters by the tunnel, which the host opens from inside.
+    Only RTMP and ssh from the configured networks are let in, and torrents if they have a port: web
+    traffic arrives through the tunnel, which the host opens from inside.
     """
 
     public_ip: pulumi.Output[str]
@@ -93,7 +93,7 @@ class OriginHost(pulumi.ComponentResource):
                 tags=args.tags,
             ),
             tags=args.tags,
-            # a newer image, or another first boot, must not take a running station off the air
+            # a newer image, or other user data, must not replace the host of a running station
             opts=pulumi.ResourceOptions(parent=self, ignore_changes=["ami", "userData"]),
         )
         address = aws.ec2.Eip(
@@ -113,7 +113,7 @@ def _key(name: str, args: OriginHostArgs, opts: pulumi.ResourceOptions) -> aws.e
 def _profile(
     name: str, args: OriginHostArgs, opts: pulumi.ResourceOptions
 ) -> aws.iam.InstanceProfile:
-    """Return a role that may be reached by AWS Systems Manager, and nothing else."""
+    """Return a profile whose role allows access by AWS Systems Manager, and nothing else."""
     role = aws.iam.Role(
         f"{name}-role", assume_role_policy=_ASSUME_BY_EC2, tags=args.tags, opts=opts
     )
@@ -132,21 +132,21 @@ def _firewall(
         tags=args.tags,
         opts=opts,
     )
-    for opening in _openings(args):
-        v6 = ":" in opening.cidr
+    for port in _open_ports(args):
+        v6 = ":" in port.cidr
         aws.vpc.SecurityGroupIngressRule(
-            f"{name}-{opening.name}",
+            f"{name}-{port.name}",
             security_group_id=group.id,
-            description=opening.what,
-            ip_protocol=opening.protocol,
-            from_port=opening.port,
-            to_port=opening.port,
-            cidr_ipv4=None if v6 else opening.cidr,
-            cidr_ipv6=opening.cidr if v6 else None,
+            description=port.what,
+            ip_protocol=port.protocol,
+            from_port=port.port,
+            to_port=port.port,
+            cidr_ipv4=None if v6 else port.cidr,
+            cidr_ipv6=port.cidr if v6 else None,
             tags=args.tags,
             opts=opts,
         )
-    # the tunnel, R2, STUN, viewers of the torrent seed, package mirrors: no list would hold
+    # the tunnel, R2, STUN, viewers of the torrent seed, package mirrors: no list is ever complete
     aws.vpc.SecurityGroupEgressRule(
         f"{name}-outwards",
         security_group_id=group.id,
@@ -159,12 +159,12 @@ def _firewall(
     return group
 
 
-def _openings(args: OriginHostArgs) -> list[_Opening]:
-    openings = [_Opening("rtmp", "tcp", RTMP_PORT, cidr) for cidr in args.rtmp_cidrs]
-    openings += [_Opening("ssh", "tcp", SSH_PORT, cidr) for cidr in args.ssh_cidrs]
+def _open_ports(args: OriginHostArgs) -> list[_OpenPort]:
+    ports = [_OpenPort("rtmp", "tcp", RTMP_PORT, cidr) for cidr in args.rtmp_cidrs]
+    ports += [_OpenPort("ssh", "tcp", SSH_PORT, cidr) for cidr in args.ssh_cidrs]
     if args.torrent_port:
-        openings += [
-            _Opening("torrents", protocol, args.torrent_port, EVERYWHERE)
+        ports += [
+            _OpenPort("torrents", protocol, args.torrent_port, EVERYWHERE)
             for protocol in ("tcp", "udp")
         ]
-    return openings
+    return ports

@@ -1,13 +1,13 @@
-"""The station: its three components, and what Ansible and people need to know of them."""
+"""The station: its three components, and the outputs that Ansible and people need."""
 
 from dataclasses import dataclass
 
 import pulumi
 
 from shoal_infra import naming
-from shoal_infra.accounts import find_network, find_zone, warn_of_shared_lists
+from shoal_infra.accounts import check_network, find_zone, warn_of_replaced_rules
 from shoal_infra.caching import cache_rules
-from shoal_infra.config import AdoptedHost, NewHost, StationConfig
+from shoal_infra.config import ExistingHost, NewHost, StationConfig
 from shoal_infra.edge import PublicEdge, PublicEdgeArgs
 from shoal_infra.origin import OriginHost, OriginHostArgs
 from shoal_infra.storage import SegmentStore, SegmentStoreArgs
@@ -15,7 +15,7 @@ from shoal_infra.storage import SegmentStore, SegmentStoreArgs
 
 @dataclass(frozen=True)
 class _Host:
-    """A host, made or adopted."""
+    """A host, new or existing."""
 
     public_ip: pulumi.Input[str]
     instance_id: pulumi.Input[str]
@@ -25,12 +25,12 @@ class _Host:
 
 
 def build(config: StationConfig) -> None:
-    """Declare everything, and export what docs/deploy.md lists."""
+    """Declare all resources, and export the outputs that docs/deploy.md lists."""
     zone = find_zone(config.zone, config.account_id)
     if isinstance(config.host, NewHost):
-        find_network(config.host.region)
+        check_network(config.host.region)
     if config.manage_cloud_connector:
-        warn_of_shared_lists(config.zone)
+        warn_of_replaced_rules(config.zone)
     name = naming.logical_name(config.stack)
     store = SegmentStore(
         name,
@@ -61,9 +61,9 @@ def build(config: StationConfig) -> None:
 
 
 def _host(name: str, config: StationConfig) -> _Host:
-    if isinstance(config.host, AdoptedHost):
+    if isinstance(config.host, ExistingHost):
         return _Host(config.host.ip, "", "", config.ssh_user, config.host.architecture)
-    made = OriginHost(
+    new = OriginHost(
         name,
         OriginHostArgs(
             host=config.host,
@@ -74,11 +74,11 @@ def _host(name: str, config: StationConfig) -> _Host:
         ),
     )
     return _Host(
-        public_ip=made.public_ip,
-        instance_id=made.instance_id,
+        public_ip=new.public_ip,
+        instance_id=new.instance_id,
         region=config.host.region,
-        user=config.ssh_user or made.user,
-        architecture=made.architecture,
+        user=config.ssh_user or new.user,
+        architecture=new.architecture,
     )
 
 

@@ -15,28 +15,28 @@ ITEM_WRITE = "2efd5506f9c8494dacb1fa10a3e7d5b6"
 
 @dataclass(frozen=True)
 class SegmentStoreArgs:
-    """What a store is made from."""
+    """Parameters of the store."""
 
     account_id: str
     zone_id: str
     bucket: str
     hostname: str
-    """public name of the bucket's root, in the zone"""
+    """public hostname of the bucket's root, in the zone"""
     origins: tuple[str, ...]
-    """whose pages may read it: the station's own, and those that embed the player"""
+    """sites whose pages may read it: the station's own, and those that embed the player"""
     manage_rules: bool
-    """set CORS and lifecycle, which replaces what the bucket has"""
+    """set CORS and lifecycle rules, which replaces the bucket's own"""
 
 
 class SegmentStore(pulumi.ComponentResource):
     """The bucket and everything about it.
 
-    Objects are public one by one, by their whole name: neither R2's custom domain nor the closed
-    r2.dev address lists a bucket.
+    Each object is public to anyone who knows its full name: neither R2's custom domain nor the
+    disabled r2.dev address lists a bucket.
     """
 
     media_hostname: pulumi.Output[str]
-    """known when the bucket answers to it"""
+    """known once the bucket serves it"""
     media_url: pulumi.Output[str]
     s3_endpoint: pulumi.Output[str]
     bucket_name: pulumi.Output[str]
@@ -53,7 +53,7 @@ class SegmentStore(pulumi.ComponentResource):
         bucket = cloudflare.R2Bucket(
             f"{name}-bucket", account_id=args.account_id, name=args.bucket, opts=child
         )
-        # makes its DNS record itself
+        # also creates its DNS record
         domain = cloudflare.R2CustomDomain(
             f"{name}-domain",
             account_id=args.account_id,
@@ -105,7 +105,7 @@ def _cors(
     bucket: cloudflare.R2Bucket,
     opts: pulumi.ResourceOptions,
 ) -> None:
-    # a list is safe to cache: the edge keeps an answer for each Origin. Beside a * it says nothing
+    # a list is safe to cache: the edge caches one response per Origin. Next to a * it has no effect
     origins = ["*"] if "*" in args.origins else list(args.origins)
     cloudflare.R2BucketCors(
         name,
@@ -131,7 +131,7 @@ def _lifecycle(
     bucket: cloudflare.R2Bucket,
     opts: pulumi.ResourceOptions,
 ) -> None:
-    """Have R2 delete what the broadcaster did not live to delete."""
+    """Make R2 delete segments that the broadcaster failed to delete."""
     cloudflare.R2BucketLifecycle(
         name,
         account_id=args.account_id,
@@ -158,9 +158,9 @@ def _token(
     bucket: cloudflare.R2Bucket,
     opts: pulumi.ResourceOptions,
 ) -> cloudflare.AccountToken:
-    """Return an account's token, which outlives the person that made it, for one bucket.
+    """Return an account token for one bucket; it does not depend on the user who created it.
 
-    One policy with one group: with more the provider finds another order at every run.
+    One policy with one group: with more, the provider finds their order changed at every run.
     """
     scope = f"com.cloudflare.edge.r2.bucket.{args.account_id}_default_"
     return cloudflare.AccountToken(
@@ -171,7 +171,7 @@ def _token(
             cloudflare.AccountTokenPolicyArgs(
                 effect="allow",
                 permission_groups=[cloudflare.AccountTokenPolicyPermissionGroupArgs(id=ITEM_WRITE)],
-                resources=bucket.name.apply(lambda made: json.dumps({scope + made: "*"})),
+                resources=bucket.name.apply(lambda name: json.dumps({scope + name: "*"})),
             )
         ],
         opts=opts,

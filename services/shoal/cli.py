@@ -25,14 +25,14 @@ from shoal.ops.options import (
     add_report_options,
     add_routes_options,
     cost_load_of,
-    report_question_of,
-    routes_question_of,
+    report_options_of,
+    routes_options_of,
 )
 
 SERVICES: dict[str, tuple[type[StationSettings], str]] = {
-    "broadcaster": (BroadcasterSettings, "watch Owncast's folder, store and publish segments"),
-    "signaling": (SignalingSettings, "bring viewers together in rooms"),
-    "site": (SiteSettings, "serve the player and the station's figures"),
+    "broadcaster": (BroadcasterSettings, "read Owncast's segments, upload and publish them"),
+    "signaling": (SignalingSettings, "connect viewers in rooms"),
+    "site": (SiteSettings, "serve the player and the station's statistics"),
 }
 
 
@@ -53,10 +53,12 @@ def _parser() -> argparse.ArgumentParser:
         description="Run a whole station on this machine until Ctrl-C.",
     )
     add_up_options(up)
-    add_report_options(commands.add_parser("report", help="where the video came from, and cost"))
-    add_doctor_options(commands.add_parser("doctor", help="what is wrong with a station, if any"))
-    add_routes_options(commands.add_parser("routes", help="which path leads to which service"))
-    add_cost_options(commands.add_parser("cost", help="what a month's traffic costs, three ways"))
+    add_report_options(
+        commands.add_parser("report", help="show where the video came from, and what it cost")
+    )
+    add_doctor_options(commands.add_parser("doctor", help="check a station for faults"))
+    add_routes_options(commands.add_parser("routes", help="show which path leads to which service"))
+    add_cost_options(commands.add_parser("cost", help="estimate what a month's traffic costs"))
     return parser
 
 
@@ -69,11 +71,11 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.command == "report":
         from shoal.ops.report import run as run_report
 
-        run_report(report_question_of(arguments))
+        run_report(report_options_of(arguments))
     elif arguments.command == "routes":
         from shoal.ops.show_routes import run as run_routes
 
-        run_routes(routes_question_of(arguments))
+        run_routes(routes_options_of(arguments))
     elif arguments.command == "cost":
         from shoal.ops.cost import run as run_cost
 
@@ -89,9 +91,9 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _event_loop(service: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Return what makes a service's event loop; None stands for asyncio's own.
+    """Return the factory of a service's event loop; None means asyncio's own.
 
-    Signaling has uvloop's for its crowd. The others send files, for which uvloop lacks sendfile().
+    Signaling uses uvloop for its many sockets. The others send files, and uvloop has no sendfile().
     """
     if service != "signaling":
         return None
@@ -116,7 +118,7 @@ async def _run_service(name: str) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; return its exit status. An operator's mistake is one line, status 1."""
+    """Run one command; return its exit status. An OperatorError gives one line and 1."""
     arguments = _parser().parse_args(argv)
     logs.set_up(os.environ.get("SHOAL_LOG_LEVEL", "INFO").upper())
     logging.getLogger("botocore").setLevel(logging.WARNING)

@@ -1,8 +1,8 @@
-"""The route table as cloudflared's ingress rules, and which of them cloudflared would take.
+"""The route table as cloudflared's ingress rules, and which of them applies to a request.
 
 The model follows cloudflared's source (ingress/ingress.go and rule.go): rules in order, the first
-match wins; a hostname is compared as it is, without the port; a path is an RE2 pattern that is
-searched in the decoded path, without the query; nothing is normalised.
+match wins; a hostname is compared as is, without the port; a path is an RE2 pattern that is
+searched in the decoded path, without the query; nothing is normalized.
 """
 
 import re
@@ -22,34 +22,34 @@ _BAD_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
 
 @dataclass(frozen=True)
 class Rule:
-    """One ingress rule. `hostname` and `path` are None where everything matches."""
+    """One ingress rule. A `hostname` or `path` of None matches everything."""
 
     hostname: str | None
     path: str | None
     service: Service
     address: str | None
-    """None: cloudflared answers itself, with the status that `service` names"""
+    """None if cloudflared itself answers, with the status that `service` names"""
 
     @property
     def target(self) -> str:
-        """What cloudflared calls the rule's `service`."""
+        """The value of the rule's `service` in cloudflared's configuration."""
         return self.address or self.service
 
     def matches(self, host: str, path: str) -> bool:
-        """Say whether the rule is for a request; `path` is decoded and without query."""
+        """Return whether the rule applies to a request; `path` is decoded and without its query."""
         return self.hostname in (None, host) and (
             self.path is None or re2.search(self.path, path) is not None
         )
 
 
-def ingress(
+def ingress_rules(
     table: Sequence[Route],
     hostnames: Mapping[HostRole, str],
     addresses: Mapping[Service, str],
 ) -> tuple[Rule, ...]:
-    """Return the rules of a route table, one a route.
+    """Return the rules of a route table, one per route.
 
-    Raises ValueError for addresses that cloudflared would refuse, or take for something else.
+    Raises ValueError for addresses that cloudflared would refuse or misread.
     """
     return tuple(
         Rule(
@@ -63,7 +63,7 @@ def ingress(
 
 
 def addresses_of(settings: StationSettings) -> dict[Service, str]:
-    """Return where the services of the route table are."""
+    """Return the address of each service of the route table."""
     return {
         "signaling": settings.signaling_url,
         "broadcaster": settings.broadcaster_url,
@@ -76,31 +76,35 @@ def _address(addresses: Mapping[Service, str], service: Service) -> str | None:
     if service.startswith("http_status:"):
         return None
     url = URL(addresses[service])
-    if url.scheme not in ("http", "https") or not url.host:  # others become a TCP proxy
-        raise ValueError(f"{service} is at {url}: cloudflared needs http://host:port")
+    if (
+        url.scheme not in ("http", "https") or not url.host
+    ):  # cloudflared would proxy other schemes as TCP
+        raise ValueError(
+            f"the address of {service}, {url}, is not valid for cloudflared: use http://host:port"
+        )
     if url.path_qs.strip("/") or url.fragment:
-        raise ValueError(f"{service} is at {url}: cloudflared takes no path there")
+        raise ValueError(
+            f"the address of {service}, {url}, is not valid for cloudflared: remove path and query"
+        )
     return str(url).rstrip("/")
 
 
-def request_of(url: str) -> tuple[str, str]:
-    """Return the host and the decoded path that cloudflared sees of a request for `url`.
+def parse_request(url: str) -> tuple[str, str]:
+    """Return the host and the decoded path of a request for `url`, as cloudflared sees them.
 
-    Raises ValueError for what no HTTP client can ask for.
+    Raises ValueError for a URL that no HTTP client can request.
     """
     found = _URL.match(url)
     if found is None or not found[1]:
-        raise ValueError(
-            f"{url!r} is no URL of a web page: write it as https://tv.example.org/live"
-        )
+        raise ValueError(f"{url!r} is not a web URL: write it like https://tv.example.org/live")
     if _BAD_ESCAPE.search(found[2]):
-        raise ValueError(f"{url!r} has a % that is followed by no two hex digits")
+        raise ValueError(f"{url!r} has a % that is not followed by two hex digits")
     return found[1].strip("[]"), unquote(found[2], errors="replace") or "/"
 
 
-def find(rules: Sequence[Rule], host: str, path: str) -> int:
-    """Return the number of the rule that cloudflared takes, from 0 as it counts them."""
-    for number, rule in enumerate(rules):
+def find_rule(rules: Sequence[Rule], host: str, path: str) -> int:
+    """Return the index of the rule that cloudflared applies, from 0 as it counts them."""
+    for index, rule in enumerate(rules):
         if rule.matches(host, path):
-            return number
-    raise ValueError("ingress rules must end with one that matches everything")
+            return index
+    raise ValueError("the last ingress rule must match everything")

@@ -1,4 +1,4 @@
-"""Log lines: with time and level for a terminal, with systemd's own levels for the journal."""
+"""Logging: with time and level for a terminal, with systemd's priorities for the journal."""
 
 import logging
 import os
@@ -10,21 +10,21 @@ _PRIORITIES = (
     (logging.WARNING, 4),
     (logging.INFO, 6),
 )
-"""our levels → syslog's; what is below is debugging, 7"""
+"""Python's levels → syslog's; anything below is 7, debug"""
 
 
 class JournalFormatter(logging.Formatter):
-    """Begins each line with its priority (sd-daemon(3)), by which `journalctl -p` finds it."""
+    """Begins each line with its priority (sd-daemon(3)), for `journalctl -p`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the record's lines."""
+        """Return the record, each line with its priority."""
         priority = next((p for level, p in _PRIORITIES if record.levelno >= level), 7)
         text = super().format(record)
         return "\n".join(f"<{priority}>{line}" for line in text.splitlines())
 
 
 def set_up(level: str) -> None:
-    """Log to stderr, from `level` on."""
+    """Log to stderr, from `level` up."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         JournalFormatter("%(name)s: %(message)s")
@@ -35,7 +35,7 @@ def set_up(level: str) -> None:
 
 
 def _is_journal() -> bool:
-    """Whether stderr leads to the journal: systemd.exec(5), $JOURNAL_STREAM."""
+    """Return whether stderr leads to the journal: systemd.exec(5), $JOURNAL_STREAM."""
     try:
         status = os.fstat(sys.stderr.fileno())
     except (OSError, ValueError):

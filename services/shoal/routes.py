@@ -1,8 +1,8 @@
-"""The one route table: the tunnel's ingress, the local gateway and the doctor read it.
+"""The one route table, for the tunnel's ingress, the local gateway and the doctor.
 
 Matching is cloudflared's: routes in order, the first match wins; a path is an RE2 pattern that is
 *searched* in the decoded path without its query (so every pattern here is anchored), case matters,
-nothing is normalised.
+nothing is normalized.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ Service = Literal[
 
 @dataclass(frozen=True)
 class Route:
-    """One rule: requests for `host` (None: any) whose path matches `path` (None: all)."""
+    """One route: requests for `host` (None: any) whose path matches `path` (None: any)."""
 
     host: HostRole | None
     path: str | None
@@ -29,7 +29,7 @@ class Route:
 def routes(*, access: bool) -> tuple[Route, ...]:
     """Return the station's routes in order.
 
-    `access` says whether Cloudflare Access guards Owncast; without it Owncast's own playlist and
+    `access` is whether Cloudflare Access protects Owncast; without it Owncast's own playlist and
     admin pages are closed (403), and there is no admin hostname.
     """
     owncast: Service = "owncast" if access else "http_status:403"
@@ -51,4 +51,4 @@ def match(table: Sequence[Route], host: HostRole, path: str) -> Route:
             continue
         if route.path is None or re2.search(route.path, path):
             return route
-    raise ValueError("a route table must end with a rule that matches everything")
+    raise ValueError("the last route of a table must match everything")

@@ -1,7 +1,7 @@
-"""Telling systemd how a service is: sd_notify(3), and its watchdog's pings.
+"""Notifies systemd of a service's state: sd_notify(3), and pings of its watchdog.
 
-Everything here does nothing where systemd did not ask for it ($NOTIFY_SOCKET, $WATCHDOG_USEC), and
-nothing raises: a service goes on without its supervisor's ear.
+All of this does nothing unless systemd asks for it ($NOTIFY_SOCKET, $WATCHDOG_USEC), and never
+raises: a service runs on even if systemd cannot be notified.
 """
 
 import asyncio
@@ -17,9 +17,9 @@ PINGS_PER_TIMEOUT = 2
 
 
 def ready(status: str) -> None:
-    """Say that the service has started, and ping the watchdog from this event loop from now on.
+    """Report that the service has started, and ping the watchdog from this event loop from now on.
 
-    The pings are the loop's own, so that a loop that hangs falls silent. `status` is one line for
+    The loop itself sends the pings, so they stop when it hangs. `status` is one line for
     `systemctl status`.
     """
     _notify("READY=1", f"STATUS={status}")
@@ -29,7 +29,7 @@ def ready(status: str) -> None:
 
 
 def stopping() -> None:
-    """Say that the service has begun to stop."""
+    """Report that the service is stopping."""
     _notify("STOPPING=1", "STATUS=stopping")
 
 
@@ -39,10 +39,10 @@ def _ping(loop: asyncio.AbstractEventLoop, every_s: float) -> None:
 
 
 def _watchdog_timeout_s() -> float | None:
-    """Return after how much silence systemd kills this process; None when it does not watch it."""
+    """Return after how long without pings systemd kills this process; None without a watchdog."""
     microseconds, pid = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID")
-    ours = not pid or pid == str(os.getpid())
-    watched = ours and microseconds.isdecimal() and int(microseconds) > 0
+    for_this_process = not pid or pid == str(os.getpid())
+    watched = for_this_process and microseconds.isdecimal() and int(microseconds) > 0
     return int(microseconds) / 1e6 if watched else None
 
 
@@ -50,11 +50,11 @@ def _notify(*assignments: str) -> None:
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
         return
-    if address.startswith("@"):  # in Linux' abstract namespace
+    if address.startswith("@"):  # in Linux's abstract namespace
         address = f"\0{address[1:]}"
     try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sender:
-            sender.settimeout(SEND_TIMEOUT_S)
-            sender.sendto("\n".join(assignments).encode(), address)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as client:
+            client.settimeout(SEND_TIMEOUT_S)
+            client.sendto("\n".join(assignments).encode(), address)
     except (OSError, ValueError) as error:
-        log.warning("cannot tell systemd %s: %s", assignments[0], error)
+        log.warning("cannot send %s to systemd: %s", assignments[0], error)

@@ -1,7 +1,7 @@
-"""What cloudflared does with ingress rules as its API has them, written anew from its source.
+"""What cloudflared does with ingress rules in the form of its API, reimplemented from its source.
 
-It shares nothing with `shoal.ingress`, so that the two can be held against each other; Python's own
-expressions stand for Go's, which decide alike on patterns without backslashes.
+It shares no code with `shoal.ingress`, so that the two can be compared. It uses Python's regular
+expressions for Go's: on patterns without backslashes they match the same.
 """
 
 import re
@@ -13,7 +13,7 @@ Ingress = Sequence[Mapping[str, Any]]
 
 
 def validate(rules: Ingress) -> None:
-    """Raise ValueError where cloudflared would not start (ingress.go, validate)."""
+    """Raise ValueError if cloudflared would not start with the rules (ingress.go, validate)."""
     if not rules:
         raise ValueError("no ingress rules")
     for number, rule in enumerate(rules):

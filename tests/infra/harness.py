@@ -1,7 +1,7 @@
 """Runs the Pulumi program without its engine and without a network.
 
-`Clouds` stands in for AWS and Cloudflare: it gives resources ids and the fields that only a cloud
-knows, and answers look-ups. What the clouds would refuse it does not know.
+`Clouds` stands in for AWS and Cloudflare: it gives resources IDs and the fields that only a cloud
+knows, and answers lookups. It does not know what the clouds would refuse.
 """
 
 import json
@@ -55,7 +55,7 @@ COMPUTED: Mapping[str, Mapping[str, object]] = {
 
 @dataclass(frozen=True)
 class Resource:
-    """One resource as it was registered."""
+    """One registered resource."""
 
     typ: str
     name: str
@@ -63,14 +63,14 @@ class Resource:
     urn: str
     parent: str
     dependencies: frozenset[str]
-    """URNs, those of its inputs included"""
+    """URNs, including those of its inputs"""
     ignored: frozenset[str]
     raw: str
     """all of the request's inputs, secrets included, as text"""
 
     @property
     def cls(self) -> str:
-        """The type's last word."""
+        """The last part of the type."""
         return self.typ.rpartition(":")[2]
 
 
@@ -100,32 +100,32 @@ class Clouds(pulumi.runtime.Mocks):
                 return {"id": "p", "name": args.args["name"], "value": "ami-0a1b2c3d"}
             case "getZeroTrustTunnelCloudflaredToken":
                 return {"token": TUNNEL_TOKEN, **args.args}
-        raise AssertionError(f"the program looks up {args.token}, which nobody expects")
+        raise AssertionError(f"unexpected lookup: {args.token}")
 
 
 class _Monitor(mocks.MockMonitor):
-    """Keeps each request to register a resource, as the engine would see it."""
+    """Records each request to register a resource, as the engine would see it."""
 
     def __init__(self, clouds: Clouds) -> None:
         super().__init__(clouds)
         self.registered: list[Resource] = []
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 (gRPC's name)
-        answer = super().RegisterResource(request)
+        response = super().RegisterResource(request)
         if request.type != "pulumi:pulumi:Stack":
             self.registered.append(
                 Resource(
                     typ=request.type,
                     name=request.name,
                     inputs=rpc.deserialize_properties(request.object),
-                    urn=answer.urn,
+                    urn=response.urn,
                     parent=request.parent,
                     dependencies=frozenset(request.dependencies),
                     ignored=frozenset(request.ignoreChanges),
                     raw=str(request.object),
                 )
             )
-        return answer
+        return response
 
 
 @dataclass
@@ -148,11 +148,11 @@ class Run:
 
     @property
     def made(self) -> list[Resource]:
-        """Everything that is no component."""
+        """Every resource that is not a component."""
         return [resource for resource in self.resources if not resource.typ.startswith("shoal:")]
 
     def ancestors_of(self, resource: Resource) -> set[str]:
-        """Return the URNs of all that must be there before a resource."""
+        """Return the URNs of everything that must exist before a resource."""
         by_urn = {each.urn: each for each in self.resources}
         found: set[str] = set()
         waiting = list(resource.dependencies)
@@ -178,7 +178,7 @@ def run(
     preview: bool = False,
     program: Callable[[], None] = the_program,
 ) -> Run:
-    """Return what the program declares under BASE with changes; None takes a setting out.
+    """Return what the program declares with BASE and changes; None removes a setting.
 
     Raises what the program raises.
     """
@@ -186,12 +186,12 @@ def run(
     clouds = Clouds(zone, has_network=has_network)
     monitor = _Monitor(clouds)
     result = Run(monitor.registered, clouds)
-    set_root_resource(cast(Any, None))  # a new one is made below
+    set_root_resource(cast(Any, None))  # a new one is created below
     pulumi.runtime.set_mocks(clouds, project="shoal", stack=stack, preview=preview, monitor=monitor)
-    written = {
+    serialized = {
         key: value if isinstance(value, str) else json.dumps(value) for key, value in config.items()
     }
-    pulumi.runtime.set_all_config(written)
+    pulumi.runtime.set_all_config(serialized)
 
     @pulumi.runtime.test
     def declare() -> pulumi.Output[Any]:

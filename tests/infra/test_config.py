@@ -1,4 +1,4 @@
-"""Configurations that cannot be: one clear error, before anything is made."""
+"""Invalid configurations: one clear error, before anything is created."""
 
 import base64
 import re
@@ -25,83 +25,83 @@ def key(kind: str, *fields: bytes) -> str:
 def error(
     changes: Mapping[str, object], *, zone: Mapping[str, object] | None = ZONE, network: bool = True
 ) -> str:
-    """Return what Pulumi prints; nothing may have been registered."""
-    made: list[str] = []
+    """Return the message that Pulumi prints; nothing may have been created."""
+    created: list[str] = []
 
     def program() -> None:
         from shoal_infra import program as station
 
         station.build(load())
-        made.append("everything")
+        created.append("everything")
 
     with pytest.raises(ConfigError) as caught:
         run(changes, zone=zone, has_network=network, program=program)
-    assert not made
+    assert not created
     return str(caught.value)
 
 
 BAD = [
     ("hostname", None, "is missing: pulumi config set hostname tv.example.org"),
-    ("hostname", "https://tv.example.org/", "is no hostname"),
+    ("hostname", "https://tv.example.org/", "is not a hostname"),
     ("hostname", "tv.example.com", "tv.example.com is outside the zone example.org"),
     ("hostname", "tv.notexample.org", "outside the zone"),
     ("hostname", "a.b.example.org", "more than one level below example.org"),
     ("zone", None, "is missing"),
-    ("zone", "org", "is no hostname"),
+    ("zone", "org", "is not a hostname"),
     ("mediaHostname", "media.example.com", "outside the zone"),
     ("mediaHostname", "tv.example.org", "they must differ"),
     ("adminHostname", "tv-media.example.org", "they must differ"),
     ("cloudflareAccountId", None, "is missing"),
-    ("cloudflareAccountId", "op@example.org", "is no account id"),
-    ("accessEmails", ["example.org"], "neither an e-mail address nor a domain"),
-    ("accessTeam", "my team", "is no team name"),
-    ("embedOrigins", ["example.com"], "must be * or an origin"),
+    ("cloudflareAccountId", "op@example.org", "is not an account ID"),
+    ("accessEmails", ["example.org"], "neither an email address nor a domain"),
+    ("accessTeam", "my team", "is not a team name"),
+    ("embedOrigins", ["example.com"], "neither * nor an origin"),
     ("rtmpAllowedCidrs", None, "is missing"),
     ("rtmpAllowedCidrs", [], "is missing"),
-    ("rtmpAllowedCidrs", "198.51.100.4/32", "is no list: pulumi config set --path"),
-    ("rtmpAllowedCidrs", [7], "is no list"),
+    ("rtmpAllowedCidrs", "198.51.100.4/32", "is not a list: pulumi config set --path"),
+    ("rtmpAllowedCidrs", [7], "is not a list"),
     ("rtmpAllowedCidrs", ["0.0.0.0/0"], "open to the world"),
     ("rtmpAllowedCidrs", ["198.51.100.4", "::/0"], "open to the world"),
     ("rtmpAllowedCidrs", ["0.0.0.0/1", "128.0.0.0/1"], "open to the world"),
-    ("rtmpAllowedCidrs", ["example.org"], "is no network"),
-    ("rtmpAllowedCidrs", ["198.51.100.4/24"], "is 198.51.100.0/24 meant?"),
+    ("rtmpAllowedCidrs", ["example.org"], "is not a network"),
+    ("rtmpAllowedCidrs", ["198.51.100.4/24"], "write 198.51.100.0/24"),
     ("sshAllowedCidrs", None, "is missing"),
     ("sshAllowedCidrs", ["0.0.0.0/0"], "open to the world"),
     ("sshPublicKey", None, "is missing"),
     ("sshPublicKey", PRIVATE, "this is the private key!"),
-    ("sshPublicKey", "ssh-ed25519", "is no ssh public key"),
-    ("sshPublicKey", "ssh-ed25519 AAAA", "is no ssh public key"),
-    ("sshPublicKey", SSH_KEY.replace("ssh-ed25519", "ssh-rsa", 1), "says that it is ssh-rsa"),
+    ("sshPublicKey", "ssh-ed25519", "is not an ssh public key"),
+    ("sshPublicKey", "ssh-ed25519 AAAA", "is not an ssh public key"),
+    ("sshPublicKey", SSH_KEY.replace("ssh-ed25519", "ssh-rsa", 1), "is labeled ssh-rsa"),
     ("sshPublicKey", key("ssh-rsa", b"\1\0\1", b"\0\xff" + b"\0" * 127), "has 1024 bits"),
     ("sshPublicKey", key("ssh-rsa"), "has 0 bits"),
-    ("sshPublicKey", key("ecdsa-sha2-nistp256", b"nistp256", b"x"), "takes no ecdsa"),
-    ("image", "windows", "take debian-13, debian-12, ubuntu-24.04"),
-    ("instanceType", "t2.nano", "take t4g.small or t3.small"),
+    ("sshPublicKey", key("ecdsa-sha2-nistp256", b"nistp256", b"x"), "does not accept ecdsa"),
+    ("image", "windows", "use debian-13, debian-12, ubuntu-24.04"),
+    ("instanceType", "t2.nano", "use t4g.small or t3.small"),
     ("volumeGb", 2, "from 8 to 1000"),
     ("volumeGb", "big", "from 8 to 1000"),
     ("torrentPort", 1935, "is taken"),
     ("torrentPort", 80, "is taken"),
     ("torrentPort", 70000, "from 0 to 65535"),
-    ("existingInstanceIp", "tv.example.org", "is no IP address"),
-    ("bucketName", "My_Bucket", "is no bucket name"),
-    ("sshUser", "root; reboot", "is no user's name"),
-    ("sshHostKeys", ["ssh-ed25519"], "is no ssh public key"),
+    ("existingInstanceIp", "tv.example.org", "is not an IP address"),
+    ("bucketName", "My_Bucket", "is not a bucket name"),
+    ("sshUser", "root; reboot", "is not a user name"),
+    ("sshHostKeys", ["ssh-ed25519"], "is not an ssh public key"),
     ("manageCacheRules", "perhaps", "true or false"),
 ]
 
 
 @pytest.mark.parametrize(("setting", "value", "message"), BAD)
 def test_a_bad_setting_is_named_with_what_to_do(setting: str, value: object, message: str) -> None:
-    said = error({f"shoal:{setting}": value})
-    lines = [line for line in said.splitlines() if line.startswith(f"  shoal:{setting}: ")]
-    assert any(message in line for line in lines), said
+    text = error({f"shoal:{setting}": value})
+    lines = [line for line in text.splitlines() if line.startswith(f"  shoal:{setting}: ")]
+    assert any(message in line for line in lines), text
 
 
 @pytest.mark.parametrize(
     ("region", "message"),
     [
         (None, "aws:region: is missing: pulumi config set aws:region"),
-        ("eu-west-9", "aws:region: 'eu-west-9' is no region of EC2: there is, for example, eu-"),
+        ("eu-west-9", "aws:region: 'eu-west-9' is not an EC2 region: there is, for example, eu-"),
     ],
 )
 def test_the_region(monkeypatch: pytest.MonkeyPatch, region: str | None, message: str) -> None:
@@ -115,15 +115,17 @@ def test_the_region_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatc
     assert run({"aws:region": None}).outputs["region"] == "us-west-2"
 
 
-def test_all_that_is_wrong_is_said_at_once() -> None:
-    said = error({"shoal:rtmpAllowedCidrs": ["0.0.0.0/0"], "shoal:zone": None, "aws:region": "x"})
-    assert "nothing was changed" in said
-    assert len([line for line in said.splitlines() if line.startswith("  ")]) == 3
+def test_all_problems_are_reported_at_once() -> None:
+    message = error(
+        {"shoal:rtmpAllowedCidrs": ["0.0.0.0/0"], "shoal:zone": None, "aws:region": "x"}
+    )
+    assert "nothing was changed" in message
+    assert len([line for line in message.splitlines() if line.startswith("  ")]) == 3
 
 
 def test_a_hostname_outside_the_zone_is_one_problem() -> None:
-    said = error({"shoal:hostname": "tv.example.com"})
-    assert len([line for line in said.splitlines() if line.startswith("  ")]) == 1
+    message = error({"shoal:hostname": "tv.example.com"})
+    assert len([line for line in message.splitlines() if line.startswith("  ")]) == 1
 
 
 def test_a_private_key_is_never_repeated() -> None:
@@ -134,16 +136,16 @@ def test_access_needs_its_team() -> None:
     assert "shoal:accessTeam: is missing" in error({"shoal:accessEmails": ["op@example.org"]})
 
 
-def test_an_adopted_host_must_be_known_by_its_keys_and_user() -> None:
-    said = error({"shoal:existingInstanceIp": "203.0.113.99"})
-    assert "shoal:sshHostKeys: is missing" in said
-    assert "shoal:sshUser: is missing" in said
+def test_an_existing_host_needs_its_keys_and_user() -> None:
+    message = error({"shoal:existingInstanceIp": "203.0.113.99"})
+    assert "shoal:sshHostKeys: is missing" in message
+    assert "shoal:sshUser: is missing" in message
 
 
 @pytest.mark.parametrize(
     ("zone", "message"),
     [
-        (None, "Cloudflare shows no zone example.org"),
+        (None, "cannot find the zone example.org"),
         ({**ZONE, "type": "partial"}, "is of type partial"),
         ({**ZONE, "status": "pending"}, "is pending"),
         ({**ZONE, "paused": True}, "is paused"),
@@ -154,12 +156,12 @@ def test_zones_that_cannot_hold_a_station(zone: Mapping[str, object] | None, mes
 
 
 def test_a_region_without_a_default_network() -> None:
-    said = error({}, network=False)
-    assert "no default VPC in eu-central-1" in said
-    assert "aws ec2 create-default-vpc --region eu-central-1" in said
+    message = error({}, network=False)
+    assert "cannot find a default VPC in the AWS region eu-central-1" in message
+    assert "aws ec2 create-default-vpc --region eu-central-1" in message
 
 
-def test_pulumi_yaml_declares_each_setting_with_type_default_and_words() -> None:
+def test_pulumi_yaml_declares_each_setting_with_type_and_description() -> None:
     project = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())
     folder = Path(shoal_infra.__file__).parent
     source = (folder / "config.py").read_text()
@@ -175,15 +177,15 @@ def test_pulumi_yaml_declares_each_setting_with_type_default_and_words() -> None
     assert (ROOT / project["main"] / "__main__.py").is_file()
 
 
-def test_pulumi_yamls_defaults_are_the_programs() -> None:
+def test_the_defaults_of_pulumi_yaml_are_the_programs() -> None:
     project = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())
     defaults = {
         f"shoal:{name}": each["default"]
         for name, each in project["config"].items()
         if "default" in each and name != "sshPublicKey"
     }
-    spoken, silent = run(defaults), run()
-    assert spoken.outputs == silent.outputs
-    assert {each.urn: each.inputs for each in spoken.resources} == {
-        each.urn: each.inputs for each in silent.resources
+    explicit, implicit = run(defaults), run()
+    assert explicit.outputs == implicit.outputs
+    assert {each.urn: each.inputs for each in explicit.resources} == {
+        each.urn: each.inputs for each in implicit.resources
     }

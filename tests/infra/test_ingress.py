@@ -1,4 +1,4 @@
-"""Where URLs lead, by the rules that the program gives to the tunnel."""
+"""Where URLs lead by the tunnel's ingress rules."""
 
 import json
 from typing import Any
@@ -98,7 +98,7 @@ URLS = {f"https://tv.example.org{path}": service for path, service in PATHS.item
     "http://tv.example.org/live/playlist.m3u8": LIVE,
     "https://tv.example.org:8443/live": LIVE,
     "https://user:pw@tv.example.org/live": LIVE,
-    "https://TV.EXAMPLE.ORG/live": NOWHERE,  # browsers write it in small letters
+    "https://TV.EXAMPLE.ORG/live": NOWHERE,  # browsers send it in lowercase
     "https://tv.example.org./live": NOWHERE,
     "https://example.org/live": NOWHERE,
     "https://other.example.org/ws": NOWHERE,

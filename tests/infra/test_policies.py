@@ -1,4 +1,4 @@
-"""Rules that hold for everything the program makes, under every switch."""
+"""Rules that hold for everything the program declares, with every switch."""
 
 import inspect
 from typing import Any
@@ -9,8 +9,8 @@ import pytest
 from shoal_infra.storage import ITEM_WRITE
 from tests.infra.harness import SSH_KEY, TOKEN_VALUE, TUNNEL_TOKEN, Resource, Run, run
 
-VARIANTS: dict[str, dict[str, object]] = {
-    "as it comes": {},
+CONFIGURATIONS: dict[str, dict[str, object]] = {
+    "defaults": {},
     "everything on": {
         "shoal:accessEmails": ["op@example.org"],
         "shoal:accessTeam": "team",
@@ -20,7 +20,7 @@ VARIANTS: dict[str, dict[str, object]] = {
         "shoal:image": "ubuntu-24.04",
         "shoal:instanceType": "t3.small",
     },
-    "adopted": {
+    "existing host": {
         "shoal:existingInstanceIp": "203.0.113.99",
         "shoal:sshHostKeys": [SSH_KEY],
         "shoal:sshUser": "deploy",
@@ -42,21 +42,21 @@ TAGGED = {
 }
 
 
-@pytest.fixture(scope="module", params=VARIANTS)
+@pytest.fixture(scope="module", params=CONFIGURATIONS)
 def made(request: pytest.FixtureRequest) -> Run:
-    return run(VARIANTS[request.param])
+    return run(CONFIGURATIONS[request.param])
 
 
 def aws_resources(made: Run) -> list[Resource]:
     return [each for each in made.resources if each.typ.startswith("aws:")]
 
 
-def test_nothing_comes_in_but_what_is_configured(made: Run) -> None:
+def test_only_what_is_configured_is_let_in(made: Run) -> None:
     for rule in made.of("SecurityGroupIngressRule"):
         assert rule.inputs["fromPort"] == rule.inputs["toPort"]
         assert rule.inputs["fromPort"] in OPENED[rule.inputs["cidrIpv4"]]
     for group in made.of("SecurityGroup"):
-        assert not {"ingress", "egress"} & group.inputs.keys()  # they would fight with the rules
+        assert not {"ingress", "egress"} & group.inputs.keys()  # they would conflict with the rules
 
 
 def test_no_web_port_is_open(made: Run) -> None:
@@ -69,7 +69,7 @@ def test_disks_are_encrypted(made: Run) -> None:
         assert instance.inputs["rootBlockDevice"]["encrypted"] is True
 
 
-def test_instance_metadata_needs_a_token_and_leaves_the_host_never(made: Run) -> None:
+def test_instance_metadata_needs_a_token_and_never_leaves_the_host(made: Run) -> None:
     for instance in made.of("Instance"):
         assert instance.inputs["metadataOptions"] == {
             "httpEndpoint": "enabled",
@@ -78,7 +78,7 @@ def test_instance_metadata_needs_a_token_and_leaves_the_host_never(made: Run) ->
         }
 
 
-def test_the_bucket_is_listed_for_nobody_and_has_tls_alone(made: Run) -> None:
+def test_the_bucket_cannot_be_listed_and_requires_tls(made: Run) -> None:
     assert made.one("R2ManagedDomain").inputs["enabled"] is False
     assert made.one("R2CustomDomain").inputs["minTls"] == "1.2"
     for cors in made.of("R2BucketCors"):
@@ -86,7 +86,7 @@ def test_the_bucket_is_listed_for_nobody_and_has_tls_alone(made: Run) -> None:
             assert set(rule["allowed"]["methods"]) <= {"GET", "HEAD"}
 
 
-def test_a_token_has_one_policy_for_one_thing(made: Run) -> None:
+def test_a_token_has_one_policy_for_one_bucket(made: Run) -> None:
     for token in made.of("AccountToken"):
         (policy,) = token.inputs["policies"]
         assert policy["effect"] == "allow"
@@ -94,7 +94,7 @@ def test_a_token_has_one_policy_for_one_thing(made: Run) -> None:
         assert policy["resources"].count('": "*"') == 1
 
 
-def test_the_role_may_do_one_thing(made: Run) -> None:
+def test_the_role_allows_one_thing(made: Run) -> None:
     names = {each.inputs["policyArn"] for each in made.of("RolePolicyAttachment")}
     assert names <= {"arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"}
     assert not made.of("RolePolicy")
@@ -116,17 +116,17 @@ def test_no_secret_in_plain_outputs(made: Run) -> None:
         assert secret not in plain
 
 
-def test_user_data_says_nothing_of_the_station(made: Run) -> None:
+def test_user_data_contains_nothing_about_the_station(made: Run) -> None:
     for instance in made.of("Instance"):
         data: str = instance.inputs.get("userData", "")
         assert "example.org" not in data
         assert len(data) < 1000
 
 
-def test_tags_everywhere_where_tags_can_be(made: Run) -> None:
+def test_everything_that_can_have_tags_has_them(made: Run) -> None:
     for resource in aws_resources(made):
-        can: Any = inspect.signature(TAGGED[resource.cls]._internal_init).parameters
-        if "tags" in can:
+        parameters: Any = inspect.signature(TAGGED[resource.cls]._internal_init).parameters
+        if "tags" in parameters:
             tags = resource.inputs["tags"]
             assert tags["shoal:stack"] == "test", resource.name
             assert tags["shoal:station"] == "tv.example.org"
@@ -144,4 +144,4 @@ def test_what_leads_to_owncast_is_behind_access(made: Run) -> None:
 def test_names_are_proxied(made: Run) -> None:
     for record in made.of("DnsRecord"):
         assert record.inputs["proxied"] is True
-        assert "203.0.113" not in record.inputs["content"]  # the host's address stays unknown
+        assert "203.0.113" not in record.inputs["content"]  # the host's address stays hidden

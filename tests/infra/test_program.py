@@ -56,7 +56,7 @@ def test_all_resources(station: Run) -> None:
     }
 
 
-def test_everything_lies_in_a_component(station: Run) -> None:
+def test_every_resource_is_in_a_component(station: Run) -> None:
     components = {each.urn: each.cls for each in station.resources if each not in station.made}
     for resource in station.made:
         assert components[resource.parent], resource.name
@@ -156,7 +156,7 @@ def test_a_newer_image_does_not_replace_the_host(station: Run) -> None:
     assert station.one("Instance").ignored == {"ami", "userData"}
 
 
-def test_the_tunnel_is_configured_from_here(station: Run) -> None:
+def test_the_tunnel_gets_its_configuration_from_cloudflare(station: Run) -> None:
     tunnel = station.one("ZeroTrustTunnelCloudflared").inputs
     assert tunnel["configSrc"] == "cloudflare"
     assert "tunnelSecret" not in tunnel
@@ -198,7 +198,7 @@ def test_the_operators_environment_does_not_reach_the_tunnel(
     assert rules[1]["service"] == "http://localhost:3000"
 
 
-def test_who_passes_access(guarded: Run) -> None:
+def test_who_is_let_in_by_access(guarded: Run) -> None:
     policy = guarded.one("ZeroTrustAccessPolicy")
     assert policy.inputs["decision"] == "allow"
     assert policy.inputs["includes"] == [
@@ -215,7 +215,7 @@ def test_who_passes_access(guarded: Run) -> None:
     assert guarded.outputs["adminHostname"] == "tv-admin.example.org"
 
 
-def test_names_lead_into_the_tunnel_and_appear_last(station: Run, guarded: Run) -> None:
+def test_hostnames_lead_into_the_tunnel_and_are_created_last(station: Run, guarded: Run) -> None:
     assert {each.inputs["name"] for each in station.of("DnsRecord")} == {"tv.example.org"}
     assert {each.inputs["name"] for each in guarded.of("DnsRecord")} == {
         "tv.example.org",
@@ -242,7 +242,7 @@ def test_dependencies(station: Run) -> None:
     assert before("ZeroTrustTunnelCloudflaredConfig") == {"ZeroTrustTunnelCloudflared"}
 
 
-def test_the_edge_obeys_the_headers_and_keeps_nothing_without_them(station: Run) -> None:
+def test_the_edge_obeys_the_headers_and_caches_nothing_without_them(station: Run) -> None:
     ruleset = station.one("Ruleset").inputs
     assert (ruleset["kind"], ruleset["zoneId"]) == ("zone", ZONE_ID)
     assert ruleset["phase"] == "http_request_cache_settings"
@@ -261,7 +261,7 @@ def test_a_preview_declares_the_same(station: Run) -> None:
     assert {each.urn for each in preview.resources} == {each.urn for each in station.resources}
 
 
-def test_two_stations_in_one_account_share_no_name(station: Run) -> None:
+def test_two_stations_in_one_account_have_different_names(station: Run) -> None:
     other = run({"shoal:hostname": "radio.example.org"}, stack="second")
 
     def names(made: Run) -> set[Any]:
@@ -274,7 +274,7 @@ def test_two_stations_in_one_account_share_no_name(station: Run) -> None:
     assert (tags["shoal:stack"], tags["shoal:station"]) == ("second", "radio.example.org")
 
 
-def test_stacks_that_read_alike_differ() -> None:
+def test_stacks_whose_names_read_alike_differ() -> None:
     one = run({"shoal:hostname": "c.example.org"}, stack="a-b")
     other = run({"shoal:hostname": "b-c.example.org"}, stack="a")
     assert one.outputs["bucket"] != other.outputs["bucket"]

@@ -7,7 +7,7 @@ import pytest
 from tests.infra.harness import SSH_KEY, Run, run
 
 HOST_KEY = " ".join(SSH_KEY.split()[:2])
-ADOPTED: dict[str, object] = {
+EXISTING_HOST: dict[str, object] = {
     "shoal:existingInstanceIp": "203.0.113.99",
     "shoal:sshHostKeys": [f"{HOST_KEY} root@host"],
     "shoal:sshUser": "deploy",
@@ -16,7 +16,7 @@ ADOPTED: dict[str, object] = {
 }
 
 
-def openings(made: Run) -> set[tuple[Any, ...]]:
+def open_ports(made: Run) -> set[tuple[Any, ...]]:
     return {
         (
             rule.inputs["ipProtocol"],
@@ -72,7 +72,7 @@ def test_sites_that_embed_the_player_may_read_segments() -> None:
         ),
     ],
 )
-def test_systems_and_processors(
+def test_images_and_architectures(
     image: str, instance: str, parameter: str, user: str, architecture: str
 ) -> None:
     made = run({"shoal:image": image, "shoal:instanceType": instance})
@@ -80,7 +80,7 @@ def test_systems_and_processors(
     assert ami.args["name"] == parameter
     assert (made.outputs["sshUser"], made.outputs["architecture"]) == (user, architecture)
     data: Any = made.one("Instance").inputs.get("userData")
-    if user == "admin":  # Debian's images lack AWS' agent
+    if user == "admin":  # Debian's images lack the AWS SSM agent
         assert f"/latest/debian_{architecture}/amazon-ssm-agent.deb" in data
     else:
         assert data is None
@@ -93,7 +93,7 @@ def test_every_network_has_its_rule() -> None:
             "shoal:sshAllowedCidrs": ["192.0.2.0/24", "192.0.2.0/24"],
         }
     )
-    assert openings(made) == {
+    assert open_ports(made) == {
         ("tcp", 1935, 1935, "198.51.100.4/32"),
         ("tcp", 1935, 1935, "2001:db8::/48"),
         ("tcp", 22, 22, "192.0.2.0/24"),
@@ -101,9 +101,9 @@ def test_every_network_has_its_rule() -> None:
     assert "::" not in "".join(rule.name for rule in made.of("SecurityGroupIngressRule"))
 
 
-def test_torrents_get_a_port_when_one_is_named() -> None:
+def test_torrents_get_a_port_if_one_is_set() -> None:
     made = run({"shoal:torrentPort": 6881})
-    torrents = {opening for opening in openings(made) if opening[1] == 6881}
+    torrents = {port for port in open_ports(made) if port[1] == 6881}
     assert torrents == {(protocol, 6881, 6881, "0.0.0.0/0") for protocol in ("tcp", "udp")}
     assert made.outputs["torrentPort"] == 6881
 
@@ -113,8 +113,8 @@ def test_the_disk() -> None:
     assert (device["volumeSize"], device["volumeType"]) == (50, "gp3")
 
 
-def test_a_host_that_is_there_is_adopted() -> None:
-    made = run({**ADOPTED, "shoal:existingArchitecture": "arm64"})
+def test_an_existing_host_is_used() -> None:
+    made = run({**EXISTING_HOST, "shoal:existingArchitecture": "arm64"})
     assert not [each for each in made.resources if each.typ.startswith("aws:")]
     assert not [call for call in made.clouds.calls if call.token.startswith("aws:")]
     expected = {
@@ -136,19 +136,17 @@ def test_a_host_that_is_there_is_adopted() -> None:
         ("manageCacheRules", {"Ruleset"}),
     ],
 )
-def test_lists_that_cloudflare_replaces_whole_can_be_left_alone(
-    setting: str, missing: set[str]
-) -> None:
-    usual = {each.urn: each.cls for each in run().resources}
+def test_rule_lists_can_be_left_unmanaged(setting: str, missing: set[str]) -> None:
+    managed = {each.urn: each.cls for each in run().resources}
     left = {each.urn for each in run({f"shoal:{setting}": False}).resources}
-    assert {cls for urn, cls in usual.items() if urn not in left} == missing
+    assert {cls for urn, cls in managed.items() if urn not in left} == missing
 
 
-def test_rules_that_are_left_alone_are_told() -> None:
+def test_unmanaged_cache_rules_are_in_the_outputs() -> None:
     assert len(run({"shoal:manageCacheRules": False}).outputs["cacheRules"]) == 2
 
 
-def test_cloud_connector_takes_segments_from_the_bucket_once_it_answers() -> None:
+def test_cloud_connector_serves_segments_from_the_bucket_once_it_exists() -> None:
     assert not run().of("CloudConnectorRules")
     made = run({"shoal:manageCloudConnector": True})
     connector = made.one("CloudConnectorRules")

@@ -1,4 +1,4 @@
-"""The report on a station, of real servers."""
+"""The report on a station of real servers."""
 
 import asyncio
 import json
@@ -11,8 +11,8 @@ import pytest_asyncio
 
 from shoal.errors import OperatorError
 from shoal.ops.client import Target
-from shoal.ops.report import ask
-from shoal.signaling.stats.history import STEP_S
+from shoal.ops.report import fetch_report
+from shoal.signaling.history import STEP_S
 from tests.integration.signaling_station import free_url
 from tests.integration.site_station import OPERATOR, Site, running_site
 
@@ -23,31 +23,31 @@ async def running(tmp_path: Path) -> AsyncGenerator[Site]:
         yield started
 
 
-async def test_the_report_tells_of_the_last_day(running: Site) -> None:
+async def test_the_report_covers_the_last_day(running: Site) -> None:
     await running.start_services()
     windows = None
     async with asyncio.timeout(2 * STEP_S):
         while windows is None:
             await asyncio.sleep(0.2)
-            windows = (await ask(Target(running.url, OPERATOR))).windows
+            windows = (await fetch_report(Target(running.url, OPERATOR))).windows
     assert set(windows) == {"now", "hour", "day"}
     day = windows["day"]
     assert (day.peak_viewers, day.share, day.seconds) == (0, None, STEP_S)
     assert day.bytes.ec2_video == 0
 
 
-async def test_the_report_asks_a_running_station(running: Site) -> None:
+async def test_the_report_on_a_running_station(running: Site) -> None:
     await running.start_services()
-    report = await ask(Target(running.url, OPERATOR))
+    report = await fetch_report(Target(running.url, OPERATOR))
     assert (report.live, report.viewers) == (False, 0)
     assert report.ec2_video is not None
     assert report.ec2_video.agree is True
-    public = await ask(Target(running.url, None))
+    public = await fetch_report(Target(running.url, None))
     assert (public.viewers, public.bytes) == (0, None)
 
 
-async def test_the_report_says_which_services_do_not_answer(running: Site) -> None:
-    report = await ask(Target(running.url, OPERATOR))
+async def test_the_report_shows_which_services_do_not_answer(running: Site) -> None:
+    report = await fetch_report(Target(running.url, OPERATOR))
     assert report.viewers is None
     assert report.ec2_video is not None
     assert report.ec2_video.services is None
@@ -57,16 +57,16 @@ async def test_the_report_says_which_services_do_not_answer(running: Site) -> No
     assert set(states.values()) == {"unreachable"}
 
 
-async def test_the_report_of_no_station_is_one_line(running: Site) -> None:
+async def test_without_a_station_the_error_is_one_line(running: Site) -> None:
     await running.start_services()
-    for target, said in (
+    for target, message in (
         (Target(running.url, "wrong"), "refuses the operator's token"),
         (Target(running.signaling_url, OPERATOR), "is not a Shoal station"),
         (Target(free_url(), OPERATOR), "does not answer"),
         (Target("no url", OPERATOR), "does not answer"),
     ):
-        with pytest.raises(OperatorError, match=said) as error:
-            await ask(target)
+        with pytest.raises(OperatorError, match=message) as error:
+            await fetch_report(target)
         assert "\n" not in str(error.value)
 
 

@@ -1,4 +1,4 @@
-"""What Cloudflare's analytics add to a report; a stand-in answers in Cloudflare's place."""
+"""What Cloudflare's analytics add to a report, with a stand-in for Cloudflare."""
 
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
@@ -9,10 +9,10 @@ import pytest
 import pytest_asyncio
 
 from shoal.errors import OperatorError
-from shoal.ops.findings import remarks
+from shoal.ops.findings import collect_findings
 from shoal.ops.report import find_zone
-from shoal.ops.report_model import Evidence, ZoneCount, report_of
-from shoal.ops.zone_analytics import ZoneAccess, edge_sent
+from shoal.ops.report_model import ReportInputs, ZoneCount, build_report
+from shoal.ops.zone_analytics import ZoneAccess, fetch_edge_bytes
 from tests.support.cloudflare import CloudflareStandIn, cloudflare_stand_in
 from tests.unit.ops.samples import columns
 from tests.unit.ops.test_report import station
@@ -28,8 +28,8 @@ async def cloudflare() -> AsyncGenerator[CloudflareStandIn]:
         yield standing_in
 
 
-async def ask(cloudflare: CloudflareStandIn, **changed: str) -> ZoneCount | str:
-    return await edge_sent(
+async def query(cloudflare: CloudflareStandIn, **changed: str) -> ZoneCount | str:
+    return await fetch_edge_bytes(
         ZoneAccess(
             zone=changed.get("zone", ZONE),
             token=changed.get("token", TOKEN),
@@ -41,12 +41,12 @@ async def ask(cloudflare: CloudflareStandIn, **changed: str) -> ZoneCount | str:
     )
 
 
-async def test_what_the_edge_sent_is_asked_for_one_hostname_and_time(
+async def test_the_edge_is_queried_for_one_hostname_and_time(
     cloudflare: CloudflareStandIn,
 ) -> None:
     cloudflare.sent = {HOST: 5_000, "tv.example.org": 7}
     cloudflare.sample_interval = 10.0
-    assert await ask(cloudflare) == ZoneCount(
+    assert await query(cloudflare) == ZoneCount(
         host=HOST, since="2030-03-17T17:46:30+00:00", bytes=5_000, requests=12, sampled=True
     )
     assert cloudflare.asked == [
@@ -59,48 +59,48 @@ async def test_what_the_edge_sent_is_asked_for_one_hostname_and_time(
     ]
 
 
-async def test_an_edge_that_sent_nothing_is_no_fault(cloudflare: CloudflareStandIn) -> None:
-    nothing = await ask(cloudflare)
+async def test_an_edge_that_sent_nothing_is_not_a_fault(cloudflare: CloudflareStandIn) -> None:
+    nothing = await query(cloudflare)
     assert isinstance(nothing, ZoneCount)
     assert (nothing.bytes, nothing.requests) == (0, 0)
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
-        ({"token": "wrong"}, "answered 401: does the token read analytics?"),
+        ({"token": "wrong"}, "answered 401: check that the token"),
         ({"zone": "another"}, "know no zone another"),
         ({"api": "http://127.0.0.1:9"}, "do not answer"),
     ],
 )
-async def test_what_stands_in_the_way_is_said(
-    cloudflare: CloudflareStandIn, changed: dict[str, str], said: str
+async def test_obstacles_are_reported(
+    cloudflare: CloudflareStandIn, changed: dict[str, str], message: str
 ) -> None:
-    reason = await ask(cloudflare, **changed)
+    reason = await query(cloudflare, **changed)
     assert isinstance(reason, str)
-    assert said in reason
+    assert message in reason
     assert TOKEN not in reason
 
 
 @pytest.mark.parametrize(("edge", "agree"), [(41_000_000, True), (90_000_000, False)])
-def test_it_stands_beside_what_viewers_say(edge: int, *, agree: bool) -> None:
+def test_it_is_compared_with_the_viewers_reports(edge: int, *, agree: bool) -> None:
     history = columns(at=[1_900_000_000], viewers=[3], p2p=[60_000_000], store=[40_000_000])
     zone = ZoneCount(
         host=HOST, since="2030-03-17T17:46:30+00:00", bytes=edge, requests=9, sampled=False
     )
-    evidence = Evidence(
+    inputs = ReportInputs(
         url="https://tv.example.org",
         at="2030-03-17T17:46:45+00:00",
         station=station(),
         history=history,
         zone=zone,
     )
-    report = report_of(evidence)
+    report = build_report(inputs)
     assert report.zone is not None
     assert (report.zone.viewers_say, report.zone.agree) == (40_000_000, agree)
-    warned = "\n".join(remarks(report).warnings)
+    warned = "\n".join(collect_findings(report).warnings)
     assert (f"Cloudflare sent 90.0 MB from {HOST}" in warned) == (not agree)
-    unknown = report_of(msgspec.structs.replace(evidence, zone="it is down")).unknown
+    unknown = build_report(msgspec.structs.replace(inputs, zone="it is down")).unknown
     assert "what the edge sent: it is down" in unknown
 
 

@@ -1,7 +1,7 @@
 import pytest
 
 from shoal.config.settings import StationSettings
-from shoal.ingress import addresses_of, find, ingress, request_of
+from shoal.ingress import addresses_of, find_rule, ingress_rules, parse_request
 from shoal.routes import HostRole, routes
 
 HOSTNAMES: dict[HostRole, str] = {"station": "tv.example.org", "admin": "tv-admin.example.org"}
@@ -9,7 +9,7 @@ ADDRESSES = addresses_of(StationSettings.model_construct())
 
 
 def test_rules_are_the_routes_with_hostnames_and_addresses() -> None:
-    rules = ingress(routes(access=True), HOSTNAMES, ADDRESSES)
+    rules = ingress_rules(routes(access=True), HOSTNAMES, ADDRESSES)
     assert [(rule.hostname, rule.path, rule.target) for rule in rules] == [
         ("tv.example.org", "^/ws(/|$)", "http://localhost:8081"),
         ("tv.example.org", "^/live(/|$)", "http://localhost:3000"),
@@ -22,12 +22,12 @@ def test_rules_are_the_routes_with_hostnames_and_addresses() -> None:
 
 @pytest.mark.parametrize("address", ["http://localhost:1/live", "http://localhost:1/?a", "htp://a"])
 def test_addresses_that_cloudflared_would_refuse_or_misread(address: str) -> None:
-    with pytest.raises(ValueError, match="site is at"):
-        ingress(routes(access=False), HOSTNAMES, {**ADDRESSES, "site": address})
+    with pytest.raises(ValueError, match="address of site"):
+        ingress_rules(routes(access=False), HOSTNAMES, {**ADDRESSES, "site": address})
 
 
 @pytest.mark.parametrize(
-    ("url", "seen"),
+    ("url", "request_seen"),
     [
         ("https://tv.example.org", ("tv.example.org", "/")),
         ("https://tv.example.org/live?a=/ws#/b", ("tv.example.org", "/live")),
@@ -40,24 +40,26 @@ def test_addresses_that_cloudflared_would_refuse_or_misread(address: str) -> Non
         ("http://127.0.0.1?x", ("127.0.0.1", "/")),
     ],
 )
-def test_what_cloudflared_sees_of_a_request(url: str, seen: tuple[str, str]) -> None:
-    assert request_of(url) == seen
+def test_a_request_as_cloudflared_sees_it(url: str, request_seen: tuple[str, str]) -> None:
+    assert parse_request(url) == request_seen
 
 
 @pytest.mark.parametrize(
     "url", ["tv.example.org/live", "ftp://tv.example.org/", "https:///live", ""]
 )
-def test_no_url_of_a_web_page(url: str) -> None:
-    with pytest.raises(ValueError, match="no URL of a web page"):
-        request_of(url)
+def test_urls_that_are_not_web_urls(url: str) -> None:
+    with pytest.raises(ValueError, match="not a web URL"):
+        parse_request(url)
 
 
 @pytest.mark.parametrize("path", ["/%", "/%zz", "/a%2"])
-def test_broken_escapes_never_reach_a_route(path: str) -> None:
+def test_broken_escapes_are_refused(path: str) -> None:
     with pytest.raises(ValueError, match="hex digits"):
-        request_of("https://tv.example.org" + path)
+        parse_request("https://tv.example.org" + path)
 
 
-def test_rules_without_a_last_one_for_everything_are_a_mistake() -> None:
-    with pytest.raises(ValueError, match="matches everything"):
-        find(ingress(routes(access=False), HOSTNAMES, ADDRESSES)[:-1], "other.example.org", "/")
+def test_rules_must_end_with_one_for_everything() -> None:
+    with pytest.raises(ValueError, match="match everything"):
+        find_rule(
+            ingress_rules(routes(access=False), HOSTNAMES, ADDRESSES)[:-1], "other.example.org", "/"
+        )

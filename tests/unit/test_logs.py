@@ -22,9 +22,9 @@ logging.getLogger("shoal.x").warning("one\\ntwo")
     ("level", "priority"),
     [("DEBUG", 7), ("INFO", 6), ("WARNING", 4), ("ERROR", 3), ("CRITICAL", 2)],
 )
-def test_a_level_is_syslog_s(level: str, priority: int) -> None:
-    record = logging.LogRecord("x", getattr(logging, level), "", 0, "said", None, None)
-    assert JournalFormatter().format(record) == f"<{priority}>said"
+def test_a_level_has_the_priority_of_syslog(level: str, priority: int) -> None:
+    record = logging.LogRecord("x", getattr(logging, level), "", 0, "text", None, None)
+    assert JournalFormatter().format(record) == f"<{priority}>text"
 
 
 def test_the_journal_gets_priorities_on_every_line_and_no_time() -> None:

@@ -32,7 +32,7 @@ from shoal.routes import match, routes
         ("/viewers", "site"),
     ],
 )
-def test_each_path_has_its_service(path: str, service: str) -> None:
+def test_each_path_leads_to_its_service(path: str, service: str) -> None:
     assert match(routes(access=False), "station", path).service == service
 
 
@@ -43,12 +43,12 @@ def test_access_opens_owncast_and_an_admin_hostname() -> None:
     assert match(routes(access=False), "admin", "/").service == "http_status:404"
 
 
-def test_strange_hostnames_get_nothing() -> None:
+def test_unknown_hostnames_get_nothing() -> None:
     assert match(routes(access=True), "other", "/live/playlist.m3u8").service == "http_status:404"
 
 
 @given(st.text(max_size=30).map(lambda text: "/" + text))
-def test_pythons_own_expressions_would_decide_the_same(path: str) -> None:
+def test_pythons_own_regular_expressions_match_the_same(path: str) -> None:
     for route in routes(access=True):
         if route.path is not None:
             pythons = re.search(route.path.replace("$", r"\Z"), path) is not None

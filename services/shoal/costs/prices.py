@@ -1,12 +1,13 @@
-"""What the clouds charge, in US dollars: the one price table, with its date.
+"""The one price table: what AWS and Cloudflare charge, in US dollars, and as of when.
 
-Public list prices without tax, of AWS in us-east-1 and of Cloudflare R2's standard storage. Where a
-region or a contract differs, edit here.
+Public list prices without tax, of AWS in us-east-1 and of Cloudflare R2's standard storage. Edit
+them here for another region or contract.
 """
 
 AS_OF = "2026-11-22"
 
 HOURS_PER_MONTH = 730
+BYTES_PER_GB = 1e9
 
 EC2_FREE_GB = 100.0
 """out to the internet, each month"""
@@ -16,7 +17,7 @@ EC2_EGRESS = (
     (153_600.0, 0.07),
     (float("inf"), 0.05),
 )
-"""(up to this many GB in a month, per GB)"""
+"""tiers: (up to this many GB in a month, price per GB)"""
 
 EC2_INSTANCE_HOUR = {
     "t4g.small": 0.0168,
@@ -39,6 +40,9 @@ R2_FREE_STORAGE_GB = 10
 
 
 def host_month(instance_type: str, volume_gb: int) -> float:
-    """Return what the host costs in a month, before traffic. Raises KeyError for other types."""
+    """Return the price of the host for a month, without traffic.
+
+    Raises KeyError for an instance type that is not in the table.
+    """
     hourly = EC2_INSTANCE_HOUR[instance_type] + EC2_IPV4_HOUR
     return hourly * HOURS_PER_MONTH + volume_gb * EC2_GP3_GB_MONTH

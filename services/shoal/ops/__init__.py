@@ -1,1 +1,1 @@
-"""What an operator runs against a station: report."""
+"""The operator's commands: report, doctor, routes, cost; and Ansible's inventory."""

@@ -1,6 +1,6 @@
-"""Charts as SVG, without text: what they mean stands around them, at the size of the page's text.
+"""Charts as SVG without text: the page puts labels around them, in its own font size.
 
-Times are Unix seconds; a value that is None is a gap.
+Times are Unix seconds; a value of None is a gap.
 """
 
 from collections.abc import Sequence
@@ -8,32 +8,32 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 WIDTH, HEIGHT = 1000, 240
-"""of the drawing; it is stretched to its place"""
+"""of the drawing, which is stretched to fit"""
 MAX_POINTS = 240
-"""more nobody sees"""
+"""more cannot be told apart"""
 
-POINT = 12.0
-"""width of one that stands alone"""
+POINT_WIDTH = 12.0
+"""of a point without neighbors"""
 
 Values = Sequence[float | None]
 
 
 @dataclass(frozen=True)
 class Series:
-    """One line, or one band; `tone` names its colour in the page's style sheet."""
+    """One line, or one band; `tone` names its color in the page's style sheet."""
 
     name: str
     tone: str
     values: Values
 
 
-def summed(values: Values, step: int) -> list[float | None]:
-    """Return the sums of every `step` values; None where none of them is known."""
+def sum_steps(values: Values, step: int) -> list[float | None]:
+    """Return the sum of each run of `step` values; None where none of them is known."""
     return [_sum(values[i : i + step]) for i in range(0, len(values), step)]
 
 
-def averaged(values: Values, step: int) -> list[float | None]:
-    """Return the means of every `step` values; None where none of them is known."""
+def average_steps(values: Values, step: int) -> list[float | None]:
+    """Return the mean of each run of `step` values; None where none of them is known."""
     means: list[float | None] = []
     for i in range(0, len(values), step):
         known = [value for value in values[i : i + step] if value is not None]
@@ -42,36 +42,36 @@ def averaged(values: Values, step: int) -> list[float | None]:
 
 
 def step_for(count: int) -> int:
-    """Return how many values make one point of a chart."""
+    """Return how many of `count` values make one point of a chart."""
     return max(1, -(-count // MAX_POINTS))
 
 
-def lines(series: Sequence[Series], top: float) -> str:
+def line_chart(series: Sequence[Series], top: float) -> str:
     """Return a chart of lines from 0 to `top`."""
     paths: list[str] = []
-    for one in series:
-        width = WIDTH / max(1, len(one.values))
+    for item in series:
+        width = WIDTH / max(1, len(item.values))
         points = [
             None if value is None else (width * (i + 0.5), _y(value / top if top else 0.0))
-            for i, value in enumerate(one.values)
+            for i, value in enumerate(item.values)
         ]
-        paths += [f'<path class="line {one.tone}" d="{_line(run)}"/>' for run in _runs(points)]
+        paths += [f'<path class="line {item.tone}" d="{_path(run)}"/>' for run in _runs(points)]
     return _svg("".join(paths))
 
 
-def bands(series: Sequence[Series]) -> str:
-    """Return a chart of the parts of a whole over time, the first series at the bottom."""
+def band_chart(series: Sequence[Series]) -> str:
+    """Return a chart of fractions of the total over time, the first series at the bottom."""
     length = len(series[0].values)
-    totals = [sum(one.values[i] or 0 for one in series) for i in range(length)]
+    totals = [sum(item.values[i] or 0 for item in series) for i in range(length)]
     below = [0.0] * length
     paths: list[str] = []
     width = WIDTH / max(1, length)
-    for one in series:
+    for item in series:
         above = [
             low + (value or 0) / total if total else low
-            for low, value, total in zip(below, one.values, totals, strict=True)
+            for low, value, total in zip(below, item.values, totals, strict=True)
         ]
-        # each value is a step; where nobody received anything there is nothing to be a part of
+        # each value is a step; where nobody received anything there are no fractions
         steps = [
             (width * i, _y(high), _y(low)) if total else None
             for i, (high, low, total) in enumerate(zip(above, below, totals, strict=True))
@@ -79,7 +79,7 @@ def bands(series: Sequence[Series]) -> str:
         for run in _runs(steps):
             upper = [(x + dx, high) for x, high, _ in run for dx in (0.0, width)]
             lower = [(x + dx, low) for x, _, low in run for dx in (0.0, width)]
-            paths.append(f'<path class="band {one.tone}" d="{_line([*upper, *lower[::-1]])}Z"/>')
+            paths.append(f'<path class="band {item.tone}" d="{_path([*upper, *lower[::-1]])}Z"/>')
         below = above
     return _svg("".join(paths))
 
@@ -91,23 +91,23 @@ def _svg(inner: str) -> str:
     )
 
 
-def _y(part: float) -> float:
-    return HEIGHT * (1 - min(1.0, max(0.0, part)))
+def _y(fraction: float) -> float:
+    return HEIGHT * (1 - min(1.0, max(0.0, fraction)))
 
 
 Point = tuple[float, float]
 T = TypeVar("T")
 
 
-def _line(points: Sequence[Point]) -> str:
-    if len(points) == 1:  # a line of no length is not drawn
+def _path(points: Sequence[Point]) -> str:
+    if len(points) == 1:  # a line without length would not be drawn
         ((x, y),) = points
-        points = [(x - POINT / 2, y), (x + POINT / 2, y)]
+        points = [(x - POINT_WIDTH / 2, y), (x + POINT_WIDTH / 2, y)]
     return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
 
 
 def _runs(values: Sequence[T | None]) -> list[list[T]]:
-    """Return what lies between gaps."""
+    """Return the runs of values between gaps."""
     runs: list[list[T]] = [[]]
     for value in values:
         if value is not None:

@@ -1,4 +1,4 @@
-"""`shoal cost`: what a month's traffic costs in three ways, by the line."""
+"""`shoal cost`: what the traffic of a month costs in three ways, itemized."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,19 +8,19 @@ from rich.table import Table
 
 from shoal.costs import prices
 from shoal.ops.console import PipeConsole, write
-from shoal.ops.cost_model import Column, ColumnName, Cost, Line, Load, cost
+from shoal.ops.cost_model import Column, ColumnName, Cost, Line, Load, estimate_cost
 
-TITLES: dict[ColumnName, str] = {
+COLUMN_TITLES: dict[ColumnName, str] = {
     "ec2_direct": "EC2 direct",
     "r2": "R2 only",
     "r2_p2p": "R2 + P2P",
 }
-HOST = ("t4g.small", 30)
+INSTANCE = ("t4g.small", 30)
 
 
 def run(load: Load, *, as_json: bool) -> None:
     """Print the cost of a load."""
-    result = cost(load)
+    result = estimate_cost(load)
     if as_json:
         write(msgspec.json.format(msgspec.json.encode(result), indent=2).decode() + "\n")
     else:
@@ -32,28 +32,28 @@ def show(result: Cost, console: Console) -> None:
     console.print(
         f"{result.viewers} viewers for {result.hours:g} h in a month, at"
         f" {result.bitrate_kbps / 1000:g} Mbit/s in segments of {result.segment_s:g} s; peers carry"
-        f" {result.share:.0%}. List prices of {result.prices_as_of}, US dollars, without tax."
+        f" {result.share:.0%}. List prices of {result.prices_as_of} in US dollars, without tax."
     )
     console.print(_table(result))
-    for line in remarks(result):
+    for line in notes(result):
         console.print(line)
 
 
 def _table(result: Cost) -> Table:
     table = Table()
     table.add_column("")
-    for title in TITLES.values():
+    for title in COLUMN_TITLES.values():
         table.add_column(title, justify="right")
-    columns = [result.columns[name] for name in TITLES]
+    columns = [result.columns[name] for name in COLUMN_TITLES]
     names = list(dict.fromkeys(line.name for column in columns for line in column.lines))
     _section(table, "amounts", names, columns, _amount)
     _section(table, "at list prices", names, columns, lambda line: _usd(line.list_usd))
     table.add_row("sum", *(_usd(column.list_usd) for column in columns), style="bold")
-    table.add_row("an hour", *(_usd(column.list_usd_per_hour) for column in columns), style="bold")
+    table.add_row("per hour", *(_usd(column.list_usd_per_hour) for column in columns), style="bold")
     table.add_section()
     _section(
         table,
-        "billed, if this is all",
+        "billed, without other traffic",
         names,
         columns,
         lambda line: _usd(line.billed_usd),
@@ -76,22 +76,22 @@ def _section(
     table.add_section()
 
 
-def remarks(result: Cost) -> list[str]:
-    """Return what the reader must know beside the table, a line each."""
-    direct, r2, p2p = (result.columns[name] for name in TITLES)
-    relieved = {line.name: line for line in p2p.lines}["peers to viewers"].quantity
-    instance, volume_gb = HOST
+def notes(result: Cost) -> list[str]:
+    """Return what the reader must know beside the table, as lines."""
+    direct, r2, p2p = (result.columns[name] for name in COLUMN_TITLES)
+    from_peers_gb = {line.name: line for line in p2p.lines}["peers to viewers"].quantity
+    instance, volume_gb = INSTANCE
     return [
-        "At list prices: what one more hour costs once the month's free amounts are used. Billed:"
-        f" EC2's first {prices.EC2_FREE_GB:g} GB and R2's free requests and storage are off, EC2's"
-        " price falls with the amount, R2's usage is rounded up to whole millions and GB-months.",
-        "R2 reads are counted as if no edge cache answered; with the cache rules most of them are"
-        " hits, which cost nothing.",
-        f"An hour: {_usd(direct.list_usd_per_hour)} straight from EC2,"
+        "At list prices: what another hour costs once the month's free amounts are used up. Billed:"
+        f" without EC2's first {prices.EC2_FREE_GB:g} GB and R2's free requests and storage, with"
+        " EC2's volume discount, and with R2's usage rounded up to whole millions and GB-months.",
+        "R2 reads are counted as if there were no edge cache; with the cache rules most of them are"
+        " cache hits, which cost nothing.",
+        f"Per hour: {_usd(direct.list_usd_per_hour)} straight from EC2,"
         f" {_usd(r2.list_usd_per_hour)} from R2 alone, {_usd(p2p.list_usd_per_hour)} with peers. R2"
-        " charges no egress, so over R2 alone peers save few dollars: they take load from it, here"
-        f" {relieved:,.1f} GB. Where a store charges for egress they save its price.",
-        f"Each column also has the host: {instance}, {volume_gb} GB of disk and its address,"
+        " charges nothing for egress, so peers save few dollars there: they take load off it, here"
+        f" {from_peers_gb:,.1f} GB. With a store that charges for egress they save that price.",
+        f"Each column also needs the host: {instance}, {volume_gb} GB of disk and an IPv4 address,"
         f" {_usd(prices.host_month(instance, volume_gb))} a month.",
     ]
 

@@ -1,7 +1,7 @@
-"""Ansible's inventory: the outputs of a Pulumi stack as one host and its variables.
+"""Ansible's inventory: the outputs of a Pulumi stack as one host with its variables.
 
-Secrets pass through memory only. The host's ssh keys are pinned before the first connection: EC2's
-console shows them to who may ask AWS, or the stack's configuration names them.
+Secrets stay in memory. The host's ssh keys are pinned before the first connection: they come from
+the EC2 console, which needs AWS credentials, or from the stack's configuration.
 """
 
 import json
@@ -16,14 +16,14 @@ from pathlib import Path
 import msgspec
 
 from shoal.errors import OperatorError
-from shoal.ops.host_keys import read_console
+from shoal.ops.host_keys import fetch_host_keys
 
 GROUP = "shoal"
 KNOWN_HOSTS = Path(".shoal/known_hosts")
 PULUMI_TIMEOUT_S = 300
 
 
-class Outputs(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+class StackOutputs(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     """The outputs of a stack that Ansible needs; docs/deploy.md explains each."""
 
     public_ip: str
@@ -45,22 +45,22 @@ class Outputs(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
     tunnel_token: str
 
 
-VARIABLES = (
+PASSED_ON = (
     *("hostname", "admin_hostname", "media_url", "bucket", "s3_endpoint", "embed_origins"),
     *("rtmp_allowed_cidrs", "ssh_allowed_cidrs"),
     *("r2_access_key_id", "r2_secret_access_key", "tunnel_token"),
 )
-"""what goes on as it is, with `shoal_` before it"""
+"""passed on unchanged, with the prefix `shoal_`"""
 
 
-def inventory(outputs: Outputs, known_hosts: Path) -> dict[str, object]:
-    """Return what Ansible's `--list` wants."""
+def build_inventory(outputs: StackOutputs, known_hosts: Path) -> dict[str, object]:
+    """Return the inventory in the form of Ansible's `--list`."""
     variables: dict[str, object] = {
         "ansible_host": outputs.public_ip,
         "ansible_user": outputs.ssh_user,
-        "ansible_ssh_common_args": _ssh_arguments(alias_of(outputs), known_hosts),
+        "ansible_ssh_common_args": _ssh_arguments(host_alias(outputs), known_hosts),
     }
-    variables |= {f"shoal_{name}": getattr(outputs, name) for name in VARIABLES}
+    variables |= {f"shoal_{name}": getattr(outputs, name) for name in PASSED_ON}
     port = outputs.torrent_port
     variables["shoal_torrent_address"] = f"{outputs.public_ip}:{port}" if port else ""
     return {
@@ -69,8 +69,8 @@ def inventory(outputs: Outputs, known_hosts: Path) -> dict[str, object]:
     }
 
 
-def alias_of(outputs: Outputs) -> str:
-    """Return what the host's keys are kept under: an address may be another host's tomorrow."""
+def host_alias(outputs: StackOutputs) -> str:
+    """Return the name to keep the host's keys under: its address may be another host's tomorrow."""
     return outputs.instance_id or outputs.hostname
 
 
@@ -84,82 +84,93 @@ def _ssh_arguments(alias: str, known_hosts: Path) -> str:
     return " ".join(f"-o {shlex.quote(f'{key}={value}')}" for key, value in options.items())
 
 
-def pin(
-    outputs: Outputs, folder: Path, console: Callable[[str, str], Sequence[str]] = read_console
+def pin_host_keys(
+    outputs: StackOutputs,
+    folder: Path,
+    fetch_keys: Callable[[str, str], Sequence[str]] = fetch_host_keys,
 ) -> Path:
-    """Return the known_hosts file of the stack's host, made if it is not there yet.
+    """Return the known_hosts file of the stack's host, created if it does not exist yet.
 
-    `console` gives the keys that an instance of a region has shown.
+    `fetch_keys` returns the host keys of an instance, given its ID and region.
     """
-    alias = alias_of(outputs)
+    alias = host_alias(outputs)
     path = folder.absolute() / alias
     keys: Sequence[str] = outputs.ssh_host_keys
     if not keys and path.exists():
         return path
     if not keys:
-        keys = console(outputs.instance_id, outputs.region)
+        keys = fetch_keys(outputs.instance_id, outputs.region)
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(f"{alias} {key}\n" for key in keys))
     return path
 
 
-def read_outputs() -> Outputs:
+def read_outputs() -> StackOutputs:
     """Return the outputs of the file in `SHOAL_OUTPUTS_FILE`, or of a Pulumi stack."""
-    named = os.environ.get("SHOAL_OUTPUTS_FILE")
-    text = _from_file(Path(named)) if named else _from_pulumi(os.environ.get("SHOAL_STACK"))
+    outputs_file = os.environ.get("SHOAL_OUTPUTS_FILE")
+    text = (
+        _read_file(Path(outputs_file))
+        if outputs_file
+        else _query_pulumi(os.environ.get("SHOAL_STACK"))
+    )
     try:
-        return msgspec.json.decode(text, type=Outputs)
+        return msgspec.json.decode(text, type=StackOutputs)
     except msgspec.DecodeError as error:
-        source = named or "the stack"
+        source = outputs_file or "the stack"
         raise OperatorError(
-            f"{source} lacks what Ansible needs ({error}): has `pulumi up` ended well, and are the"
-            " outputs of this version?"
+            f"{source} lacks outputs that Ansible needs ({error}): run `pulumi up` with this"
+            " version of Shoal, and make sure that it succeeds"
         ) from error
 
 
-def _from_file(path: Path) -> bytes:
+def _read_file(path: Path) -> bytes:
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
         if mode & 0o077:
             raise OperatorError(
-                f"{path} holds secrets, and others than you may read it: chmod 600 {path}"
+                f"{path} contains secrets, and other users may read it: run chmod 600 {path}"
             )
         return path.read_bytes()
     except OSError as error:
-        raise OperatorError(f"cannot read {path} (SHOAL_OUTPUTS_FILE): {error.strerror}") from error
+        raise OperatorError(
+            f"cannot read {path}, which SHOAL_OUTPUTS_FILE names: {error.strerror}"
+        ) from error
 
 
-def _from_pulumi(stack: str | None) -> bytes:
+def _query_pulumi(stack: str | None) -> bytes:
     command = ["pulumi", "stack", "output", "--json", "--show-secrets", "--non-interactive"]
     if stack:
         command += ["--stack", stack]
     try:
-        done = subprocess.run(command, capture_output=True, timeout=PULUMI_TIMEOUT_S, check=False)
+        result = subprocess.run(command, capture_output=True, timeout=PULUMI_TIMEOUT_S, check=False)
     except FileNotFoundError as error:
         raise OperatorError(
-            "there is no pulumi on the PATH: install it (https://www.pulumi.com/docs/install/), or"
-            " name a file with its outputs in SHOAL_OUTPUTS_FILE"
+            "pulumi is not on the PATH: install it (https://www.pulumi.com/docs/install/), or name"
+            " a file with the outputs of the stack in SHOAL_OUTPUTS_FILE"
         ) from error
     except subprocess.TimeoutExpired as error:
-        raise OperatorError(f"pulumi did not answer within {PULUMI_TIMEOUT_S} s") from error
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").strip()
-        raise OperatorError(f"{shlex.join(command)} failed: {said}")
-    return done.stdout
+        raise OperatorError(
+            f"{shlex.join(command)} did not finish within {PULUMI_TIMEOUT_S} s: check that the"
+            " Pulumi backend is reachable"
+        ) from error
+    if result.returncode:
+        stderr = result.stderr.decode(errors="replace").strip()
+        raise OperatorError(f"{shlex.join(command)} failed: {stderr}")
+    return result.stdout
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Answer Ansible: `--list`, or `--host NAME`, whose variables `--list` has told already."""
+    """Answer Ansible's `--list`, or `--host NAME`, whose variables are in `--list` already."""
     if list(arguments[:1]) == ["--host"]:
         sys.stdout.write("{}\n")
         return 0
     try:
         outputs = read_outputs()
-        found = inventory(outputs, pin(outputs, KNOWN_HOSTS))
+        listing = build_inventory(outputs, pin_host_keys(outputs, KNOWN_HOSTS))
     except OperatorError as error:
         sys.stderr.write(f"inventory: {error}\n")
         return 1
-    sys.stdout.write(json.dumps(found, indent=2) + "\n")
+    sys.stdout.write(json.dumps(listing, indent=2) + "\n")
     return 0
 
 

@@ -1,20 +1,20 @@
-"""What the report says of money: so far, and for 100 viewers and an hour, in three columns."""
+"""The report's costs: so far, and for 100 viewers for an hour, in three columns."""
 
 from collections.abc import Sequence
 
 import msgspec
 
 from shoal.api_types import RunningCost
-from shoal.local.variants import DEFAULT_KBPS
-from shoal.ops.cost_model import Load, cost, usual_share
+from shoal.local.ladder import DEFAULT_KBPS
+from shoal.ops.cost_model import Load, default_share, estimate_cost
 from shoal.segments import Descriptor
 
 VIEWERS = 100
-USUAL_SEGMENT_S = 5.0
+DEFAULT_SEGMENT_S = 5.0
 
 
 class Columns(msgspec.Struct, frozen=True):
-    """US dollars at list prices, in the three ways to bring a stream to its viewers."""
+    """US dollars at list prices, for three ways to bring a stream to its viewers."""
 
     ec2_direct: float
     r2: float
@@ -22,39 +22,39 @@ class Columns(msgspec.Struct, frozen=True):
 
 
 class ReportCost(msgspec.Struct, frozen=True, kw_only=True):
-    """The host itself is in none of it."""
+    """Costs of traffic, without the host itself."""
 
     prices_as_of: str
     so_far: Columns | None
-    """since the services started; null while something of it is not known"""
+    """since the services started; null while any part of it is not known"""
     per_100_viewers_and_hour: Columns
     bitrate_kbps: int
-    """by which that is reckoned: of the first rendition's newest segments"""
+    """that this assumes: the bitrate of the first variant's newest segments"""
     segment_s: float
     share: float
-    """by which that is reckoned, 0 to 1"""
+    """that this assumes, 0 to 1"""
     measured: bool
-    """whether `share` is this station's, of the last 24 hours; else what rooms usually reach"""
+    """whether `share` is this station's of the last 24 hours, and not what rooms usually reach"""
 
 
 def report_cost(
     so_far: RunningCost | None, segments: Sequence[Descriptor], measured_share: float | None
 ) -> ReportCost:
-    """Return the costs; without segments of a stream with the usual bitrate."""
+    """Return the costs; without segments they assume a stream of the default bitrate."""
     seconds = sum(segment.duration for segment in segments)
     size = sum(segment.size for segment in segments)
-    share = usual_share(VIEWERS) if measured_share is None else measured_share
+    share = default_share(VIEWERS) if measured_share is None else measured_share
     load = Load(
         viewers=VIEWERS,
         hours=1,
         bitrate_kbps=round(size * 8 / seconds / 1000) if seconds else DEFAULT_KBPS,
-        segment_s=seconds / len(segments) if seconds else USUAL_SEGMENT_S,
+        segment_s=seconds / len(segments) if seconds else DEFAULT_SEGMENT_S,
         share=min(share, 1 - 1 / VIEWERS),
     )
-    reckoned = cost(load)
-    columns = reckoned.columns
+    estimate = estimate_cost(load)
+    columns = estimate.columns
     return ReportCost(
-        prices_as_of=reckoned.prices_as_of,
+        prices_as_of=estimate.prices_as_of,
         so_far=so_far and Columns(so_far.ec2_direct_usd, so_far.r2_usd, so_far.usd),
         per_100_viewers_and_hour=Columns(
             columns["ec2_direct"].list_usd_per_hour,

@@ -1,4 +1,4 @@
-"""The report's figures: what a station says, and what its counters make of it."""
+"""The report's numbers: what a station reports, and how its independent counters compare."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -19,40 +19,40 @@ from shoal.api_types import (
 )
 from shoal.ops.report_cost import ReportCost, report_cost
 from shoal.ops.service_status import ServiceStatus, service_statuses
-from shoal.ops.time_windows import VideoBytes, Window, grown, iso, windows
+from shoal.ops.time_windows import VideoBytes, Window, build_windows, growth, iso_time
 from shoal.segments import Descriptor
 
 SERVICES_TOLERANCE = 0.01
 SERVICES_TOLERANCE_BYTES = 256 * 1024
-"""a response that is broken off was written to the gateway, and not all of it read there"""
+"""of a response that is cut off, the gateway reads less than the service wrote"""
 STORE_TOLERANCE = 0.1
 STORE_TOLERANCE_BYTES = 10_000_000
-"""viewers' figures come every 10 s"""
+"""viewers report every 10 s"""
 HOST_TOLERANCE = 0.25
 HOST_TOLERANCE_BYTES = 50_000_000
 HOST_TOLERANCE_PER_VIEWER_HOUR = 20_000_000
-"""headers, ssh, what the system itself sends; and rosters and descriptors to viewers"""
-SAME_TIME_S = 60.0
-"""counters that began within this time of each other count the same"""
+"""HTTP headers, ssh, the system's own traffic; and rosters and descriptors to viewers"""
+SAME_START_S = 60.0
+"""counters that started within this time of each other can be compared"""
 LOW_SHARE = 0.5
-"""of what peers could carry"""
+"""as a fraction of what peers could carry"""
 
 
 class Ec2Counts(msgspec.Struct, frozen=True):
-    """Video in responses of the EC2 host, by who counted; null: nobody could."""
+    """Video in responses of the EC2 host, by each of its two counters; null: not counted."""
 
     services: int | None
     gateway: int | None
     agree: bool | None
-    """but for a small tolerance; null unless both counted"""
+    """within a small tolerance; null unless both counted"""
 
 
 class StoreCounter(msgspec.Struct, frozen=True):
-    """What the store itself counted, beside `bytes.store`, which is what viewers say."""
+    """What the store itself counted; compare `bytes.store`, which viewers reported."""
 
     bytes: int
     agree: bool | None
-    """but for a tolerance; null where the two did not begin at the same time"""
+    """within a tolerance; null if the two did not start at the same time"""
 
 
 class ZoneCount(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,25 +66,25 @@ class ZoneCount(msgspec.Struct, frozen=True, kw_only=True):
     sampled: bool
     """whether Cloudflare extrapolated from a sample"""
     viewers_say: int | None = None
-    """what viewers say that they received from the store meanwhile"""
+    """what viewers reported to have received from the store in that time"""
     agree: bool | None = None
 
 
 class HostCount(msgspec.Struct, frozen=True, kw_only=True):
-    """What the kernel of the EC2 host sent to the internet, and what of it is accounted for."""
+    """What the kernel of the EC2 host sent to the internet, and how much is accounted for."""
 
     since: str
     """ISO 8601, UTC; up to the report's time"""
     bytes: int
     accounted: int | None
-    """by our services: the upload to the store, their responses, the torrent seed"""
+    """by the services: uploads to the store, their responses, the torrent seed"""
     agree: bool | None
-    """whether the host sent no more than that, but for a tolerance; null where it sent so much less
-    that the services' traffic takes another way, as on one's own machine"""
+    """whether the host sent no more than that, within a tolerance; null if it sent so much less
+    that the services' traffic must use another interface, as on a development machine"""
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What `shoal report --json` prints; null: cannot be known, or not without the token."""
+class ReportModel(msgspec.Struct, frozen=True, kw_only=True):
+    """What `shoal report --json` prints; null: not known, or not without the operator's token."""
 
     url: str
     at: str
@@ -92,26 +92,26 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     live: bool | None
     viewers: int | None
     share: float | None
-    """peers' part, 0 to 1, start-up apart"""
+    """peers' share without start-up, 0 to 1"""
     peers: int | None = None
     """viewers with at least one open link"""
     not_sharing: int | None = None
-    """viewers that cannot share, or may not"""
+    """viewers that cannot or may not share"""
     recent_share: float | None = None
-    """`share` of the last minutes with somebody to share with; null over too few bytes"""
+    """`share` of the last minutes with anyone to share with; null over too few bytes"""
     share_limit: float | None = None
-    """what `share` can be with these viewers: (N-1)/N"""
+    """the most that `share` can be with these viewers: (N-1)/N"""
     bytes: VideoBytes | None = None
     """since the services started"""
     windows: dict[str, Window] | None = None
-    """`now` (the last 5 minutes), `hour` and `day`; none until signaling has been up for 10 s"""
+    """`now` (the last 5 minutes), `hour` and `day`; null until signaling has been up for 10 s"""
     ec2_video: Ec2Counts | None = None
     store_counter: StoreCounter | None = None
-    """null where the store has no counter"""
+    """null if the store has no counter"""
     zone: ZoneCount | None = None
     """null without a token for Cloudflare's analytics"""
     host: HostCount | None = None
-    """null where the host does not lead to the internet"""
+    """null if no interface of the host leads to the internet"""
     since: CountingSince | None = None
     startup: BytesBySource | None = None
     uploaded: int | None = None
@@ -120,15 +120,15 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     chunks: int | None = None
     rooms: int | None = None
     replays: ReplayTotals | None = None
-    """who watches replays is in none of the figures above, but in what the store counts"""
+    """viewers of replays: none of the numbers above include them, but the store's counter does"""
     services: dict[str, ServiceStatus] | None = None
     cost: ReportCost
     unknown: tuple[str, ...] = ()
-    """what cannot be known, and why"""
+    """what is not known, and why"""
 
 
-class Evidence(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that was asked for a report; None: there is no answer."""
+class ReportInputs(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that was fetched for a report; None: no answer."""
 
     url: str
     at: str
@@ -137,41 +137,40 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     history: HistoryColumns | None = None
     counters: CounterHistory | None = None
     segments: Sequence[Descriptor] = ()
-    """of the first rendition, as far as they are published"""
+    """published segments of the first variant"""
     zone: ZoneCount | str | None = None
-    """or why there is none"""
+    """or why it is not known"""
 
 
-def report_of(evidence: Evidence) -> Report:
-    """Return what the evidence amounts to."""
-    if isinstance(evidence.station, OperatorStation):
-        return _operator_report(evidence, evidence.station)
-    station = evidence.station
-    return Report(
-        url=evidence.url,
-        at=evidence.at,
+def build_report(inputs: ReportInputs) -> ReportModel:
+    """Return the report of what was fetched."""
+    if isinstance(inputs.station, OperatorStation):
+        return _operator_report(inputs, inputs.station)
+    station = inputs.station
+    return ReportModel(
+        url=inputs.url,
+        at=inputs.at,
         live=station.live,
         viewers=station.viewers,
         share=station.share,
-        cost=report_cost(None, evidence.segments, station.share),
+        cost=report_cost(None, inputs.segments, station.share),
         unknown=(
-            "Without the operator's token it cannot be known how many bytes came through EC2, from"
-            " the store, peers and the seed, nor what the services say of themselves: name"
-            " --token-file",
+            "how many bytes came through EC2, from the store, peers and the seed, and what the"
+            " services report: this needs the operator's token, pass it with --token-file",
         ),
     )
 
 
-def _operator_report(evidence: Evidence, station: OperatorStation) -> Report:
-    """Return everything; of two counts of EC2's video the larger one stands."""
+def _operator_report(inputs: ReportInputs, station: OperatorStation) -> ReportModel:
+    """Return a full report; of the two counts of EC2's video it takes the larger."""
     services, gateway = station.ec2_video.services, station.ec2_video.gateway
     counts = [count for count in (services, gateway) if count is not None]
-    received, history = station.bytes, evidence.history
-    lately = windows(history, evidence.counters) if history else {}
-    day = lately.get("day")
-    return Report(
-        url=evidence.url,
-        at=evidence.at,
+    received, history = station.bytes, inputs.history
+    recent_windows = build_windows(history, inputs.counters) if history else {}
+    day = recent_windows.get("day")
+    return ReportModel(
+        url=inputs.url,
+        at=inputs.at,
         live=station.live,
         viewers=station.viewers,
         peers=station.peers,
@@ -185,15 +184,15 @@ def _operator_report(evidence: Evidence, station: OperatorStation) -> Report:
             p2p=received.p2p if received else None,
             seed=received.seed if received else None,
         ),
-        windows=lately or None,
+        windows=recent_windows or None,
         ec2_video=Ec2Counts(
             services=services,
             gateway=gateway,
-            agree=_close(services, gateway, SERVICES_TOLERANCE, SERVICES_TOLERANCE_BYTES),
+            agree=_agree(services, gateway, SERVICES_TOLERANCE, SERVICES_TOLERANCE_BYTES),
         ),
         store_counter=_store_counter(station),
-        zone=_zone(evidence.zone, day) if isinstance(evidence.zone, ZoneCount) else None,
-        host=_host(evidence.counters, day),
+        zone=_zone(inputs.zone, day) if isinstance(inputs.zone, ZoneCount) else None,
+        host=_host(inputs.counters, day),
         since=station.since,
         startup=station.startup,
         uploaded=station.uploaded,
@@ -202,27 +201,29 @@ def _operator_report(evidence: Evidence, station: OperatorStation) -> Report:
         chunks=station.chunks,
         rooms=station.rooms,
         replays=station.replays,
-        services=service_statuses(station.services, evidence.counters, evidence.at),
-        cost=report_cost(station.cost, evidence.segments, day.share if day else station.share),
-        unknown=tuple(_unknown(evidence, station)),
+        services=service_statuses(station.services, inputs.counters, inputs.at),
+        cost=report_cost(station.cost, inputs.segments, day.share if day else station.share),
+        unknown=tuple(_unknown(inputs, station)),
     )
 
 
-def _unknown(evidence: Evidence, station: OperatorStation) -> list[str]:
+def _unknown(inputs: ReportInputs, station: OperatorStation) -> list[str]:
     lines: list[str] = []
-    if isinstance(evidence.zone, str):
-        lines.append(f"what the edge sent: {evidence.zone}")
-    elif evidence.zone is None and station.store_sent is None:
+    if isinstance(inputs.zone, str):
+        lines.append(f"what the edge sent: {inputs.zone}")
+    elif inputs.zone is None and station.store_sent is None:
         lines.append(
-            "what the edge sent, who counts beside viewers: name --zone and --zone-token-file for"
-            " Cloudflare's analytics"
+            "what the edge sent, a count to compare with the viewers': pass --zone and"
+            " --zone-token-file to query Cloudflare's analytics"
         )
-    if evidence.history is None or not evidence.history.at:
-        lines.append("what was before now: signaling has no row yet, or does not answer")
-    if evidence.counters is None:
-        lines.append("requests, uptimes and EC2's video over time: the site has no counters yet")
-    elif evidence.counters.rows[-1].interfaces_sent is None:
-        lines.append("what the host sends in all: no interface of it leads to the internet")
+    if inputs.history is None or not inputs.history.at:
+        lines.append("anything before now: signaling has recorded nothing yet, or does not answer")
+    if inputs.counters is None:
+        lines.append(
+            "requests, uptimes and EC2's video over time: the site has recorded no counters yet"
+        )
+    elif inputs.counters.rows[-1].interfaces_sent is None:
+        lines.append("what the host sends in total: none of its interfaces leads to the internet")
     return lines
 
 
@@ -240,28 +241,28 @@ def _store_counter(station: OperatorStation) -> StoreCounter | None:
     if station.store_sent is None:
         return None
     agree = None
-    if station.bytes is not None and _together(station.since.viewers, station.since.store):
-        say = station.bytes.store + (station.replays.bytes.store if station.replays else 0)
-        agree = _close(station.store_sent, say, STORE_TOLERANCE, STORE_TOLERANCE_BYTES)
+    if station.bytes is not None and _same_start(station.since.viewers, station.since.store):
+        reported = station.bytes.store + (station.replays.bytes.store if station.replays else 0)
+        agree = _agree(station.store_sent, reported, STORE_TOLERANCE, STORE_TOLERANCE_BYTES)
     return StoreCounter(station.store_sent, agree)
 
 
 def _zone(zone: ZoneCount, day: Window | None) -> ZoneCount:
     same = day is not None and day.since == zone.since
-    say = (day.bytes.store or 0) + day.replays.store if day and same else None
-    agree = _close(zone.bytes, say, STORE_TOLERANCE, STORE_TOLERANCE_BYTES)
-    return msgspec.structs.replace(zone, viewers_say=say, agree=agree)
+    reported = (day.bytes.store or 0) + day.replays.store if day and same else None
+    agree = _agree(zone.bytes, reported, STORE_TOLERANCE, STORE_TOLERANCE_BYTES)
+    return msgspec.structs.replace(zone, viewers_say=reported, agree=agree)
 
 
 def _host(counters: CounterHistory | None, day: Window | None) -> HostCount | None:
     rows = counters.rows if counters else []
-    sent = grown(rows, lambda row: row.interfaces_sent)
+    sent = growth(rows, lambda row: row.interfaces_sent)
     if sent is None:
         return None
     parts = (
-        grown(rows, lambda row: row.stored),
-        grown(rows, lambda row: row.responses),
-        grown(rows, lambda row: row.seeded),
+        growth(rows, lambda row: row.stored),
+        growth(rows, lambda row: row.responses),
+        growth(rows, lambda row: row.seeded),
     )
     known = [part for part in parts if part is not None]
     accounted = sum(known) if len(known) == len(parts) else None
@@ -270,17 +271,17 @@ def _host(counters: CounterHistory | None, day: Window | None) -> HostCount | No
         to_viewers = (day.viewer_hours if day else 0) * HOST_TOLERANCE_PER_VIEWER_HOUR
         allowed = max(HOST_TOLERANCE_BYTES, HOST_TOLERANCE * accounted)
         agree = sent - accounted <= allowed + to_viewers
-    return HostCount(since=iso(rows[0].at), bytes=sent, accounted=accounted, agree=agree)
+    return HostCount(since=iso_time(rows[0].at), bytes=sent, accounted=accounted, agree=agree)
 
 
-def _together(one: str | None, other: str | None) -> bool:
+def _same_start(one: str | None, other: str | None) -> bool:
     if one is None or other is None:
         return False
     apart = datetime.fromisoformat(one) - datetime.fromisoformat(other)
-    return abs(apart.total_seconds()) <= SAME_TIME_S
+    return abs(apart.total_seconds()) <= SAME_START_S
 
 
-def _close(one: int | None, other: int | None, part: float, at_least: int) -> bool | None:
+def _agree(one: int | None, other: int | None, tolerance: float, min_tolerance: int) -> bool | None:
     if one is None or other is None:
         return None
-    return abs(one - other) <= max(at_least, part * max(one, other))
+    return abs(one - other) <= max(min_tolerance, tolerance * max(one, other))

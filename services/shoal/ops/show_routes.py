@@ -1,4 +1,4 @@
-"""`shoal routes`: the route table, as people, cloudflared or machines read it."""
+"""`shoal routes`: the route table for people, for cloudflared, and as JSON."""
 
 import json
 import sys
@@ -11,23 +11,23 @@ from rich.table import Table
 
 from shoal.config.settings import StationSettings, load
 from shoal.errors import OperatorError
-from shoal.hostnames import beside, hostname
-from shoal.ingress import Rule, addresses_of, find, ingress, request_of
+from shoal.hostnames import parse_hostname, sibling_hostname
+from shoal.ingress import Rule, addresses_of, find_rule, ingress_rules, parse_request
 from shoal.ops.console import write
 from shoal.routes import HostRole, routes
 
 Format = Literal["table", "cloudflared", "json"]
 PLACEHOLDER = "station.invalid"
-"""stands for the station while nobody has named it (RFC 2606: nobody ever has that name)"""
+"""stands for a station without a hostname (RFC 2606: no host ever has this name)"""
 NAMES = {
     PLACEHOLDER: "the station",
-    beside(PLACEHOLDER, "admin", apex=True): "its admin hostname",
+    sibling_hostname(PLACEHOLDER, "admin", apex=True): "its admin hostname",
 }
 
 
 @dataclass(frozen=True)
-class Question:
-    """What `shoal routes` was asked."""
+class RoutesOptions:
+    """Options of `shoal routes`."""
 
     hostname: str | None
     admin_hostname: str | None
@@ -37,53 +37,53 @@ class Question:
     """a URL"""
 
 
-def run(question: Question) -> None:
-    """Print the answer; whatever is wrong with the question is an OperatorError."""
+def run(options: RoutesOptions) -> None:
+    """Print the route table; raise OperatorError for bad options or settings."""
     try:
-        text = answer(question)
+        text = render(options)
     except ValueError as error:
         raise OperatorError(str(error)) from error
     write(text)
 
 
-def answer(question: Question) -> str:
-    """Return what is printed. Raises ValueError, and OperatorError for bad settings."""
-    if question.admin_hostname is not None and not question.access:
-        raise ValueError("there is no admin hostname without --access")
-    host, path = request_of(question.check) if question.check is not None else (None, "")
-    station = question.hostname or host or PLACEHOLDER
-    rules = ingress(
-        routes(access=question.access),
-        _hostnames(station, question),
+def render(options: RoutesOptions) -> str:
+    """Return the text to print. Raises ValueError, and OperatorError for bad settings."""
+    if options.admin_hostname is not None and not options.access:
+        raise ValueError("--admin-hostname needs --access: without it there is no admin hostname")
+    host, path = parse_request(options.check) if options.check is not None else (None, "")
+    station = options.hostname or host or PLACEHOLDER
+    rules = ingress_rules(
+        routes(access=options.access),
+        _hostnames(station, options),
         addresses_of(load(StationSettings)),
     )
-    if question.check is not None:
-        return _check(rules, question.check, host or "", path)
-    if question.format == "json":
-        return json.dumps([_described(number, rule) for number, rule in enumerate(rules)]) + "\n"
-    if question.format == "cloudflared":
-        if question.hostname is None:
-            raise ValueError("--format cloudflared needs --hostname, as in tv.example.org")
+    if options.check is not None:
+        return _check(rules, options.check, host or "", path)
+    if options.format == "json":
+        return json.dumps([_as_dict(number, rule) for number, rule in enumerate(rules)]) + "\n"
+    if options.format == "cloudflared":
+        if options.hostname is None:
+            raise ValueError("--format cloudflared needs --hostname, such as tv.example.org")
         return _cloudflared(rules)
     return _table(rules)
 
 
-def _hostnames(station: str, question: Question) -> dict[HostRole, str]:
-    for named in filter(None, (question.hostname, question.admin_hostname)):
-        hostname(named)
+def _hostnames(station: str, options: RoutesOptions) -> dict[HostRole, str]:
+    for name in filter(None, (options.hostname, options.admin_hostname)):
+        parse_hostname(name)
     apex = station.count(".") == 1
-    admin = question.admin_hostname or beside(station, "admin", apex=apex)
+    admin = options.admin_hostname or sibling_hostname(station, "admin", apex=apex)
     return {"station": station, "admin": admin}
 
 
 def _check(rules: Sequence[Rule], url: str, host: str, path: str) -> str:
-    number = find(rules, host, path)
+    number = find_rule(rules, host, path)
     rule = rules[number]
     found = {"url": url, "rule": number, "service": rule.service, "address": rule.address}
     return json.dumps(found) + "\n"
 
 
-def _described(number: int, rule: Rule) -> dict[str, str | int | None]:
+def _as_dict(number: int, rule: Rule) -> dict[str, str | int | None]:
     return {
         "rule": number,
         "hostname": rule.hostname,
@@ -94,10 +94,10 @@ def _described(number: int, rule: Rule) -> dict[str, str | int | None]:
 
 
 def _cloudflared(rules: Sequence[Rule]) -> str:
-    """Return a config.yml; JSON's strings are YAML's too."""
+    """Return a config.yml; JSON strings are valid YAML."""
     lines = [
-        "# cloudflared's config.yml, for a tunnel in agent mode. Add the tunnel's own two lines,",
-        "# then have it looked at: cloudflared tunnel --config config.yml ingress validate",
+        "# cloudflared's config.yml for a locally managed tunnel. Add the tunnel's own two lines,",
+        "# then validate it: cloudflared tunnel --config config.yml ingress validate",
         "# tunnel: <its id>",
         "# credentials-file: /etc/cloudflared/<its id>.json",
         "ingress:",
@@ -108,14 +108,14 @@ def _cloudflared(rules: Sequence[Rule]) -> str:
         lines += [f"  - {written[0]}", *(f"    {line}" for line in written[1:])]
         if rule.service == "owncast":
             lines += [
-                "    # without this line whoever finds a way around Access is let in:",
+                "    # without this line a request that gets around Access is let in:",
                 "    # originRequest: {access: {required: true, teamName: team, audTag: [tag]}}",
             ]
     return "\n".join(lines) + "\n"
 
 
 def _table(rules: Sequence[Rule]) -> str:
-    table = Table(title="The first rule that matches is taken", title_justify="left")
+    table = Table(title="The first rule that matches applies", title_justify="left")
     table.add_column("rule", justify="right")
     for column in ("hostname", "path (RE2)", "service", "address"):
         table.add_column(column, no_wrap=True)

@@ -1,6 +1,6 @@
-"""What Cloudflare's edge sent for the media hostname: its zone analytics, by GraphQL.
+"""What Cloudflare's edge sent for the media hostname, from its zone analytics (GraphQL).
 
-A counter of somebody else's: the edge counts whoever asks, viewers only say what they received.
+An independent counter: the edge counts every request, while viewers only report what they received.
 """
 
 from dataclasses import dataclass
@@ -68,26 +68,26 @@ class _Error(msgspec.Struct):
     message: str
 
 
-class _Answer(msgspec.Struct):
+class _Response(msgspec.Struct):
     data: _Data | None = None
     errors: list[_Error] | None = None
 
 
 @dataclass(frozen=True)
 class ZoneAccess:
-    """How to ask for one zone."""
+    """How to query one zone."""
 
     zone: str
     """its id"""
     token: str
-    """one that may read the zone's analytics"""
+    """with read access to the zone's analytics"""
     api: str = API
 
 
-async def edge_sent(
+async def fetch_edge_bytes(
     access: ZoneAccess, host: str, since: datetime, until: datetime
 ) -> ZoneCount | str:
-    """Return what the edge sent for `host`, or why that cannot be known."""
+    """Return what the edge sent for `host` between two times, or why that is not known."""
     variables = {"zone": access.zone, "host": host, "since": _time(since), "until": _time(until)}
     body: dict[str, Any] = {"query": QUERY, "variables": variables}
     headers = {"Authorization": f"Bearer {access.token}"}
@@ -98,15 +98,21 @@ async def edge_sent(
             session.post(access.api, json=body, headers=headers) as response,
         ):
             if response.status != 200:
-                return f"Cloudflare answered {response.status}: does the token read analytics?"
-            answer = msgspec.json.decode(await response.read(), type=_Answer)
+                return (
+                    f"Cloudflare answered {response.status}: check that the token may read the"
+                    " zone's analytics"
+                )
+            result = msgspec.json.decode(await response.read(), type=_Response)
     except (aiohttp.ClientError, TimeoutError, OSError, msgspec.DecodeError) as error:
         return f"Cloudflare's analytics do not answer ({type(error).__name__})"
-    if answer.errors:
-        return f"Cloudflare's analytics refuse: {answer.errors[0].message}"
-    if answer.data is None or not answer.data.viewer.zones:
-        return f"Cloudflare's analytics know no zone {access.zone}"
-    groups = answer.data.viewer.zones[0].sent
+    if result.errors:
+        return f"Cloudflare's analytics refuse the query: {result.errors[0].message}"
+    if result.data is None or not result.data.viewer.zones:
+        return (
+            f"Cloudflare's analytics know no zone {access.zone}: check its ID, and that the token"
+            " may read it"
+        )
+    groups = result.data.viewer.zones[0].sent
     return ZoneCount(
         host=host,
         since=since.isoformat(timespec="seconds"),

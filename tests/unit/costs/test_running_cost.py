@@ -33,7 +33,7 @@ def test_an_hour_of_a_hundred_viewers() -> None:
     assert cost.prices_as_of == prices.AS_OF
 
 
-def test_what_leaves_the_host_is_paid_whoever_takes_it() -> None:
+def test_whatever_leaves_the_host_is_paid_for() -> None:
     video = Traffic(
         stored_bytes=0,
         stored_segments=0,

@@ -1,4 +1,4 @@
-"""Histories and counters to report on."""
+"""Sample histories and counters for reports."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ def columns(
     wanted: Column = (),
     uploaded: Column = (),
 ) -> HistoryColumns:
-    """Return rows; a column that is not given is 0, and null where `viewers` is."""
+    """Return a history; a column that is not given is 0, or null where `viewers` is null."""
 
     def column(values: Column) -> list[int | None]:
         return list(values) or [None if count is None else 0 for count in viewers]
@@ -45,11 +45,11 @@ def columns(
     )
 
 
-def counts(at: int, **said: int | None) -> CounterSample:
-    """Return a row of counters; what is not said is 0, as are all requests."""
+def counts(at: int, **values: int | None) -> Counts:
+    """Return a row of counters; values that are not given are 0, as are all requests."""
     names = (
         *("services_video", "gateway_video", "responses", "stored", "seeded"),
         *("store_sent", "interfaces_sent"),
     )
-    requests = {"broadcaster": 0, "signaling": 0, "site": said.pop("site_requests", 0)}
-    return CounterSample(at=at, requests=requests, **{**dict.fromkeys(names, 0), **said})
+    requests = {"broadcaster": 0, "signaling": 0, "site": values.pop("site_requests", 0)}
+    return Counts(at=at, requests=requests, **{**dict.fromkeys(names, 0), **values})

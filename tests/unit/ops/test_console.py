@@ -1,4 +1,4 @@
-"""A reader that goes away, as `head` does, hears nothing more and changes no exit status."""
+"""A reader that stops early, as `head` does, changes no exit status."""
 
 import os
 import subprocess
@@ -14,18 +14,18 @@ from tests.support.station import SHOAL, free_port
         (["cost", "--viewers", "100"], 0),
         (["cost", "--viewers", "100", "--json"], 0),
         (["routes"], 0),
-        # nobody is there: it is broken
+        # no station there: broken
         (["doctor", f"http://127.0.0.1:{free_port()}", "--json"], 1),
     ],
     ids=["cost", "cost as JSON", "routes", "doctor"],
 )
-def test_a_command_whose_reader_is_gone_ends_quietly(arguments: list[str], status: int) -> None:
+def test_a_command_whose_reader_is_gone_exits_quietly(arguments: list[str], status: int) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     try:
-        done = subprocess.run(
+        result = subprocess.run(
             [*SHOAL, *arguments], stdout=writer, stderr=subprocess.PIPE, timeout=60, check=False
         )
     finally:
         os.close(writer)
-    assert (done.returncode, done.stderr.decode()) == (status, "")
+    assert (result.returncode, result.stderr.decode()) == (status, "")

@@ -12,8 +12,8 @@ from botocore.stub import Stubber
 
 from shoal.errors import OperatorError
 from shoal.ops import inventory
-from shoal.ops.host_keys import keys_on_console, read_console
-from shoal.ops.inventory import Outputs, main, pin
+from shoal.ops.host_keys import fetch_host_keys, parse_host_keys
+from shoal.ops.inventory import StackOutputs, main, pin_host_keys
 
 ED25519 = "ssh-ed25519 " + "A" * 68
 RSA = "ssh-rsa " + "B" * 372
@@ -59,16 +59,16 @@ def outputs_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def outputs(**changes: Any) -> Outputs:
-    return msgspec.convert({**OUTPUTS, **changes}, Outputs)
+def outputs(**changes: Any) -> StackOutputs:
+    return msgspec.convert({**OUTPUTS, **changes}, StackOutputs)
 
 
-def shown(_instance: str, _region: str) -> Sequence[str]:
-    return keys_on_console(CONSOLE)
+def keys_from_console(_instance: str, _region: str) -> Sequence[str]:
+    return parse_host_keys(CONSOLE)
 
 
 def never(_instance: str, _region: str) -> Sequence[str]:
-    raise AssertionError("the console is asked once")
+    raise AssertionError("the console is queried only once")
 
 
 @pytest.mark.usefixtures("outputs_file")
@@ -101,37 +101,39 @@ def test_ansible_gets_one_host_with_its_variables(
     assert known_hosts.read_text() == f"i-0a1b2c3d {ED25519}\n"
 
 
-def test_a_host_asked_for_by_name_is_told_nothing_new(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_host_asked_for_by_name_gets_no_further_variables(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert main(["--host", "tv.example.org"]) == 0
     assert json.loads(capsys.readouterr().out) == {}
 
 
-def test_the_consoles_keys_are_pinned_at_the_first_run(tmp_path: Path) -> None:
-    path = pin(outputs(), tmp_path, shown)
+def test_keys_of_the_console_are_pinned_at_the_first_run(tmp_path: Path) -> None:
+    path = pin_host_keys(outputs(), tmp_path, keys_from_console)
     assert path.read_text() == f"i-0a1b2c3d {ED25519}\ni-0a1b2c3d {RSA}\n"
-    assert pin(outputs(publicIp="203.0.113.8"), tmp_path, never) == path
-    assert pin(outputs(instanceId="i-new"), tmp_path, shown) != path
+    assert pin_host_keys(outputs(publicIp="203.0.113.8"), tmp_path, never) == path
+    assert pin_host_keys(outputs(instanceId="i-new"), tmp_path, keys_from_console) != path
 
 
-def test_keys_in_the_configuration_count_more(tmp_path: Path) -> None:
-    pin(outputs(), tmp_path, shown)
-    path = pin(outputs(sshHostKeys=[RSA]), tmp_path, never)
+def test_keys_in_the_configuration_take_precedence(tmp_path: Path) -> None:
+    pin_host_keys(outputs(), tmp_path, keys_from_console)
+    path = pin_host_keys(outputs(sshHostKeys=[RSA]), tmp_path, never)
     assert path.read_text() == f"i-0a1b2c3d {RSA}\n"
 
 
-def test_an_adopted_host_is_known_by_the_stations_name(tmp_path: Path) -> None:
-    path = pin(outputs(instanceId="", region="", sshHostKeys=[RSA]), tmp_path, never)
+def test_an_existing_host_is_known_by_the_stations_hostname(tmp_path: Path) -> None:
+    path = pin_host_keys(outputs(instanceId="", region="", sshHostKeys=[RSA]), tmp_path, never)
     assert path.read_text() == f"tv.example.org {RSA}\n"
 
 
-def test_keys_elsewhere_on_the_console_are_no_host_keys() -> None:
-    assert keys_on_console(f"somebody writes {RSA} here") == []
-    assert keys_on_console("") == []
+def test_keys_elsewhere_on_the_console_are_ignored() -> None:
+    assert parse_host_keys(f"somebody writes {RSA} here") == []
+    assert parse_host_keys("") == []
 
 
 @pytest.fixture
 def ec2(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stubber]:
-    """A real client of EC2, whose answers are the test's."""
+    """A real EC2 client with the test's responses."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     client: Any = boto3.Session().client(cast(Any, "ec2"), region_name="eu-central-1")
@@ -146,42 +148,43 @@ def console(ec2: Stubber, text: str, *, latest: bool) -> None:
     ec2.add_response("get_console_output", answer, {"InstanceId": "i-0a1b2c3d", "Latest": latest})
 
 
-def test_keys_that_have_left_the_console_may_be_in_its_older_copy(ec2: Stubber) -> None:
+def test_keys_that_scrolled_away_are_in_the_older_copy_of_the_console(ec2: Stubber) -> None:
     console(ec2, "debian login:", latest=True)
     console(ec2, CONSOLE, latest=False)
-    assert read_console("i-0a1b2c3d", "eu-central-1") == [ED25519, RSA]
+    assert fetch_host_keys("i-0a1b2c3d", "eu-central-1") == [ED25519, RSA]
 
 
-def test_a_host_that_has_not_shown_its_keys_yet(ec2: Stubber) -> None:
+def test_a_host_that_does_not_show_its_keys_yet(ec2: Stubber) -> None:
     console(ec2, "", latest=True)
     console(ec2, "", latest=False)
     with pytest.raises(OperatorError, match="a few minutes after its first boot"):
-        read_console("i-0a1b2c3d", "eu-central-1")
+        fetch_host_keys("i-0a1b2c3d", "eu-central-1")
 
 
-def test_credentials_that_may_not_see_the_console(ec2: Stubber) -> None:
+def test_credentials_without_access_to_the_console(ec2: Stubber) -> None:
     ec2.add_client_error("get_console_output", "UnauthorizedOperation", "You are not authorized")
     with pytest.raises(OperatorError, match=r"not authorized.*ec2:GetConsoleOutput"):
-        read_console("i-0a1b2c3d", "eu-central-1")
+        fetch_host_keys("i-0a1b2c3d", "eu-central-1")
 
 
-def test_of_two_first_boots_the_last_counts() -> None:
-    assert keys_on_console(CONSOLE.replace("A" * 68, "C" * 68) + CONSOLE) == [ED25519, RSA]
+def test_the_most_recent_first_boot_counts() -> None:
+    assert parse_host_keys(CONSOLE.replace("A" * 68, "C" * 68) + CONSOLE) == [ED25519, RSA]
 
 
-def test_a_file_that_others_may_read_is_refused(
+def test_a_file_that_other_users_may_read_is_refused(
     outputs_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     outputs_file.chmod(0o644)
     assert main(["--list"]) == 1
-    said = capsys.readouterr()
-    assert (said.out, f"chmod 600 {outputs_file}" in said.err) == ("", True)
+    captured = capsys.readouterr()
+    assert (captured.out, f"chmod 600 {outputs_file}" in captured.err) == ("", True)
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("{}", "lacks what Ansible needs"), ("no", "lacks what Ansible needs")]
+    ("text", "message"),
+    [("{}", "lacks outputs that Ansible needs"), ("no", "lacks outputs that Ansible needs")],
 )
-def test_outputs_that_are_not_whole(
+def test_incomplete_outputs(
     outputs_file: Path, capsys: pytest.CaptureFixture[str], text: str, message: str
 ) -> None:
     outputs_file.write_text(text)
@@ -209,7 +212,7 @@ def test_pulumi_is_asked_for_the_stack_that_is_named(
     assert asked[-2:] == ["--stack", "prod"]
 
 
-def test_what_pulumi_says_is_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_of_pulumi_are_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_pulumi(tmp_path, "echo 'error: no stack selected' >&2; exit 255", monkeypatch)
     with pytest.raises(OperatorError, match="no stack selected"):
         inventory.read_outputs()
@@ -218,5 +221,5 @@ def test_what_pulumi_says_is_passed_on(tmp_path: Path, monkeypatch: pytest.Monke
 def test_without_pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("SHOAL_OUTPUTS_FILE", raising=False)
-    with pytest.raises(OperatorError, match="no pulumi on the PATH"):
+    with pytest.raises(OperatorError, match="pulumi is not on the PATH"):
         inventory.read_outputs()

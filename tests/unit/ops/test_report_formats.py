@@ -3,9 +3,9 @@ from html.parser import HTMLParser
 import msgspec
 
 from shoal.api_types import Counters, RunningCost
-from shoal.ops.report_document import document
-from shoal.ops.report_html import page
-from shoal.ops.report_model import Evidence, Report, report_of
+from shoal.ops.report_document import build_document
+from shoal.ops.report_html import render_page
+from shoal.ops.report_model import ReportInputs, ReportModel, build_report
 from shoal.ops.report_text import as_markdown
 from tests.unit.ops.samples import columns, counts
 from tests.unit.ops.test_report import AT, URL, changed, shown
@@ -27,22 +27,24 @@ COST = RunningCost(usd=0.5, r2_usd=0.6, ec2_direct_usd=7.5, prices_as_of="2030-0
 HEALTHS = {"broadcaster": msgspec.Raw(b'{"status":"degraded","problems":[{"code":"<b>|x"}]}')}
 
 
-def report() -> Report:
+def report() -> ReportModel:
     station = changed(cost=COST, services=HEALTHS)
-    counters = CounterHistory({"broadcaster": "2029-12-31T23:00:00+00:00"}, ROWS)
-    return report_of(Evidence(url=URL, at=AT, station=station, history=HISTORY, counters=counters))
+    counters = Counters({"broadcaster": "2029-12-31T23:00:00+00:00"}, ROWS)
+    return build_report(
+        ReportInputs(url=URL, at=AT, station=station, history=HISTORY, counters=counters)
+    )
 
 
-def test_what_the_host_sends_beside_our_services_is_told() -> None:
+def test_traffic_that_no_service_accounts_for_is_reported() -> None:
     host = report().host
     assert host is not None
     assert (host.bytes, host.accounted, host.agree) == (900_000_000, 9_500_000, False)
     text = " ".join(shown(report()).split())
     assert "the host sent 900.0 MB" in text
-    assert "something else sends, as Owncast does when /hls is open" in text
+    assert "something else sends too, as Owncast does when /hls is open" in text
 
 
-def test_money_has_three_columns() -> None:
+def test_costs_have_three_columns() -> None:
     cost = report().cost
     assert cost.so_far is not None
     assert (cost.so_far.ec2_direct, cost.so_far.r2, cost.so_far.r2_p2p) == (7.5, 0.6, 0.5)
@@ -52,8 +54,8 @@ def test_money_has_three_columns() -> None:
     assert (cost.measured, cost.share) == (True, 0.6)
 
 
-def test_markdown_has_whole_tables() -> None:
-    text = as_markdown(document(report()))
+def test_markdown_tables_are_complete() -> None:
+    text = as_markdown(build_document(report()))
     tables = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
     assert len(tables) == 5
     for rows in tables:
@@ -73,8 +75,8 @@ class Outline(HTMLParser):
         self.links += [value for name, value in attrs if name in ("src", "href")]
 
 
-def test_the_page_loads_nothing_and_says_what_services_say_as_text() -> None:
-    html = page(report(), HISTORY)
+def test_the_page_loads_nothing_and_escapes_what_services_report() -> None:
+    html = render_page(report(), HISTORY)
     outline = Outline()
     outline.feed(html)
     assert outline.links == []
@@ -82,4 +84,4 @@ def test_the_page_loads_nothing_and_says_what_services_say_as_text() -> None:
     assert outline.tags.count("svg") == 4
     assert outline.tags.count("table") == 5
     assert "&lt;b&gt;|x" in html
-    assert page(report(), None).count("<svg") == 0
+    assert render_page(report(), None).count("<svg") == 0

@@ -19,7 +19,7 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 
 def yaml_of(text: str) -> list[dict[str, Any]]:
-    """Read the little YAML that `--format cloudflared` writes."""
+    """Parse the simple YAML that `--format cloudflared` writes."""
     rules: list[dict[str, Any]] = []
     lines = [line for line in text.splitlines() if not line.strip().startswith("#")]
     assert lines[0] == "ingress:"
@@ -41,7 +41,7 @@ def test_a_check_prints_one_json_object(capsys: pytest.CaptureFixture[str]) -> N
     }
 
 
-def test_a_check_knows_the_station_by_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_check_of_another_hostname_finds_no_route(capsys: pytest.CaptureFixture[str]) -> None:
     url = "https://other.example.org/live"
     found = json.loads(printed(capsys, "--hostname", "tv.example.org", "--check", url))
     assert (found["rule"], found["service"], found["address"]) == (4, "http_status:404", None)
@@ -64,7 +64,7 @@ def test_addresses_come_from_the_environment(
     assert found["address"] == "http://127.0.0.1:40001"
 
 
-def test_cloudflareds_configuration_says_the_same_as_json(
+def test_cloudflareds_configuration_equals_the_json(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     asked = ("--hostname", "tv.example.org", "--access")
@@ -93,22 +93,22 @@ def test_the_table_shows_every_rule(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--hostname", "https://tv.example.org"), "is no hostname"),
-        (("--check", "tv.example.org/live"), "is no URL of a web page"),
+        (("--hostname", "https://tv.example.org"), "is not a hostname"),
+        (("--check", "tv.example.org/live"), "is not a web URL"),
         (("--format", "cloudflared"), "needs --hostname"),
-        (("--admin-hostname", "admin.example.org"), "without --access"),
+        (("--admin-hostname", "admin.example.org"), "needs --access"),
     ],
 )
-def test_mistakes_are_one_clear_line(
+def test_mistakes_are_reported_in_one_line(
     capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], message: str
 ) -> None:
-    said = refused(capsys, *arguments)
-    assert message in said
-    assert said.count("\n") == 1
+    error = refused(capsys, *arguments)
+    assert message in error
+    assert error.count("\n") == 1
 
 
 def test_an_address_that_cloudflared_would_refuse(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SHOAL_SITE_URL", "http://localhost:8000/site")
-    assert "takes no path" in refused(capsys)
+    assert "remove path and query" in refused(capsys)

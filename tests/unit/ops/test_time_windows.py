@@ -1,14 +1,14 @@
 import pytest
 
 from shoal.api_types import Counters
-from shoal.ops.time_windows import VideoBytes, grown, windows
+from shoal.ops.time_windows import VideoBytes, build_windows, growth
 from tests.unit.ops.samples import columns, counts
 
 START = 1_900_000_000
 STARTED = "2030-03-17T17:46:30+00:00"
 
 
-def test_the_rows_are_summed_up_and_holes_count_nothing() -> None:
+def test_rows_are_summed_and_missing_steps_count_nothing() -> None:
     history = columns(
         at=[START, START + 10, START + 20, START + 30],
         viewers=[2, None, 5, 5],
@@ -21,7 +21,7 @@ def test_the_rows_are_summed_up_and_holes_count_nothing() -> None:
         uploaded=[90, None, 210, 0],
         stalls=[1, None, 2, 0],
     )
-    day = windows(history, None)["day"]
+    day = build_windows(history, None)["day"]
     assert day.since == STARTED
     assert day.seconds == 40
     assert day.bytes == VideoBytes(ec2_video=None, store=200, p2p=300, seed=20)
@@ -34,7 +34,7 @@ def test_the_rows_are_summed_up_and_holes_count_nothing() -> None:
     assert day.copies == pytest.approx((220 - 100) / 180)
 
 
-def test_what_was_announced_while_all_were_starting_is_no_copy_missed() -> None:
+def test_segments_announced_while_all_viewers_start_are_not_missed_copies() -> None:
     history = columns(
         at=[START, START + 10],
         viewers=[3, 3],
@@ -43,11 +43,11 @@ def test_what_was_announced_while_all_were_starting_is_no_copy_missed() -> None:
         startup=[300, 0],
         wanted=[300, 300],
     )
-    assert windows(history, None)["now"].copies == 1.0
+    assert build_windows(history, None)["now"].copies == 1.0
 
 
-def test_now_and_the_last_hour_are_told_apart() -> None:
-    found = windows(
+def test_the_windows_differ() -> None:
+    found = build_windows(
         columns(
             at=[START, START + 3200, START + 3610, START + 3620],
             viewers=[9, 1, 1, 1],
@@ -60,28 +60,28 @@ def test_now_and_the_last_hour_are_told_apart() -> None:
     assert (found["now"].peak_viewers, found["day"].peak_viewers) == (1, 9)
 
 
-def test_video_through_this_host_is_by_the_viewer_hour() -> None:
+def test_video_through_this_host_per_viewer_hour() -> None:
     history = columns(at=[START, START + 10, START + 20], viewers=[360, 360, 360])
     rows = [
         counts(START - 60, services_video=500),
         counts(START - 15, services_video=700, gateway_video=900, stored=10),
         counts(START + 20, services_video=1000, gateway_video=2400, stored=70),
     ]
-    now = windows(history, CounterHistory({}, rows))["now"]
+    now = build_windows(history, Counters({}, rows))["now"]
     assert now.bytes.ec2_video == 1500  # the larger of two counts
     assert now.stored == 60
     assert now.viewer_hours == 3
     assert now.ec2_video_per_viewer_hour == 500
 
 
-def test_a_counter_that_began_anew_goes_on() -> None:
+def test_a_counter_that_was_reset_goes_on() -> None:
     rows = [counts(at, stored=value) for at, value in enumerate((50, 70, None, 5, 25))]
-    assert grown(rows, lambda row: row.stored) == 20 + 5 + 20
-    assert grown(rows[2:3], lambda row: row.stored) is None
+    assert growth(rows, lambda row: row.stored) == 20 + 5 + 20
+    assert growth(rows[2:3], lambda row: row.stored) is None
 
 
-def test_nothing_is_not_a_share_of_nothing() -> None:
-    assert windows(columns(at=[], viewers=[]), None) == {}
-    idle = windows(columns(at=[START, START + 10], viewers=[None, 0]), None)["day"]
+def test_nothing_received_has_no_share() -> None:
+    assert build_windows(columns(at=[], viewers=[]), None) == {}
+    idle = build_windows(columns(at=[START, START + 10], viewers=[None, 0]), None)["day"]
     assert (idle.share, idle.copies, idle.ec2_video_per_viewer_hour) == (None, None, None)
     assert (idle.viewers, idle.peak_viewers) == (0, 0)
