@@ -1,4 +1,4 @@
-"""One host for the session, deployed to once, and what is around it: store, edge, network."""
+"""One host for the session, deployed once, and its surroundings: store, edge, network."""
 
 import hashlib
 import os
@@ -20,7 +20,7 @@ OUTSIDE = {"operator": "10.77.0.1/24", "stranger": "10.77.0.66/24"}
 OPERATOR = "10.77.0.1"
 EDGE_PORT = 8888
 TUNNEL = f"{OPERATOR}:7844"
-LENT_STORE = f"{OPERATOR}:8333"
+RELAYED_STORE = f"{OPERATOR}:8333"
 STREAM_KEY = "key-of-the-operator"
 
 
@@ -31,19 +31,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def root_filesystem() -> Path:
-    """A Debian, as a cloud has it."""
+    """The root filesystem of a Debian, like a cloud image."""
     return image(SUITE)
 
 
 @pytest.fixture(scope="session")
 def outside(root_filesystem: Path) -> Iterator[str]:
-    """From here on this process is in the network outside the host, and has no other."""
-    # built while there is a way to the package index; the play finds it there
+    """Move this process into the network outside the host; from now on it has no other."""
+    # built while the package index is reachable; the play finds it there
     ask = "import platform; print(platform.python_version(), platform.machine())"
-    said = subprocess.check_output(
+    output = subprocess.check_output(
         ["chroot", root_filesystem, "/usr/bin/python3", "-c", ask], text=True
     )
-    python, machine = said.split()
+    python, machine = output.split()
     subprocess.run(
         [
             *(sys.executable, ROOT / "tools/build_release.py"),
@@ -59,7 +59,7 @@ def outside(root_filesystem: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def store(folder: Path, outside: str) -> Iterator[objects.Store]:
-    """The object store, and the stand-in of Cloudflare's edge."""
+    """The object store, with the stand-in for Cloudflare's edge."""
     new = replace(
         objects.new_store(folder),
         access_key_id="id-of-the-bucket-s-key",
@@ -68,7 +68,7 @@ def store(folder: Path, outside: str) -> Iterator[objects.Store]:
     with objects.running(new):
         command = [
             *(sys.executable, HERE / "standins/edge.py"),
-            *(str(EDGE_PORT), TUNNEL, str(new.ports["s3"]), LENT_STORE),
+            *(str(EDGE_PORT), TUNNEL, str(new.ports["s3"]), RELAYED_STORE),
         ]
         with subprocess.Popen(command, stdout=subprocess.PIPE) as edge:
             try:
@@ -80,7 +80,7 @@ def store(folder: Path, outside: str) -> Iterator[objects.Store]:
 
 
 def owncast_zip(folder: Path, version: str) -> dict[str, str]:
-    """The stand-in as a release of Owncast's: variables of the role."""
+    """Return the role's variables for the stand-in as a release of Owncast."""
     program = (HERE / "standins/owncast.py").read_text().replace("@VERSION@", version)
     path = folder / f"owncast-{version}.zip"
     with zipfile.ZipFile(path, "w") as archive:
@@ -93,14 +93,14 @@ def owncast_zip(folder: Path, version: str) -> dict[str, str]:
 
 
 def poster(folder: Path) -> Path:
-    """A picture of the operator's."""
+    """Return the operator's picture."""
     path = folder / "Our picture.PNG"
     path.write_bytes(b"\x89PNG the picture of the station")
     return path
 
 
 def variables(folder: Path, store: objects.Store) -> dict[str, object]:
-    """What the operator says of this station."""
+    """Return the operator's variables for this station."""
     cloudflared = HERE / "standins/cloudflared.py"
     return {
         "ansible_host": ADDRESS,
@@ -120,7 +120,7 @@ def variables(folder: Path, store: objects.Store) -> dict[str, object]:
             {"name": "source", "videoBitrate": 400, "audioBitrate": 64, "framerate": 15}
         ],
         "shoal_hostname": "station.example",
-        "shoal_s3_endpoint": f"http://{LENT_STORE}",
+        "shoal_s3_endpoint": f"http://{RELAYED_STORE}",
         "shoal_media_url": store.media_url,
         "shoal_r2_access_key_id": store.access_key_id,
         "shoal_r2_secret_access_key": store.secret_access_key,
@@ -131,7 +131,7 @@ def variables(folder: Path, store: objects.Store) -> dict[str, object]:
         "shoal_station_poster": str(poster(folder)),
         "shoal_ice_servers": [],
         "shoal_torrent_stun_server": "",
-        # through the stand-in of the tunnel, which has no TLS
+        # through the stand-in for the tunnel, which has no TLS
         "shoal_tracker_url": "ws://localhost:18080/ws",
         "cloudflared_version": "2026.8.0",
         "cloudflared_url": cloudflared.as_uri(),
@@ -143,7 +143,7 @@ def variables(folder: Path, store: objects.Store) -> dict[str, object]:
 
 @pytest.fixture(scope="session")
 def bare(folder: Path, root_filesystem: Path, outside: str, store: objects.Store) -> Iterator[Host]:
-    """A host as a cloud hands it over."""
+    """A host as a cloud provides it."""
     host = Host(folder, root_filesystem, outside, ADDRESS)
     host.variables = variables(folder, store)
     try:
@@ -155,7 +155,7 @@ def bare(folder: Path, root_filesystem: Path, outside: str, store: objects.Store
 
 @pytest.fixture(scope="session")
 def origin(bare: Host) -> Host:
-    """A host that has been deployed to."""
+    """A host with a deployed station."""
     play = bare.play().succeeded()
     assert play.count("changed") > 20
     return bare

@@ -1,4 +1,4 @@
-"""A host to deploy to: a real systemd in namespaces of its own, reached over ssh."""
+"""A host to deploy to: a real systemd in its own namespaces, reached over ssh."""
 
 import ctypes
 import os
@@ -24,45 +24,45 @@ ROOT = HERE.parent.parent
 ANSIBLE = ROOT / "ansible"
 CACHE = Path("/var/cache/shoal-tests")
 IMAGE_AGE_S = 18 * 3600
-"""the roles ask apt for newer lists after a day, and a test host has no way to any"""
+"""after a day the roles make apt update its lists, and a test host cannot reach any"""
 BOOT_TIMEOUT_S = 60
 PLAY_TIMEOUT_S = 900
 GET = """
 import sys, urllib.error, urllib.request
 try:
-    answer = urllib.request.urlopen(sys.argv[1], timeout=10)
+    response = urllib.request.urlopen(sys.argv[1], timeout=10)
 except urllib.error.HTTPError as error:
-    answer = error
-sys.stdout.write(answer.read().decode())
+    response = error
+sys.stdout.write(response.read().decode())
 """
 CLONE_NEWNET = 0x40000000  # sched.h; os.setns is Python 3.12's
 
 
 def image(suite: str) -> Path:
-    """The root filesystem of a Debian release; made when there is none of today."""
+    """Return the root filesystem of a Debian release, built if there is no recent one."""
     folder = CACHE / suite
     script = HERE / "make-image"
-    made_by = folder.with_name(f"{suite}.made-by")
+    built_by = folder.with_name(f"{suite}.built-by")
     fresh = folder.exists() and time.time() - folder.stat().st_mtime < IMAGE_AGE_S
-    if not fresh or not made_by.exists() or made_by.read_text() != script.read_text():
+    if not fresh or not built_by.exists() or built_by.read_text() != script.read_text():
         CACHE.mkdir(parents=True, exist_ok=True)
         subprocess.run([script, suite, folder], check=True, timeout=600)
         os.utime(folder)
-        made_by.write_text(script.read_text())
+        built_by.write_text(script.read_text())
     return folder
 
 
 @dataclass(frozen=True)
 class Play:
-    """What ansible-playbook said."""
+    """A run of ansible-playbook."""
 
     status: int
     output: str
 
-    def count(self, what: str) -> int:
-        """A number of the recap: ok, changed, failed…"""
+    def count(self, result: str) -> int:
+        """Return a number of the recap, such as ok, changed or failed."""
         recap = self.output.rpartition("PLAY RECAP")[2]
-        found = re.search(rf"\b{what}=(\d+)", recap)
+        found = re.search(rf"\b{result}=(\d+)", recap)
         return int(found[1]) if found else 0
 
     @property
@@ -77,13 +77,13 @@ class Play:
         return changed
 
     def succeeded(self) -> "Play":
-        """This, when all went well."""
+        """Return this play after checking that it succeeded."""
         assert self.status == 0, self.output[-6000:]
         return self
 
 
 class Host:
-    """A running host, and how it is deployed to."""
+    """A running host and its inventory."""
 
     def __init__(self, folder: Path, image: Path, name: str, address: str) -> None:
         self.folder = folder
@@ -94,7 +94,7 @@ class Host:
         self.variables: dict[str, Any] = {}
 
     def boot(self, netns: str) -> None:
-        """Start it, and wait until it lets us in."""
+        """Start the host, and wait until it accepts ssh."""
         key = self.folder / "key"
         if not key.exists():
             subprocess.run(["ssh-keygen", "-qt", "ed25519", "-N", "", "-f", key], check=True)
@@ -120,14 +120,14 @@ class Host:
 
         def booted() -> bool:
             assert self._process.poll() is None, (self.folder / "console.log").read_text()
-            said = self.run("systemctl is-system-running", check=False)
-            return said in ("running", "degraded")
+            state = self.run("systemctl is-system-running", check=False)
+            return state in ("running", "degraded")
 
         wait_for("the host has booted", booted, BOOT_TIMEOUT_S)
 
     def run(self, command: str, *, check: bool = True, timeout_s: float = 60) -> str:
-        """Run a shell command as root; what it printed."""
-        done = subprocess.run(
+        """Run a shell command as root; return what it prints."""
+        result = subprocess.run(
             [
                 *("ssh", "-F", self.folder / "ssh_config", "-o", "ConnectTimeout=2"),
                 *(self.address, "sudo", "bash", "-c", shlex.quote(command)),
@@ -138,23 +138,23 @@ class Host:
             check=False,
         )
         if check:
-            assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
-        return done.stdout.strip()
+            assert result.returncode == 0, f"{command}: {result.stdout}{result.stderr}"
+        return result.stdout.strip()
 
     def put(self, path: str, text: str) -> None:
         """Write a file."""
         self.run(f"printf %s {shlex.quote(text)} > {shlex.quote(path)}")
 
     def get(self, url: str) -> str:
-        """GET a URL from the host itself; the body, whatever the status is."""
+        """Return the body of a GET request from the host itself, whatever the status."""
         return self.run(f"/usr/bin/python3 -c {shlex.quote(GET)} {shlex.quote(url)}")
 
     def play(self, *arguments: str, book: str = "site.yml", **variables: Any) -> Play:
-        """Run a playbook on it with its variables; those named here come before."""
+        """Run a playbook with the host's variables; those given here take precedence."""
         inventory = {"shoal": {"hosts": {"origin": {**self.variables, **variables}}}}
         self._inventory.touch(mode=0o600)
         self._inventory.write_text(yaml.safe_dump(inventory))
-        done = subprocess.run(
+        result = subprocess.run(
             [
                 *(sys.executable, "-m", "ansible", "playbook"),
                 *("-i", self._inventory, book, *arguments),
@@ -176,30 +176,30 @@ class Host:
             check=False,
         )
         with (self.folder / "plays.log").open("a") as log:
-            log.write(done.stdout)
-        return Play(done.returncode, done.stdout)
+            log.write(result.stdout)
+        return Play(result.returncode, result.stdout)
 
     def reboot(self) -> None:
-        """Restart it, from inside."""
+        """Restart the host from inside."""
         boot = self.run("cat /proc/sys/kernel/random/boot_id; stat -c %Y /proc/1")
         self.run("systemctl reboot", check=False)
-        self._hang_up()
+        self._close_ssh()
 
-        def back() -> bool:
+        def restarted() -> bool:
             return self.run("stat -c %Y /proc/1", check=False) not in ("", boot.split()[-1])
 
-        wait_for("the host restarts", back, BOOT_TIMEOUT_S)
+        wait_for("the host restarts", restarted, BOOT_TIMEOUT_S)
         self.wait_booted()
 
-    def _hang_up(self) -> None:
+    def _close_ssh(self) -> None:
         config = self.folder / "ssh_config"
         subprocess.run(
             ["ssh", "-F", config, "-O", "exit", self.address], capture_output=True, check=False
         )
 
     def stop(self) -> None:
-        """Power it off; nothing is left of it."""
-        self._hang_up()
+        """Power the host off; nothing remains of it."""
+        self._close_ssh()
         cgroup = _cgroup2() / self.name
         with suppress(OSError, IndexError):
             init = (cgroup / "payload/init.scope/cgroup.procs").read_text().split()[0]
@@ -223,39 +223,39 @@ def _cgroup2() -> Path:
 
 @contextmanager
 def network(name: str, host: str, outside: Mapping[str, str]) -> Iterator[str]:
-    """Two networks with a cable: the host's, whose name is given, and the outside, which we enter.
+    """Connect the host's network, named `name`, and the one outside, which this process enters.
 
-    `host` is the host's address, `outside` are ours; all with a prefix length. This process, and
-    what it starts, is outside until the block ends: it cannot reach this machine's own network, nor
-    anything beyond.
+    `host` is the host's address, `outside` are addresses of this process; all with a prefix length.
+    Until the block ends, this process and its children cannot reach this machine's own network, nor
+    anything beyond it.
     """
-    ours = f"{name}-out"
+    outside_name = f"{name}-out"
     own = os.open("/proc/self/ns/net", os.O_RDONLY)
     commands = [
         f"ip netns add {name}",
-        f"ip netns add {ours}",
-        f"ip link add out0 netns {ours} type veth peer name host0 netns {name}",
+        f"ip netns add {outside_name}",
+        f"ip link add out0 netns {outside_name} type veth peer name host0 netns {name}",
         f"ip -n {name} addr add {host} dev host0",
-        *(f"ip -n {ours} addr add {address} dev out0" for address in outside.values()),
-        f"ip -n {ours} link set out0 up",
-        f"ip -n {ours} link set lo up",
+        *(f"ip -n {outside_name} addr add {address} dev out0" for address in outside.values()),
+        f"ip -n {outside_name} link set out0 up",
+        f"ip -n {outside_name} link set lo up",
         f"ip -n {name} link set host0 up",
         f"ip -n {name} link set lo up",
-        # leads nowhere, but without one browsers and seeders take no address for WebRTC
-        f"ip -n {ours} route add default dev out0",
+        # leads nowhere, but without a default route browsers and seeders use no address for WebRTC
+        f"ip -n {outside_name} route add default dev out0",
         f"ip -n {name} route add default dev host0",
     ]
     try:
         for command in commands:
             subprocess.run(command.split(), check=True)
-        entered = os.open(f"/run/netns/{ours}", os.O_RDONLY)
+        entered = os.open(f"/run/netns/{outside_name}", os.O_RDONLY)
         _enter(entered)
         os.close(entered)
         yield name
     finally:
         _enter(own)
         os.close(own)
-        for netns in (name, ours):
+        for netns in (name, outside_name):
             subprocess.run(["ip", "netns", "del", netns], check=False)
 
 
@@ -265,7 +265,7 @@ def _enter(netns: int) -> None:
 
 
 def opens(address: str, port: int, source: str, timeout_s: float = 1.5) -> bool:
-    """Whether a TCP port can be reached from one of our addresses."""
+    """Return whether a TCP port can be reached from one of this process's addresses."""
     try:
         socket.create_connection((address, port), timeout_s, (source, 0)).close()
     except OSError:

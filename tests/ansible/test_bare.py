@@ -1,4 +1,4 @@
-"""What a check says before there is anything, and afterwards. Runs first, on a bare host."""
+"""Check mode before and after a deployment. Runs first, on a bare host."""
 
 import json
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.ansible.conftest import ADDRESS, LENT_STORE, STREAM_KEY
+from tests.ansible.conftest import ADDRESS, RELAYED_STORE, STREAM_KEY
 from tests.ansible.host import Host
 from tests.support.objects import Store
 from tests.support.station import rtmp_push, wait_for
@@ -14,30 +14,30 @@ from tests.support.station import rtmp_push, wait_for
 pytestmark = pytest.mark.matrix
 
 
-def test_a_check_on_a_bare_host_says_what_would_come_and_does_nothing(bare: Host) -> None:
+def test_check_mode_on_a_bare_host_shows_the_changes_and_makes_none(bare: Host) -> None:
     assert bare.run("ls /opt") == ""
-    said = bare.play("--check", "--diff").succeeded()
-    assert said.count("changed") > 15
-    assert "+ExecStart=/opt/shoal/current/bin/shoal broadcaster" in said.output
-    assert "tcp dport 22 accept" in said.output
+    play = bare.play("--check", "--diff").succeeded()
+    assert play.count("changed") > 15
+    assert "+ExecStart=/opt/shoal/current/bin/shoal broadcaster" in play.output
+    assert "tcp dport 22 accept" in play.output
     secret = bare.variables["shoal_broadcaster_token"]
-    assert secret not in said.output
+    assert secret not in play.output
     assert (
         bare.run("ls /opt; ls /etc/nftables.d 2>/dev/null; id owncast 2>/dev/null", check=False)
         == ""
     )
 
 
-def test_a_check_on_a_station_says_nothing(origin: Host) -> None:
-    said = origin.play("--check", "--diff").succeeded()
-    assert said.changed == []
+def test_check_mode_on_a_station_shows_no_change(origin: Host) -> None:
+    play = origin.play("--check", "--diff").succeeded()
+    assert play.changed == []
 
 
 @pytest.fixture
 def in_public(origin: Host, store: Store) -> Iterator[Host]:
-    """The host, when it reaches the store where viewers do, which is our loopback."""
+    """The host, able to reach the store at the same loopback address as viewers."""
     listen = f"--listen=127.0.0.1:{store.ports['s3']}"
-    relay = f"/usr/lib/systemd/systemd-socket-proxyd {LENT_STORE}"
+    relay = f"/usr/lib/systemd/systemd-socket-proxyd {RELAYED_STORE}"
     origin.run(f"systemd-run --unit=public systemd-socket-activate {listen} {relay}")
     yield origin
     origin.run("systemctl stop public")
@@ -45,39 +45,39 @@ def in_public(origin: Host, store: Store) -> Iterator[Host]:
 
 def test_the_station_is_verified(in_public: Host) -> None:
     origin = in_public
-    said = origin.play(book="verify.yml").succeeded()
-    assert "nothing has been broadcast yet" in said.output  # a warning
-    assert said.changed == []
+    play = origin.play(book="verify.yml").succeeded()
+    assert "nothing has been broadcast yet" in play.output  # a warning
+    assert play.changed == []
     with rtmp_push(f"rtmp://{ADDRESS}/live/{STREAM_KEY}"):
         health = "http://localhost:3000/health"
         wait_for("segments", lambda: json.loads(origin.get(health))["chunks"] >= 8, 90)
-        said = origin.play(book="verify.yml").succeeded()
-    assert "nothing has been broadcast yet" not in said.output
+        play = origin.play(book="verify.yml").succeeded()
+    assert "nothing has been broadcast yet" not in play.output
     origin.run("systemctl stop shoal-site")
     try:
-        said = origin.play(book="verify.yml")
+        play = origin.play(book="verify.yml")
     finally:
         origin.run("systemctl start shoal-site")
-    assert said.status != 0
-    told = " ".join(said.output.split())
-    assert "units: shoal-site do not run; `systemctl status shoal-site`" in told
+    assert play.status != 0
+    output = " ".join(play.output.split())
+    assert "units: not running: shoal-site; `systemctl status shoal-site`" in output
 
 
 @pytest.mark.parametrize(
-    ("role", "wrong", "said"),
+    ("role", "wrong", "message"),
     [
         ("base", {"base_ssh_cidrs": ["0.0.0.0/0"]}, "not the whole world"),
         ("base", {"base_firewall": "perhaps"}, "base_firewall"),
-        ("owncast", {"owncast_version": "0.1.3"}, "Name 0.2.0 or newer"),
-        ("shoal", {"shoal_station_poster": "picture.gif"}, "is no .jpg, .png or .webp"),
+        ("owncast", {"owncast_version": "0.1.3"}, "set it to 0.2.0 or newer"),
+        ("shoal", {"shoal_station_poster": "picture.gif"}, "is not a .jpg, .png or .webp file"),
         ("shoal", {"shoal_signaling_processes": 2}, "need a cluster"),
-        ("cloudflared", {"cloudflared_version": "2025.3.0"}, "name 2025.4.0"),
+        ("cloudflared", {"cloudflared_version": "2025.3.0"}, "set it to 2025.4.0"),
     ],
 )
-def test_a_wrong_variable_is_named_before_anything_is_done(
-    origin: Host, role: str, wrong: dict[str, Any], said: str
+def test_a_wrong_variable_is_named_before_anything_changes(
+    origin: Host, role: str, wrong: dict[str, Any], message: str
 ) -> None:
     play = origin.play("--tags", role, **wrong)
     assert play.status != 0
-    assert said in " ".join(play.output.split())
+    assert message in " ".join(play.output.split())
     assert play.changed == []

@@ -1,4 +1,4 @@
-"""New versions, new secrets, more processes: what restarts, what stays, and who notices."""
+"""New versions, new secrets, more processes: what restarts, and what viewers notice."""
 
 import json
 import time
@@ -18,7 +18,7 @@ from tests.support.viewers import Viewer, chromium
 
 pytestmark = pytest.mark.matrix
 
-OURS = {"shoal-broadcaster", "shoal-signaling", "shoal-site"}
+SHOAL_SERVICES = {"shoal-broadcaster", "shoal-signaling", "shoal-site"}
 BUFFERED_SEGMENTS = 4
 EDGE = f"http://127.0.0.1:{EDGE_PORT}"
 
@@ -34,14 +34,14 @@ def version(origin: Host) -> str:
 
 @pytest.fixture
 def on_air(origin: Host) -> Iterator[Host]:
-    """On air with segments as long as a station's."""
+    """A host on air with segments of a usual length."""
     origin.play("--tags", "owncast", owncast_latency_level=4).succeeded()
     with rtmp_push(f"rtmp://{ADDRESS}/live/{STREAM_KEY}"):
         yield origin
     origin.play("--tags", "owncast").succeeded()
 
 
-def test_a_new_version_and_its_roll_back_cost_no_viewer_a_stall(on_air: Host) -> None:
+def test_a_new_version_and_its_rollback_cause_no_stall(on_air: Host) -> None:
     first = version(on_air)
     with chromium() as browser:
         viewers = [Viewer(browser, f"{EDGE}/") for _ in range(2)]
@@ -50,34 +50,34 @@ def test_a_new_version_and_its_roll_back_cost_no_viewer_a_stall(on_air: Host) ->
         with watched_without_a_stall(viewers):
             running = started(on_air)
             on_air.play("--tags", "shoal", shoal_version="0.1.0+two").succeeded()
-            assert restarted(on_air, running) == OURS
+            assert restarted(on_air, running) == SHOAL_SERVICES
             assert version(on_air) == "0.1.0+two"
         with watched_without_a_stall(viewers):
             running = started(on_air)
             on_air.play(book="rollback.yml").succeeded()
-            assert restarted(on_air, running) == OURS
+            assert restarted(on_air, running) == SHOAL_SERVICES
             assert version(on_air) == first
     assert "segments_lost" not in on_air.run("journalctl --unit shoal-broadcaster --output cat")
 
 
 @contextmanager
 def watched_without_a_stall(viewers: Sequence[Viewer]) -> Iterator[None]:
-    """See that what is done in the block costs nobody a stall, during it nor soon after it."""
-    begun_s = time.monotonic()
+    """Check that no viewer stalls in the block or soon after it."""
+    started_s = time.monotonic()
     before = [viewer.stats() for viewer in viewers]
     yield
     for viewer in viewers:
-        # what came late would be missed after as much as is buffered
+        # a late segment would be missed only once the buffer is used up
         complete = viewer.stats()["segments"]["complete"] + BUFFERED_SEGMENTS
         viewer.wait(f"s.peers === 1 && s.playing && s.segments.complete >= {complete}", 90)
     after = [viewer.stats() for viewer in viewers]
-    passed_s = time.monotonic() - begun_s
+    passed_s = time.monotonic() - started_s
     for then, now in zip(before, after, strict=True):
         assert now["stalls"] == then["stalls"]
         assert now["position_s"] - then["position_s"] > passed_s - 10
 
 
-def test_a_new_secret_restarts_only_who_reads_it(origin: Host) -> None:
+def test_a_new_secret_restarts_only_the_services_that_use_it(origin: Host) -> None:
     before = started(origin)
     play = origin.play("--tags", "shoal", shoal_operator_token="operator-token-2").succeeded()
     assert restarted(origin, before) == {"shoal-site"}
@@ -85,7 +85,7 @@ def test_a_new_secret_restarts_only_who_reads_it(origin: Host) -> None:
     origin.play("--tags", "shoal").succeeded()
 
 
-def test_owncast_s_password_and_key_change_without_a_restart(origin: Host) -> None:
+def test_owncasts_password_and_key_change_without_a_restart(origin: Host) -> None:
     before = started(origin)
     new = {"owncast_admin_password": "another password", "owncast_stream_keys": ["another-key"]}
     assert origin.play("--tags", "owncast", **new).succeeded().count("changed") > 0
@@ -102,7 +102,7 @@ def test_owncast_goes_up_and_down_with_its_database(origin: Host, folder: Path) 
     )
     origin.play("--tags", "owncast", **owncast_zip(folder, "0.2.6")).succeeded()
     assert "0.2.6" in origin.get("http://localhost:8080/api/status")
-    # what the newer one did to its database
+    # what the newer version did to its database
     origin.run(
         f"python3 -c \"import sqlite3; sqlite3.connect('{database}')"
         ".execute('CREATE TABLE later (x)')\""
@@ -123,16 +123,16 @@ def test_several_signaling_processes_share_the_port(origin: Host) -> None:
     assert units.split() == ["shoal-signaling@1.service", "shoal-signaling@2.service"]
     assert json.loads(origin.get("http://localhost:8081/health"))["status"] == "ok"
     assert origin.play("--tags", "shoal", **many).succeeded().changed == []
-    # Prometheus asks each of them, and says which does not answer
+    # Prometheus scrapes each of them, and shows which one does not answer
     both = {"127.0.1.1:8081": "up", "127.0.1.2:8081": "up"}
     wait_for("each is scraped", lambda: scraped_signaling(origin) == both, 60)
     nodes = "min(shoal_cluster_nodes) == 2 and count(process_start_time_seconds"
     nodes += '{job="shoal-signaling"}) == 2'
-    # the figures of the one that was alone before are forgotten after some scrapes
-    wait_for("each has said what it is", lambda: query(origin, nodes), 90)
+    # the metrics of the former single process go stale after some scrapes
+    wait_for("each reports its metrics", lambda: query(origin, nodes), 90)
     origin.run("systemctl stop shoal-signaling@2")
     both["127.0.1.2:8081"] = "down"
-    wait_for("the one that is away is named", lambda: scraped_signaling(origin) == both, 60)
+    wait_for("the one that is down is shown", lambda: scraped_signaling(origin) == both, 60)
     origin.play("--tags", "shoal").succeeded()
     alone = {"localhost:8081": "up"}
     wait_for("the only one is scraped", lambda: scraped_signaling(origin) == alone, 60)
@@ -143,11 +143,11 @@ def test_several_signaling_processes_share_the_port(origin: Host) -> None:
 
 
 def scraped_signaling(origin: Host) -> dict[str, str]:
-    """Whether Prometheus gets answers, by the address that it asks."""
-    said = json.loads(origin.get("http://localhost:9090/api/v1/targets"))
+    """Return the health of Prometheus' signaling targets by address."""
+    targets = json.loads(origin.get("http://localhost:9090/api/v1/targets"))
     return {
         target["labels"]["instance"]: target["health"]
-        for target in said["data"]["activeTargets"]
+        for target in targets["data"]["activeTargets"]
         if target["labels"]["job"] == "shoal-signaling"
     }
 

@@ -1,4 +1,4 @@
-"""What goes wrong on a host: permissions, death, hangs, a full disk, a store that is gone."""
+"""Faults on a host: permissions, crashes, hangs, a full disk, an unreachable store."""
 
 import json
 import urllib.error
@@ -28,7 +28,7 @@ def codes(origin: Host) -> set[str]:
     return {problem["code"] for problem in health(origin)["problems"]}
 
 
-def publishes_on(origin: Host, more: int = 3, timeout_s: float = 60) -> None:
+def wait_for_more_segments(origin: Host, more: int = 3, timeout_s: float = 60) -> None:
     first = wait_for("it answers", lambda: health(origin)["chunks"], 60)
     wait_for(f"{more} more segments", lambda: health(origin)["chunks"] >= first + more, timeout_s)
 
@@ -40,43 +40,43 @@ def playlist() -> m3u8.M3U8:
 @pytest.fixture
 def on_air(origin: Host) -> Iterator[Host]:
     with rtmp_push(PUSH):
-        publishes_on(origin)
+        wait_for_more_segments(origin)
         yield origin
 
 
-def test_streams_that_start_again_are_read_on(origin: Host) -> None:
+def test_segments_of_restarted_streams_are_read(origin: Host) -> None:
     for _ in range(2):
         with rtmp_push(PUSH):
-            publishes_on(origin)
+            wait_for_more_segments(origin)
             assert "hls_folder" not in codes(origin)
 
 
-def test_the_first_stream_after_a_boot_is_read_whatever_owncast_s_umask_is(origin: Host) -> None:
+def test_the_first_stream_after_a_boot_is_read_despite_owncasts_umask(origin: Host) -> None:
     origin.reboot()
     assert origin.run("systemctl show --property UMask --value owncast") == "0077"
     wait_for("it answers", lambda: origin.run("ss -Htln 'sport = 1935'", check=False), 60)
     with rtmp_push(PUSH):
-        publishes_on(origin)
+        wait_for_more_segments(origin)
     assert "hls_folder" not in codes(origin)
 
 
 @pytest.mark.parametrize(
     "command", ["restart owncast", "kill --signal KILL --kill-whom main owncast"]
 )
-def test_an_owncast_that_starts_again_is_read_on(origin: Host, command: str) -> None:
+def test_segments_of_a_restarted_owncast_are_read(origin: Host, command: str) -> None:
     with rtmp_push(PUSH):
-        publishes_on(origin)
+        wait_for_more_segments(origin)
     main = "systemctl show --property MainPID --value owncast"
     before = origin.run(main)
     origin.run(f"systemctl {command}")
     wait_for("another one runs", lambda: origin.run(main) not in (before, "0"), 20)
     wait_for("it answers", lambda: origin.run("ss -Htln 'sport = 1935'", check=False), 20)
     with rtmp_push(PUSH):
-        publishes_on(origin)
+        wait_for_more_segments(origin)
     assert "hls_folder" not in codes(origin)
 
 
-def test_a_folder_that_is_shut_is_named_within_5_s(on_air: Host) -> None:
+def test_an_unreadable_folder_is_reported_within_5_s(on_air: Host) -> None:
     on_air.run("chmod 700 /run/hls/0")
 
     def named() -> str:
@@ -89,13 +89,13 @@ def test_a_folder_that_is_shut_is_named_within_5_s(on_air: Host) -> None:
     assert "owner owncast" in message
     on_air.run("chmod 2750 /run/hls/0")
     wait_for("it is over", lambda: "hls_folder" not in codes(on_air), 10)
-    publishes_on(on_air)
+    wait_for_more_segments(on_air)
 
 
 @pytest.mark.parametrize(
     "name", ["shoal-broadcaster", "shoal-signaling", "shoal-site", "cloudflared"]
 )
-def test_who_is_killed_comes_back(on_air: Host, name: str) -> None:
+def test_a_killed_service_restarts(on_air: Host, name: str) -> None:
     before = [segment.uri for segment in playlist().segments][-1]
     on_air.run(f"systemctl kill --signal KILL --kill-whom main {name}")
     wait_for(
@@ -106,7 +106,7 @@ def test_who_is_killed_comes_back(on_air: Host, name: str) -> None:
         ),
         20,
     )
-    publishes_on(on_air)
+    wait_for_more_segments(on_air)
 
     def reachable() -> bool:
         try:
@@ -115,28 +115,28 @@ def test_who_is_killed_comes_back(on_air: Host, name: str) -> None:
             return False
         return before in uris
 
-    # what was published stays published, and nothing was lost meanwhile
+    # published segments stay published, and none was lost in the meantime
     wait_for("viewers get the playlist", reachable, 20)
     assert not [segment for segment in playlist().segments if segment.gap_tag]
 
 
 @pytest.mark.parametrize("name", ["shoal-broadcaster", "shoal-signaling", "shoal-site"])
-def test_who_hangs_is_restarted_by_the_watchdog(on_air: Host, name: str) -> None:
+def test_a_hanging_service_is_restarted_by_the_watchdog(on_air: Host, name: str) -> None:
     on_air.run(f"systemctl kill --signal STOP --kill-whom main {name}")
 
-    def bitten() -> bool:
+    def watchdog_fired() -> bool:
         return "Watchdog timeout" in on_air.run(f"journalctl --unit {name} --output cat")
 
-    wait_for("the watchdog bites", bitten, 60)
+    wait_for("the watchdog fires", watchdog_fired, 60)
     wait_for(
         "it is back",
         lambda: on_air.run(f"systemctl is-active {name}", check=False) == "active",
         20,
     )
-    publishes_on(on_air)
+    wait_for_more_segments(on_air)
 
 
-def test_a_store_that_is_gone_gets_all_segments_when_it_is_back(on_air: Host) -> None:
+def test_a_store_gets_all_segments_after_an_outage(on_air: Host) -> None:
     on_air.run(
         "nft add table inet gone;"
         " nft add chain inet gone out '{ type filter hook output priority 0; }';"
@@ -162,5 +162,5 @@ def test_a_full_disk_is_survived(on_air: Host) -> None:
         wait_for("it is named", lambda: health(on_air)["problems"], 60)
     finally:
         on_air.run("rm /var/full")
-    publishes_on(on_air)
+    wait_for_more_segments(on_air)
     wait_for("it is over", lambda: not (codes(on_air) - {"standby", "segments_lost"}), 90)

@@ -1,4 +1,4 @@
-"""What is on the host after a deployment: sockets, users, modes, secrets, firewall, hardening."""
+"""The host after a deployment: sockets, users, modes, secrets, firewall, hardening."""
 
 import json
 import re
@@ -36,7 +36,7 @@ Inspected = Any
 
 @pytest.fixture(scope="session")
 def inspected(origin: Host) -> Inspected:
-    """The host, in testinfra's words."""
+    """The host as testinfra's object."""
     config = str(origin.folder / "ssh_config")
     return testinfra.get_host(f"ssh://{ADDRESS}", ssh_config=config, sudo=True)
 
@@ -57,7 +57,7 @@ def test_a_service_runs_and_has_never_been_restarted(inspected: Inspected, name:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_a_service_is_shut_in(origin: Host, name: str) -> None:
+def test_a_service_is_sandboxed(origin: Host, name: str) -> None:
     assert origin.run(f"systemd-analyze verify --man=no {name}.service 2>&1") == ""
     said = origin.run(f"systemd-analyze security --no-pager {name}.service", check=False)
     score = re.search(r"Overall exposure level for \S+: ([0-9.]+)", said)
@@ -66,13 +66,13 @@ def test_a_service_is_shut_in(origin: Host, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", USERS)
-def test_a_service_s_user_can_log_in_nowhere(inspected: Inspected, name: str) -> None:
+def test_a_services_user_cannot_log_in(inspected: Inspected, name: str) -> None:
     user = inspected.user(name)
     assert user.shell == "/usr/sbin/nologin"
     assert user.uid < 1000
 
 
-def test_only_ssh_and_rtmp_listen_to_the_world(inspected: Inspected) -> None:
+def test_only_ssh_and_rtmp_listen_on_public_addresses(inspected: Inspected) -> None:
     for port in LOOPBACK:
         assert inspected.socket(f"tcp://127.0.0.1:{port}").is_listening
     world = {
@@ -84,12 +84,12 @@ def test_only_ssh_and_rtmp_listen_to_the_world(inspected: Inspected) -> None:
     assert ports == {22, 1935}, world
 
 
-def test_the_firewall_lets_in_the_operator_and_nobody_else(origin: Host) -> None:
+def test_the_firewall_admits_the_operator_only(origin: Host) -> None:
     assert opens(ADDRESS, 22, OPERATOR)
     assert opens(ADDRESS, 1935, OPERATOR)
     assert not opens(ADDRESS, 22, STRANGER)
     assert not opens(ADDRESS, 1935, STRANGER)
-    # what listens to the world by mistake is closed all the same
+    # a port that listens on all addresses by mistake is still closed
     origin.run("systemd-run --unit=mistake python3 -m http.server 4444")
     try:
         assert not opens(ADDRESS, 4444, OPERATOR)
@@ -97,7 +97,7 @@ def test_the_firewall_lets_in_the_operator_and_nobody_else(origin: Host) -> None
         origin.run("systemctl stop mistake")
 
 
-def test_files_have_the_modes_that_keep_them(inspected: Inspected) -> None:
+def test_files_have_safe_owners_and_modes(inspected: Inspected) -> None:
     expected = {
         "/run/hls": ("owncast", "hls", 0o2750),
         "/var/lib/owncast": ("owncast", "owncast", 0o700),
@@ -117,7 +117,7 @@ def test_files_have_the_modes_that_keep_them(inspected: Inspected) -> None:
 
 
 @pytest.mark.parametrize("user", ["nobody", "shoal-site", "shoal-broadcaster"])
-def test_nobody_else_reads_owncast_s_database(inspected: Inspected, user: str) -> None:
+def test_other_users_cannot_read_owncasts_database(inspected: Inspected, user: str) -> None:
     with inspected.sudo(user):
         assert inspected.run("cat /var/lib/owncast/data/owncast.db").rc != 0
 
@@ -134,7 +134,7 @@ def test_no_secret_is_in_an_environment_a_command_line_or_a_unit(origin: Host) -
         " journalctl --boot --output cat"
     )
     said = origin.run(f"({places}) | sed 's/[^[:print:]]//g'")
-    # the stand-in's token is the edge's address, which is no secret
+    # the stand-in's token is the address of the edge, which is not a secret
     hidden = secrets - {origin.variables["cloudflared_tunnel_token"]}
     assert len(hidden) >= 6
     assert [secret for secret in hidden if secret in said] == []
@@ -146,19 +146,19 @@ def test_a_service_gets_its_own_credentials_only(origin: Host) -> None:
     assert origin.run(f"ls {folder}").split() == ["join_secret", "operator_token"]
 
 
-def test_the_tunnel_runs_as_a_user_made_for_it(origin: Host) -> None:
+def test_the_tunnel_runs_as_a_dynamic_user(origin: Host) -> None:
     assert origin.run("systemctl show --property DynamicUser --value cloudflared") == "yes"
     pid = origin.run("systemctl show --property MainPID --value cloudflared")
     assert int(origin.run(f"stat --format %u /proc/{pid}")) in range(61184, 65520)
 
 
-def test_the_instance_s_role_is_out_of_reach(origin: Host) -> None:
+def test_the_instance_role_is_unreachable(origin: Host) -> None:
     for name in SERVICES:
         denied = origin.run(f"systemctl show --property IPAddressDeny --value {name}")
         assert "169.254.169.254" in denied or "0.0.0.0/0" in denied, name
 
 
-def test_owncast_has_the_operator_s_settings(origin: Host) -> None:
+def test_owncast_has_the_operators_settings(origin: Host) -> None:
     get = "import base64,sys,urllib.request as u; r=u.Request(sys.argv[1]);"
     get += "r.add_header('Authorization','Basic '+base64.b64encode(sys.argv[2].encode()).decode());"
     get += "print(u.urlopen(r).read().decode())"
@@ -174,7 +174,7 @@ def test_owncast_has_the_operator_s_settings(origin: Host) -> None:
     assert config["s3"]["enabled"] is False
 
 
-def test_what_belongs_to_the_kernel_is_written(inspected: Inspected) -> None:
+def test_kernel_and_journal_settings_are_written(inspected: Inspected) -> None:
     sysctls = inspected.file("/etc/sysctl.d/60-shoal.conf").content_string
     assert "net.core.somaxconn = 8192" in sysctls
     assert (
@@ -185,7 +185,7 @@ def test_what_belongs_to_the_kernel_is_written(inspected: Inspected) -> None:
     assert 'APT::Periodic::Unattended-Upgrade "1";' in updates
 
 
-def test_lines_of_the_journal_have_their_priority(origin: Host) -> None:
+def test_journal_lines_have_their_priority(origin: Host) -> None:
     assert origin.run(f"/usr/bin/python3 -c {shlex.quote(WITHOUT_TOKEN)}") == "401"
     warned = origin.run("journalctl --unit shoal-signaling --priority warning --output json")
     line = json.loads(warned.splitlines()[-1])
@@ -197,7 +197,7 @@ def test_lines_of_the_journal_have_their_priority(origin: Host) -> None:
 
 def test_prometheus_scrapes_everything(origin: Host) -> None:
     jobs = {"shoal-broadcaster", "shoal-signaling", "cloudflared", "node", "prometheus"}
-    deadline = time.monotonic() + 2 * SCRAPE_S  # one of them may just have been restarted
+    deadline = time.monotonic() + 2 * SCRAPE_S  # one of them may just have restarted
     while True:
         said = json.loads(origin.get("http://localhost:9090/api/v1/targets"))
         targets = {target["labels"]["job"]: target for target in said["data"]["activeTargets"]}
@@ -207,7 +207,7 @@ def test_prometheus_scrapes_everything(origin: Host) -> None:
             break
         time.sleep(1)
     assert down == {}
-    for port in (3000, 8081):  # the report says since when each counts
+    for port in (3000, 8081):  # the report shows since when each counts
         assert "\nprocess_start_time_seconds 1" in origin.get(f"http://localhost:{port}/metrics")
     rules = json.loads(origin.get("http://localhost:9090/api/v1/rules"))
     assert len(rules["data"]["groups"][0]["rules"]) >= 8
@@ -220,7 +220,7 @@ def test_the_alerts_fire_when_they_should(origin: Host) -> None:
     )
 
 
-def test_the_dashboard_shows_what_there_is(origin: Host) -> None:
+def test_the_dashboard_uses_existing_metrics(origin: Host) -> None:
     dashboard = json.loads((ANSIBLE / "monitoring/grafana-dashboard.json").read_text())
     metrics = {
         kind: origin.get(f"http://localhost:{port}/metrics")
@@ -234,7 +234,7 @@ def test_the_dashboard_shows_what_there_is(origin: Host) -> None:
             assert json.loads(origin.get(url))["status"] == "success", query
             for name, kind in re.findall(r"\b((node|process)_[a-z_A-Z]+)", query):
                 assert f"# TYPE {name} " in metrics[kind], name
-            # some of ours are there only while there are viewers
+            # some of Shoal's exist only while there are viewers
             for name in re.findall(r"\bshoal_[a-z_]+", query):
                 counted = name.removesuffix("_total").removesuffix("_bucket")
                 assert f'"{name}"' in sources or f'"{counted}"' in sources, name

@@ -1,4 +1,4 @@
-"""What can be said about the playbooks without a host."""
+"""Checks of the playbooks that need no host."""
 
 import re
 import subprocess
@@ -21,12 +21,12 @@ SERVICES: dict[str, type[StationSettings]] = {
     "signaling": SignalingSettings,
     "site": SiteSettings,
 }
-NOT_THE_OPERATOR_S = {
-    # where the services are on a host is settled: the tunnel's routes say so
+NOT_OPERATOR_SETTINGS = {
+    # the tunnel's routes fix where the services are on a host
     *("broadcaster_url", "signaling_url", "site_url"),
-    # who speaks to signaling is cloudflared, on loopback
+    # only cloudflared connects to signaling, on loopback
     "trusted_proxies",
-    # in the unit: each process has another
+    # in the unit: each process has its own
     "process_url",
     # only `shoal up` has a gateway and a store of its own
     *("gateway_metrics_url", "store_metrics_url"),
@@ -35,7 +35,7 @@ BIN = Path(sys.executable).parent
 REQUIRED = {"base_ssh_cidrs", "owncast_sha256", "cloudflared_sha256", "shoal_join_secret"}
 
 
-def test_ansible_lint_s_production_profile_finds_nothing() -> None:
+def test_ansible_lints_production_profile_finds_nothing() -> None:
     done = subprocess.run(
         [BIN / "ansible-lint", "--offline", "--strict", "--nocolor"],
         cwd=ANSIBLE,
@@ -56,7 +56,7 @@ def test_ansible_lint_s_production_profile_finds_nothing() -> None:
 
 
 def specs() -> dict[str, dict[str, dict[str, object]]]:
-    """The options of every role."""
+    """Return the options of every role."""
     return {
         path.parent.parent.name: yaml.safe_load(path.read_text())["argument_specs"]["main"][
             "options"
@@ -66,7 +66,7 @@ def specs() -> dict[str, dict[str, dict[str, object]]]:
 
 
 @pytest.mark.parametrize("role", sorted(specs()))
-def test_every_variable_is_declared_and_every_default_is_there(role: str) -> None:
+def test_every_variable_is_declared_and_every_default_exists(role: str) -> None:
     options = specs()[role]
     defaults = yaml.safe_load((ANSIBLE / f"roles/{role}/defaults/main.yml").read_text())
     optional = {name for name, option in options.items() if not option.get("required")}
@@ -92,20 +92,20 @@ def test_secrets_and_checksums_have_no_default() -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_every_setting_of_a_service_is_set_or_none_of_the_operator_s(service: str) -> None:
-    said = yaml.safe_load((ANSIBLE / "roles/shoal/vars/main.yml").read_text())
-    credentials = re.findall(r"'(\w+)'", str(said["_shoal_credentials"][service]))
-    environment = said["_shoal_environment"][service]
+def test_every_operator_setting_of_a_service_is_set(service: str) -> None:
+    variables = yaml.safe_load((ANSIBLE / "roles/shoal/vars/main.yml").read_text())
+    credentials = re.findall(r"'(\w+)'", str(variables["_shoal_credentials"][service]))
+    environment = variables["_shoal_environment"][service]
     given = {name.removeprefix("SHOAL_").lower() for name in environment} | set(credentials)
     settings = set(SERVICES[service].model_fields)
     assert given <= settings
-    assert NOT_THE_OPERATOR_S.isdisjoint(given)
-    # not every service uses what all of them may know
-    needed = settings - set(StationSettings.model_fields) - NOT_THE_OPERATOR_S
+    assert NOT_OPERATOR_SETTINGS.isdisjoint(given)
+    # not every service uses the settings that all of them share
+    needed = settings - set(StationSettings.model_fields) - NOT_OPERATOR_SETTINGS
     assert needed <= given
 
 
-def test_the_page_of_variables_is_current() -> None:
+def test_the_page_of_variables_is_up_to_date() -> None:
     done = subprocess.run(
         [sys.executable, ROOT / "tools/variables.py"], capture_output=True, text=True, check=True
     )

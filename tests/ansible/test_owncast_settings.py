@@ -1,4 +1,4 @@
-"""What the role compares: renditions and keys, as the operator writes them and as Owncast says."""
+"""What the role compares: variants and keys, as the operator writes and as Owncast returns them."""
 
 import importlib.util
 from typing import Any
@@ -17,10 +17,10 @@ def filters() -> dict[str, Any]:
     return module.FilterModule().filters()
 
 
-def test_what_owncast_adds_is_no_difference() -> None:
+def test_values_that_owncast_adds_are_not_a_difference() -> None:
     variants = filters()["owncast_variants"]
     written = [{"name": "source", "videoBitrate": 1800, "audioBitrate": 128, "framerate": 30}]
-    said = [
+    returned = [
         {
             "name": "source",
             "videoPassthrough": False,
@@ -32,10 +32,10 @@ def test_what_owncast_adds_is_no_difference() -> None:
             "cpuUsageLevel": 2,
         }
     ]
-    assert variants(written) == variants(said)
+    assert variants(written) == variants(returned)
 
 
-def test_what_passes_through_has_no_rate_of_its_own() -> None:
+def test_a_variant_that_passes_through_has_no_frame_rate() -> None:
     (variant,) = filters()["owncast_variants"]([{"name": "as pushed", "videoPassthrough": True}])
     assert variant["framerate"] == 0
     assert variant["audioPassthrough"] is True
@@ -46,7 +46,7 @@ def test_another_bitrate_is_a_difference() -> None:
     assert variants([{"videoBitrate": 1000}]) != variants([{"videoBitrate": 1001}])
 
 
-def test_keys_are_as_the_api_takes_them() -> None:
+def test_keys_have_the_form_of_the_api() -> None:
     (key,) = filters()["owncast_stream_keys"](["secret-key"])
     assert key["key"] == "secret-key"
     assert key["comment"]

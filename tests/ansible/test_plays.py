@@ -1,15 +1,15 @@
-"""Plays on a host that has been deployed to change nothing, or what they were asked to."""
+"""Plays on a deployed host change nothing, or only what they should."""
 
 from tests.ansible.host import Host
 
-OURS = ("owncast", "shoal-broadcaster", "shoal-signaling", "shoal-site", "cloudflared")
+SERVICES = ("owncast", "shoal-broadcaster", "shoal-signaling", "shoal-site", "cloudflared")
 
 
 def started(origin: Host) -> dict[str, str]:
-    """When each service started last."""
+    """Return when each service last started."""
     return {
         name: origin.run(f"systemctl show --property ExecMainStartTimestampMonotonic {name}")
-        for name in OURS
+        for name in SERVICES
     }
 
 
@@ -23,7 +23,7 @@ def test_a_second_run_changes_nothing(origin: Host) -> None:
 
 def test_the_host_comes_back_after_a_restart(origin: Host) -> None:
     origin.reboot()
-    for name in OURS:
+    for name in SERVICES:
         origin.run(
             f"timeout 60 bash -c 'until systemctl is-active --quiet {name}; do sleep 1; done'"
         )

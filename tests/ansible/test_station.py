@@ -1,4 +1,4 @@
-"""The station works on the host: RTMP in, playlist out, two browsers share what one fetched."""
+"""The station works on the host: RTMP in, playlist out, two browsers share segments."""
 
 import http.client
 import json
@@ -25,7 +25,7 @@ def playlist() -> m3u8.M3U8 | None:
 
 
 def video_bytes(origin: Host) -> float:
-    """Video that the host's services sent, by their own counters."""
+    """Return the bytes of video that the host's services sent, by their own counters."""
     total = 0.0
     for port in (3000, 8081, 20241):
         for family in text_string_to_metric_families(
@@ -38,16 +38,15 @@ def video_bytes(origin: Host) -> float:
 
 
 def status_of(path: str) -> tuple[int, str]:
-    """Status and Location of what the public gets, redirects not followed."""
-
+    """Return status and Location of a public response; redirects are not followed."""
     connection = http.client.HTTPConnection("127.0.0.1", EDGE_PORT, timeout=10)
     with closing(connection):
         connection.request("GET", path)
-        answer = connection.getresponse()
-        return answer.status, answer.headers.get("Location", "")
+        response = connection.getresponse()
+        return response.status, response.headers.get("Location", "")
 
 
-def test_who_pushes_is_seen_by_viewers_who_share(origin: Host, store: Store) -> None:
+def test_viewers_see_and_share_a_stream(origin: Host, store: Store) -> None:
     with rtmp_push(f"{PUSH}/{STREAM_KEY}"):
         wait_for("a playlist", lambda: (now := playlist()) and len(now.segments) >= 3, 60)
         named = playlist()
@@ -74,7 +73,7 @@ def test_who_pushes_is_seen_by_viewers_who_share(origin: Host, store: Store) -> 
             for one, two in zip(before, after, strict=True):
                 for source, count in received(one, two).items():
                     total[source] += count
-            # each segment left the store once for the two of them
+            # each segment was fetched from the store once for both
             assert total["p2p"] / sum(total.values()) >= 0.4, total
             for viewer, two in zip(viewers, after, strict=True):
                 assert viewer.errors() == []
@@ -84,14 +83,14 @@ def test_who_pushes_is_seen_by_viewers_who_share(origin: Host, store: Store) -> 
         assert video_bytes(origin) == 0
 
 
-def test_who_has_no_stream_key_cannot_push(origin: Host) -> None:
+def test_streaming_needs_a_stream_key(origin: Host) -> None:
     with rtmp_push(f"{PUSH}/abc123") as push:
         assert push.wait(30) != 0
-    said = origin.run("journalctl --unit owncast --output cat | tail -20")
-    assert "an unknown stream key was refused" in said
+    log = origin.run("journalctl --unit owncast --output cat | tail -20")
+    assert "an unknown stream key was refused" in log
 
 
-def test_the_page_says_what_the_operator_called_the_station(origin: Host) -> None:
+def test_the_page_has_the_operators_title(origin: Host) -> None:
     config = json.loads(fetch(f"{EDGE}/config.json"))
     assert config["title"] == origin.variables["shoal_station_title"]
     assert config["consent"] == "notice"

@@ -1,9 +1,9 @@
 #!/opt/shoal/current/bin/python
-"""Stand-in for cloudflared's program: reaches out to the stand-in of the edge, serves what comes.
+"""Stand-in for cloudflared: connects to the stand-in for the edge, and serves its requests.
 
-As the real one does, it takes its token from a file, opens nothing to the world, says READY=1 when
-it has connections to the edge, and routes by our route table. Nothing of Cloudflare's protocol is
-in it. Its token is HOST:PORT of the edge.
+Like the real one, it reads its token from a file, opens no public port, sends READY=1 once it is
+connected to the edge, and routes by Shoal's route table. It implements nothing of Cloudflare's
+protocol. Its token is HOST:PORT of the edge.
 """
 
 import argparse
@@ -23,8 +23,8 @@ UPSTREAMS = {
 }
 
 
-async def carry(host: str, port: int, connected: asyncio.Event) -> None:
-    """Keep one connection to the edge; when a viewer uses it, serve it and begin another."""
+async def keep_connection(host: str, port: int, connected: asyncio.Event) -> None:
+    """Keep one idle connection to the edge; when a viewer uses it, serve it and open another."""
     viewers: set[asyncio.Task[None]] = set()
     while True:
         try:
@@ -44,7 +44,7 @@ async def carry(host: str, port: int, connected: asyncio.Event) -> None:
 
 
 async def serve(first: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Splice a viewer to the gateway."""
+    """Connect a viewer to the gateway."""
     inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", GATEWAY_PORT)
     inner_writer.write(first)
     await asyncio.gather(copy(reader, inner_writer), copy(inner_reader, writer))
@@ -68,7 +68,7 @@ async def main(edge: str, metrics: str) -> None:
     connected = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         for _ in range(IDLE_CONNECTIONS):
-            tasks.create_task(carry(host, int(port), connected))
+            tasks.create_task(keep_connection(host, int(port), connected))
         await connected.wait()
         systemd.ready("connected to the edge")
 

@@ -1,7 +1,7 @@
 """Stand-in for Cloudflare's edge: viewers on one port, the tunnel's own connections on another.
 
-`python edge.py VIEWERS_PORT TUNNEL_HOST:PORT`. Also lends the store, which listens on loopback, to
-the host: `… STORE_PORT RELAY_HOST:PORT`.
+`python edge.py VIEWERS_PORT TUNNEL_HOST:PORT`. It also relays the host's connections to the store,
+which listens on loopback: `… STORE_PORT RELAY_HOST:PORT`.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ async def viewer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     try:
         async with asyncio.timeout(10):
             inner_reader, inner_writer = await IDLE.get()
-            while inner_reader.at_eof():  # of a tunnel that has ended since
+            while inner_reader.at_eof():  # left over from a tunnel that has ended
                 inner_reader, inner_writer = await IDLE.get()
     except TimeoutError:
         writer.write(b"HTTP/1.1 530 no tunnel\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
@@ -37,7 +37,7 @@ async def viewer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 
 async def main(viewers: int, tunnels: str, store: int, relay: str) -> None:
-    async def lend(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def relay_store(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", store)
         except OSError:
@@ -46,7 +46,7 @@ async def main(viewers: int, tunnels: str, store: int, relay: str) -> None:
         await asyncio.gather(copy(reader, inner_writer), copy(inner_reader, writer))
 
     await asyncio.start_server(viewer, "127.0.0.1", viewers)
-    for address, handler in ((tunnels, tunnel), (relay, lend)):
+    for address, handler in ((tunnels, tunnel), (relay, relay_store)):
         host, _, port = address.rpartition(":")
         await asyncio.start_server(handler, host, int(port))
     sys.stdout.write("ready\n")

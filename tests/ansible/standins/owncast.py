@@ -1,11 +1,11 @@
 #!/usr/bin/python3
-"""Stand-in for Owncast's program, with nothing but Python's library and the host's ffmpeg.
+"""Stand-in for Owncast, with only Python's standard library and the host's ffmpeg.
 
-It makes Owncast's file calls (data/ 0700, data/hls emptied and its folders made with 0750 at every
-stream start, segments and playlists PUT by ffmpeg and written in place), keeps its settings in
-data/owncast.db, answers the admin API calls that the role makes with the bodies that Owncast's
-source gives, and takes one RTMP push at a time with a known stream key. It is no proof of how a
-real Owncast does any of that.
+It makes Owncast's file operations (data/ with 0700; data/hls emptied and its folders created with
+0750 at every stream start; segments and playlists PUT by ffmpeg and written in place), keeps its
+settings in data/owncast.db, answers the role's admin API calls with the bodies from Owncast's
+source, and accepts one RTMP stream at a time with a known stream key. It does not prove that a real
+Owncast does any of that.
 """
 
 import argparse
@@ -44,7 +44,7 @@ FRESH = {
     ],
     "s3": {"enabled": True, "forcePathStyle": False, "endpoint": "https://s3.example"},
 }
-# the admin API's path → our name
+# path of the admin API → name of the setting
 SETTINGS = {
     "adminpass": "adminPassword",
     "streamkeys": "streamKeys",
@@ -156,7 +156,7 @@ class Admin(http.server.BaseHTTPRequestHandler):
 
 
 class Receiver(http.server.BaseHTTPRequestHandler):
-    """Where ffmpeg PUTs, on a random loopback port."""
+    """The HTTP port that ffmpeg PUTs to, a random one on loopback."""
 
     protocol_version = "HTTP/1.1"
 
@@ -178,7 +178,7 @@ class Receiver(http.server.BaseHTTPRequestHandler):
 
 
 def clean(folder):
-    """Owncast's CleanupDirectory, since 0.2.0: the folder stays, what is in it goes."""
+    """Do what Owncast's CleanupDirectory does since 0.2.0: empty the folder, but keep it."""
     folder.mkdir(mode=0o750, parents=True, exist_ok=True)
     for path in folder.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -258,7 +258,7 @@ def transcode(port):
 
 
 def end_playlists():
-    """The offline clip, as Owncast appends it; ours is the last segment once more."""
+    """Append an offline clip as Owncast does; here it is a copy of the last segment."""
     for playlist in HLS.glob("*/stream.m3u8"):
         segments = sorted(
             playlist.parent.glob("stream-*.ts"), key=lambda path: path.stat().st_mtime
@@ -275,7 +275,7 @@ def end_playlists():
 
 
 class Rtmp:
-    """The RTMP port: lets in who has a stream key, and splices the push to an ffmpeg."""
+    """The RTMP port: accepts streams with a known key, and forwards them to ffmpeg."""
 
     def __init__(self, port):
         self.online = False
@@ -305,15 +305,15 @@ class Rtmp:
         upstream = connect(port, ffmpeg)
         try:
             threading.Thread(target=copy, args=(upstream, client), daemon=True).start()
-            begun, known = b"", False
+            received, known = b"", False
             while data := client.recv(65536):
                 if not known:
-                    begun += data
-                    verdict = self.verdict(begun)
-                    if verdict is False:
+                    received += data
+                    is_key_known = self.is_key_known(received)
+                    if is_key_known is False:
                         sys.stderr.write("RTMP: an unknown stream key was refused\n")
                         return
-                    known = self.online = bool(verdict)
+                    known = self.online = bool(is_key_known)
                 upstream.sendall(data)
         finally:
             self.online = False
@@ -322,13 +322,13 @@ class Rtmp:
             ffmpeg.wait()
             end_playlists()
 
-    def verdict(self, begun):
-        """Whether the stream key is known; None before the publisher has said it."""
-        # AMF0: the command's name, a transaction's number, null, the key
-        at = begun.find(b"\x02\x00\x07publish")
+    def is_key_known(self, received):
+        """Return whether the stream key is known; None until the publisher has sent it."""
+        # AMF0: command name, transaction number, null, stream key
+        at = received.find(b"\x02\x00\x07publish")
         key_at = at + 10 + 9 + 1
-        length = int.from_bytes(begun[key_at + 1 : key_at + 3], "big")
-        key = begun[key_at + 3 : key_at + 3 + length]
+        length = int.from_bytes(received[key_at + 1 : key_at + 3], "big")
+        key = received[key_at + 3 : key_at + 3 + length]
         if at < 0 or not length or len(key) < length:
             return None
         return key.decode() in [entry["key"] for entry in DB.get("streamKeys")]
@@ -349,7 +349,7 @@ def copy(source, target):
             target.sendall(data)
     except OSError:
         pass
-    # the publisher hears of the end
+    # the publisher notices the end
     target.close()
 
 

@@ -1,4 +1,4 @@
-"""What the role is told, as Owncast's admin API says it back: so that the two can be compared."""
+"""Converts the role's variables to the form that Owncast's admin API returns, to compare both."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -18,12 +18,12 @@ COMMENT = "set by Ansible"
 
 
 def owncast_variants(variants: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return renditions with every key that we know, and what Owncast itself derives."""
+    """Return variants with all known keys, and with the values that Owncast derives."""
     return [_variant(variant) for variant in variants]
 
 
-def _variant(said: Mapping[str, Any]) -> dict[str, Any]:
-    variant = {name: said.get(name, default) for name, default in DEFAULTS.items()}
+def _variant(given: Mapping[str, Any]) -> dict[str, Any]:
+    variant = {name: given.get(name, default) for name, default in DEFAULTS.items()}
     variant["audioPassthrough"] = variant["audioPassthrough"] or variant["audioBitrate"] == 0
     if variant["videoPassthrough"]:
         variant["framerate"] = 0
@@ -31,12 +31,12 @@ def _variant(said: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def owncast_stream_keys(keys: Iterable[str]) -> list[dict[str, str]]:
-    """Return stream keys as the API takes them."""
+    """Return stream keys in the form of the API."""
     return [{"key": key, "comment": COMMENT} for key in keys]
 
 
 class FilterModule:
-    """Ansible's way to find the filters."""
+    """Makes the filters available to Ansible."""
 
     def filters(self) -> dict[str, Any]:
         """Return the filters by name."""
