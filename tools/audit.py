@@ -1,7 +1,7 @@
-"""Ask PyPI and npm for known weaknesses of what our locks name: `make audit`.
+"""`make audit`: query PyPI and npm for known vulnerabilities of the locked packages.
 
-Exit status: 1 when one has a fix, 2 when an advisory service could not be asked, else 0; one
-without a fix is shown, and fails nothing, because nothing can be done but to know of it.
+Exit status: 1 if any of them has a fix, 2 if an advisory service could not be queried, else 0. A
+vulnerability without a fix is shown, but does not fail the audit: there is nothing to do yet.
 """
 
 import json
@@ -14,105 +14,105 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = ("dev", "infra", "audit", "bootstrap")
-"""what the others name is in the first two of them, at the same versions"""
+"""the packages of all other locks are in the first two of these, in the same versions"""
 TIMEOUT_S = 600
-FIXABLE, NOT_ASKED = 1, 2
+FIXABLE, UNAVAILABLE = 1, 2
 
 
 @dataclass(frozen=True, order=True)
 class Finding:
-    """One known weakness of one package."""
+    """One known vulnerability of one package."""
 
     package: str
-    what: str
+    advisory: str
     fix: str
-    """what mends it; empty: nothing does yet"""
+    """what fixes it; empty if nothing does yet"""
 
 
-class NotAskedError(Exception):
-    """An advisory service gave no answer; says what it said."""
+class AuditUnavailableError(Exception):
+    """An advisory service gave no result; the message is what it answered instead."""
 
 
-def of_pip_audit(output: str) -> Iterator[Finding]:
-    """Yield the findings in pip-audit's JSON. Raises NotAskedError where it has none."""
+def parse_pip_audit(output: str) -> Iterator[Finding]:
+    """Yield the findings in pip-audit's JSON. Raises AuditUnavailableError without a result."""
     for package in _json(output, "dependencies"):
         if "skip_reason" in package:
-            raise NotAskedError(f"{package['name']} was skipped: {package['skip_reason']}")
-        for weakness in package["vulns"]:
+            raise AuditUnavailableError(f"{package['name']} was skipped: {package['skip_reason']}")
+        for vulnerability in package["vulns"]:
             yield Finding(
                 f"{package['name']} {package['version']}",
-                weakness["id"],
-                ", ".join(weakness["fix_versions"]),
+                vulnerability["id"],
+                ", ".join(vulnerability["fix_versions"]),
             )
 
 
-def of_npm_audit(output: str) -> Iterator[Finding]:
-    """Yield the findings in npm's JSON. Raises NotAskedError where it has none."""
-    for name, weakness in _json(output, "vulnerabilities").items():
+def parse_npm_audit(output: str) -> Iterator[Finding]:
+    """Yield the findings in npm's JSON. Raises AuditUnavailableError without a result."""
+    for name, vulnerability in _json(output, "vulnerabilities").items():
         # an entry names packages that it comes through, and advisories as objects
-        advisories = [via["url"] for via in weakness["via"] if isinstance(via, dict)]
-        fix = weakness["fixAvailable"]
-        mends = f"{fix['name']} {fix['version']}" if isinstance(fix, dict) else "npm audit fix"
+        advisories = [via["url"] for via in vulnerability["via"] if isinstance(via, dict)]
+        fix = vulnerability["fixAvailable"]
+        fix_text = f"{fix['name']} {fix['version']}" if isinstance(fix, dict) else "npm audit fix"
         for advisory in advisories:
-            yield Finding(f"{name} {weakness['range']}", advisory, mends if fix else "")
+            yield Finding(f"{name} {vulnerability['range']}", advisory, fix_text if fix else "")
 
 
 def _json(output: str, key: str) -> Any:
     try:
         return json.loads(output)[key]
     except (ValueError, KeyError, TypeError) as error:
-        said = " ".join(output.split())[:200]
-        raise NotAskedError(said or "no answer") from error
+        answer = " ".join(output.split())[:200]
+        raise AuditUnavailableError(answer or "no answer") from error
 
 
 def _output(command: Sequence[str | Path], cwd: Path = ROOT) -> str:
-    """Return what a program prints; both exit with 1 for findings and for most else."""
-    done = subprocess.run(
+    """Return what a program prints; its exit status cannot tell findings from failures."""
+    result = subprocess.run(
         command, cwd=cwd, capture_output=True, text=True, check=False, timeout=TIMEOUT_S
     )
-    sys.stderr.write(done.stderr)
-    return done.stdout
+    sys.stderr.write(result.stderr)
+    return result.stdout
 
 
-def pip(lock: Path) -> set[Finding]:
-    """Ask PyPI about a lock; nothing is resolved or installed."""
+def audit_pip(lock: Path) -> set[Finding]:
+    """Return PyPI's findings for a lock; nothing is resolved or installed."""
     program = ROOT / ".venv/audit/bin/pip-audit"
     options = ["--disable-pip", "--require-hashes", "--progress-spinner=off", "--format=json"]
-    return set(of_pip_audit(_output([program, *options, "-r", lock])))
+    return set(parse_pip_audit(_output([program, *options, "-r", lock])))
 
 
-def npm() -> set[Finding]:
-    """Ask npm about player/package-lock.json."""
+def audit_npm() -> set[Finding]:
+    """Return npm's findings for player/package-lock.json."""
     command = [ROOT / "tools/npm", "audit", "--package-lock-only", "--audit", "--json"]
-    return set(of_npm_audit(_output(command, ROOT / "player")))
+    return set(parse_npm_audit(_output(command, ROOT / "player")))
 
 
-def say(line: str) -> None:
-    """Print a line at once."""
+def print_line(line: str) -> None:
+    """Print a line without buffering."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 
 
 def main() -> int:
-    """Print what is known, and return the exit status."""
+    """Print all findings; return the exit status."""
     findings: set[Finding] = set()
-    not_asked = False
+    unavailable = False
     locks = [ROOT / f"requirements/{name}.lock" for name in LOCKS]
-    questions = [(lock.name, lambda lock=lock: pip(lock)) for lock in locks]
-    for name, ask in [*questions, ("package-lock.json", npm)]:
+    audits = [(lock.name, lambda lock=lock: audit_pip(lock)) for lock in locks]
+    for name, audit in [*audits, ("package-lock.json", audit_npm)]:
         try:
-            found = ask()
-        except (NotAskedError, OSError, subprocess.TimeoutExpired) as error:
-            say(f"{name}: could not be asked about: {error}")
-            not_asked = True
+            found = audit()
+        except (AuditUnavailableError, OSError, subprocess.TimeoutExpired) as error:
+            print_line(f"{name}: the advisory service could not be queried: {error}")
+            unavailable = True
         else:
-            say(f"{name}: {len(found)} known")
+            print_line(f"{name}: {len(found)} known vulnerabilities")
             findings |= found
     for finding in sorted(findings):
-        say(f"{finding.package}: {finding.what}: {finding.fix or 'no fix yet'}")
+        print_line(f"{finding.package}: {finding.advisory}: {finding.fix or 'no fix yet'}")
     if any(finding.fix for finding in findings):
         return FIXABLE
-    return NOT_ASKED if not_asked else 0
+    return UNAVAILABLE if unavailable else 0
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Build what is installed on a host: our wheel and the wheels of all that it needs, in one archive.
+"""Build the release for a host: one archive with Shoal's wheel and the wheels of its dependencies.
 
-It is made for one Python and one architecture, from requirements/host.lock with its hashes, and
-kept in .release/: what is there already is not built again. Prints {"version", "archive"}.
+A release is for one Python and one architecture, built from requirements/host.lock with its hashes
+and kept in .release/, so that it is built only once. Prints {"version", "archive"}.
 """
 
 import argparse
@@ -20,14 +20,14 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "services" / "shoal"
 LOCK = ROOT / "requirements" / "host.lock"
-KEPT = ROOT / ".release"
+RELEASES = ROOT / ".release"
 BASE_VERSION = "0.1.0"
 # the oldest host is Debian 12, whose glibc is 2.36
 PLATFORMS = [*(f"manylinux_2_{minor}" for minor in range(36, 4, -1)), "manylinux2014", "linux"]
 
 
-def content() -> str:
-    """Return a name for what goes into the archive: the same files, the same name."""
+def content_digest() -> str:
+    """Return a digest of the files that go into the archive."""
     digest = hashlib.sha256()
     files = [
         path for path in PACKAGE.rglob("*") if path.is_file() and "__pycache__" not in path.parts
@@ -39,7 +39,7 @@ def content() -> str:
 
 
 def requirements(python: str, machine: str) -> list[str]:
-    """Return the lines of the lock that hold for a host; pip itself would ask this machine."""
+    """Return the lines of the lock that apply to a host; pip itself would evaluate this machine."""
     host = {
         "python_version": python.rpartition(".")[0],
         "python_full_version": python,
@@ -65,21 +65,21 @@ def requirements(python: str, machine: str) -> list[str]:
 
 
 def run(*command: str, **environment: str) -> None:
-    """Run a command; what it prints goes to stderr."""
+    """Run a command with its output on stderr."""
     subprocess.run(
         command, check=True, cwd=ROOT, stdout=sys.stderr, env={**os.environ, **environment}
     )
 
 
 def dependencies(python: str, machine: str) -> tuple[Path, list[str]]:
-    """Return a folder with the wheels of the lock, and its lines; what is there stays."""
+    """Return a folder with the wheels of the lock, and its lines; the folder is built only once."""
     lines = requirements(python, machine)
     text = "\n".join(lines) + "\n"
     name = hashlib.sha256(text.encode()).hexdigest()[:10]
-    target = KEPT / f"wheels-{name}-{tag(python, machine)}"
+    target = RELEASES / f"wheels-{name}-{tag(python, machine)}"
     if target.exists():
         return target, lines
-    with tempfile.TemporaryDirectory(dir=KEPT) as folder:
+    with tempfile.TemporaryDirectory(dir=RELEASES) as folder:
         lock, wheels = Path(folder, "lock.txt"), Path(folder, "wheels")
         lock.write_text(text)
         run(
@@ -95,11 +95,11 @@ def dependencies(python: str, machine: str) -> tuple[Path, list[str]]:
 
 
 def build(archive: Path, version: str, python: str, machine: str) -> None:
-    """Write the archive."""
+    """Build the archive."""
     if not (PACKAGE / "site" / "static" / "index.html").is_file():
-        sys.exit("build_release: the player is not built: `make player` does that")
+        sys.exit("build_release: the player has not been built: run `make player` first")
     wheels, lines = dependencies(python, machine)
-    with tempfile.TemporaryDirectory(dir=KEPT) as name:
+    with tempfile.TemporaryDirectory(dir=RELEASES) as name:
         folder = Path(name)
         run(
             *(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", name),
@@ -117,28 +117,28 @@ def build(archive: Path, version: str, python: str, machine: str) -> None:
 
 
 def abi(python: str) -> str:
-    """Return what the wheels for a Python are called after."""
+    """Return the ABI tag of the wheels for a Python."""
     major, minor, _ = python.split(".")
     return f"cp{major}{minor}"
 
 
 def tag(python: str, machine: str) -> str:
-    """Return how what is made for one kind of host is called."""
+    """Return the part of a file name that tells for which hosts it is."""
     return f"py{python}-{machine}"
 
 
 def main() -> None:
-    """Build it, unless it is there."""
+    """Build the release unless it exists; print its version and archive."""
     parser = argparse.ArgumentParser(prog="build_release", description=__doc__)
-    parser.add_argument("--python", required=True, help="the host's, as 3.13.5")
-    parser.add_argument("--machine", required=True, help="the host's, as x86_64")
-    parser.add_argument("--version", default="", help="[named after the content]")
+    parser.add_argument("--python", required=True, help="of the host, such as 3.13.5")
+    parser.add_argument("--machine", required=True, help="of the host, such as x86_64")
+    parser.add_argument("--version", default="", help="[derived from the content]")
     arguments = parser.parse_args()
-    what = content()
-    version = arguments.version or f"{BASE_VERSION}+{what}"
-    stem = f"{version}-{what}" if arguments.version else version
-    KEPT.mkdir(exist_ok=True)
-    archive = KEPT / f"shoal-{stem}-{tag(arguments.python, arguments.machine)}.tar"
+    digest = content_digest()
+    version = arguments.version or f"{BASE_VERSION}+{digest}"
+    stem = f"{version}-{digest}" if arguments.version else version
+    RELEASES.mkdir(exist_ok=True)
+    archive = RELEASES / f"shoal-{stem}-{tag(arguments.python, arguments.machine)}.tar"
     if not archive.exists():
         build(archive, version, arguments.python, arguments.machine)
     sys.stdout.write(json.dumps({"version": version, "archive": str(archive)}) + "\n")

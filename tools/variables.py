@@ -1,4 +1,4 @@
-"""Print docs/variables.md: every variable of the roles, from their argument_specs."""
+"""Print docs/variables.md: all variables of the roles, from their argument_specs."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -11,8 +11,9 @@ ROOT = Path(__file__).resolve().parent.parent
 ROLES = ("base", "owncast", "shoal", "cloudflared")
 HEAD = """# Variables
 
-Of the Ansible roles, as their `argument_specs` declare and check them; `make variables` writes this
-page. An inventory sets them; [hosts.md](hosts.md) says which `pulumi up` sets, and how to deploy.
+The variables of the Ansible roles, from the `argument_specs` that check them. `make variables`
+writes this page. Set variables in the inventory; [hosts.md](hosts.md) describes the deployment, and
+which variables `pulumi up` sets.
 """
 
 
@@ -26,7 +27,7 @@ def _role(role: str) -> Iterator[str]:
     for entry, spec in specs["argument_specs"].items():
         yield f"## {role}" if entry == "main" else f"### {entry}.yml"
         yield f"\n{spec['short_description']}.\n"
-        yield "| variable | type | default | what it is |"
+        yield "| variable | type | default | description |"
         yield "| --- | --- | --- | --- |"
         yield from _options(spec["options"], "")
         yield ""

@@ -1,4 +1,4 @@
-"""The version of a wheel that is built from this checkout; tools/build_release.py says which."""
+"""The version of a wheel built from this checkout; tools/build_release.py sets it."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""`make audit`: what pip-audit and npm print becomes findings, and no answer is no good news."""
+"""`make audit`: output of pip-audit and npm becomes findings, and no result is a failure."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from tools import audit
-from tools.audit import Finding, NotAskedError, of_npm_audit, of_pip_audit
+from tools.audit import AuditUnavailableError, Finding, parse_npm_audit, parse_pip_audit
 
 # as pip-audit 2.10 prints
 PIP = {
@@ -57,12 +57,12 @@ FIXABLE = Finding("idna 3.6", "PYSEC-2024-60", "3.7")
 UNFIXED = Finding("ip *", "https://github.com/advisories/GHSA-2", "")
 
 
-def test_pip_audit_names_packages_and_what_mends_them() -> None:
-    assert list(of_pip_audit(json.dumps(PIP))) == [FIXABLE]
+def test_pip_audit_names_packages_and_their_fixes() -> None:
+    assert list(parse_pip_audit(json.dumps(PIP))) == [FIXABLE]
 
 
 def test_npm_names_each_advisory_once() -> None:
-    assert list(of_npm_audit(json.dumps(NPM))) == [
+    assert list(parse_npm_audit(json.dumps(NPM))) == [
         Finding("braces <3.0.3", "https://github.com/advisories/GHSA-1", "npm audit fix"),
         UNFIXED,
         Finding("vite <8.4.0", "https://github.com/advisories/GHSA-3", "vite 8.4.0"),
@@ -70,26 +70,26 @@ def test_npm_names_each_advisory_once() -> None:
 
 
 @pytest.mark.parametrize("output", ["", "no JSON", "[]", json.dumps(REFUSED)])
-def test_no_answer_is_no_good_news(output: str) -> None:
-    with pytest.raises(NotAskedError):
-        list(of_pip_audit(output))
-    with pytest.raises(NotAskedError):
-        list(of_npm_audit(output))
+def test_no_result_is_a_failure(output: str) -> None:
+    with pytest.raises(AuditUnavailableError):
+        list(parse_pip_audit(output))
+    with pytest.raises(AuditUnavailableError):
+        list(parse_npm_audit(output))
 
 
-def test_a_package_that_pip_audit_could_not_ask_about_is_no_good_news() -> None:
-    with pytest.raises(NotAskedError, match="not found on PyPI"):
-        list(of_pip_audit(json.dumps(SKIPPED)))
+def test_a_package_that_pip_audit_skipped_is_a_failure() -> None:
+    with pytest.raises(AuditUnavailableError, match="not found on PyPI"):
+        list(parse_pip_audit(json.dumps(SKIPPED)))
 
 
-def test_every_locked_package_is_asked_about() -> None:
+def test_every_locked_package_is_audited() -> None:
     def pinned(lock: Path) -> set[str]:
         lines = lock.read_text().splitlines()
         return {line.split(" ")[0] for line in lines if line[:1].isalnum()}
 
-    asked = [pinned(audit.ROOT / f"requirements/{name}.lock") for name in audit.LOCKS]
+    audited = [pinned(audit.ROOT / f"requirements/{name}.lock") for name in audit.LOCKS]
     everything = [pinned(lock) for lock in audit.ROOT.glob("requirements/*.lock")]
-    assert set().union(*everything) == set().union(*asked)
+    assert set().union(*everything) == set().union(*audited)
 
 
 @pytest.mark.parametrize(
@@ -98,11 +98,11 @@ def test_every_locked_package_is_asked_about() -> None:
         (set(), set(), 0),
         (set(), {UNFIXED}, 0),
         ({FIXABLE}, {UNFIXED}, 1),
-        (set(), NotAskedError("405"), 2),
-        ({FIXABLE}, NotAskedError("405"), 1),
+        (set(), AuditUnavailableError("405"), 2),
+        ({FIXABLE}, AuditUnavailableError("405"), 1),
     ],
 )
-def test_the_exit_status_says_whether_there_is_something_to_do(
+def test_the_exit_status_tells_whether_there_is_something_to_do(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     of_pip: set[Finding],
@@ -114,10 +114,10 @@ def test_the_exit_status_says_whether_there_is_something_to_do(
             raise of_npm
         return of_npm
 
-    monkeypatch.setattr(audit, "pip", lambda _lock: of_pip)
-    monkeypatch.setattr(audit, "npm", npm)
+    monkeypatch.setattr(audit, "audit_pip", lambda _lock: of_pip)
+    monkeypatch.setattr(audit, "audit_npm", npm)
     assert audit.main() == status
     printed = capsys.readouterr().out
     assert "dev.lock: " in printed
-    assert ("could not be asked" in printed) == isinstance(of_npm, Exception)
+    assert ("could not be queried" in printed) == isinstance(of_npm, Exception)
     assert ("no fix yet" in printed) == (of_npm == {UNFIXED})

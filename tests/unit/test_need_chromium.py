@@ -1,4 +1,4 @@
-"""Which browser the tests take, and that `make test` knows of the same."""
+"""The browser that the tests use, and that `make test` looks for the same one."""
 
 import os
 import subprocess
@@ -20,7 +20,7 @@ def program(folder: Path, name: str) -> str:
 
 
 @pytest.mark.parametrize("name", chromium.NAMES)
-def test_any_of_its_names_will_do(
+def test_any_of_its_names_is_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     expected = program(tmp_path, name)
@@ -31,11 +31,15 @@ def test_any_of_its_names_will_do(
 
 def test_make_looks_for_the_same_names(tmp_path: Path) -> None:
     program(tmp_path, "google-chrome")
-    done = subprocess.run([ROOT / "tools/need-chromium"], env={"PATH": str(tmp_path)}, check=False)
-    assert done.returncode == 0
+    result = subprocess.run(
+        [ROOT / "tools/need-chromium"], env={"PATH": str(tmp_path)}, check=False
+    )
+    assert result.returncode == 0
 
 
-def test_playwright_s_own_will_do_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_playwrights_own_browser_is_found_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("PLAYWRIGHT_BROWSERS_PATH", str(tmp_path))
     with sync_playwright() as playwright:
@@ -46,16 +50,16 @@ def test_playwright_s_own_will_do_too(tmp_path: Path, monkeypatch: pytest.Monkey
         assert chromium.executable(playwright) == str(own)
 
 
-def test_without_one_it_says_how_to_get_it(tmp_path: Path) -> None:
+def test_without_a_browser_the_error_says_how_to_install_one(tmp_path: Path) -> None:
     (tmp_path / "id").write_text("#!/bin/sh\necho 1000\n")
     (tmp_path / "id").chmod(0o755)
-    done = subprocess.run(
+    result = subprocess.run(
         [ROOT / "tools/need-chromium"],
         env={**os.environ, "PATH": str(tmp_path), "PLAYWRIGHT_BROWSERS_PATH": str(tmp_path)},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 1
-    assert "install chromium" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert result.returncode == 1
+    assert "install chromium" in result.stderr
+    assert "Traceback" not in result.stderr

@@ -1,4 +1,4 @@
-"""What `make test` does where GStreamer is, where it is not, and where it may be installed."""
+"""What `make test` does with GStreamer, without it, and if it may install it."""
 
 import os
 import subprocess
@@ -25,10 +25,10 @@ def need_gstreamer(path: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_nothing_is_installed_where_it_can_play(tmp_path: Path) -> None:
+def test_nothing_is_installed_if_gstreamer_can_play(tmp_path: Path) -> None:
     program(tmp_path, "gst-inspect-1.0", "exit 0")
-    done = need_gstreamer(tmp_path)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    result = need_gstreamer(tmp_path)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
 
 @pytest.mark.parametrize("inspect", [None, '[ "$2" != openh264dec ]'])
@@ -45,9 +45,9 @@ def test_root_installs_what_is_missing(tmp_path: Path, inspect: str | None) -> N
 
 
 @pytest.mark.parametrize("user", [0, 1000])
-def test_where_it_cannot_be_installed_it_says_how_to(tmp_path: Path, user: int) -> None:
+def test_if_it_cannot_be_installed_the_error_says_how(tmp_path: Path, user: int) -> None:
     program(tmp_path, "id", f"echo {user}")
     program(tmp_path, "apt-get", "exit 100")
-    done = need_gstreamer(tmp_path)
-    assert done.returncode == 1
-    assert "apt-get install gstreamer1.0-tools" in done.stderr
+    result = need_gstreamer(tmp_path)
+    assert result.returncode == 1
+    assert "apt-get install gstreamer1.0-tools" in result.stderr
