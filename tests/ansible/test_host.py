@@ -59,10 +59,10 @@ def test_a_service_runs_and_has_never_been_restarted(inspected: Inspected, name:
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_service_is_sandboxed(origin: Host, name: str) -> None:
     assert origin.run(f"systemd-analyze verify --man=no {name}.service 2>&1") == ""
-    said = origin.run(f"systemd-analyze security --no-pager {name}.service", check=False)
-    score = re.search(r"Overall exposure level for \S+: ([0-9.]+)", said)
+    report = origin.run(f"systemd-analyze security --no-pager {name}.service", check=False)
+    score = re.search(r"Overall exposure level for \S+: ([0-9.]+)", report)
     assert score is not None
-    assert float(score[1]) <= MAX_EXPOSURE, said
+    assert float(score[1]) <= MAX_EXPOSURE, report
 
 
 @pytest.mark.parametrize("name", USERS)
@@ -133,11 +133,11 @@ def test_no_secret_is_in_an_environment_a_command_line_or_a_unit(origin: Host) -
         " systemctl show '*'; cat /etc/systemd/system/*.service /etc/shoal/*.env;"
         " journalctl --boot --output cat"
     )
-    said = origin.run(f"({places}) | sed 's/[^[:print:]]//g'")
+    text = origin.run(f"({places}) | sed 's/[^[:print:]]//g'")
     # the stand-in's token is the address of the edge, which is not a secret
     hidden = secrets - {origin.variables["cloudflared_tunnel_token"]}
     assert len(hidden) >= 6
-    assert [secret for secret in hidden if secret in said] == []
+    assert [secret for secret in hidden if secret in text] == []
 
 
 def test_a_service_gets_its_own_credentials_only(origin: Host) -> None:
@@ -162,11 +162,11 @@ def test_owncast_has_the_operators_settings(origin: Host) -> None:
     get = "import base64,sys,urllib.request as u; r=u.Request(sys.argv[1]);"
     get += "r.add_header('Authorization','Basic '+base64.b64encode(sys.argv[2].encode()).decode());"
     get += "print(u.urlopen(r).read().decode())"
-    said = origin.run(
+    body = origin.run(
         f'/usr/bin/python3 -c "{get}" http://127.0.0.1:8080/api/admin/serverconfig'
         f' "admin:{origin.variables["owncast_admin_password"]}"'
     )
-    config = json.loads(said)
+    config = json.loads(body)
     assert [entry["key"] for entry in config["streamKeys"]] == [STREAM_KEY]
     assert config["instanceDetails"]["name"] == origin.variables["owncast_name"]
     assert config["videoSettings"]["latencyLevel"] == 1
@@ -191,16 +191,16 @@ def test_journal_lines_have_their_priority(origin: Host) -> None:
     line = json.loads(warned.splitlines()[-1])
     assert line["MESSAGE"].endswith("refused a broadcaster with a wrong or missing token")
     assert (line["PRIORITY"], line["SYSLOG_IDENTIFIER"]) == ("4", "shoal-signaling")
-    said = origin.run("journalctl --unit shoal-signaling --output json | grep 'listens on'")
-    assert json.loads(said.splitlines()[-1])["PRIORITY"] == "6"
+    lines = origin.run("journalctl --unit shoal-signaling --output json | grep 'listens on'")
+    assert json.loads(lines.splitlines()[-1])["PRIORITY"] == "6"
 
 
 def test_prometheus_scrapes_everything(origin: Host) -> None:
     jobs = {"shoal-broadcaster", "shoal-signaling", "cloudflared", "node", "prometheus"}
     deadline = time.monotonic() + 2 * SCRAPE_S  # one of them may just have restarted
     while True:
-        said = json.loads(origin.get("http://localhost:9090/api/v1/targets"))
-        targets = {target["labels"]["job"]: target for target in said["data"]["activeTargets"]}
+        response = json.loads(origin.get("http://localhost:9090/api/v1/targets"))
+        targets = {target["labels"]["job"]: target for target in response["data"]["activeTargets"]}
         assert set(targets) == jobs
         down = {job: one["lastError"] for job, one in targets.items() if one["health"] != "up"}
         if not down or time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""Real faults of a real station reach its health, its metrics, the operator and a webhook."""
+"""Real faults of a real station reach its health, its metrics, the operator API and a webhook."""
 
 import asyncio
 import json
@@ -39,7 +39,7 @@ def running(tmp_path_factory: pytest.TempPathFactory, receiver: Receiver) -> Ite
 
 @contextmanager
 def watching_owncasts_own_playlist(running: Station) -> Iterator[None]:
-    """A viewer whose page plays /hls/stream.m3u8, as the earlier station's did."""
+    """Run a viewer whose page plays /hls/stream.m3u8, as an earlier station's did."""
     stop = threading.Event()
 
     def watch() -> None:
@@ -68,19 +68,19 @@ def codes(running: Station) -> set[str]:
     return {problem["code"] for problem in running.health()["problems"]}
 
 
-def test_a_bypass_and_a_standby_that_fails_are_told_everywhere(
+def test_a_bypass_and_a_failing_standby_are_reported_everywhere(
     running: Station, receiver: Receiver
 ) -> None:
     receiver.status = 503
     with watching_owncasts_own_playlist(running), hanging(running.local["pids"]["signaling"]):
-        wait_for("they are seen", lambda: {"bypass", "standby"} <= codes(running), 60)
+        wait_for("both problems are raised", lambda: {"bypass", "standby"} <= codes(running), 60)
         metrics = fetch(f"{running.local['broadcaster']}/metrics").decode()
         assert 'shoal_problem{code="bypass"} 1.0' in metrics
-        wait_for("that it cannot be posted, too", lambda: "alarms" in codes(running), 20)
-        assert receiver.received == []
+        wait_for("so is the failing webhook", lambda: "alarms" in codes(running), 20)
+        assert receiver.heard == []
         receiver.status = 200
         wait_for(
-            "they are posted",
+            "both are posted",
             lambda: receiver.states("bypass") == receiver.states("standby") == ["raised"],
             40,
         )
@@ -93,18 +93,18 @@ def test_a_bypass_and_a_standby_that_fails_are_told_everywhere(
     assert "s3cret" not in running.log("broadcaster")
     token = (running.data / "secrets" / "operator_token").read_text()
 
-    def told_to_the_operator() -> bool:
-        shown = fetch(
+    def shown_to_the_operator() -> bool:
+        body = fetch(
             f"{running.local['gateway']}/api/station", {"Authorization": f"Bearer {token}"}
         )
-        problems = json.loads(shown)["services"]["broadcaster"]["problems"]
+        problems = json.loads(body)["services"]["broadcaster"]["problems"]
         return "bypass" in {problem["code"] for problem in problems}
 
-    assert told_to_the_operator()
+    assert shown_to_the_operator()
     wait_for("the bypass is over", lambda: "bypass" not in codes(running), 40)
 
 
-def test_online_but_no_segment_because_the_folder_is_another(
+def test_a_wrong_folder_while_owncast_is_online_is_an_alarm(
     running: Station, receiver: Receiver, store: Store, tmp_path: Path
 ) -> None:
     (tmp_path / "hls").mkdir()
@@ -116,16 +116,16 @@ def test_online_but_no_segment_because_the_folder_is_another(
     }
     receiver.status = 200
     with broadcaster(tmp_path, store, settings) as lost:
-        said = wait_for("it is seen", lambda: lost.problem("no_segments"), 40)
-        assert "Owncast says that it is online" in said
-        assert str(tmp_path / "hls") in said
+        message = wait_for("the problem is raised", lambda: lost.problem("no_segments"), 40)
+        assert "Owncast says that it is online" in message
+        assert str(tmp_path / "hls") in message
         assert lost.health()["status"] == "failing"
         wait_for("it is posted", lambda: receiver.states("no_segments"), 20)
     [alarm] = [alarm for alarm in receiver.received if alarm["code"] == "no_segments"]
     assert (alarm["station"], alarm["severity"]) == ("tv.example.org", "failing")
 
 
-async def test_the_last_state_is_told_however_long_the_receiver_is_away(
+async def test_the_last_state_is_posted_however_long_the_receiver_is_down(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, seconds in (("RAISE_AFTER_S", 0.1), ("OVER_AFTER_S", 0.5), ("FIRST_RETRY_S", 0.05)):
@@ -137,7 +137,7 @@ async def test_the_last_state_is_told_however_long_the_receiver_is_away(
         Webhook(receiver.url, "tv.example.org", "broadcaster", problems, None).run()
     )
     try:
-        for moment in range(20):  # it flaps, and what is posted is refused
+        for moment in range(20):  # the problem flaps, and the receiver refuses each post
             problems.report("example", f"for the time {moment}", "degraded")
             await asyncio.sleep(0.02)
             problems.clear("example")
@@ -157,7 +157,7 @@ async def test_the_last_state_is_told_however_long_the_receiver_is_away(
             await posting
 
 
-async def test_what_was_raised_before_a_restart_is_told_to_be_over(
+async def test_the_end_of_a_problem_is_posted_after_a_restart(
     receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, seconds in (("RAISE_AFTER_S", 0.1), ("OVER_AFTER_S", 0.5)):
@@ -183,12 +183,12 @@ async def test_what_was_raised_before_a_restart_is_told_to_be_over(
     posting.cancel()
     await asyncio.wait({posting})
     assert [one.problem.code for one in AlertStore(store_file).load()] == ["stays"]
-    store_file.write_text("spoilt")
+    store_file.write_text("not JSON")
     assert AlertStore(store_file).load() == []
 
 
-async def until(is_so: Callable[[], bool]) -> None:
+async def until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 15
-    while not is_so():
+    while not condition():
         assert time.monotonic() < deadline
         await asyncio.sleep(0.02)

@@ -1,4 +1,4 @@
-"""The README's two commands, as it writes them, on one station."""
+"""The two commands of the README, exactly as written there, on one station."""
 
 import re
 import subprocess
@@ -13,13 +13,13 @@ README = next(document for document in documents() if document.name == "README.m
 
 def report(folder: Path) -> str:
     """Return what `.venv/bin/shoal report` prints in a folder."""
-    done = subprocess.run(
+    result = subprocess.run(
         [SHOAL, "report"], cwd=folder, capture_output=True, text=True, timeout=30, check=True
     )
-    return done.stdout
+    return result.stdout
 
 
-def test_what_the_readme_promises_of_a_station_here(tmp_path: Path) -> None:
+def test_what_the_readme_promises_about_a_local_station(tmp_path: Path) -> None:
     assert ".venv/bin/shoal report" in README.commands
     shown = re.findall(r"^│ ([A-Za-z0-9() ]+?) +│", README.text, re.MULTILINE)
     assert len(shown) == 4

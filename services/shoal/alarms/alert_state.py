@@ -22,7 +22,7 @@ MAX_RETRY_S = 300.0
 
 @dataclass(frozen=True)
 class Alert:
-    """Something that the operator must be told."""
+    """An alert to send to the operator."""
 
     state: Literal["raised", "over"]
     severity: Severity

@@ -43,7 +43,7 @@ EDGE_MARKS: tuple[tuple[str, str, str], ...] = (
 async def _watch_page(context: ProbeContext) -> Response:
     response = await context.page()
     if response.status != 200:
-        raise CannotCheckError("there is no page: see `page`")
+        raise CannotCheckError("the watch page did not load: see `page`")
     return response
 
 
