@@ -1,4 +1,4 @@
-"""The `shoal` command."""
+"""The `shoal` command: the services of a station, and the commands of its operator."""
 
 import argparse
 import asyncio
