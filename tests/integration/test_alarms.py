@@ -77,7 +77,7 @@ def test_a_bypass_and_a_failing_standby_are_reported_everywhere(
         metrics = fetch(f"{running.local['broadcaster']}/metrics").decode()
         assert 'shoal_problem{code="bypass"} 1.0' in metrics
         wait_for("so is the failing webhook", lambda: "alarms" in codes(running), 20)
-        assert receiver.heard == []
+        assert receiver.received == []
         receiver.status = 200
         wait_for(
             "both are posted",

@@ -28,12 +28,12 @@ pytestmark = pytest.mark.timeout(240)
 
 
 @pytest.fixture(scope="module")
-def faulty() -> Iterator[Patient]:
-    with patient() as found:
+def faulty() -> Iterator[FaultyStation]:
+    with faulty_station() as found:
         yield found
 
 
-def test_a_healthy_station_has_no_fault(faulty: Patient) -> None:
+def test_a_healthy_station_has_no_fault(faulty: FaultyStation) -> None:
     for on_host in (True, False):
         seen = faulty.doctor(place=on_host)
         assert seen.broken == {}
@@ -44,7 +44,7 @@ def test_a_healthy_station_has_no_fault(faulty: Patient) -> None:
 
 
 @pytest.mark.long
-def test_what_is_not_a_fault_yet_is_a_warning(faulty: Patient) -> None:
+def test_what_is_not_a_fault_yet_is_a_warning(faulty: FaultyStation) -> None:
     with BYPASS.harm(faulty):
         seen = faulty.doctor()
     assert seen.checks[BYPASS.check]["state"] == "warning"
@@ -59,7 +59,7 @@ def test_what_is_not_a_fault_yet_is_a_warning(faulty: Patient) -> None:
         for case in CASES
     ],
 )
-def test_a_fault_is_named_until_it_is_undone(faulty: Patient, case: Case) -> None:
+def test_a_fault_is_named_until_it_is_undone(faulty: FaultyStation, case: Case) -> None:
     with case.harm(faulty):
         seen = faulty.doctor()
     found = seen.checks[case.check]

@@ -12,7 +12,7 @@ import pytest_asyncio
 from shoal.errors import OperatorError
 from shoal.ops.client import Target
 from shoal.ops.report import fetch_report
-from shoal.signaling.history import STEP_S
+from shoal.signaling.stats.history import STEP_S
 from tests.integration.signaling_station import free_url
 from tests.integration.site_station import OPERATOR, Site, running_site
 

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from shoal.signaling.stats.history import STEP_S
-from shoal.site.ledger import FIRST_AFTER_S
+from shoal.site.counter_history import FIRST_AFTER_S
 from shoal.web import application, metrics, start
 from tests.integration.site_station import OPERATOR, Site, running_site
 

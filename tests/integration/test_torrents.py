@@ -16,7 +16,7 @@ from shoal.broadcaster.seeding.canary import CANARY_COMMAND, FETCH_TIMEOUT_S, Ca
 from shoal.broadcaster.seeding.canary_process import FetchRequest
 from shoal.broadcaster.seeding.supervisor import SeederSupervisor
 from shoal.broadcaster.torrents import tracker_of
-from tests.integration.signaling_station import PATIENCE_S, Signaling, running_signaling
+from tests.integration.signaling_station import TIMEOUT_S, Signaling, running_signaling
 from tests.support.station import free_port
 from tests.support.torrents import Published, fetching, publish, seeding
 
@@ -40,7 +40,7 @@ async def seed(seeder: SeederSupervisor, published: Published) -> float:
     return loop.time() - begun
 
 
-async def until(condition: Callable[[], bool], limit_s: float = PATIENCE_S) -> None:
+async def until(condition: Callable[[], bool], limit_s: float = TIMEOUT_S) -> None:
     """Poll a condition for which there is no event."""
     async with asyncio.timeout(limit_s):
         while not condition():  # noqa: ASYNC110

@@ -6,6 +6,8 @@ import time
 from collections.abc import Collection
 from datetime import datetime
 
+import stamina
+
 from shoal.alarms.webhook import create_webhook
 from shoal.announcements import Replays, Stream, Swarms
 from shoal.broadcaster.announcer import Announcer
@@ -54,10 +56,10 @@ class Broadcaster:
         self.problems = Problems()
         self.timeline = timeline
         self._webhook = create_webhook(settings, SERVICE, self.problems, settings.state_dir)
-        self.folder = Folder(settings.hls_dir)
-        self._owncast = Owncast(settings.owncast_url)
-        self._inspection = Inspection(self.problems, self.folder, self._owncast)
-        self.views = Views(timeline, lambda: self.folder.renditions)
+        self.watcher = HlsWatcher(settings.hls_dir)
+        self._owncast = OwncastStatus(settings.owncast_url)
+        self._monitor = HealthMonitor(self.problems, self.watcher, self._owncast)
+        self.cache = ResponseCache(timeline, lambda: self.watcher.variants)
         self.announcer = Announcer(
             settings.signaling_url,
             settings.broadcaster_token.get_secret_value(),

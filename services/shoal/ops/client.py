@@ -69,7 +69,7 @@ async def fetch_inputs(target: Target, zone: ZoneAccess | None = None) -> Report
     try:
         # without signaling there is no history; the findings say that it does not answer
         history = _decode(history_response, HistoryColumns)
-        counters = _decode(counters_response, Counters)
+        counters = _decode(counters_response, CounterHistory)
         kind = OperatorStation if target.token else PublicStation
         station = msgspec.json.decode(body, type=kind)
     except msgspec.DecodeError as error:

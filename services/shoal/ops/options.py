@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from shoal.errors import OperatorError
-from shoal.local.ladder import DEFAULT_KBPS, parse_bitrate
+from shoal.local.variants import DEFAULT_KBPS, parse_bitrate
 from shoal.ops.cost_model import Load, default_share
 from shoal.ops.show_routes import RoutesOptions
 

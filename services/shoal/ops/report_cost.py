@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from shoal.api_types import RunningCost
-from shoal.local.ladder import DEFAULT_KBPS
+from shoal.local.variants import DEFAULT_KBPS
 from shoal.ops.cost_model import Load, default_share, estimate_cost
 from shoal.segments import Descriptor
 

@@ -6,7 +6,7 @@ from functools import partial
 
 import msgspec
 
-from shoal.api_types import Counters, Counts
+from shoal.api_types import CounterHistory, CounterSample
 from shoal.ops.time_windows import WINDOW_LENGTHS_S, growth, rows_since
 
 
@@ -61,7 +61,7 @@ def _uptime_s(started: str | None, at: str) -> float | None:
     return max(0.0, uptime.total_seconds())
 
 
-def _request_rate(counters: Counters, service: str, length_s: int) -> float | None:
+def _request_rate(counters: CounterHistory, service: str, length_s: int) -> float | None:
     rows = rows_since(counters.rows, counters.rows[-1].at - length_s)
     seconds = rows[-1].at - rows[0].at
     count = growth(rows, partial(_requests, service=service))

@@ -62,7 +62,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
     """what viewers of replays received; none of the other numbers include them"""
 
 
-def build_windows(history: HistoryColumns, counters: Counters | None) -> dict[str, Window]:
+def build_windows(history: HistoryColumns, counters: CounterHistory | None) -> dict[str, Window]:
     """Return a window for each of WINDOW_LENGTHS_S; none while there is no history."""
     rows = counters.rows if counters else []
     return {
@@ -72,7 +72,9 @@ def build_windows(history: HistoryColumns, counters: Counters | None) -> dict[st
     }
 
 
-def _build_window(history: HistoryColumns, counts: Sequence[Counts], length_s: int) -> Window:
+def _build_window(
+    history: HistoryColumns, counts: Sequence[CounterSample], length_s: int
+) -> Window:
     newest = history.at[-1]
     n = sum(at > newest - length_s for at in history.at)
     viewers = [count or 0 for count in history.viewers[-n:]]
@@ -106,13 +108,13 @@ def _build_window(history: HistoryColumns, counts: Sequence[Counts], length_s: i
     )
 
 
-def rows_since(counts: Sequence[Counts], begin: int) -> list[Counts]:
+def rows_since(counts: Sequence[CounterSample], begin: int) -> list[CounterSample]:
     """Return the rows from the last one at or before `begin` (Unix seconds) on."""
     first = max((i for i, row in enumerate(counts) if row.at <= begin), default=0)
     return list(counts[first:])
 
 
-def ec2_video_growth(counts: Sequence[Counts]) -> int | None:
+def ec2_video_growth(counts: Sequence[CounterSample]) -> int | None:
     """Return the bytes of video through EC2: the larger of its two counters."""
     sizes = (
         growth(counts, lambda row: row.services_video),
@@ -121,7 +123,9 @@ def ec2_video_growth(counts: Sequence[Counts]) -> int | None:
     return max((size for size in sizes if size is not None), default=None)
 
 
-def growth(counts: Sequence[Counts], column: Callable[[Counts], int | None]) -> int | None:
+def growth(
+    counts: Sequence[CounterSample], column: Callable[[CounterSample], int | None]
+) -> int | None:
     """Return by how much a counter grew; None if that is not known.
 
     A counter that shrank was reset to 0 in between.

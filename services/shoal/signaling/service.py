@@ -84,7 +84,7 @@ class Signaling:
         # after a restart no process knows which of several speaks for the station
         state_dir = settings.state_dir if url is None else None
         self._webhook = create_webhook(settings, "signaling", self._problems, state_dir)
-        self._inspection = Inspection(
+        self._health_checks = HealthChecks(
             self._problems, settings.alarm_share, asyncio.get_running_loop().time()
         )
         self._had_broadcaster = url is None

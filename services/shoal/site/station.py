@@ -22,7 +22,7 @@ from shoal.api_types import (
 )
 from shoal.config.settings import SiteSettings
 from shoal.costs.running_cost import Traffic, running_cost
-from shoal.site.counters import (
+from shoal.site.metrics_reader import (
     SEED_BYTES,
     STORED_BYTES,
     STORED_SEGMENTS,

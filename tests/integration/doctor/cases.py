@@ -11,7 +11,7 @@ from tests.support.faults import Fault, Reply
 from tests.support.faulty_station import FaultyStation
 
 ProxyName = Literal["front", "store", "broadcaster", "owncast"]
-Harm = Callable[[Patient], AbstractContextManager[None]]
+Harm = Callable[[FaultyStation], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,11 @@ class Case:
     harm: Harm
 
 
-def at(proxy_name: ProxyName, make: Callable[[Patient], Fault]) -> Harm:
+def at(proxy_name: ProxyName, make: Callable[[FaultyStation], Fault]) -> Harm:
     """Return a fault of one of the proxies."""
 
     @contextmanager
-    def harm(patient: Patient) -> Iterator[None]:
+    def harm(patient: FaultyStation) -> Iterator[None]:
         proxy = getattr(patient, proxy_name)
         proxy.fault = make(patient)
         try:

@@ -24,7 +24,7 @@ def without_engine(reply: Reply) -> None:
 
 
 @contextmanager
-def closed_folder(patient: Patient) -> Iterator[None]:
+def closed_folder(patient: FaultyStation) -> Iterator[None]:
     """The broadcaster runs as another user, and the folder is open to Owncast alone.
 
     The broadcaster itself runs as root here, so a process of nobody's stands in for it.
@@ -52,7 +52,7 @@ def closed_folder(patient: Patient) -> Iterator[None]:
         patient.describe()
 
 
-def standing_still() -> Callable[[Patient], Fault]:
+def standing_still() -> Callable[[FaultyStation], Fault]:
     """Return a fault: every response stays as it was first."""
 
     def make(_patient: FaultyStation) -> Fault:

@@ -65,7 +65,7 @@ def admin_pages(*, password: str, s3: bool, stream_key: str = "a secret") -> Har
 
 
 @contextmanager
-def listening_everywhere(patient: Patient) -> Iterator[None]:
+def listening_everywhere(patient: FaultyStation) -> Iterator[None]:
     """Owncast's port is open on every interface."""
     with Proxies(owncast=Proxy(patient.owncast.upstream, host="0.0.0.0")) as proxies:
         patient.describe(owncast=proxies["owncast"].url)

@@ -18,7 +18,7 @@ from tests.support.faulty_station import FaultyStation
 
 
 @contextmanager
-def self_signed_certificate(patient: Patient) -> Iterator[None]:
+def self_signed_certificate(patient: FaultyStation) -> Iterator[None]:
     """The station answers https with a self-signed certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(_certificate(patient.data))
@@ -52,7 +52,7 @@ def _certificate(folder: Path) -> Path:
 
 
 @contextmanager
-def unknown_name(patient: Patient) -> Iterator[None]:
+def unknown_name(patient: FaultyStation) -> Iterator[None]:
     """The station has a name that does not resolve (RFC 2606)."""
     url = patient.front.url
     patient.front.url = "http://tv.invalid"

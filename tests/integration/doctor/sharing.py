@@ -41,7 +41,7 @@ def wrong_token(reply: Reply) -> None:
     reply.body = json.dumps(config).encode()
 
 
-def admit_everyone(patient: Patient) -> Fault:
+def admit_everyone(patient: FaultyStation) -> Fault:
     """Return a fault: every join gets a valid token."""
 
     def edited(text: str) -> str:
@@ -51,7 +51,7 @@ def admit_everyone(patient: Patient) -> Fault:
             message["token"] = config["join_token"]
         return json.dumps(message)
 
-    return Fault(heard=edited)
+    return Fault(to_server=edited)
 
 
 def no_candidates(text: str) -> str:
@@ -60,7 +60,7 @@ def no_candidates(text: str) -> str:
 
 
 @contextmanager
-def silent_stun(patient: Patient) -> Iterator[None]:
+def silent_stun(patient: FaultyStation) -> Iterator[None]:
     """The page names a STUN server that never responds."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
@@ -123,7 +123,7 @@ SHARING = (
         "no path between the peers",
         "exchange",
         "no data channel opened",
-        at("front", lambda _p: Fault(heard=no_candidates)),
+        at("front", lambda _p: Fault(to_server=no_candidates)),
     ),
     Case("a silent STUN server", "stun", "no response from 127.0.0.1", silent_stun),
     Case(
@@ -145,6 +145,6 @@ SHARING = (
         "nobody answers a magnet",
         "magnet",
         "not within",
-        at("front", lambda _p: Fault(told=drop_offers)),
+        at("front", lambda _p: Fault(to_client=drop_offers)),
     ),
 )

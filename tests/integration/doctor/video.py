@@ -23,7 +23,7 @@ def shallow(reply: Reply) -> None:
     reply.body = "#EXT-X-PROGRAM-DATE-TIME".join([head, *kept]).encode()
 
 
-def going_back(_patient: Patient) -> Fault:
+def going_back(_patient: FaultyStation) -> Fault:
     """Return a fault: a second, newer broadcaster answers after the first request."""
     asked = iter(range(1_000_000))
 
@@ -36,7 +36,7 @@ def going_back(_patient: Patient) -> Fault:
     return Fault(edit=edited)
 
 
-def through_ec2(patient: Patient) -> Fault:
+def through_ec2(patient: FaultyStation) -> Fault:
     """Return a fault: the playlist names segments on the station's own host."""
 
     def edited(request: web.Request, reply: Reply) -> None:
@@ -46,7 +46,7 @@ def through_ec2(patient: Patient) -> Fault:
     return Fault(edit=edited)
 
 
-def serving_video(patient: Patient) -> Fault:
+def serving_video(patient: FaultyStation) -> Fault:
     """Return a fault: the station's host sends segments itself."""
 
     def edited(request: web.Request, reply: Reply) -> None:
@@ -73,7 +73,7 @@ def gone(reply: Reply) -> None:
     reply.status, reply.body = 404, b""
 
 
-def no_ranges(_patient: Patient) -> Fault:
+def no_ranges(_patient: FaultyStation) -> Fault:
     """Return a fault: a proxy in front of the store answers a range with the whole body."""
 
     def edited(request: web.Request, reply: Reply) -> None:
@@ -84,7 +84,7 @@ def no_ranges(_patient: Patient) -> Fault:
     return Fault(edit=edited)
 
 
-def oldest_gone(patient: Patient) -> Fault:
+def oldest_gone(patient: FaultyStation) -> Fault:
     """Return a fault: all segments but the newest are deleted too early."""
     kept = {segment["name"] for segment in patient.station.descriptors()[-2:]}
 

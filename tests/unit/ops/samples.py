@@ -45,11 +45,11 @@ def columns(
     )
 
 
-def counts(at: int, **values: int | None) -> Counts:
+def counts(at: int, **values: int | None) -> CounterSample:
     """Return a row of counters; values that are not given are 0, as are all requests."""
     names = (
         *("services_video", "gateway_video", "responses", "stored", "seeded"),
         *("store_sent", "interfaces_sent"),
     )
     requests = {"broadcaster": 0, "signaling": 0, "site": values.pop("site_requests", 0)}
-    return Counts(at=at, requests=requests, **{**dict.fromkeys(names, 0), **values})
+    return CounterSample(at=at, requests=requests, **{**dict.fromkeys(names, 0), **values})

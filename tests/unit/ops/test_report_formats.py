@@ -2,7 +2,7 @@ from html.parser import HTMLParser
 
 import msgspec
 
-from shoal.api_types import Counters, RunningCost
+from shoal.api_types import CounterHistory, RunningCost
 from shoal.ops.report_document import build_document
 from shoal.ops.report_html import render_page
 from shoal.ops.report_model import ReportInputs, ReportModel, build_report
@@ -29,7 +29,7 @@ HEALTHS = {"broadcaster": msgspec.Raw(b'{"status":"degraded","problems":[{"code"
 
 def report() -> ReportModel:
     station = changed(cost=COST, services=HEALTHS)
-    counters = Counters({"broadcaster": "2029-12-31T23:00:00+00:00"}, ROWS)
+    counters = CounterHistory({"broadcaster": "2029-12-31T23:00:00+00:00"}, ROWS)
     return build_report(
         ReportInputs(url=URL, at=AT, station=station, history=HISTORY, counters=counters)
     )

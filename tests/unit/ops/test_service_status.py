@@ -1,7 +1,7 @@
 import msgspec
 import pytest
 
-from shoal.api_types import Counters
+from shoal.api_types import CounterHistory
 from shoal.ops.service_status import service_statuses
 from tests.unit.ops.samples import counts
 
@@ -20,7 +20,7 @@ def test_each_service_has_its_uptime_and_request_rate() -> None:
         counts(NOW - 300, site_requests=6000),
         counts(NOW, site_requests=7200),
     ]
-    statuses = service_statuses(HEALTHS, Counters(started, rows), AT)
+    statuses = service_statuses(HEALTHS, CounterHistory(started, rows), AT)
     assert statuses["broadcaster"].status == "failing"
     assert [problem.code for problem in statuses["broadcaster"].problems] == ["store"]
     assert statuses["broadcaster"].uptime_s == 30
@@ -33,5 +33,5 @@ def test_each_service_has_its_uptime_and_request_rate() -> None:
 
 @pytest.mark.parametrize("rows", [0, 1])
 def test_without_history_there_is_no_rate(rows: int) -> None:
-    counters = Counters({}, [counts(NOW)] * rows) if rows else None
+    counters = CounterHistory({}, [counts(NOW)] * rows) if rows else None
     assert service_statuses(HEALTHS, counters, AT)["broadcaster"].requests_per_s is None

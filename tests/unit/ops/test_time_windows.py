@@ -1,6 +1,6 @@
 import pytest
 
-from shoal.api_types import Counters
+from shoal.api_types import CounterHistory
 from shoal.ops.time_windows import VideoBytes, build_windows, growth
 from tests.unit.ops.samples import columns, counts
 
@@ -67,7 +67,7 @@ def test_video_through_this_host_per_viewer_hour() -> None:
         counts(START - 15, services_video=700, gateway_video=900, stored=10),
         counts(START + 20, services_video=1000, gateway_video=2400, stored=70),
     ]
-    now = build_windows(history, Counters({}, rows))["now"]
+    now = build_windows(history, CounterHistory({}, rows))["now"]
     assert now.bytes.ec2_video == 1500  # the larger of two counts
     assert now.stored == 60
     assert now.viewer_hours == 3

@@ -6,7 +6,7 @@ import pytest
 
 from shoal.api_types import BytesBySource, Ec2Video, PublicStation, ReplayTotals, SignalingStats
 from shoal.costs.prices import AS_OF
-from shoal.site.readings import Answers
+from shoal.site.metrics_reader import ServiceBodies
 from shoal.site.station import operator_station, public_station
 
 STATS = SignalingStats(

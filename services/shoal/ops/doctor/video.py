@@ -6,7 +6,7 @@ import time
 import msgspec
 from yarl import URL
 
-from shoal.broadcaster.hls import parse_segment_name
+from shoal.broadcaster.owncast_playlist import parse_segment_name
 from shoal.ops.doctor.check import Check, Finding, broken, ok, skipped, warning
 from shoal.ops.doctor.probe_context import PLAYLIST_PATH, ProbeContext, Response, is_loopback
 from shoal.segments import MAX_PIECES, SegmentList
@@ -54,7 +54,7 @@ async def _check_depth(context: ProbeContext) -> Finding:
     first, oldest = playlist.sequence, descriptors[0]
     name = parse_segment_name(oldest.name)
     # a playlist begins with the station, or with a stream that began after the last one ended
-    before = 0 if name is None else name.k - (oldest.sequence - first)
+    before = 0 if name is None else name.index - (oldest.sequence - first)
     if oldest.sequence < first or (first > 0 and before > 0):
         return broken(
             f"only {playlist.entries} segments, although {first} came before them: viewers cannot"
