@@ -159,7 +159,9 @@ audit: $(VENV)/audit.stamp
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock" pyproject.toml
 # `all` combines the sets, so that each package has one version everywhere
+# what is locked stays at its version; `make lock ARGS=--upgrade` upgrades everything
 lock: $(BIN)/uv
+	@test -f $(VENV)/all.lock || cat requirements/dev.lock requirements/infra.lock > $(VENV)/all.lock
 	$(COMPILE) --extra local --extra ansible --extra infra --extra dev $(ARGS) -o $(VENV)/all.lock
 	$(COMPILE) -c $(VENV)/all.lock -o requirements/host.lock
 	$(COMPILE) -c $(VENV)/all.lock --extra local -o requirements/local.lock

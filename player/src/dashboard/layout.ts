@@ -1,6 +1,6 @@
 /** Layout of a room's diagram. Pure. */
 
-import type { RoomPicture } from "./types";
+import type { RoomTopology } from "./types";
 
 export const SIZE = 400;
 const CENTER = SIZE / 2;
@@ -33,7 +33,7 @@ export function position(place: number, members: number): Point {
 export const STORE: Point = { x: CENTER, y: CENTER };
 
 /** Returns the lines from the store to members that fetch there, and between members that push. */
-export function edges({ members, from_store, pushes }: RoomPicture): Edge[] {
+export function edges({ members, from_store, pushes }: RoomTopology): Edge[] {
   const fetched = Object.entries(from_store).map(([to, pieces]) => ({ to: Number(to), pieces }));
   const maxPieces = Math.max(
     1,
@@ -59,7 +59,7 @@ export function edges({ members, from_store, pushes }: RoomPicture): Edge[] {
 }
 
 /** Returns a line for each pair of members that should have a link but do not. */
-export function missingLinks({ members }: RoomPicture): string[] {
+export function missingLinks({ members }: RoomTopology): string[] {
   const at = (place: number) => position(place, members.length);
   const pairs = new Set(
     members.flatMap(({ cut }, place) =>

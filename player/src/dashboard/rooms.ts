@@ -6,7 +6,7 @@ import { UNKNOWN, bytes, percent, seconds } from "../ui/format";
 import { count } from "./format";
 import { SIZE, STORE, edges, missingLinks, position } from "./layout";
 import { shareOf } from "./tiles";
-import type { RoomMember, RoomPicture, RoomsView, ViewerFigures } from "./types";
+import type { RoomMember, RoomTopology, RoomsView, ViewerSummary } from "./types";
 
 /** At most this many rooms have a button; only a large audience fills more. */
 const MAX_BUTTONS = 40;
@@ -54,7 +54,7 @@ export class RoomsSection {
     return `${viewers} in ${rooms.length === 1 ? "1 room" : `${rooms.length} rooms`}.${excluded}${more}`;
   }
 
-  #draw(picture: RoomPicture | null): void {
+  #draw(picture: RoomTopology | null): void {
     const focused = document.activeElement?.getAttribute("data-key");
     this.#picture.replaceChildren(
       ...(picture && picture.members.length > 0 ? [this.#svg(picture), this.#table(picture)] : []),
@@ -68,7 +68,7 @@ export class RoomsSection {
     this.#draw(this.#view?.picture ?? null);
   }
 
-  #svg(picture: RoomPicture): Element {
+  #svg(picture: RoomTopology): Element {
     const { members, pushes, from_store: fetched } = picture;
     const selected = members.findIndex(({ id }) => id === this.#selected);
     const lines = edges(picture).map(({ from, to, path, width }) => {
@@ -133,7 +133,7 @@ export class RoomsSection {
     return node;
   }
 
-  #table({ members }: RoomPicture): Element {
+  #table({ members }: RoomTopology): Element {
     const head = [
       "",
       "viewer",
@@ -188,7 +188,7 @@ function stateOf({ ready, weight }: RoomMember): State {
 }
 
 /** Returns the share of one viewer: peer bytes ÷ all bytes, without start-up. */
-function steadyShare({ bytes: all, startup }: ViewerFigures): number | null {
+function steadyShare({ bytes: all, startup }: ViewerSummary): number | null {
   if (!all || !startup) return null;
   const { p2p, store, seed } = all;
   return shareOf({

@@ -1,7 +1,7 @@
 /** Generated from services/shoal/api_types.py by `make dashboard-types`. */
 
 /**
- * Who pushes to whom, in JSON `[sender, receiver, pieces]`; the two are places in `members`.
+ * One member pushes to another. JSON: `[sender, receiver, pieces]`, indexes in `members`.
  *
  * @minItems 3
  * @maxItems 3
@@ -15,7 +15,7 @@ export interface EventData {
   rooms: RoomsView | null;
 }
 
-/** Body of `/api/station` for the operator. Signaling's figures are as in SignalingStats. */
+/** Body of `/api/station` for the operator. See SignalingStats for signaling's fields. */
 export interface OperatorStation {
   live: boolean | null;
   viewers: number | null;
@@ -32,7 +32,7 @@ export interface OperatorStation {
   rooms: number | null;
   replays: ReplayTotals | null;
   ec2_video: Ec2Video;
-  /** bytes of objects that the store itself counted; null where it has no counter */
+  /** bytes of objects by the store's own counter; null if it has none */
   store_sent: number | null;
   cost: RunningCost | null;
   since: CountingSince;
@@ -42,7 +42,7 @@ export interface OperatorStation {
   };
 }
 
-/** Bytes of segments, by the source that delivered them. */
+/** Segment bytes, by the source that delivered them. */
 export interface BytesBySource {
   /** from other viewers */
   p2p: number;
@@ -52,44 +52,44 @@ export interface BytesBySource {
   seed: number;
 }
 
-/** Sums over those who watch replays, apart from the live stream's. */
+/** Totals of the viewers of replays; the live stream's are separate. */
 export interface ReplayTotals {
-  /** present ones */
+  /** connected now */
   viewers: number;
-  /** present ones with at least one open link */
+  /** connected now, with at least one open link */
   linked: number;
-  /** everything that they received */
+  /** all that they received */
   bytes: BytesBySource;
-  /** bytes that they sent to each other */
+  /** bytes that they sent to other viewers */
   uploaded: number;
   stalls: number;
 }
 
-/** Bytes of video in HTTP responses of the EC2 host, counted at two places. */
+/** Bytes of video in the EC2 host's HTTP responses, counted in two places. */
 export interface Ec2Video {
-  /** by broadcaster, signaling and site; null while one of them cannot be asked */
+  /** by broadcaster, signaling and site; null if one of them cannot be reached */
   services: number | null;
-  /** by the gateway in front of them; null where there is none, or it cannot be asked */
+  /** by the gateway in front of them; null if there is none, or it cannot be reached */
   gateway: number | null;
 }
 
-/** What the traffic has cost since the services started, US dollars at list prices. */
+/** Cost of the traffic since the services started, in US dollars at list prices. */
 export interface RunningCost {
-  /** upload to the store, requests, and what else this host sent; the host itself apart */
+  /** uploads to the store, requests, and this host's other traffic, but not the host itself */
   usd: number;
-  /** what it would be if viewers had everything from the store */
+  /** the same if viewers fetched everything from the store */
   r2_usd: number;
-  /** what it would be if viewers had everything from the EC2 host */
+  /** the same if viewers fetched everything from the EC2 host */
   ec2_direct_usd: number;
   /** ISO 8601 */
   prices_as_of: string;
 }
 
-/** When each counter began, ISO 8601, UTC: its process' start; null where that is not known. */
+/** When each counter started: its process' start time, ISO 8601, UTC; null if unknown. */
 export interface CountingSince {
-  /** what viewers report: since signaling started */
+  /** viewers' reports: since signaling started */
   viewers: string | null;
-  /** video by the services: since the last of them started */
+  /** video sent by the services: since the last of them started */
   services: string | null;
   gateway: string | null;
   store: string | null;
@@ -98,8 +98,8 @@ export interface CountingSince {
 /**
  * Body of signaling's `/history` and of `/api/history`: rows, oldest first, by column.
  *
- * Bytes and stalls are what was reported within the step. A row that is null is a step that
- * signaling slept over: what was reported meanwhile is in the row after it.
+ * Bytes and stalls are those reported within the step. A null row is a step that signaling missed
+ * (the host was suspended, say); what was reported meanwhile is in the next row.
  */
 export interface HistoryColumns {
   step_s: number;
@@ -112,76 +112,76 @@ export interface HistoryColumns {
   p2p: (number | null)[];
   store: (number | null)[];
   seed: (number | null)[];
-  /** the part of these three that belongs to viewers' start-up */
+  /** the part of the three columns above that is start-up */
   startup: (number | null)[];
-  /** the part of `p2p` that does */
+  /** the part of `p2p` that is start-up */
   startup_p2p: (number | null)[];
-  /** segments that were announced, as often as viewers were on their rendition */
+  /** bytes of the announced segments, times the viewers on their variant */
   wanted: (number | null)[];
   uploaded: (number | null)[];
   stalls: (number | null)[];
-  /** what viewers of replays received, who are in none of the other columns */
+  /** received by viewers of replays; the other columns do not include them */
   replays_p2p: (number | null)[];
   replays_store: (number | null)[];
-  /** median of the viewers that knew it; null also where none did */
+  /** median of the viewers that reported one; null if none did */
   latency_s: (number | null)[];
 }
 
-/** Body of signaling's `/rooms`: the rooms of the process that answers. */
+/** Body of signaling's `/rooms`: the rooms of the process that responds. */
 export interface RoomsView {
-  /** the largest first */
+  /** largest first */
   rooms: RoomSize[];
-  /** viewers that cannot or may not share, which sit in no room */
+  /** viewers that are not sharing, and so are in no room */
   apart: number;
-  /** of the room that was asked for, else of the largest; null without a room */
-  picture: RoomPicture | null;
+  /** topology of the requested room, or else of the largest; null if there is no room */
+  picture: RoomTopology | null;
 }
 
-/** One room, in short. */
+/** Summary of a room. */
 export interface RoomSize {
   room: string;
   members: number;
-  /** of them, those that can be given slices */
+  /** members that may own slices */
   ready: number;
 }
 
-/** One room, and how it shares out the newest segment of each rendition: the plan for it. */
-export interface RoomPicture {
+/** A room, with its plan for the newest segment of each variant. */
+export interface RoomTopology {
   room: string;
-  /** in the order of coming */
+  /** in the order they joined */
   members: RoomMember[];
-  /** how many pieces the newest segment has, by rendition that somebody here plays */
+  /** variant that somebody here plays → pieces of its newest segment */
   pieces: {
     [k: string]: number;
   };
-  /** place in `members` → pieces of these that the plan has it fetch from the store */
+  /** index in `members` → pieces that the plan has it fetch from the store */
   from_store: {
     [k: string]: number;
   };
   pushes: Push[];
 }
 
-/** One viewer in its room. */
+/** A viewer in a room. */
 export interface RoomMember {
   id: string;
   variant: number;
   ready: boolean;
   /** quarters of a full share; 0: receives only */
   weight: number;
-  /** places in `members` of those that it says it has no link to */
+  /** indexes in `members` of those it reports as unreachable */
   cut: number[];
-  /** null where its socket is at another process */
-  figures: ViewerFigures | null;
+  /** null if it is connected to another process */
+  figures: ViewerSummary | null;
 }
 
-/** What one present viewer reported last, since it joined; null before its first report. */
-export interface ViewerFigures {
+/** A connected viewer's last report, counted since it joined; null before its first one. */
+export interface ViewerSummary {
   id: string;
   /** when it joined, Unix time */
   since: number;
-  /** the rendition that it is on */
+  /** number of the variant that it plays */
   variant: number;
-  /** false: it cannot share, or may not */
+  /** false: it cannot share or may not */
   sharing: boolean;
   bytes: BytesBySource | null;
   startup: BytesBySource | null;

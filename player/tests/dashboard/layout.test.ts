@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { SIZE, edges, missingLinks, position } from "../../src/dashboard/layout";
-import type { RoomMember, RoomPicture } from "../../src/dashboard/types";
+import type { RoomMember, RoomTopology } from "../../src/dashboard/types";
 
 const member = (cut: number[] = []): RoomMember => ({
   id: "a",
@@ -10,7 +10,7 @@ const member = (cut: number[] = []): RoomMember => ({
   cut,
   figures: null,
 });
-const PICTURE: RoomPicture = {
+const PICTURE: RoomTopology = {
   room: "room-1",
   members: [member([2]), member(), member([0])],
   pieces: { 0: 12 },
