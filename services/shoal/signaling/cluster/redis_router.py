@@ -67,9 +67,6 @@ class RedisRouter:
         self._deadlines: deque[tuple[float, MemberId]] = deque()
         self._effects = Effects()
 
-    def __len__(self) -> int:
-        return len(self._viewers)
-
     @property
     def due(self) -> float | None:
         """When `tick` must be called; None: not before another event."""
