@@ -27,7 +27,7 @@ def test_what_the_readme_promises_about_a_local_station(tmp_path: Path) -> None:
         wait_for("a segment", lambda: b".ts" in fetch(running.local["playlist"]))
         printed = report(tmp_path)
         lines = [line.strip("│┃ ") for line in printed.splitlines()]
-        rows = {row: line for row in shown for line in lines if line.startswith(f"{row} ")}
+        rows = {row: line for line in lines if (row := line.split("│")[0].strip()) in shown}
         assert set(rows) == set(shown), printed
         assert "0 bytes" in rows["EC2"]
         for url in re.findall(r"http://127\.0\.0\.1:8888(/\S*[a-z]|/)", README.text):
