@@ -116,7 +116,6 @@ export type ClientMessage =
       replay: string | null;
     }
   | { type: "variant"; variant: Variant }
-  | { type: "upload"; upload: boolean }
   | { type: "links"; cut: readonly MemberId[] }
   | { type: "report"; member: MemberId }
   | { type: "signal"; to: MemberId; data: SignalData }

@@ -72,7 +72,6 @@ describe("messages of the shared vectors", () => {
       "join",
       "signal",
       "variant",
-      "upload",
       "links",
       "report",
       "ready",

@@ -24,7 +24,7 @@ from shoal.signaling.cluster.messages import NodeId, RoutingMessage
 from shoal.signaling.cluster.redis_router import RedisRouter
 from shoal.signaling.connection_limits import BanList
 from shoal.signaling.replay_rooms import ReplayRooms
-from shoal.signaling.rooms.messages import FromViewer, MemberId, Stats, Switch
+from shoal.signaling.rooms.messages import FromViewer, MemberId, Stats, SwitchVariant
 from shoal.signaling.rooms.room import MemberState
 from shoal.signaling.rooms.topology import rooms_view
 from shoal.signaling.stats.totals import Totals
@@ -156,7 +156,7 @@ class RoomService:
         if member in self.replay_rooms:
             self._deliver(self.replay_rooms.receive(member, message, self._loop.time()))
             return
-        if isinstance(message, Switch):
+        if isinstance(message, SwitchVariant):
             self.viewer_stats.switched(member, message.variant)
         self._deliver(self.router.receive(member, message, self._loop.time()))
 

@@ -26,7 +26,7 @@ class _Status(msgspec.Struct):
     streamTitle: str = ""  # noqa: N815 - Owncast's name
 
 
-class Content(msgspec.Struct, frozen=True):
+class FileContent(msgspec.Struct, frozen=True):
     """A response body or file, with its media type."""
 
     body: bytes
@@ -41,7 +41,7 @@ class MetadataReader:
         self._session = session
         self._refreshing = asyncio.Lock()
         self._metadata: StationMetadata | None = None
-        self._poster: Content | None = None
+        self._poster: FileContent | None = None
         self._refreshed_at = float("-inf")
 
     async def metadata(self) -> StationMetadata:
@@ -49,12 +49,12 @@ class MetadataReader:
         metadata, _ = await self._refreshed()
         return metadata
 
-    async def poster(self) -> Content | None:
+    async def poster(self) -> FileContent | None:
         """Return the image that players show before video, or None if there is none."""
         _, poster = await self._refreshed()
         return poster
 
-    async def _refreshed(self) -> tuple[StationMetadata, Content | None]:
+    async def _refreshed(self) -> tuple[StationMetadata, FileContent | None]:
         loop = asyncio.get_running_loop()
         async with self._refreshing:
             if self._metadata is None or loop.time() - self._refreshed_at > CACHE_S:
@@ -76,7 +76,7 @@ class MetadataReader:
             log.warning("cannot parse Owncast's /api/status: %s", error)
             return _Status()
 
-    async def _get_poster(self) -> Content | None:
+    async def _get_poster(self) -> FileContent | None:
         """Return the operator's image, or else Owncast's thumbnail of the stream."""
         path = self._settings.station_poster
         if path is not None:
@@ -84,19 +84,19 @@ class MetadataReader:
         response = await self._get("/thumbnail.jpg")
         return response if response and response.content_type.startswith("image/") else None
 
-    async def _get(self, path: str) -> Content | None:
+    async def _get(self, path: str) -> FileContent | None:
         url = f"{self._settings.owncast_url}{path}"
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
         try:
             async with self._session.get(url, timeout=timeout) as response:
                 if response.status != 200 or (response.content_length or 0) > MAX_POSTER_BYTES:
                     return None
-                return Content(await response.read(), response.content_type)
+                return FileContent(await response.read(), response.content_type)
         except (aiohttp.ClientError, TimeoutError):
             return None  # pages work without Owncast
 
 
-def _read_image(path: Path) -> Content | None:
+def _read_image(path: Path) -> FileContent | None:
     content_types = {
         ".jpg": "image/jpeg",
         ".jpeg": "image/jpeg",
@@ -104,7 +104,7 @@ def _read_image(path: Path) -> Content | None:
         ".webp": "image/webp",
     }
     try:
-        return Content(path.read_bytes(), content_types.get(path.suffix.lower(), "image/jpeg"))
+        return FileContent(path.read_bytes(), content_types.get(path.suffix.lower(), "image/jpeg"))
     except OSError as error:
         log.warning("cannot read the poster %s: %s", path, error.strerror)
         return None

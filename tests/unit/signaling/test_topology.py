@@ -80,7 +80,6 @@ def test_a_missing_link_is_bridged_by_a_relay_if_there_is_one() -> None:
     shown = picture(rooms, broadcast(0))
     assert shown.members[0].cut == (1,)
     assert pushed(shown) == {(CY, ANN): 8, (CY, BEN): 8, (ANN, CY): 4, (BEN, CY): 4}
-    rooms.set_upload(CY, 0, upload=False)
     rooms.set_unreachable(ANN, [BEN, CY], 0)
     assert not [pair for pair in pushed(picture(rooms, broadcast(0))) if ANN in pair]
 

@@ -33,7 +33,7 @@ from shoal.signaling.cluster.messages import (
 )
 from shoal.signaling.cluster.remote_members import LocalRooms
 from shoal.signaling.cluster.remote_rooms import Destination, RemoteRooms
-from shoal.signaling.rooms.messages import FromViewer, MemberId, Switch, Upload
+from shoal.signaling.rooms.messages import FromViewer, MemberId, SwitchVariant
 from shoal.signaling.rooms.plan import PLAN_VERSION
 from shoal.signaling.rooms.room import MemberState
 
@@ -100,10 +100,8 @@ class RedisRouter:
         if viewer.node == self._node:
             self.local_rooms.receive(member, message, now, self._effects)
             return self._take_effects()
-        if isinstance(message, Switch):
+        if isinstance(message, SwitchVariant):
             viewer.state.variant = message.variant
-        elif isinstance(message, Upload):
-            viewer.state.upload = message.upload
         node = viewer.node or (viewer.pending_request and viewer.pending_request[0])
         if node is not None:
             self._send_to_node(node, MemberMessage(member, msgspec.json.encode(message)))

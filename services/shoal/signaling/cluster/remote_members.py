@@ -29,8 +29,7 @@ from shoal.signaling.rooms.messages import (
     Report,
     Signal,
     Stats,
-    Switch,
-    Upload,
+    SwitchVariant,
     decode,
 )
 from shoal.signaling.rooms.plan import PLAN_VERSION
@@ -95,10 +94,8 @@ class LocalRooms:
         match message:
             case Signal(to, data):
                 self._add(rooms.forward_signal(member, to, data), effects, droppable=True)
-            case Switch(variant):
+            case SwitchVariant(variant):
                 self._add(rooms.switch_variant(member, variant, now), effects)
-            case Upload(upload):
-                self._add(rooms.set_upload(member, now, upload=upload), effects)
             case Links(unreachable):
                 self._add(rooms.set_unreachable(member, unreachable, now), effects)
             case Ready():

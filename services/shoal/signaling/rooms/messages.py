@@ -31,12 +31,6 @@ class Join(msgspec.Struct, frozen=True, tag_field="type", tag="join"):
     """id of the replay that it watches; null: the live stream"""
 
 
-class Upload(msgspec.Struct, frozen=True, tag_field="type", tag="upload"):
-    """Viewer → signaling: from now on I upload to others, or do not."""
-
-    upload: bool
-
-
 class Links(msgspec.Struct, frozen=True, tag_field="type", tag="links"):
     """Viewer → signaling: I have no link to these members, and expect none soon."""
 
@@ -56,7 +50,7 @@ class Signal(msgspec.Struct, frozen=True, tag_field="type", tag="signal"):
     data: msgspec.Raw
 
 
-class Switch(msgspec.Struct, frozen=True, tag_field="type", tag="variant"):
+class SwitchVariant(msgspec.Struct, frozen=True, tag_field="type", tag="variant"):
     """Viewer → signaling: from now on I play this variant."""
 
     variant: Variant
@@ -131,7 +125,7 @@ class ErrorMessage(msgspec.Struct, frozen=True, tag_field="type", tag="error"):
     message: str
 
 
-FromViewer = Join | Signal | Switch | Upload | Links | Report | Ready | Stats
+FromViewer = Join | Signal | SwitchVariant | Links | Report | Ready | Stats
 ToViewer = Stream | RosterMessage | SegmentMessage | SignalMessage | ErrorMessage
 
 
@@ -143,9 +137,7 @@ class BadMessageError(ValueError):
     """A frame that is not a valid message; the text says what is wrong with it."""
 
 
-_KNOWN_TYPES = frozenset(
-    {"join", "signal", "variant", "upload", "links", "report", "ready", "stats"}
-)
+_KNOWN_TYPES = frozenset({"join", "signal", "variant", "links", "report", "ready", "stats"})
 _envelopes = msgspec.json.Decoder(_Envelope)
 _messages = msgspec.json.Decoder[FromViewer](FromViewer)
 _encoder = msgspec.json.Encoder()

@@ -177,15 +177,6 @@ class Room:
         self.epoch += 1
         return self.tick(now)
 
-    def set_upload(self, member: MemberId, now: float, *, upload: bool) -> list[Outgoing]:
-        """Note whether a member uploads to others."""
-        state = self._members.get(member)
-        if state is None or state.upload == upload:
-            return []
-        state.upload = upload
-        self.epoch += 1
-        return self.tick(now)
-
     def set_unreachable(
         self, member: MemberId, unreachable: Collection[MemberId], now: float
     ) -> list[Outgoing]:

@@ -189,13 +189,6 @@ class Rooms:
             else room.switch_variant(member, variant, now) + self._after_change(room, now)
         )
 
-    def set_upload(self, member: MemberId, now: float, *, upload: bool) -> list[Outgoing]:
-        """Note whether a member uploads to others."""
-        room = self._sharing_room_of(member)
-        if room is None:
-            return []
-        return room.set_upload(member, now, upload=upload) + self._after_change(room, now)
-
     def set_unreachable(
         self, member: MemberId, unreachable: Collection[MemberId], now: float
     ) -> list[Outgoing]:

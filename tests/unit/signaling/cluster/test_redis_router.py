@@ -7,7 +7,7 @@ import pytest
 
 from shoal.signaling.cluster.redis_router import JOIN_ANSWER_TIMEOUT_S, NODE_TIMEOUT_S
 from shoal.signaling.cluster.remote_nodes import HEARTBEAT_S
-from shoal.signaling.rooms.messages import Links, MemberId, Report, Signal, Switch
+from shoal.signaling.rooms.messages import Links, MemberId, Report, Signal, SwitchVariant
 from shoal.signaling.rooms.rebalancer import BADLY_LINKED_AFTER_S, MINORITY_AFTER_S
 from shoal.signaling.rooms.rooms import MERGE_AFTER_S, REBALANCE_INTERVAL_S, SOFT_LIMIT
 from tests.unit.signaling.cluster.simulated_cluster import SimulatedCluster
@@ -149,7 +149,7 @@ def test_badly_linked_and_minority_members_relocate_to_another_node() -> None:
     there = [bus.join(1, variant=1) for _ in range(19)]
     bus.wait(8)
     bus.send(here[0], Links(here[1:]))
-    bus.send(here[1], Switch(1))
+    bus.send(here[1], SwitchVariant(1))
     bus.wait(max(BADLY_LINKED_AFTER_S, MINORITY_AFTER_S) + 4 * REBALANCE_INTERVAL_S)
     assert rooms_of(bus, here[:2]) == rooms_of(bus, there)
     assert rooms_of(bus, here[2:]) != rooms_of(bus, there)
@@ -170,7 +170,7 @@ def happen(bus: SimulatedCluster, chance: random.Random) -> None:
             for member in here[chance.randrange(60) :][: chance.randrange(14)]:
                 bus.leave(member)
         case "switch" if one:
-            bus.send(one, Switch(chance.randrange(2)))
+            bus.send(one, SwitchVariant(chance.randrange(2)))
         case "cut" if one:
             lines = bus.roster(one)["members"] if bus.node_of[one].received[one] else []
             bus.send(one, Links([line["id"] for line in lines[: chance.randrange(14)]]))
