@@ -107,7 +107,7 @@ def test_the_web_component_plays_on_another_site(browser: Browser, running: Stat
         other = open_page(browser, running)
         page.wait_for_function(f"() => {player}.stats().peers === 1", timeout=30_000)
         scripts = [urlsplit(u).path for u in viewer.requests if u.endswith(".js")]
-        assert [path for path in scripts if not re.search("note|words|menus", path)] == [
+        assert [path for path in scripts if not re.search("note|explanations|menus", path)] == [
             "/shoal-player.js"
         ]
         page.click(".note .yes")
