@@ -13,8 +13,13 @@ from shoal.signaling.rooms.messages import (
     BadMessageError,
     ErrorMessage,
     Join,
+    Links,
     MemberId,
+    Ready,
+    Report,
+    Signal,
     Stats,
+    SwitchVariant,
     decode,
     encode,
 )
@@ -30,6 +35,17 @@ TOKEN_MESSAGES = {
     "invalid": "the join token is not from this station",
     "expired": "the join token has expired: get a new one from /config.json",
 }
+METRIC_LABELS = {
+    Join: "join",
+    Signal: "signal",
+    SwitchVariant: "switch",
+    Links: "links",
+    Report: "report",
+    Ready: "ready",
+    Stats: "stats",
+    type(None): "unknown",
+}
+"""`type` of `shoal_room_messages`; public, so independent of the class names"""
 BANNED_MESSAGE = "other viewers received bad pieces from your address: try again in {:.0f} s"
 
 TokenCheck = Callable[[str], TokenVerdict]
@@ -79,8 +95,7 @@ class ViewerConnection(Connection):
             message = decode(frame)
         except BadMessageError as error:
             raise JoinRefusedError("bad_message", str(error)) from error
-        kind = "unknown" if message is None else type(message).__name__.lower()
-        ROOM_MESSAGES.labels(kind).inc()
+        ROOM_MESSAGES.labels(METRIC_LABELS[type(message)]).inc()
         room_service, member = self._room_service, self._member
         match message:
             case Join():
