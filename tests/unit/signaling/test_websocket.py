@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from shoal.signaling.websocket import WRITE_DELAY_S, WriteBatcher, with_headers
+from shoal.signaling import websocket
+from shoal.signaling.websocket import WriteBatcher, with_headers
 
 
 class Reader:
@@ -31,19 +32,22 @@ def test_frames_of_a_turn_leave_at_its_end() -> None:
     asyncio.run(run())
 
 
-def test_delayed_frames_leave_with_the_first_of_them() -> None:
+def test_delayed_frames_leave_with_the_first_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    delay_s = 0.1  # a busy machine takes longer than the real delay between two lines of a test
+    monkeypatch.setattr(websocket, "WRITE_DELAY_S", delay_s)
+
     async def run() -> None:
         writes, first, second = WriteBatcher(), Reader(), Reader()
         begun = asyncio.get_running_loop().time()
         writes.flush_delayed(first)
-        await asyncio.sleep(WRITE_DELAY_S / 2)
+        await asyncio.sleep(delay_s / 2)
         writes.flush_delayed(second)
         assert not first.flushed
         await first.written.wait()
-        assert asyncio.get_running_loop().time() - begun >= WRITE_DELAY_S * 0.9
+        assert asyncio.get_running_loop().time() - begun >= delay_s * 0.9
         assert second.flushed == 1
         writes.flush_delayed(first)
-        await asyncio.sleep(3 * WRITE_DELAY_S)
+        await asyncio.sleep(2 * delay_s)
         assert first.flushed == 2
 
     asyncio.run(run())
