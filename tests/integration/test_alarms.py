@@ -117,7 +117,7 @@ def test_a_wrong_folder_while_owncast_is_online_is_an_alarm(
     receiver.status = 200
     with broadcaster(tmp_path, store, settings) as lost:
         message = wait_for("the problem is raised", lambda: lost.problem("no_segments"), 40)
-        assert "Owncast says that it is online" in message
+        assert "Owncast reports that it is online" in message
         assert str(tmp_path / "hls") in message
         assert lost.health()["status"] == "failing"
         wait_for("it is posted", lambda: receiver.states("no_segments"), 20)

@@ -148,7 +148,7 @@ async def test_a_missing_socket_is_not_an_error(
         monkeypatch.setenv(name, value)
     systemd.ready("alone")
     systemd.stopping()
-    assert ("cannot tell systemd STOPPING=1" in caplog.text) == bool(environment)
+    assert ("cannot send STOPPING=1 to systemd" in caplog.text) == bool(environment)
 
 
 @pytest.mark.parametrize(
