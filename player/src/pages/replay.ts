@@ -120,7 +120,7 @@ function showSharing(view: ReplayView, config: StationConfig): void {
   element("about", HTMLElement).hidden = chip.hidden = false;
   element("explanation", HTMLElement).textContent = NOTE;
   element("choice", HTMLElement).hidden = !canChoose(view.blocker);
-  const rows = ["From viewers", "From the store", "Sent to viewers", "Connected"].map((name) => {
+  const rows = ["From viewers", "From the store", "Sent to viewers", "Connected to"].map((name) => {
     const value = make("dd");
     table.append(make("div", {}, make("dt", {}, name), value));
     return value;

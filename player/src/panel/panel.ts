@@ -20,7 +20,7 @@ const ROWS = {
   seed: "From the torrent seed",
   sent: "Sent to viewers",
   saved: "Saved",
-  peers: "Connected",
+  peers: "Connected to",
   room: "Room",
   latency: "Latency",
   buffer: "Buffer",
