@@ -24,9 +24,9 @@ from typing import Any
 from rich.console import Console
 
 from shoal.p2p_media_loader import SWARM_ID, info_hashes
+from tests.bench.core_usage import Meter, Shares
 from tests.bench.record import memory_mb, record
 from tests.bench.room_load import Storm, storm
-from tests.bench.shares import Meter, Shares
 from tests.bench.tracker_load import Received, crowd
 from tests.bench.trackers import (
     AQUATIC,

@@ -17,8 +17,8 @@ from shoal.segments import Descriptor
 from tests.bench.record import record
 from tests.bench.sim_crowd import Crowd, Viewer
 from tests.bench.sim_exchange import SEGMENT_BYTES, exchange
-from tests.bench.sim_figures import Window, figures
 from tests.bench.sim_links import Pairs
+from tests.bench.sim_results import Window, figures
 from tests.bench.sim_station import Station
 
 VIEWERS = (1_000, 10_000, 100_000)

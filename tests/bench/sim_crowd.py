@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from shoal.signaling.rooms.messages import MemberId, RosterMessage
-from tests.bench.sim_delay import Delay
+from tests.bench.sim_latency import Delay
 from tests.bench.sim_repair import ExpectedTime
 from tests.bench.sim_uplink import Uplink
 

@@ -21,9 +21,9 @@ from shoal.segments import Descriptor
 from shoal.signaling.rooms.messages import RosterMessage
 from shoal.signaling.rooms.plan import PlanMember, Slice, piece_count, plan, relay
 from tests.bench.sim_crowd import SEGMENT_S, Viewer
-from tests.bench.sim_delay import SHORT_PATIENCE
-from tests.bench.sim_figures import Receipt
+from tests.bench.sim_latency import SHORT_PATIENCE
 from tests.bench.sim_repair import Damage, repair
+from tests.bench.sim_results import Receipt
 
 STORE_S = 0.1
 """from a request to the store until its first byte"""

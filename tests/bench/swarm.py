@@ -23,9 +23,9 @@ from tests.bench import network
 from tests.bench.network import Network
 from tests.bench.record import record
 from tests.bench.swarm_cases import BASELINE_CASE, CASES, ENGINES, OURS, Case, small
-from tests.bench.swarm_figures import FIGURES, MIN_IDLE_PCT, summary
+from tests.bench.swarm_results import FIGURES, MIN_IDLE_PCT, summary
 from tests.bench.swarm_run import Run, say
-from tests.bench.swarm_seats import seats
+from tests.bench.swarm_slots import seats
 from tests.bench.swarm_station import stations
 
 STOP_STATUS = 130

@@ -14,8 +14,8 @@ from tests.bench import network, processor
 from tests.bench.network import Network
 from tests.bench.record import load
 from tests.bench.swarm_cases import ENGINES, OURS, Case, Engine
-from tests.bench.swarm_figures import Counts, Window, counts, figures
-from tests.bench.swarm_seats import BrowserSeat, Seat
+from tests.bench.swarm_results import Counts, Window, counts, figures
+from tests.bench.swarm_slots import BrowserSeat, Seat
 from tests.support.corrupt_peer import unpublished_segments
 from tests.support.station import Station
 

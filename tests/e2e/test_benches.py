@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.bench import network, swarm
-from tests.bench.swarm_figures import FIGURES
+from tests.bench.swarm_results import FIGURES
 from tests.support.station import (
     assert_none_running,
     marked_environment,

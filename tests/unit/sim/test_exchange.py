@@ -7,9 +7,9 @@ import pytest
 from shoal.signaling.rooms.messages import MemberId, RosterEntry, RosterMessage
 from shoal.signaling.rooms.plan import PLAN_VERSION
 from tests.bench.sim_crowd import SEGMENT_S, Viewer
-from tests.bench.sim_delay import INITIAL_COMPLETION_S, MIN_CHANGE_S, SPARE_SEGMENTS, Delay
 from tests.bench.sim_exchange import SEGMENT_BYTES, deadline_s, exchange
-from tests.bench.sim_figures import Receipt, Sums
+from tests.bench.sim_latency import INITIAL_COMPLETION_S, MIN_CHANGE_S, SPARE_SEGMENTS, Delay
+from tests.bench.sim_results import Receipt, Sums
 from tests.bench.sim_station import descriptor_of
 from tests.bench.sim_uplink import Uplink
 

@@ -6,7 +6,15 @@ from pathlib import Path
 import pytest
 
 from shoal.signaling.rooms.plan import Slice
-from tests.bench import sim, sim_delay, sim_exchange, sim_links, sim_repair, sim_station, sim_uplink
+from tests.bench import (
+    sim,
+    sim_exchange,
+    sim_latency,
+    sim_links,
+    sim_repair,
+    sim_station,
+    sim_uplink,
+)
 from tests.bench.sim_repair import Damage, ExpectedTime, repair
 
 PLAYER = Path(__file__).parents[3] / "player" / "src"
@@ -36,17 +44,17 @@ def damage(
         ("engine/source-health", "MAX_EXPECTED_MS", sim_repair.MAX_S * 1_000),
         ("engine/piece-sharing", "HAVE_INTERVAL_MS", sim_exchange.HAVE_S * 1_000),
         ("engine/piece-sharing", "REQUEST_TIMEOUT_MS", sim_exchange.REQUEST_TIMEOUT_S * 1_000),
-        ("engine/deadline", "MAX_DEADLINE_S", sim_delay.MAX_DEADLINE_S),
-        ("engine/deadline", "DEADLINE_SEGMENTS", sim_delay.DEADLINE_SEGMENTS),
-        ("engine/deadline", "PEER_DEADLINE_SEGMENTS", sim_delay.SHORT_PATIENCE),
-        ("engine/stats", "MAX_COMPLETIONS", sim_delay.MAX_COMPLETIONS),
-        ("hls/latency", "INITIAL_COMPLETION_S", sim_delay.INITIAL_COMPLETION_S),
-        ("hls/latency", "MAX_SEGMENTS", sim_delay.MAX_SEGMENTS),
-        ("hls/latency", "SPARE_SEGMENTS", sim_delay.SPARE_SEGMENTS),
-        ("hls/latency", "MAX_SPARE_SEGMENTS", sim_delay.MAX_SPARE_SEGMENTS),
-        ("hls/latency", "MIN_LATENCY_CHANGE_S", sim_delay.MIN_CHANGE_S),
-        ("engine/startup", "MAX_STARTUP_MS", sim.MAX_STARTUP_S * 1_000),
-        ("room/roster", "READY_SHARE", sim_station.READY_SHARE),
+        ("engine/deadline", "MAX_DEADLINE_S", sim_latency.MAX_DEADLINE_S),
+        ("engine/deadline", "DEADLINE_SEGMENTS", sim_latency.DEADLINE_SEGMENTS),
+        ("engine/deadline", "PEER_DEADLINE_SEGMENTS", sim_latency.SHORT_PATIENCE),
+        ("engine/stats", "MAX_COMPLETIONS", sim_latency.MAX_COMPLETIONS),
+        ("hls/latency", "INITIAL_COMPLETION_S", sim_latency.INITIAL_COMPLETION_S),
+        ("hls/latency", "MAX_SEGMENTS", sim_latency.MAX_SEGMENTS),
+        ("hls/latency", "SPARE_SEGMENTS", sim_latency.SPARE_SEGMENTS),
+        ("hls/latency", "MAX_SPARE_SEGMENTS", sim_latency.MAX_SPARE_SEGMENTS),
+        ("hls/latency", "MIN_LATENCY_CHANGE_S", sim_latency.MIN_CHANGE_S),
+        ("engine/stats", "MAX_STARTUP_MS", sim.MAX_STARTUP_S * 1_000),
+        ("room/roster", "READY_LINKS_FRACTION", sim_station.READY_SHARE),
         ("webrtc/pacing", "PACE", sim_uplink.PACE),
         ("webrtc/pacing", "MAX_WAIT_MS", sim_uplink.MAX_WAIT_S * 1_000),
         ("webrtc/pacing", "PROBE_AFTER_MS", sim_uplink.PROBE_AFTER_S * 1_000),

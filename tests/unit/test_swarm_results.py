@@ -1,6 +1,6 @@
 import pytest
 
-from tests.bench.swarm_figures import (
+from tests.bench.swarm_results import (
     FIGURES,
     MIN_IDLE_PCT,
     Counts,
