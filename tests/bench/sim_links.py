@@ -1,4 +1,4 @@
-"""Which viewers of `make sim` can connect, and how long a newcomer takes to. No I/O."""
+"""Which viewers of `make sim` can connect, and how long that takes. No I/O."""
 
 import heapq
 from collections.abc import Iterable
@@ -7,20 +7,20 @@ from dataclasses import dataclass
 from tests.bench.sim_crowd import Viewer
 
 CANNOT_CONNECT = 0.2
-"""the part of the pairs that find no way to each other without TURN"""
+"""fraction of the pairs that cannot connect without TURN"""
 MIN_CONNECT_S = 0.3
 MAX_CONNECT_S = 1.5
 ATTEMPT_S = 10.0
-"""what fails, fails after so long"""
+"""a failing attempt takes this long"""
 MAX_UNFINISHED = 6
-"""attempts of one caller at a time"""
+"""attempts of one viewer at a time"""
 FIRST_RETRY_S = 2.0
 MAX_RETRY_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """How calling another viewer ends."""
+    """How an attempt to connect to another viewer ends."""
 
     at: float
     to: Viewer
@@ -28,20 +28,20 @@ class Attempt:
 
 
 class Pairs:
-    """What is drawn for each two viewers, and stays: the same for the same seed."""
+    """Draws for each pair of viewers whether it can connect; the same seed gives the same draws."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
 
-    def call(self, caller: Viewer, others: Iterable[Viewer], now: float) -> list[Attempt]:
-        """Let a newcomer call others, one after another and some at a time; how each call ends."""
+    def connect(self, viewer: Viewer, others: Iterable[Viewer], now: float) -> list[Attempt]:
+        """Let a viewer connect to others, a few at a time; return how each attempt ends."""
         free = [now] * MAX_UNFINISHED
         ended: list[Attempt] = []
         for other in others:
-            drawn = self._drawn(caller.number, other.number)
+            drawn = self._drawn(viewer.number, other.number)
             connected = drawn >= CANNOT_CONNECT
-            part = (drawn - CANNOT_CONNECT) / (1 - CANNOT_CONNECT)
-            takes_s = MIN_CONNECT_S + part * (MAX_CONNECT_S - MIN_CONNECT_S)
+            fraction = (drawn - CANNOT_CONNECT) / (1 - CANNOT_CONNECT)
+            takes_s = MIN_CONNECT_S + fraction * (MAX_CONNECT_S - MIN_CONNECT_S)
             end = free[0] + (takes_s if connected else ATTEMPT_S)
             heapq.heapreplace(free, end)
             ended.append(Attempt(end, other, connected))
@@ -60,5 +60,5 @@ _MASK = 2**64 - 1
 
 
 def retry_after_s(failures: int) -> float:
-    """Return how long a caller waits after so many failed attempts."""
+    """Return how long a viewer waits after this number of failed attempts, seconds."""
     return min(MAX_RETRY_S, FIRST_RETRY_S * 2 ** (failures - 1))

@@ -1,4 +1,4 @@
-"""What a viewer of `make sim` does about late pieces: player/src/engine/repair.ts in Python."""
+"""How a viewer of `make sim` repairs late pieces: player/src/engine/repair.ts in Python. No I/O."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from shoal.signaling.rooms.plan import Slice, rank
 
 MAX_REQUESTS = 4
-"""under way to one member"""
+"""open requests to one member at a time"""
 INITIAL_S = 1.0
-"""until pieces have been seen to come"""
+"""until pieces have arrived"""
 MIN_S = 0.4
 MAX_S = 4.0
 MEAN_WEIGHT = 1 / 8
@@ -16,18 +16,18 @@ DEVIATION_WEIGHT = 1 / 4
 
 
 class ExpectedTime:
-    """Mean and four mean deviations of when pieces came after their announcement."""
+    """Mean plus four mean deviations of the time from announcement to arrival of pieces."""
 
     __slots__ = ("_deviation_s", "_mean_s", "seconds")
 
     def __init__(self) -> None:
         self.seconds = INITIAL_S
-        """after so long a piece is late"""
+        """a piece that takes longer is late"""
         self._mean_s: float | None = None
         self._deviation_s = 0.0
 
     def add(self, after_s: float) -> None:
-        """Note a piece that came from who pushes it."""
+        """Note when a pushed piece arrived, seconds after its announcement."""
         if self._mean_s is None:
             self._mean_s, self._deviation_s = after_s, after_s / 2
         else:
@@ -38,42 +38,44 @@ class ExpectedTime:
 
 
 @dataclass(slots=True)
-class Damage:
-    """What a viewer knows of a segment that is not complete; members by their place."""
+class RepairView:
+    """What a viewer knows of an incomplete segment; members by their index in the roster."""
 
-    me: str
+    you: str
     elapsed_s: float
     expected_s: float
     missing: Sequence[tuple[int, Slice, bool, float]]
-    """pieces that are not here and not under way; whether somebody is to push them here, and how
-    long nothing has come from there, s"""
+    """for each piece that is neither here nor under way: its index, its slice, whether a member is
+    to push it to this viewer, and the seconds since that member last delivered anything"""
     linked: Sequence[int]
-    told: Sequence[int]
-    """what each member says that it has: bit n for piece n"""
-    busy: Callable[[int], int]
-    """requests under way to a member"""
+    availability: Sequence[int]
+    """the pieces that each member has announced: bit n for piece n"""
+    open_requests: Callable[[int], int]
+    """open requests to a member"""
 
 
-def repair(damage: Damage) -> tuple[list[tuple[int, int]], list[int]]:
-    """Return what to request, and of whom, and what to fetch in its owner's place."""
+def repair(view: RepairView) -> tuple[list[tuple[int, int]], list[int]]:
+    """Return (piece, holder) of each request to make, and the pieces to fetch as a successor."""
     requests: list[tuple[int, int]] = []
-    step_in: list[int] = []
-    asked: dict[int, int] = {}
-    for piece, part, pushed, silent_s in damage.missing:
-        due_s = damage.expected_s if silent_s >= damage.expected_s else 2 * damage.expected_s
-        holders = [by for by in damage.linked if damage.told[by] >> piece & 1]
-        if damage.me in part.successors:
-            turn = part.successors.index(damage.me) + 1
-            lacking = len(damage.linked) - len(holders)
-            if damage.elapsed_s >= due_s * turn and 2 * lacking > len(damage.linked):
-                step_in.append(piece)
+    successor_pieces: list[int] = []
+    new_requests: dict[int, int] = {}
+    for piece, slice_, pushed, quiet_s in view.missing:
+        due_s = view.expected_s if quiet_s >= view.expected_s else 2 * view.expected_s
+        holders = [by for by in view.linked if view.availability[by] >> piece & 1]
+        if view.you in slice_.successors:
+            turn = slice_.successors.index(view.you) + 1
+            lacking = len(view.linked) - len(holders)
+            if view.elapsed_s >= due_s * turn and 2 * lacking > len(view.linked):
+                successor_pieces.append(piece)
                 continue
-        if pushed and damage.elapsed_s < due_s:
+        if pushed and view.elapsed_s < due_s:
             continue
-        load = [(damage.busy(by) + asked.get(by, 0), k) for k, by in enumerate(holders)]
-        free = [(busy, rank(piece, k, damage.me), k) for busy, k in load if busy < MAX_REQUESTS]
+        load = [
+            (view.open_requests(by) + new_requests.get(by, 0), k) for k, by in enumerate(holders)
+        ]
+        free = [(count, rank(piece, k, view.you), k) for count, k in load if count < MAX_REQUESTS]
         if free:
             by = holders[min(free)[2]]
-            asked[by] = asked.get(by, 0) + 1
+            new_requests[by] = new_requests.get(by, 0) + 1
             requests.append((piece, by))
-    return requests, step_in
+    return requests, successor_pieces

@@ -1,4 +1,4 @@
-"""What `make sim` counts, and its figures. No I/O."""
+"""What `make sim` counts, and its results. No I/O."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable
@@ -10,18 +10,18 @@ from tests.bench.sim_crowd import Viewer
 
 @dataclass(kw_only=True)
 class Sums:
-    """Bytes that were received."""
+    """Received bytes, by the way they came."""
 
     pushed: int = 0
-    """by the plan: from an owner or a relay"""
+    """as planned: from an owner or a relay"""
     requested: int = 0
     from_successor: int = 0
     store: int = 0
-    """by the plan: an own slice, and what everybody fetches"""
+    """as planned: the viewer's own slice, and the origin share"""
     stepped_in: int = 0
-    """from the store, in an owner's place"""
+    """from the store, as a successor in an owner's place"""
     late: int = 0
-    """from the store, because nobody else had brought it; in a start-up, or would"""
+    """from the store, because no member had delivered it, or at start-up because none would"""
 
     def add(self, receipt: "Receipt") -> None:
         self.pushed += receipt.pushed
@@ -53,7 +53,7 @@ class Receipt(Sums):
 
 @dataclass
 class Window:
-    """What happened while it was counted."""
+    """What happened in the counted minute."""
 
     counted: Sums = field(default_factory=Sums)
     """of segments announced after their receivers' start-up"""
@@ -61,26 +61,26 @@ class Window:
     published: int = 0
     """bytes, once for each room"""
     rooms: int = 0
-    """of each segment, summed"""
+    """sum over the segments"""
     members: int = 0
-    """likewise"""
+    """sum over the segments"""
     messages: Counter[str] = field(default_factory=Counter[str])
     """to and from signaling, by their type"""
     seconds: float = 0.0
 
     def add(self, receipts: Iterable[Receipt], members: int, size: int) -> None:
-        """Note what a segment brought in one room."""
+        """Count one segment in one room: its size in bytes, and what its members received."""
         self.published += size
         self.rooms += 1
         self.members += members
         for receipt in receipts:
-            (self.counted if receipt.viewer.begun else self.startup).add(receipt)
+            (self.counted if receipt.viewer.started else self.startup).add(receipt)
 
 
-def figures(window: Window, stayed: Collection[Viewer], segments: int) -> dict[str, Any]:
-    """Return the figures of a window.
+def results(window: Window, stayed: Collection[Viewer], segments: int) -> dict[str, Any]:
+    """Return the results of a window, by name as in `.bench/sim.json`.
 
-    `stayed` are the viewers that were there all the time, `segments` how many were announced.
+    `stayed` are the viewers that were present all the time, `segments` is how many were announced.
     """
     counted = window.counted
     repaired = counted.requested + counted.from_successor + counted.stepped_in + counted.late

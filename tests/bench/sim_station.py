@@ -1,7 +1,7 @@
-"""The station of `make sim`: the product's rooms, and viewers that do what the player does.
+"""The station of `make sim`: the product's rooms, and viewers that behave like the player.
 
-Events happen in the order of their time. A viewer's words take LATENCY_S to signaling and are
-handled one by one; what signaling says is heard at once. Nothing here is encoded or sent.
+Events happen in the order of their time. A viewer's message takes LATENCY_S to signaling; messages
+from signaling arrive at once. Nothing is encoded or sent.
 """
 
 import heapq
@@ -20,25 +20,25 @@ from tests.bench.sim_links import Attempt, Pairs, retry_after_s
 
 LATENCY_S = 0.05
 RECENT = 6
-"""segments that a newcomer is told"""
+"""segments that a new viewer learns of"""
 REPORT_S = 10.0
-READY_SHARE = 0.8
+READY_LINKS_FRACTION = 0.8
 SIGNALS = 4
-"""of an attempt to connect: offer, answer, and a batch of candidates from each side"""
+"""messages of an attempt to connect: offer, answer, and a batch of candidates from each side"""
 ON_AIR = Stream("sim", live=True)
 
 OnSegment = Callable[[Descriptor, list[list[Viewer]]], None]
-"""told of each segment, with the members of each room in the order of its roster"""
+"""called for each segment, with the members of each room in the order of its roster"""
 
 
 class Station:
-    """Runs from 0 s on."""
+    """The station from second 0 on. Times are seconds."""
 
     def __init__(self, crowd: Crowd, pairs: Pairs, on_segment: OnSegment) -> None:
         self.now = 0.0
         self.viewers: dict[MemberId, Viewer] = {}
         self.messages = Counter[str]()
-        """from and to viewers, by their type"""
+        """sent and received by viewers, by type"""
         self.joined = 0
         self._crowd = crowd
         self._pairs = pairs
@@ -49,31 +49,31 @@ class Station:
         self._order = itertools.count()
         self._last_roster: tuple[tuple[RosterEntry, ...], frozenset[MemberId]] = ((), frozenset())
         for viewer in crowd.first():
-            self._at(viewer.came_at, lambda viewer=viewer: self._join(viewer))
-        self._at(0.0, self._tick)
-        self._at(SEGMENT_S, lambda: self._announce(0))
-        self._at(REPORT_S, self._report)
+            self._schedule(viewer.joins_at, lambda viewer=viewer: self._join(viewer))
+        self._schedule(0.0, self._tick)
+        self._schedule(SEGMENT_S, lambda: self._announce(0))
+        self._schedule(REPORT_S, self._report)
 
     def run(self, until: float) -> None:
-        """Let everything happen that happens before then."""
+        """Run all events before this time."""
         while self._events[0][0] < until:
             self.now, _, event = heapq.heappop(self._events)
             event()
         self.now = until
 
-    def _at(self, when: float, event: Callable[[], None]) -> None:
+    def _schedule(self, when: float, event: Callable[[], None]) -> None:
         heapq.heappush(self._events, (when, next(self._order), event))
 
     def _join(self, viewer: Viewer) -> None:
         self.viewers[viewer.id] = viewer
         self.joined += 1
         self.messages["join"] += 1
-        self._at(viewer.leaves_at, lambda: self._leave(viewer))
-        seat = MemberState(0, sharing=True, upload=viewer.upload)
-        self._hear(
+        self._schedule(viewer.leaves_at, lambda: self._leave(viewer))
+        state = MemberState(0, sharing=True, upload=viewer.upload)
+        self._deliver(
             self._rooms.join(
                 viewer.id,
-                seat,
+                state,
                 str(viewer.number),
                 stream=ON_AIR,
                 recent=tuple(self._recent),
@@ -83,13 +83,13 @@ class Station:
 
     def _leave(self, viewer: Viewer) -> None:
         del self.viewers[viewer.id]
-        self._hear(self._rooms.leave(viewer.id, self.now))
-        newcomer = self._crowd.instead_of(viewer)
-        self._at(newcomer.came_at, lambda: self._join(newcomer))
+        self._deliver(self._rooms.leave(viewer.id, self.now))
+        newcomer = self._crowd.replacement(viewer)
+        self._schedule(newcomer.joins_at, lambda: self._join(newcomer))
 
     def _tick(self) -> None:
-        self._hear(self._rooms.tick(self.now))
-        self._at(self.now + ROSTER_INTERVAL_S, self._tick)
+        self._deliver(self._rooms.tick(self.now))
+        self._schedule(self.now + ROSTER_INTERVAL_S, self._tick)
 
     def _report(self) -> None:
         self.messages["stats"] += len(self.viewers)
@@ -97,24 +97,24 @@ class Station:
             bps = viewer.uplink.measured_bps(self.now)
             if bps is not None:
                 self._rooms.set_uplink(viewer.id, bps, self.now)
-        self._at(self.now + REPORT_S, self._report)
+        self._schedule(self.now + REPORT_S, self._report)
 
     def _announce(self, sequence: int) -> None:
         descriptor = descriptor_of(sequence)
         self._recent.append(descriptor)
         sent = self._rooms.publish(descriptor, self.now)
-        self._hear(sent)
+        self._deliver(sent)
         rooms: list[list[Viewer]] = []
         for outgoing in sent:
             if isinstance(outgoing.message, SegmentMessage):
-                told = self._told(outgoing)
-                rooms.append([self.viewers[line.id] for line in told.members])
+                roster = self._roster_of(outgoing)
+                rooms.append([self.viewers[entry.id] for entry in roster.members])
         self._on_segment(descriptor, rooms)
-        self._at(self.now + SEGMENT_S, lambda: self._announce(sequence + 1))
+        self._schedule(self.now + SEGMENT_S, lambda: self._announce(sequence + 1))
 
-    def _told(self, announced: Outgoing) -> RosterMessage:
-        """Return the roster that everybody who hears of a segment plans it with."""
-        rosters = [self.viewers[member].room for member in announced.to]
+    def _roster_of(self, announced: Outgoing) -> RosterMessage:
+        """Return the roster with which all receivers of an announcement plan the segment."""
+        rosters = [self.viewers[member].roster for member in announced.to]
         first = rosters[0]
         assert isinstance(announced.message, SegmentMessage)
         assert first is not None
@@ -123,95 +123,101 @@ class Station:
             assert (roster.room, roster.epoch) == (first.room, announced.message.epoch)
         return first
 
-    def _hear(self, sent: Sequence[Outgoing]) -> None:
+    def _deliver(self, sent: Sequence[Outgoing]) -> None:
         for outgoing in sent:
             message = outgoing.message
             self.messages[KINDS.get(type(message), "stream")] += len(outgoing.to)
             if isinstance(message, RosterMessage):
-                self._enter(self.viewers[message.you], message)
+                self._on_roster(self.viewers[message.you], message)
 
-    def _enter(self, viewer: Viewer, room: RosterMessage) -> None:
-        """Take a roster: call the others of a new room, and say what changed."""
-        before, viewer.room = viewer.room, room
-        viewer.here = self._ids(room)
-        if before is None or before.room != room.room:
-            viewer.first = viewer.here - {viewer.id}
-            viewer.said_cut = set()
-            viewer.said_ready = any(line.ready for line in room.members if line.id == viewer.id)
-            others = [self.viewers[line.id] for line in room.members if line.id != viewer.id]
-            to_call = [other for other in others if other.id not in viewer.links]
-            for attempt in self._pairs.call(viewer, to_call, self.now):
+    def _on_roster(self, viewer: Viewer, roster: RosterMessage) -> None:
+        """Handle a roster: connect to the members of a new room, and report what has changed."""
+        before, viewer.roster = viewer.roster, roster
+        viewer.member_ids = self._ids(roster)
+        if before is None or before.room != roster.room:
+            viewer.first_members = viewer.member_ids - {viewer.id}
+            viewer.reported_unreachable = set()
+            viewer.reported_ready = any(
+                entry.ready for entry in roster.members if entry.id == viewer.id
+            )
+            others = [self.viewers[entry.id] for entry in roster.members if entry.id != viewer.id]
+            unlinked = [other for other in others if other.id not in viewer.links]
+            for attempt in self._pairs.connect(viewer, unlinked, self.now):
                 self.messages["signal"] += 2 * SIGNALS
-                self._at(attempt.at, lambda attempt=attempt: self._called(viewer, attempt, 1))
-            self._speak_later(viewer)
-        elif not (viewer.said_ready and viewer.said_cut <= viewer.here):
-            self._speak_later(viewer)
+                self._schedule(
+                    attempt.at, lambda attempt=attempt: self._attempt_ended(viewer, attempt, 1)
+                )
+            self._report_later(viewer)
+        elif not (viewer.reported_ready and viewer.reported_unreachable <= viewer.member_ids):
+            self._report_later(viewer)
 
-    def _ids(self, room: RosterMessage) -> frozenset[MemberId]:
-        """Return who is in a roster; the same one is told to many, one after the other."""
+    def _ids(self, roster: RosterMessage) -> frozenset[MemberId]:
+        """Return the ids in a roster, cached: many members get the same one in succession."""
         members, ids = self._last_roster
-        if room.members is not members:
-            ids = frozenset(line.id for line in room.members)
-            self._last_roster = (room.members, ids)
+        if roster.members is not members:
+            ids = frozenset(entry.id for entry in roster.members)
+            self._last_roster = (roster.members, ids)
         return ids
 
-    def _called(self, caller: Viewer, attempt: Attempt, times: int) -> None:
-        """A call ended."""
+    def _attempt_ended(self, offerer: Viewer, attempt: Attempt, times: int) -> None:
+        """Handle the end of an attempt to connect; `times`: attempts so far."""
         other = attempt.to
-        if not self._share_a_room(caller, other):
+        if not self._share_a_room(offerer, other):
             return
         if attempt.connected:
-            caller.links.add(other.id)
-            other.links.add(caller.id)
-            if not caller.said_ready:
-                self._speak_later(caller)
+            offerer.links.add(other.id)
+            other.links.add(offerer.id)
+            if not offerer.reported_ready:
+                self._report_later(offerer)
         else:
-            caller.cut.add(other.id)
-            other.cut.add(caller.id)
-            again_at = self.now + retry_after_s(times)
-            self._at(again_at, lambda: self._call_again(caller, other, times + 1))
-            self._speak_later(caller)
-            self._speak_later(other)
+            offerer.unreachable.add(other.id)
+            other.unreachable.add(offerer.id)
+            retry_at = self.now + retry_after_s(times)
+            self._schedule(retry_at, lambda: self._retry(offerer, other, times + 1))
+            self._report_later(offerer)
+            self._report_later(other)
 
-    def _call_again(self, caller: Viewer, other: Viewer, times: int) -> None:
-        if self._share_a_room(caller, other):
+    def _retry(self, offerer: Viewer, other: Viewer, times: int) -> None:
+        if self._share_a_room(offerer, other):
             self.messages["signal"] += 2 * SIGNALS
-            (attempt,) = self._pairs.call(caller, [other], self.now)
-            self._at(attempt.at, lambda: self._called(caller, attempt, times))
+            (attempt,) = self._pairs.connect(offerer, [other], self.now)
+            self._schedule(attempt.at, lambda: self._attempt_ended(offerer, attempt, times))
 
     def _share_a_room(self, one: Viewer, other: Viewer) -> bool:
-        here = one.id in self.viewers and other.id in self.viewers
+        present = one.id in self.viewers and other.id in self.viewers
         return (
-            here
-            and one.room is not None
-            and other.room is not None
-            and (one.room.room == other.room.room)
+            present
+            and one.roster is not None
+            and other.roster is not None
+            and one.roster.room == other.roster.room
         )
 
-    def _speak_later(self, viewer: Viewer) -> None:
-        self._at(self.now + LATENCY_S, lambda: self._speak(viewer))
+    def _report_later(self, viewer: Viewer) -> None:
+        self._schedule(self.now + LATENCY_S, lambda: self._report_state(viewer))
 
-    def _speak(self, viewer: Viewer) -> None:
-        """Say which links are missing, and that enough of the others are open."""
+    def _report_state(self, viewer: Viewer) -> None:
+        """Report unreachable members, and readiness once enough links are open."""
         if viewer.id not in self.viewers:
             return
-        viewer.cut &= viewer.here
-        if viewer.cut != viewer.said_cut:
-            viewer.said_cut = set(viewer.cut)
+        viewer.unreachable &= viewer.member_ids
+        if viewer.unreachable != viewer.reported_unreachable:
+            viewer.reported_unreachable = set(viewer.unreachable)
             self.messages["links"] += 1
-            self._hear(self._rooms.set_unreachable(viewer.id, viewer.said_cut, self.now))
-        if not viewer.said_ready and self._may_be_ready(viewer):
-            viewer.said_ready = True
+            self._deliver(
+                self._rooms.set_unreachable(viewer.id, viewer.reported_unreachable, self.now)
+            )
+        if not viewer.reported_ready and self._may_be_ready(viewer):
+            viewer.reported_ready = True
             self.messages["ready"] += 1
-            self._hear(self._rooms.set_ready(viewer.id, self.now))
+            self._deliver(self._rooms.set_ready(viewer.id, self.now))
 
     def _may_be_ready(self, viewer: Viewer) -> bool:
         """Follow `mayBeReady` of player/src/room/roster.ts."""
-        first = viewer.first & viewer.here
-        reachable = first - viewer.cut
+        first = viewer.first_members & viewer.member_ids
+        reachable = first - viewer.unreachable
         if first and not reachable:
-            return bool(viewer.here & viewer.links)
-        return len(reachable & viewer.links) >= READY_SHARE * len(reachable)
+            return bool(viewer.member_ids & viewer.links)
+        return len(reachable & viewer.links) >= READY_LINKS_FRACTION * len(reachable)
 
 
 KINDS = {RosterMessage: "room", SegmentMessage: "segment"}

@@ -1,4 +1,4 @@
-"""What viewers of `make sim` do about late pieces: the player's own rules and numbers."""
+"""How viewers of `make sim` repair late pieces: by the player's rules and constants."""
 
 import re
 from pathlib import Path
@@ -15,24 +15,32 @@ from tests.bench import (
     sim_station,
     sim_uplink,
 )
-from tests.bench.sim_repair import Damage, ExpectedTime, repair
+from tests.bench.sim_repair import ExpectedTime, RepairView, repair
 
 PLAYER = Path(__file__).parents[3] / "player" / "src"
-PART = Slice(0, 2, "owner", ("one", "two"))
+SLICE = Slice(0, 2, "owner", ("one", "two"))
 
 
-def damage(
-    me: str,
+def view(
+    you: str,
     elapsed_s: float,
-    told: list[int],
+    availability: list[int],
     *,
     pushed: bool = True,
-    busy: int = 0,
-    silent_s: float = 9.0,
-) -> Damage:
-    """The first piece of a slice is missing; members 0, 1, … are linked; it is late after 1 s."""
-    linked = list(range(len(told)))
-    return Damage(me, elapsed_s, 1.0, [(0, PART, pushed, silent_s)], linked, told, lambda _: busy)
+    open_requests: int = 0,
+    quiet_s: float = 9.0,
+) -> RepairView:
+    """Return a view without a slice's first piece, late after 1 s; all members are linked."""
+    linked = list(range(len(availability)))
+    return RepairView(
+        you,
+        elapsed_s,
+        1.0,
+        [(0, SLICE, pushed, quiet_s)],
+        linked,
+        availability,
+        lambda _: open_requests,
+    )
 
 
 @pytest.mark.parametrize(
@@ -42,19 +50,19 @@ def damage(
         ("engine/source-health", "INITIAL_EXPECTED_MS", sim_repair.INITIAL_S * 1_000),
         ("engine/source-health", "MIN_EXPECTED_MS", sim_repair.MIN_S * 1_000),
         ("engine/source-health", "MAX_EXPECTED_MS", sim_repair.MAX_S * 1_000),
-        ("engine/piece-sharing", "HAVE_INTERVAL_MS", sim_exchange.HAVE_S * 1_000),
+        ("engine/piece-sharing", "HAVE_INTERVAL_MS", sim_exchange.HAVE_INTERVAL_S * 1_000),
         ("engine/piece-sharing", "REQUEST_TIMEOUT_MS", sim_exchange.REQUEST_TIMEOUT_S * 1_000),
         ("engine/deadline", "MAX_DEADLINE_S", sim_latency.MAX_DEADLINE_S),
         ("engine/deadline", "DEADLINE_SEGMENTS", sim_latency.DEADLINE_SEGMENTS),
-        ("engine/deadline", "PEER_DEADLINE_SEGMENTS", sim_latency.SHORT_PATIENCE),
+        ("engine/deadline", "PEER_DEADLINE_SEGMENTS", sim_latency.PEER_DEADLINE_SEGMENTS),
         ("engine/stats", "MAX_COMPLETIONS", sim_latency.MAX_COMPLETIONS),
         ("hls/latency", "INITIAL_COMPLETION_S", sim_latency.INITIAL_COMPLETION_S),
         ("hls/latency", "MAX_SEGMENTS", sim_latency.MAX_SEGMENTS),
         ("hls/latency", "SPARE_SEGMENTS", sim_latency.SPARE_SEGMENTS),
         ("hls/latency", "MAX_SPARE_SEGMENTS", sim_latency.MAX_SPARE_SEGMENTS),
-        ("hls/latency", "MIN_LATENCY_CHANGE_S", sim_latency.MIN_CHANGE_S),
+        ("hls/latency", "MIN_LATENCY_CHANGE_S", sim_latency.MIN_LATENCY_CHANGE_S),
         ("engine/stats", "MAX_STARTUP_MS", sim.MAX_STARTUP_S * 1_000),
-        ("room/roster", "READY_LINKS_FRACTION", sim_station.READY_SHARE),
+        ("room/roster", "READY_LINKS_FRACTION", sim_station.READY_LINKS_FRACTION),
         ("webrtc/pacing", "PACE", sim_uplink.PACE),
         ("webrtc/pacing", "MAX_WAIT_MS", sim_uplink.MAX_WAIT_S * 1_000),
         ("webrtc/pacing", "PROBE_AFTER_MS", sim_uplink.PROBE_AFTER_S * 1_000),
@@ -65,14 +73,14 @@ def damage(
         ("webrtc/connection", "CONNECT_TIMEOUT_MS", sim_links.ATTEMPT_S * 1_000),
     ],
 )
-def test_the_numbers_are_those_of_the_player(module: str, name: str, value: float) -> None:
+def test_constants_match_the_player(module: str, name: str, value: float) -> None:
     source = (PLAYER / f"{module}.ts").read_text()
     found = re.search(rf"^(?:export )?const {name} = ([\d_.]+);", source, re.MULTILINE)
     assert found is not None
     assert float(found[1].replace("_", "")) == value
 
 
-def test_expected_is_the_mean_and_four_deviations_within_bounds() -> None:
+def test_expected_time_is_the_mean_and_four_deviations_within_bounds() -> None:
     expected = ExpectedTime()
     assert expected.seconds == sim_repair.INITIAL_S
     expected.add(0.5)
@@ -85,31 +93,31 @@ def test_expected_is_the_mean_and_four_deviations_within_bounds() -> None:
     assert expected.seconds == sim_repair.MAX_S
 
 
-def test_a_late_piece_is_requested_from_who_has_it() -> None:
-    assert repair(damage("me", 0.9, [0, 1])) == ([], [])
-    assert repair(damage("me", 1.0, [0, 1])) == ([(0, 1)], [])
-    assert repair(damage("me", 1.0, [2, 0])) == ([], [])
-    assert repair(damage("me", 1.0, [1, 1], busy=sim_repair.MAX_REQUESTS)) == ([], [])
+def test_a_late_piece_is_requested_from_a_holder() -> None:
+    assert repair(view("me", 0.9, [0, 1])) == ([], [])
+    assert repair(view("me", 1.0, [0, 1])) == ([(0, 1)], [])
+    assert repair(view("me", 1.0, [2, 0])) == ([], [])
+    assert repair(view("me", 1.0, [1, 1], open_requests=sim_repair.MAX_REQUESTS)) == ([], [])
 
 
-def test_what_nobody_pushes_is_requested_at_once() -> None:
-    assert repair(damage("me", 0.1, [1], pushed=False)) == ([(0, 0)], [])
+def test_a_piece_that_nobody_will_push_is_requested_at_once() -> None:
+    assert repair(view("me", 0.1, [1], pushed=False)) == ([(0, 0)], [])
 
 
-def test_requests_are_spread() -> None:
-    several = damage("me", 1.0, [3, 3])
-    several.missing = [(0, PART, True, 9.0), (1, PART, True, 9.0)]
+def test_requests_are_spread_over_holders() -> None:
+    several = view("me", 1.0, [3, 3])
+    several.missing = [(0, SLICE, True, 9.0), (1, SLICE, True, 9.0)]
     assert repair(several) == ([(0, 0), (1, 1)], [])
 
 
-def test_successors_step_in_by_turns_when_most_lack_it() -> None:
-    assert repair(damage("one", 1.0, [0, 0, 1])) == ([], [0])
-    assert repair(damage("one", 1.0, [0, 1])) == ([(0, 1)], [])
-    assert repair(damage("two", 1.9, [0, 0])) == ([], [])
-    assert repair(damage("two", 2.0, [0, 0])) == ([], [0])
+def test_successors_take_turns_when_most_members_lack_a_piece() -> None:
+    assert repair(view("one", 1.0, [0, 0, 1])) == ([], [0])
+    assert repair(view("one", 1.0, [0, 1])) == ([(0, 1)], [])
+    assert repair(view("two", 1.9, [0, 0])) == ([], [])
+    assert repair(view("two", 2.0, [0, 0])) == ([], [0])
 
 
-def test_who_still_brings_other_pieces_is_given_as_much_time_again() -> None:
-    assert repair(damage("me", 1.5, [1], silent_s=0.5)) == ([], [])
-    assert repair(damage("me", 2.0, [1], silent_s=0.5)) == ([(0, 0)], [])
-    assert repair(damage("me", 1.5, [1], silent_s=1.0)) == ([(0, 0)], [])
+def test_a_pusher_that_still_delivers_gets_twice_the_time() -> None:
+    assert repair(view("me", 1.5, [1], quiet_s=0.5)) == ([], [])
+    assert repair(view("me", 2.0, [1], quiet_s=0.5)) == ([(0, 0)], [])
+    assert repair(view("me", 1.5, [1], quiet_s=1.0)) == ([(0, 0)], [])

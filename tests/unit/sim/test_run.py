@@ -1,4 +1,4 @@
-"""`make sim`, small."""
+"""A small `make sim`."""
 
 import json
 import os
@@ -18,7 +18,7 @@ RUN = (
 
 
 def run(viewers: int, hash_seed: str) -> dict[str, Any]:
-    """Simulate in a process of its own."""
+    """Simulate in a new process."""
     environment = {
         **os.environ,
         "PYTHONHASHSEED": hash_seed,
@@ -32,18 +32,18 @@ def run(viewers: int, hash_seed: str) -> dict[str, Any]:
 
 
 def test_a_thousand_viewers_share() -> None:
-    found = simulate(1_000, 1, SMALL)
-    assert found["limit"] - 0.15 < found["share"] < found["limit"]
-    assert 1 < found["upload_max_over_mean"] < 4
-    assert 0 < found["repair_rate"] < 0.25
-    assert found["repair_rate"] == pytest.approx(sum(found["repair"].values()))
-    assert 1_000 / 32 < found["rooms"] < 1_000 / 16
-    assert found["messages"]["segment"] > 3_600 / 5
-    assert found["messages"]["stats"] == pytest.approx(360, rel=0.4)
-    assert found["copies_per_room"] > 1 + found["startup_copies_per_room"]
+    outcome = simulate(1_000, 1, SMALL)
+    assert outcome["limit"] - 0.15 < outcome["share"] < outcome["limit"]
+    assert 1 < outcome["upload_max_over_mean"] < 4
+    assert 0 < outcome["repair_rate"] < 0.25
+    assert outcome["repair_rate"] == pytest.approx(sum(outcome["repair"].values()))
+    assert 1_000 / 32 < outcome["rooms"] < 1_000 / 16
+    assert outcome["messages"]["segment"] > 3_600 / 5
+    assert outcome["messages"]["stats"] == pytest.approx(360, rel=0.4)
+    assert outcome["copies_per_room"] > 1 + outcome["startup_copies_per_room"]
 
 
-def test_the_same_seed_comes_to_the_same_figures_in_any_process() -> None:
+def test_the_same_seed_gives_the_same_results_in_any_process() -> None:
     one, other = run(60, "1"), run(60, "2")
     assert one.pop("seconds") > 0 < other.pop("seconds")
     assert one == other

@@ -19,7 +19,7 @@ def send(uplink: Uplink, now: float, leaves_at: float = math.inf) -> list[tuple[
 
 
 def measured() -> Uplink:
-    """A link that has just been busy for two seconds."""
+    """Return a link that has just been busy for two seconds."""
     uplink = Uplink(BITS)
     for to in range(2):
         uplink.add(to, 0, BYTES)
@@ -28,7 +28,7 @@ def measured() -> Uplink:
     return uplink
 
 
-def test_what_was_never_measured_is_sent_to_all_at_once() -> None:
+def test_an_unmeasured_link_sends_to_all_receivers_at_once() -> None:
     uplink = Uplink(10 * BITS)
     for to in (2, 0, 1):
         uplink.add(to, 3, BYTES)
@@ -38,7 +38,7 @@ def test_what_was_never_measured_is_sent_to_all_at_once() -> None:
     assert send(uplink, 5.3) == []
 
 
-def test_one_receivers_second_piece_waits_for_the_others_first() -> None:
+def test_a_second_piece_waits_for_the_first_of_each_receiver() -> None:
     uplink = Uplink(BITS)
     for to, piece in ((0, 0), (0, 1), (1, 0)):
         uplink.add(to, piece, BYTES)
@@ -53,7 +53,7 @@ def test_receivers_take_turns_on_a_measured_link() -> None:
     assert [send(uplink, at)[0] for at in (10.0, 20.0, 30.0)] == [(0, 0), (1, 0), (0, 1)]
 
 
-def test_a_link_is_measured_when_it_was_the_limit_for_a_while() -> None:
+def test_a_link_is_measured_after_it_was_the_limit_for_a_while() -> None:
     uplink = Uplink(10 * BITS)
     uplink.add(0, 0, BYTES)
     send(uplink, 0.0)
@@ -62,7 +62,7 @@ def test_a_link_is_measured_when_it_was_the_limit_for_a_while() -> None:
     assert measured().measured_bps(61.0) is None
 
 
-def test_a_measured_link_takes_one_after_the_other_at_its_pace() -> None:
+def test_a_measured_link_sends_one_piece_after_the_other_at_its_pace() -> None:
     uplink = measured()
     uplink.add(0, 0, BYTES)
     assert send(uplink, 10.0) == [(0, 0)]
@@ -70,20 +70,20 @@ def test_a_measured_link_takes_one_after_the_other_at_its_pace() -> None:
     later = 10 + PROBE_AFTER_S + 1
     for to in range(2):
         uplink.add(to, 0, BYTES)
-    assert len(send(uplink, later)) == 2  # the link is measured anew
+    assert len(send(uplink, later)) == 2  # the link is measured again
     assert uplink.free_at == pytest.approx(later + 2)
 
 
-def test_what_waits_is_sent_faster_if_it_waited_too_long_otherwise() -> None:
+def test_the_pace_rises_if_pieces_would_wait_too_long() -> None:
     uplink = measured()
     for piece in range(4):
         uplink.add(0, piece, BYTES)
     assert 4 / MAX_WAIT_S > 1
     assert send(uplink, 0.0) == [(0, 0)]
-    assert uplink.free_at == pytest.approx(1.0)  # all that the link has
+    assert uplink.free_at == pytest.approx(1.0)  # at the full rate of the link
 
 
-def test_what_nobody_wants_is_passed_over_and_who_leaves_sends_no_more() -> None:
+def test_unwanted_pieces_are_skipped_and_a_viewer_that_leaves_stops_sending() -> None:
     uplink = measured()
     for to in range(3):
         uplink.add(to, 0, BYTES)
