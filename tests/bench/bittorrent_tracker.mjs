@@ -1,4 +1,4 @@
-// bittorrent-tracker's own server, WebSockets only, on the loopback port of the first argument.
+// The server of npm's bittorrent-tracker, WebSockets only: node bittorrent_tracker.mjs PORT
 import Server from "../../player/node_modules/bittorrent-tracker/server.js";
 
 const server = new Server({ http: false, udp: false, stats: false });

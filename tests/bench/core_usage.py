@@ -1,4 +1,4 @@
-"""Who used the processor while something was measured."""
+"""What used the cores during a measurement."""
 
 import os
 import time
@@ -8,21 +8,21 @@ from pathlib import Path
 from tests.bench.trackers import LOAD_CORE, SERVER_CORE, Server
 
 BUSY = 0.95
-"""of a core: from here on it is what limits a figure"""
-DISTURBANCE = 0.1
-"""of a core for others: a figure says less then"""
+"""of a core: from here on, the core limits the result"""
+MAX_OTHERS = 0.1
+"""of a core, for other programs: with more, the result is less reliable"""
 
 
 @dataclass(frozen=True)
-class Shares:
-    """Parts of a core, 0 to 1."""
+class CoreUsage:
+    """Fractions of a core, 0 to 1."""
 
     load: float
-    """of the load's core, for the load"""
+    """of the load's core, by the load"""
     server: float
-    """of the server's core, for the server"""
+    """of the server's core, by the server"""
     others: float
-    """of the core that had more of them, for anything else on this machine"""
+    """of either of the two cores, by other programs; the larger"""
 
     @property
     def load_bound(self) -> bool:
@@ -32,26 +32,26 @@ class Shares:
     @property
     def disturbed(self) -> bool:
         """Whether the server or the load had to share its core."""
-        return self.others > DISTURBANCE
+        return self.others > MAX_OTHERS
 
     def __str__(self) -> str:
         return f"load {self.load:.0%}, server {self.server:.0%}, others {self.others:.0%} of a core"
 
 
 class Meter:
-    """Measures from its making to `shares`."""
+    """Measures from its construction to `usage()`."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self._begun = self._now()
+        self._start = self._now()
 
-    def shares(self) -> Shares:
-        """What each had, on average."""
+    def usage(self) -> CoreUsage:
+        """Return the average usage since construction."""
         wall, load, server, load_core, server_core = (
-            now - then for now, then in zip(self._now(), self._begun, strict=True)
+            now - then for now, then in zip(self._now(), self._start, strict=True)
         )
         others = max(0.0, load_core - load, server_core - server)
-        return Shares(load / wall, server / wall, others / wall)
+        return CoreUsage(load / wall, server / wall, others / wall)
 
     def _now(self) -> tuple[float, float, float, float, float]:
         cores = (_busy_s(LOAD_CORE), _busy_s(SERVER_CORE))
@@ -59,9 +59,9 @@ class Meter:
 
 
 def _busy_s(core: int) -> float:
-    """Time that a core did not idle, nor was idle for a disk, seconds."""
+    """Return the time that a core was neither idle nor waiting for a disk, seconds."""
     lines = Path("/proc/stat").read_text().splitlines()
     fields = next(line.split()[1:] for line in lines if line.startswith(f"cpu{core} "))
-    # user, nice, system, idle, iowait, irq, softirq, steal; guests are in user already
+    # user, nice, system, idle, iowait, irq, softirq, steal; user includes guests
     ticks = [int(field) for field in fields[:8]]
     return (sum(ticks) - ticks[3] - ticks[4]) / os.sysconf("SC_CLK_TCK")

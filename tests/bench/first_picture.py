@@ -1,8 +1,8 @@
-"""`make bench-first-picture`: how soon a page shows its picture, with rooms and with hls.js alone.
+"""`make bench-first-picture`: time to the first picture, with rooms and with hls.js alone.
 
-Two viewers share a running local station. The watch page and `/p2pml?settings=plain` are opened in
-turns, `--loads` times (20) each, as by somebody who comes for the first time, and closed once they
-have a picture. From the page's opening to the first decoded frame, milliseconds.
+Two viewers share a local station. The watch page and `/p2pml?settings=plain` are opened in turn,
+`--loads` times (20) each, with an empty cache, and closed once they show a picture. Measures the
+time from opening the page to the first decoded frame, milliseconds.
 """
 
 import argparse
@@ -20,24 +20,26 @@ from tests.support.viewers import Viewer, chromium
 
 STREAM = ("--bitrate", "1100")
 PUBLISHED = 6
-"""segments, so that a player has the choice where to begin"""
+"""segments, so that a player can choose where to begin"""
 
 
 def load_ms(browser: Browser, url: str, hook: str) -> int:
-    """Open a page, wait for its picture, and close it."""
+    """Open a page, wait for its picture, close it; return the time to the picture."""
     viewer = Viewer(browser, url, hook=hook)
     viewer.wait("s.first_picture_ms !== null")
-    took: int = viewer.stats()["first_picture_ms"]
+    ms: int = viewer.stats()["first_picture_ms"]
     viewer.page.context.close()
-    return took
+    return ms
 
 
 def main() -> None:
     """Run the bench."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--loads", type=int, default=20, help="of each page [%(default)s]")
+    parser.add_argument(
+        "--loads", type=int, default=20, help="how often each page is opened [%(default)s]"
+    )
     loads: int = parser.parse_args().loads
-    took: dict[str, list[int]] = {"rooms": [], "plain": []}
+    loaded_ms: dict[str, list[int]] = {"rooms": [], "plain": []}
     with (
         tempfile.TemporaryDirectory() as folder,
         station(Path(folder) / "data", *STREAM) as running,
@@ -48,14 +50,14 @@ def main() -> None:
         for viewer in others:
             viewer.wait("s.ready && s.peers === 1 && s.playing", 60)
         for _ in range(loads):
-            for name, times in took.items():
+            for name, times in loaded_ms.items():
                 page = ENGINES[name]
                 times.append(load_ms(browser, running.local["gateway"] + page.path, page.hook))
-    figures: dict[str, Any] = {
-        f"{name}_ms": statistics.median(times) for name, times in took.items()
+    results: dict[str, Any] = {
+        f"{name}_ms": statistics.median(times) for name, times in loaded_ms.items()
     }
-    figures |= {f"{name}_all_ms": times for name, times in took.items()}
-    record("first-picture", figures, [(name, str(value)) for name, value in figures.items()])
+    results |= {f"{name}_all_ms": times for name, times in loaded_ms.items()}
+    record("first-picture", results, [(name, str(value)) for name, value in results.items()])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Viewers without a browser: a Node process each, with our engine and a player without decoder.
+"""Viewers without a browser: a Node process each, with our engine and a player without a decoder.
 
-Two cores carry a few dozen of them, where they could not carry as many browsers.
+Two cores run a few dozen of them, but not as many browsers.
 """
 
 import json
@@ -21,10 +21,10 @@ ANSWER_TIMEOUT_S = 20.0
 
 
 def build(folder: Path) -> Path:
-    """Build the viewer into a folder; return what Node is to load."""
-    # by package.json Node knows what kind of module the built file is
+    """Build the viewer into a folder; return the module that Node loads."""
+    # tells Node that the built file is an ES module
     (folder / "package.json").write_text('{"type": "module"}')
-    # packages are not in it
+    # the built file imports packages, which are not bundled
     (folder / "node_modules").symlink_to(PLAYER / "node_modules")
     vite = PLAYER / "node_modules" / "vite" / "bin" / "vite.js"
     command = [str(NODE), str(vite), "build", "--ssr", "tests/headless/viewer.ts"]
@@ -33,23 +33,27 @@ def build(folder: Path) -> Path:
     return folder / "built" / "viewer.js"
 
 
-class HeadlessSeat:
-    """A place for a viewer, in a process of its own."""
+class HeadlessSlot:
+    """A slot for a headless viewer, which runs in its own process."""
 
     def __init__(self, bundle: Path, folder: Path, entering: Sequence[str], room: str) -> None:
-        """`room`: `/ws/room` of another signaling process than the page's; empty: the page's."""
+        """Prepare a slot.
+
+        `entering` is put before the command, to run it behind this slot's link. `room` is the URL
+        of `/ws/room` of another signaling process; if it is empty, the viewer uses the page's.
+        """
         self._command = [*entering, str(NODE), str(PROGRAM), str(bundle)]
         self._room = room
         self._log = folder / "log"
         self._process: subprocess.Popen[str] | None = None
 
     @property
-    def taken(self) -> bool:
-        """Whether a viewer is here."""
+    def occupied(self) -> bool:
+        """Whether a viewer runs."""
         return self._process is not None
 
     def open(self, gateway: str, engine: Engine) -> None:
-        """Let a new viewer come."""
+        """Start a new viewer."""
         with self._log.open("a") as log:
             self._process = subprocess.Popen(
                 [*self._command, gateway + engine.path, *([self._room] if self._room else [])],
@@ -57,14 +61,14 @@ class HeadlessSeat:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 text=True,
-                start_new_session=True,  # Ctrl-C is the bench's
+                start_new_session=True,  # only the bench handles Ctrl-C
             )
 
-    def leave(self) -> None:
-        """End the viewer. Raises AssertionError when it had ended before.
+    def close(self) -> None:
+        """Kill the viewer. Raises AssertionError if it had already ended.
 
-        It is not asked to: where others close their connections, or it its own, `@roamhq/wrtc`
-        now and then breaks off (SIGSEGV), after the figures have been taken.
+        A viewer cannot end by itself: when it or others close connections, `@roamhq/wrtc` sometimes
+        crashes (SIGSEGV).
         """
         process, self._process = self._process, None
         if process is None:
@@ -72,10 +76,10 @@ class HeadlessSeat:
         ended = process.poll()
         process.kill()
         process.communicate()
-        assert ended is None, f"a viewer ended with {ended}: {self._words()}"
+        assert ended is None, f"a headless viewer exited with status {ended}: {self._log_tail()}"
 
     def stats(self) -> dict[str, Any]:
-        """The viewer's figures."""
+        """Return the viewer's stats."""
         process = self._process
         assert process
         assert process.stdin
@@ -84,18 +88,18 @@ class HeadlessSeat:
         process.stdin.flush()
         readable, _, _ = select.select([process.stdout], [], [], ANSWER_TIMEOUT_S)
         line = process.stdout.readline() if readable else ""
-        assert line, f"a viewer says nothing: {self._words()}"
+        assert line, f"no stats from a headless viewer in {ANSWER_TIMEOUT_S} s: {self._log_tail()}"
         return json.loads(line)
 
     def pause(self, seconds: float) -> None:
-        """Wait."""
+        """Wait while the viewer continues."""
         time.sleep(seconds)
 
     @property
     def pid(self) -> int:
-        """The viewer's process."""
+        """The pid of the viewer's process."""
         assert self._process
         return self._process.pid
 
-    def _words(self) -> str:
+    def _log_tail(self) -> str:
         return self._log.read_text()[-2000:]

@@ -1,7 +1,7 @@
-"""What Lighthouse says of the watch page on a local station: `make lighthouse`.
+"""`make lighthouse`: Lighthouse's scores of the watch page on a local station.
 
-Medians of a few audits each: what else the machine does counts against the page, for a phone four
-times. `processor` is Lighthouse's own measure of how fast this machine was meanwhile.
+Scores are medians of a few audits, because other load on the machine counts against the page, for a
+phone four times. `processor` is Lighthouse's own measure of the machine's speed during the audits.
 
 Lighthouse is large and nothing else needs it, so npm fetches it for this run only.
 """
@@ -25,13 +25,13 @@ VERSION = "13.5.0"
 NPM = Path(__file__).parents[2] / "tools/npm"
 CATEGORIES = ("performance", "accessibility", "best-practices", "seo")
 JUDGED = ("performance", "accessibility")
-LEAST = 95
+MIN_SCORE = 95
 RUNS = 3
 TIMEOUT_S = 240
 
 
 def audit(url: str, preset: str, output: Path) -> dict[str, Any]:
-    """Lighthouse's report on a page, for a phone or for a desktop."""
+    """Return Lighthouse's report on a page, as a phone or a desktop."""
     with sync_playwright() as playwright:
         browser = chromium.executable(playwright)
     flags = "--headless=new --no-sandbox --disable-gpu"
@@ -47,8 +47,8 @@ def audit(url: str, preset: str, output: Path) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Print scores; fail where one is too low."""
-    figures: dict[str, float] = {}
+    """Print the scores; return 1 if one of those in JUDGED is too low."""
+    results: dict[str, float] = {}
     with (
         tempfile.TemporaryDirectory() as folder,
         station(Path(folder) / "data", "--bitrate", "1000") as running,
@@ -59,16 +59,18 @@ def main() -> int:
             reports = [audit(running.local["watch"], preset, output) for _ in range(RUNS)]
             for name in CATEGORIES:
                 scores = [report["categories"][name]["score"] or 0.0 for report in reports]
-                figures[f"{preset} {name}"] = 100 * statistics.median(scores)
+                results[f"{preset} {name}"] = 100 * statistics.median(scores)
             speeds = [report["environment"]["benchmarkIndex"] for report in reports]
-            figures[f"{preset} processor"] = statistics.median(speeds)
+            results[f"{preset} processor"] = statistics.median(speeds)
             for one in reports[-1]["audits"].values():
                 if one["score"] is not None and one["score"] < 0.9:
                     sys.stdout.write(f"{preset}: {one['id']}: {one.get('displayValue', '')}\n")
-    record("lighthouse", figures, [(name, f"{figure:.0f}") for name, figure in figures.items()])
-    low = [name for name, score in figures.items() if name.split()[1] in JUDGED and score < LEAST]
+    record("lighthouse", results, [(name, f"{score:.0f}") for name, score in results.items()])
+    low = [
+        name for name, score in results.items() if name.split()[1] in JUDGED and score < MIN_SCORE
+    ]
     if low:
-        sys.stderr.write(f"below {LEAST}: {', '.join(low)}\n")
+        sys.stderr.write(f"Lighthouse scores below {MIN_SCORE}: {', '.join(low)}\n")
     return 1 if low else 0
 
 

@@ -1,11 +1,11 @@
-"""Shaped links for a bench: each viewer in a network namespace of its own, joined by a bridge.
+"""Shaped links for a bench: each viewer has its own network namespace, joined by a bridge.
 
-The bench itself runs in a network and process namespace of its own (`run_apart`), and so does the
-station that it starts. No namespace has a name and nothing is made outside, so that all of it is
-gone with the bench's last process, however that ends.
+The bench itself and the station that it starts run in a network and process namespace of their own
+(`run_isolated`). No namespace has a name and nothing is made outside of them, so everything is gone
+with the bench's last process, however that ends.
 
-In a viewer's namespace 127.0.0.1 leads over its link to the station's services, which listen on
-loopback: their URLs hold everywhere, and browsers treat them as secure.
+In a viewer's namespace, 127.0.0.1 leads over the viewer's link to the station's services, which
+listen on loopback. So their URLs are valid everywhere, and browsers treat them as secure.
 """
 
 import os
@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TOOLS = ("setpriv", "unshare", "nsenter", "ip", "tc")
-APART = (
+ISOLATED = (
     *("setpriv", "--pdeathsig", "KILL"),
     *("unshare", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"),
 )
-"""the kernel kills all processes inside as soon as the bench or the first of them is gone"""
+"""the kernel kills all processes inside when the bench or the first of them ends"""
 BRIDGE = "bridge"
 HUB = "10.88.0.1"
 QUEUE = ("burst", "64kb", "latency", "300ms")
@@ -36,39 +36,45 @@ PROBE = (
 
 @dataclass(frozen=True)
 class Link:
-    """What a viewer's line carries, Mbit/s."""
+    """The rates of a viewer's link, Mbit/s."""
 
     up: float
     down: float = 40
 
 
 def missing() -> str | None:
-    """What stands in the way of namespaces and shaped links; None when nothing does."""
+    """Return why namespaces and shaped links are impossible here; None if they are possible."""
     if os.geteuid() != 0:
-        return "only root may make network namespaces"
+        return "only root can make network namespaces"
     for tool in TOOLS:
         if shutil.which(tool) is None:
             return f"{tool} is not installed"
-    probe = subprocess.run([*APART, "sh", "-c", PROBE], capture_output=True, text=True, check=False)
-    return probe.stderr.strip() or "no namespaces here" if probe.returncode else None
+    probe = subprocess.run(
+        [*ISOLATED, "sh", "-c", PROBE], capture_output=True, text=True, check=False
+    )
+    return (
+        probe.stderr.strip() or "making namespaces failed without a message"
+        if probe.returncode
+        else None
+    )
 
 
-def run_apart(command: Sequence[str]) -> int:
-    """Run a command in namespaces of its own; return its exit status.
+def run_isolated(command: Sequence[str]) -> int:
+    """Run a command in new namespaces; return its exit status.
 
-    It gets one SIGINT for the first of SIGINT, SIGTERM and SIGHUP that comes, and is killed with
-    all that it started for the second.
+    On the first SIGINT, SIGTERM or SIGHUP, the command gets a SIGINT. On the second, it is killed
+    with everything that it started.
     """
-    process = subprocess.Popen([*APART, *command], start_new_session=True)
-    told = False
+    process = subprocess.Popen([*ISOLATED, *command], start_new_session=True)
+    stopping = False
 
     def stop(number: int, _frame: object) -> None:
-        nonlocal told
+        nonlocal stopping
         sys.stderr.write(f"{signal.Signals(number).name}: stopping\n")
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-        inner = "" if told else children.read_text()
-        told = True
-        if inner:  # unshare itself heeds no signal
+        inner = "" if stopping else children.read_text()
+        stopping = True
+        if inner:  # unshare itself ignores signals
             os.kill(int(inner.split()[0]), signal.SIGINT)
         else:
             process.kill()
@@ -88,8 +94,8 @@ class Network:
         try:
             _run("ip", "addr", "add", f"{HUB}/16", "dev", BRIDGE)
             _run("ip", "link", "set", BRIDGE, "up")
-            # what comes from a viewer may go to 127.0.0.1, and on to other viewers: the kernel
-            # keeps 1,024 neighbours, of all namespaces together, so nobody has any but the hub
+            # packets from a viewer may go to 127.0.0.1, and on to other viewers. The hub routes
+            # them, because the kernel keeps only 1,024 neighbors for all namespaces together
             for name, value in (
                 *(("conf/all/route_localnet", "1"), ("ip_forward", "1")),
                 *(("conf/all/send_redirects", "0"), (f"conf/{BRIDGE}/send_redirects", "0")),
@@ -104,13 +110,13 @@ class Network:
     def _add(self, link: Link) -> None:
         number = len(self._holders)
         holder = subprocess.Popen(
-            ["unshare", "--net", "sh", "-c", "echo made; exec sleep infinity"],
+            ["unshare", "--net", "sh", "-c", "echo ready; exec sleep infinity"],
             stdout=subprocess.PIPE,
             text=True,
         )
         self._holders.append(holder)
         assert holder.stdout
-        assert holder.stdout.readline() == "made\n"
+        assert holder.stdout.readline() == "ready\n"
         address, outside = _address(number), _outside(number)
         names = ("type", "veth", "peer", "name", "eth0", "netns", str(holder.pid))
         _run("ip", "link", "add", outside, *names)
@@ -124,7 +130,7 @@ class Network:
             "ip link set lo up",
             "ip addr del 127.0.0.1/8 dev lo",
             f"ip route add 127.0.0.1/32 via {HUB} src {address}",
-            # to the other viewers; browsers take their own address from it
+            # to other viewers; browsers also take their own address from this route
             f"ip route add default via {HUB}",
         ]
         _run(*self.entering(number), "sh", "-ec", "; ".join(inside))
@@ -132,7 +138,7 @@ class Network:
         _run(*self.entering(number), "tc", "qdisc", "add", "dev", "eth0", *_tbf(link.up))
 
     def entering(self, number: int) -> list[str]:
-        """What to put before a command that is to run behind a viewer's link."""
+        """Return the words to put before a command, to run it behind a viewer's link."""
         return ["nsenter", f"--net=/proc/{self._holders[number].pid}/ns/net"]
 
     def shape(self, number: int, link: Link) -> None:
@@ -141,13 +147,13 @@ class Network:
         change = ("tc", "qdisc", "change", "dev", "eth0", *_tbf(link.up))
         _run(*self.entering(number), *change)
 
-    def part(self, one: int, other: int) -> None:
-        """Let two viewers not reach each other any more."""
+    def disconnect(self, one: int, other: int) -> None:
+        """Make two viewers unreachable for each other."""
         for here, there in ((one, other), (other, one)):
             _run(*self.entering(here), "ip", "route", "add", "blackhole", f"{_address(there)}/32")
 
     def close(self) -> None:
-        """Remove it all."""
+        """Remove all links and namespaces."""
         for holder in self._holders:
             holder.kill()
             holder.wait()
@@ -156,7 +162,7 @@ class Network:
         with suppress(subprocess.CalledProcessError):
             _run("ip", "link", "del", BRIDGE)
         for number in range(len(self._holders)):
-            # goes with its other end, but not at once
+            # it disappears with its other end, but not at once
             with suppress(subprocess.CalledProcessError):
                 _run("ip", "link", "del", _outside(number))
 

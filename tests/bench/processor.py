@@ -1,4 +1,4 @@
-"""How busy this machine is, and what a program with all its children uses of it."""
+"""How busy this machine is, and how much of it a process and its descendants use."""
 
 import os
 import signal
@@ -9,19 +9,19 @@ from tests.bench.record import cpu_s
 
 
 def ticks() -> tuple[int, int]:
-    """Ticks of all cores since they started: idle ones, and all."""
-    # user, nice, system, idle, iowait, irq, softirq, steal; guests are in user already
+    """Return the ticks of all cores since boot: idle, and total."""
+    # user, nice, system, idle, iowait, irq, softirq, steal; user includes guests
     fields = [int(field) for field in Path("/proc/stat").read_text().split("\n")[0].split()[1:9]]
     return fields[3] + fields[4], sum(fields)
 
 
 def idle_pct(before: tuple[int, int], after: tuple[int, int]) -> float:
-    """Percent of the time between two readings of `ticks` that the cores had nothing to do."""
+    """Return the idle time of the cores between two results of `ticks`, percent."""
     return 100 * (after[0] - before[0]) / max(1, after[1] - before[1])
 
 
 def tree(pid: int) -> list[int]:
-    """A process and all that descend from it."""
+    """Return a process and all its descendants."""
     found = [pid]
     for parent in found:
         with suppress(OSError):
@@ -31,7 +31,7 @@ def tree(pid: int) -> list[int]:
 
 
 def used_s(pid: int) -> float:
-    """Processor time that a process and its descendants have used, seconds."""
+    """Return the processor time of a process and its descendants, seconds."""
     total = 0.0
     for one in tree(pid):
         with suppress(OSError):
@@ -39,8 +39,8 @@ def used_s(pid: int) -> float:
     return total
 
 
-def tell(pid: int, number: signal.Signals) -> None:
-    """Send a signal to a process and to all that descend from it."""
+def send_signal(pid: int, number: signal.Signals) -> None:
+    """Send a signal to a process and all its descendants."""
     for one in tree(pid):
         with suppress(ProcessLookupError):
             os.kill(one, number)

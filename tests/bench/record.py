@@ -1,4 +1,4 @@
-"""What every bench does at its end: print a table with the machine, write `.bench/<name>.json`."""
+"""The results of a bench: a table in the terminal, and `.bench/<name>.json`."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from rich.table import Table
 
 
 def machine() -> str:
-    """Processor count, model and memory, in a line."""
+    """Return the cores, processor, memory and kernel of this machine, in one line."""
     info = Path("/proc/cpuinfo").read_text()
     model = next((x.split(":")[1].strip() for x in info.splitlines() if "model name" in x), "?")
     total_kb = int(Path("/proc/meminfo").read_text().split()[1])
@@ -20,27 +20,27 @@ def machine() -> str:
 
 
 def load() -> list[float]:
-    """The load averages over 1, 5 and 15 minutes."""
+    """Return the load averages over 1, 5 and 15 minutes."""
     return [round(value, 2) for value in os.getloadavg()]
 
 
-def record(name: str, figures: dict[str, Any], rows: list[tuple[str, str]]) -> None:
-    """Print `rows` as a table and write `figures` to `.bench/<name>.json`."""
+def record(name: str, results: dict[str, Any], rows: list[tuple[str, str]]) -> None:
+    """Print `rows` as a table and write `results` to `.bench/<name>.json`."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
     table = Table(title=f"{name}, {now}", caption=f"{machine()}; load {load()}")
-    table.add_column("figure")
+    table.add_column("result")
     table.add_column("value", justify="right")
     for row in rows:
         table.add_row(*row)
     Console().print(table)
     folder = Path(".bench")
     folder.mkdir(exist_ok=True)
-    content = {"name": name, "at": now, "machine": machine(), "load": load(), "figures": figures}
+    content = {"name": name, "at": now, "machine": machine(), "load": load(), "figures": results}
     (folder / f"{name}.json").write_text(json.dumps(content, indent=2) + "\n")
 
 
 def memory_mb(pid: int, line_of_status: str = "VmRSS") -> float:
-    """Resident memory of a process, MB; `VmHWM` is the most that it ever was."""
+    """Return the resident memory of a process, MB; with `VmHWM` its peak."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith(f"{line_of_status}:"):
             return int(line.split()[1]) / 1000
@@ -48,6 +48,6 @@ def memory_mb(pid: int, line_of_status: str = "VmRSS") -> float:
 
 
 def cpu_s(pid: int) -> float:
-    """Processor time that a process has used, seconds."""
+    """Return the processor time of a process, seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

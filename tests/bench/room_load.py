@@ -1,4 +1,4 @@
-"""A crowd that comes to the rooms all at once."""
+"""Many viewers that join rooms at almost the same time."""
 
 import asyncio
 import time
@@ -11,40 +11,40 @@ from picows import WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_conn
 from shoal.signaling.rooms.plan import PLAN_VERSION
 from tests.bench.tracker_load import HANDSHAKE_TIMEOUT_S, from_address, source
 
-PATIENCE_S = 30.0
-"""after the last viewer came: who has no room then gets none"""
+TIMEOUT_S = 30.0
+"""after the last viewer has connected; viewers without a room count as refused then"""
 
 
-class _Heard(msgspec.Struct):
-    """What a viewer looks at of a message."""
+class _Message(msgspec.Struct):
+    """The fields of a message that a viewer reads."""
 
     type: str = ""
     code: str = ""
 
 
-_decode = msgspec.json.Decoder(_Heard).decode
+_decode = msgspec.json.Decoder(_Message).decode
 
 
 @dataclass
 class Storm:
-    """How a crowd fared."""
+    """The results of a join storm."""
 
     waits_s: list[float] = field(default_factory=list[float])
-    """from when a viewer came until it had its room"""
+    """from each viewer's start until it had a room"""
     refused: list[str] = field(default_factory=list[str])
-    """of each viewer that had no room or did not stay, why"""
+    """the reason, for each viewer that got no room or lost its socket"""
     all_in_s: float = 0.0
-    """from when the first viewer came until the last room"""
+    """from the first viewer's start until the last one had a room"""
 
 
 class _Viewer(WSListener):
-    """One viewer: joins, waits for its room, and reads on."""
+    """One viewer: joins, waits for its room, and then ignores messages."""
 
     def __init__(self, join: bytes) -> None:
-        self.room_at_s = 0.0
+        self.room_at = 0.0
         self.refused = ""
-        self.has_answer = asyncio.Event()
-        """that is its room, or the end"""
+        self.answered = asyncio.Event()
+        """set when it has a room, or was refused"""
         self._join = join
         self._transport: WSTransport | None = None
 
@@ -54,38 +54,38 @@ class _Viewer(WSListener):
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.msg_type is WSMsgType.CLOSE:
-            self._end(f"closed with {frame.get_close_code()}")
+            self._refuse(f"closed with {frame.get_close_code()}")
             transport.disconnect()
-        elif frame.msg_type is WSMsgType.TEXT and not self.has_answer.is_set():
-            heard = _decode(frame.get_payload_as_memoryview())
-            if heard.type == "room":
-                self.room_at_s = time.perf_counter()
-                self.has_answer.set()
-            elif heard.type == "error":
-                self._end(heard.code)
+        elif frame.msg_type is WSMsgType.TEXT and not self.answered.is_set():
+            message = _decode(frame.get_payload_as_memoryview())
+            if message.type == "room":
+                self.room_at = time.perf_counter()
+                self.answered.set()
+            elif message.type == "error":
+                self._refuse(message.code)
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
-        self._end("the socket ended")
+        self._refuse("disconnected")
 
-    def leave(self) -> None:
-        """End the socket without a word."""
+    def disconnect(self) -> None:
+        """Disconnect without a close frame."""
         if self._transport is not None:
             self._transport.disconnect(graceful=False)
 
-    def _end(self, why: str) -> None:
-        self.refused = self.refused or why
-        self.has_answer.set()
+    def _refuse(self, reason: str) -> None:
+        self.refused = self.refused or reason
+        self.answered.set()
 
 
 async def storm(url: str, viewers: int, within_s: float, token: Callable[[], str]) -> Storm:
-    """Let `viewers` come to the rooms at `url`, evenly within so many seconds."""
-    begun = time.perf_counter()
-    deadline = asyncio.get_running_loop().time() + within_s + PATIENCE_S
+    """Let `viewers` join at `url`, evenly within `within_s`; return the results."""
+    started = time.perf_counter()
+    deadline = asyncio.get_running_loop().time() + within_s + TIMEOUT_S
 
-    async def come(number: int, due: float) -> _Viewer:
+    async def join(number: int, due: float) -> _Viewer:
         await asyncio.sleep(due - time.perf_counter())
-        join = {"type": "join", "plan_version": PLAN_VERSION, "variant": 0, "token": token()}
-        viewer = _Viewer(msgspec.json.encode(join))
+        message = {"type": "join", "plan_version": PLAN_VERSION, "variant": 0, "token": token()}
+        viewer = _Viewer(msgspec.json.encode(message))
         try:
             async with asyncio.timeout_at(deadline):
                 await ws_connect(
@@ -95,19 +95,19 @@ async def storm(url: str, viewers: int, within_s: float, token: Callable[[], str
                     websocket_handshake_timeout=HANDSHAKE_TIMEOUT_S,
                     local_addr=source(number),
                 )
-                await viewer.has_answer.wait()
+                await viewer.answered.wait()
         except (OSError, WSError, TimeoutError) as error:
             viewer.refused = viewer.refused or repr(error)
         return viewer
 
-    dues = [begun + number * within_s / viewers for number in range(viewers)]
-    crowd = await asyncio.gather(*(come(number, due) for number, due in enumerate(dues)))
-    inside = [(viewer, due) for viewer, due in zip(crowd, dues, strict=True) if not viewer.refused]
-    fared = Storm(
-        [viewer.room_at_s - due for viewer, due in inside],
+    dues = [started + number * within_s / viewers for number in range(viewers)]
+    crowd = await asyncio.gather(*(join(number, due) for number, due in enumerate(dues)))
+    joined = [(viewer, due) for viewer, due in zip(crowd, dues, strict=True) if not viewer.refused]
+    result = Storm(
+        [viewer.room_at - due for viewer, due in joined],
         [viewer.refused for viewer in crowd if viewer.refused],
-        max((viewer.room_at_s - begun for viewer, _ in inside), default=0.0),
+        max((viewer.room_at - started for viewer, _ in joined), default=0.0),
     )
     for viewer in crowd:
-        viewer.leave()
-    return fared
+        viewer.disconnect()
+    return result

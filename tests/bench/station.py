@@ -1,9 +1,9 @@
-"""`make bench-station`: the walking station's figures, on the real local stack.
+"""`make bench-station`: basic measurements of a real local station.
 
 Time from `shoal up` to the first playable segment; delay from a segment's last byte on disk to its
-name in the playlist; share, copies and delay behind live with three viewers; memory of each service
-at the end. `ARGS="--minutes 1 --bitrate 300"` makes it short and light,
-`--segment-seconds 2` shorter still.
+name in the playlist; share, copies and latency with three viewers; memory of each service at the
+end. `ARGS="--minutes 1 --bitrate 300"` makes it short and light, `--segment-seconds 2` even
+shorter.
 """
 
 import argparse
@@ -30,14 +30,14 @@ POLL_S = 0.004
 T = TypeVar("T")
 
 
-def apart(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine in a thread of its own: Playwright's loop is running in this one."""
+def run_in_thread(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine in another thread, because Playwright's event loop runs in this one."""
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(asyncio.run, work).result()
 
 
 async def publish_delays_ms(running: Station, count: int) -> list[float]:
-    """Last byte on disk (the file's mtime) → first playlist that names it, milliseconds."""
+    """Return the time from a segment's mtime to the first playlist that lists it, milliseconds."""
     folder = Path(running.local["hls_dir"]) / "0"
     url = f"{running.local['broadcaster']}/live/playlist.m3u8"
     delays: list[float] = []
@@ -48,35 +48,35 @@ async def publish_delays_ms(running: Station, count: int) -> list[float]:
                 text = await response.text()
             now = time.time()
             names = {line.rpartition("/")[2] for line in text.splitlines() if line.endswith(".ts")}
-            news = names - known if known is not None else set[str]()
-            delays.extend((now - (folder / name).stat().st_mtime) * 1000 for name in news)
+            new = names - known if known is not None else set[str]()
+            delays.extend((now - (folder / name).stat().st_mtime) * 1000 for name in new)
             known = names
             await asyncio.sleep(POLL_S)
     return delays
 
 
 def first_segment(data: Path, stream: Sequence[str]) -> float:
-    """Seconds from the start of `shoal up` to a segment that a viewer can load."""
-    begun = time.monotonic()
+    """Return the seconds from the start of `shoal up` to a segment that a viewer can load."""
+    started_at = time.monotonic()
     with station(data, *stream) as running:
         running.wait_published(1)
         assert fetch(running.playlist().segments[0].uri or "")
-        return time.monotonic() - begun
+        return time.monotonic() - started_at
 
 
-def shared(running: Station, delays_wanted: int) -> dict[str, Any]:
-    """Three viewers over the time that `delays_wanted` segments take."""
+def sharing(running: Station, delays_wanted: int) -> dict[str, Any]:
+    """Return the results of three viewers, over the time that `delays_wanted` segments take."""
     with chromium() as browser:
         viewers = [Viewer(browser, running.local["watch"]) for _ in range(VIEWERS)]
         for viewer in viewers:
             viewer.wait(f"s.ready && s.peers === {VIEWERS - 1} && s.playing", 60)
-        # whole segments only: what is cut in half at either end would blur the share
+        # count whole segments only: halves at either end would distort the share
         before = settled(viewers)
-        sent = apart(bytes_sent(running.local["store_metrics"]))
+        sent = run_in_thread(bytes_sent(running.local["store_metrics"]))
         newest = running.descriptors()[-1]["sequence"]
-        delays = apart(publish_delays_ms(running, delays_wanted))
+        delays = run_in_thread(publish_delays_ms(running, delays_wanted))
         after = settled(viewers)
-        sent = apart(bytes_sent(running.local["store_metrics"])) - sent
+        sent = run_in_thread(bytes_sent(running.local["store_metrics"])) - sent
         size = sum(s["size"] for s in running.descriptors() if s["sequence"] > newest)
     totals = {"p2p": 0, "store": 0, "seed": 0}
     for one, two in zip(before, after, strict=True):
@@ -102,32 +102,34 @@ def main() -> None:
     """Run the bench."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=10, help="how long the services run")
-    parser.add_argument("--bitrate", default="1920", metavar="KBPS", help="of the picture")
+    parser.add_argument(
+        "--bitrate", default="1920", metavar="KBPS", help="of the video [%(default)s]"
+    )
     parser.add_argument("--segment-seconds", type=int, default=4, help="[%(default)s]")
     arguments = parser.parse_args()
     minutes: float = arguments.minutes
     segment_s: int = arguments.segment_seconds
     stream = ("--bitrate", arguments.bitrate, "--segment-seconds", str(segment_s))
     with tempfile.TemporaryDirectory() as folder:
-        figures: dict[str, Any] = {"first_segment_s": first_segment(Path(folder) / "first", stream)}
-        begun = time.monotonic()
+        results: dict[str, Any] = {"first_segment_s": first_segment(Path(folder) / "first", stream)}
+        started_at = time.monotonic()
         with station(Path(folder) / "station", *stream) as running:
             wanted = max(3, int(minutes * 60 / segment_s / 2))
-            figures |= shared(running, min(DELAYS_WANTED, wanted))
-            time.sleep(max(0.0, minutes * 60 - (time.monotonic() - begun)))
+            results |= sharing(running, min(DELAYS_WANTED, wanted))
+            time.sleep(max(0.0, minutes * 60 - (time.monotonic() - started_at)))
             running.refresh()
             pids: dict[str, int] = running.local["pids"]
-            figures["memory_mb"] = {name: round(memory_mb(pid), 1) for name, pid in pids.items()}
-            lasted_s = time.monotonic() - begun
-            figures["cpu_pct"] = {
-                name: round(100 * cpu_s(pid) / lasted_s, 1) for name, pid in pids.items()
+            results["memory_mb"] = {name: round(memory_mb(pid), 1) for name, pid in pids.items()}
+            duration_s = time.monotonic() - started_at
+            results["cpu_pct"] = {
+                name: round(100 * cpu_s(pid) / duration_s, 1) for name, pid in pids.items()
             }
-            figures["minutes"] = round(lasted_s / 60, 1)
+            results["minutes"] = round(duration_s / 60, 1)
     rows = [
         (name, f"{value:.3f}" if isinstance(value, float) else str(value))
-        for name, value in figures.items()
+        for name, value in results.items()
     ]
-    record("station", figures, rows)
+    record("station", results, rows)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Where viewers sit: a browser, or less, behind a link."""
+"""Slots for viewers: a browser, or a process without one, behind a link each."""
 
 import shlex
 import signal
@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from playwright.sync_api import Playwright, sync_playwright
 
 from tests.bench import headless, processor
-from tests.bench.headless import HeadlessSeat
+from tests.bench.headless import HeadlessSlot
 from tests.bench.network import Network
 from tests.bench.swarm_cases import Case, Engine
 from tests.support import chromium
@@ -19,48 +19,49 @@ from tests.support.corrupt_peer import CORRUPT_PIECES, RECORD_SEGMENTS
 from tests.support.viewers import CHROMIUM_ARGUMENTS, Viewer
 
 
-class Seat(Protocol):
-    """A place for a viewer, one at a time."""
+class Slot(Protocol):
+    """Runs one viewer at a time."""
 
     @property
-    def taken(self) -> bool:
-        """Whether a viewer is here."""
+    def occupied(self) -> bool:
+        """Whether a viewer runs."""
         ...
 
     @property
     def pid(self) -> int:
-        """The process that, with all its children, is this viewer's."""
+        """The viewer's process; its descendants belong to the viewer, too."""
         ...
 
     def open(self, gateway: str, engine: Engine) -> None:
-        """Let a new viewer come."""
+        """Start a new viewer."""
         ...
 
-    def leave(self) -> None:
-        """Let the viewer go."""
+    def close(self) -> None:
+        """Let the viewer leave."""
         ...
 
     def stats(self) -> dict[str, Any]:
-        """The viewer's figures, none while it has none.
+        """Return the viewer's stats; empty before it has any.
 
-        `fed`: SHA-256 of every segment that its player got, where that is watched.
+        `fed` lists the SHA-256 of every segment that its player got, if the case records them.
         """
         ...
 
     def pause(self, seconds: float) -> None:
-        """Wait while the viewer goes on."""
+        """Wait while the viewer continues."""
         ...
 
 
-class BrowserSeat:
-    """A browser, which shows a page at a time."""
+class BrowserSlot:
+    """Runs a viewer in a browser, which stays for the next one."""
 
     def __init__(
         self, playwright: Playwright, folder: Path, entering: Sequence[str], script: str
     ) -> None:
-        """`entering`: what to put before a command that is to run behind this seat's link.
+        """Start a browser.
 
-        `script` runs in every page before its own.
+        `entering` is put before its command, to run it behind this slot's link. `script` runs in
+        every page before the page's own scripts.
         """
         pid = folder / "pid"
         wrapper = folder / "browser"
@@ -75,18 +76,18 @@ class BrowserSeat:
         self._viewer: Viewer | None = None
 
     @property
-    def taken(self) -> bool:
-        """Whether a viewer is here."""
+    def occupied(self) -> bool:
+        """Whether a viewer runs."""
         return self._viewer is not None
 
     @property
     def viewer(self) -> Viewer:
-        """The page that is open."""
+        """The open page."""
         assert self._viewer
         return self._viewer
 
     def open(self, gateway: str, engine: Engine) -> None:
-        """Let a new viewer come."""
+        """Start a new viewer."""
         self._viewer = Viewer(
             self._browser,
             gateway + engine.path,
@@ -96,65 +97,65 @@ class BrowserSeat:
             script=self._script,
         )
 
-    def leave(self) -> None:
-        """Let the viewer go."""
+    def close(self) -> None:
+        """Let the viewer leave."""
         if self._viewer:
             self._viewer.page.context.close()
             self._viewer = None
 
     def stats(self) -> dict[str, Any]:
-        """The page's figures, none until it has begun."""
+        """Return the page's stats; empty before it has any."""
         hook = f"window.{self.viewer.hook}"
         return self.viewer.page.evaluate(
             f"() => {hook} ? {{...{hook}.stats(), fed: window.demuxed ?? []}} : {{}}"
         )
 
     def pause(self, seconds: float) -> None:
-        """Wait while Playwright goes on."""
+        """Wait while Playwright handles events."""
         self.viewer.page.wait_for_timeout(seconds * 1000)
 
-    def poison(self) -> None:
-        """Send false bytes from now on."""
+    def corrupt(self) -> None:
+        """Send wrong bytes from now on."""
         self.viewer.page.evaluate("() => { window.corrupt = true; }")
 
-    def close(self) -> None:
-        """End the browser."""
-        processor.tell(self.pid, signal.SIGCONT)
+    def quit(self) -> None:
+        """End the browser, even if it is stopped."""
+        processor.send_signal(self.pid, signal.SIGCONT)
         self._browser.close()
 
 
 @contextmanager
-def seats(
+def slots(
     case: Case, folder: Path, network: Network | None, rooms: Sequence[str]
-) -> Iterator[list[Seat]]:
-    """Seats for a case's viewers; without a network all of them are on loopback.
+) -> Iterator[list[Slot]]:
+    """Make slots for a case's viewers; without a network, all of them are on loopback.
 
-    `rooms`: URLs to join at in turn, an empty one for the page's own; only without browsers.
+    `rooms`: URLs of `/ws/room` that headless viewers use in turn; an empty one is the page's own.
     """
-    entering = [network.entering(k) if network else [] for k in range(len(case.links))]
-    own = [folder / f"seat{number}" for number in range(len(case.links))]
-    for one in own:
+    entering = [network.entering(number) if network else [] for number in range(len(case.links))]
+    folders = [folder / f"slot{number}" for number in range(len(case.links))]
+    for one in folders:
         one.mkdir(parents=True)
     with ExitStack() as stack:
         if case.headless:
             bundle = headless.build(folder)
-            taken: list[Seat] = []
-            for one, enter, room in zip(own, entering, cycle(rooms), strict=False):
-                taken.append(HeadlessSeat(bundle, one, enter, room))
-                stack.callback(taken[-1].leave)
-            yield taken
+            headless_slots: list[Slot] = []
+            for one, enter, room in zip(folders, entering, cycle(rooms), strict=False):
+                headless_slots.append(HeadlessSlot(bundle, one, enter, room))
+                stack.callback(headless_slots[-1].close)
+            yield headless_slots
             return
         playwright = stack.enter_context(sync_playwright())
-        browsers: list[Seat] = []
-        for number, (one, enter) in enumerate(zip(own, entering, strict=True)):
-            seat = BrowserSeat(playwright, one, enter, script(case, number))
-            browsers.append(seat)
-            stack.callback(seat.close)
-        yield browsers
+        browser_slots: list[Slot] = []
+        for number, (one, enter) in enumerate(zip(folders, entering, strict=True)):
+            slot = BrowserSlot(playwright, one, enter, script(case, number))
+            browser_slots.append(slot)
+            stack.callback(slot.quit)
+        yield browser_slots
 
 
 def script(case: Case, number: int) -> str:
     """Return what runs in a viewer's page before its own scripts."""
-    if not case.poisoned:
+    if not case.corrupt:
         return ""
     return CORRUPT_PIECES if number == 0 else RECORD_SEGMENTS

@@ -1,4 +1,4 @@
-"""The station of a swarm bench's case, with as many signaling processes as the case has."""
+"""The station of a case of the swarm bench, with one or more signaling processes."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -15,34 +15,36 @@ CLUSTER = "SHOAL_CLUSTER_URL"
 
 @contextmanager
 def stations(case: Case, data: Path) -> Iterator[tuple[Station, Sequence[str]]]:
-    """Run `shoal up`, and what more of signaling a case wants.
+    """Run `shoal up` and the additional signaling processes of a case.
 
-    Yields it with the URLs of `/ws/room` that viewers are to join at in turn; the empty one stands
-    for what the page says.
+    Yields the station, and the URLs of `/ws/room` that viewers use in turn; an empty one is the
+    page's own.
     """
     with ExitStack() as stack:
         if case.signaling == 1:
             yield stack.enter_context(station(data, *case.stream)), [""]
             return
         redis = stack.enter_context(redis_server(data.parent))
-        # `shoal up` hands on what it was started with
+        # `shoal up` passes its environment on to the services
         os.environ[CLUSTER] = redis.url
         stack.callback(os.environ.pop, CLUSTER)
         running = stack.enter_context(station(data, *case.stream))
         settings = {CLUSTER: redis.url, "CREDENTIALS_DIRECTORY": str(data / "secrets")}
         others = [
-            stack.enter_context(signaling_process(data.parent / f"signaling{k}", **settings)).url
-            for k in range(1, case.signaling)
+            stack.enter_context(
+                signaling_process(data.parent / f"signaling{number}", **settings)
+            ).url
+            for number in range(1, case.signaling)
         ]
         for url in (running.local["signaling"], *others):
             wait_for(
-                "all signaling processes know each other",
+                f"{case.signaling} signaling processes in one cluster",
                 lambda url=url: nodes(url) == case.signaling,
             )
         yield running, ["", *(f"{url.replace('http', 'ws', 1)}/ws/room" for url in others)]
 
 
 def nodes(url: str) -> float:
-    """Return how many processes a signaling process knows, itself included."""
+    """Return the number of nodes that a signaling process knows, including itself."""
     lines = fetch(f"{url}/metrics").decode().splitlines()
     return next((float(x.split()[1]) for x in lines if x.startswith("shoal_cluster_nodes ")), 0)

@@ -1,8 +1,8 @@
-"""WebTorrent clients by the thousand in one process, to load a tracker with.
+"""Thousands of WebTorrent clients in one process, to load a tracker.
 
-Each announces with five offers and answers every offer that it gets. Frames are made from byte
-templates, and what comes is read only as far as an answer needs it: a client has to cost less than
-the server that it loads, or the figures say nothing about the server.
+Each announces with five offers and answers every offer that it receives. Clients must cost less
+than the server, or the results would describe the load. So frames are made from byte templates, and
+messages are parsed only as far as an answer needs it.
 """
 
 import asyncio
@@ -17,20 +17,20 @@ import msgspec
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 OFFERS = 5
-"""of each announce: what webtorrent and p2p-media-loader send"""
+"""in each announce, as webtorrent and p2p-media-loader send"""
 AT_ONCE = 100
-"""clients that connect, or announce once, at a time"""
+"""clients that connect or announce at a time"""
 HANDSHAKE_TIMEOUT_S = 60.0
 ROUND_TIMEOUT_S = 60.0
 CLIENTS_PER_SOURCE = 5_000
-"""of one loopback address, which has 28,000 ports on Linux"""
+"""one loopback address has 28,000 ports on Linux"""
 CLIENTS_PER_NETWORK = 4
 COUNTRIES = ("DE", "FR", "NL", "PL", "US")
 TICK_S = 0.001
-"""between turns of a paced load"""
-MAX_AT_ONCE = 16
-"""announces of a turn: what a pause of this process kept back is left out, for real clients do not
-speak in one instant because a load generator has slept"""
+"""interval of a paced load"""
+MAX_PER_TICK = 16
+"""announces; those that a pause of this process delayed are left out, because real clients would
+not send them all at once"""
 
 SDP = "\r\n".join(
     [
@@ -59,11 +59,11 @@ SDP = "\r\n".join(
         "",
     ]
 )
-"""what Chromium says of a data channel on a machine with five addresses, 947 bytes"""
+"""Chromium's offer of a data channel, on a machine with five addresses; 947 bytes"""
 
 
-class _Heard(msgspec.Struct):
-    """What a client looks at of a tracker's message."""
+class _Message(msgspec.Struct):
+    """The fields of a tracker's message that a client reads."""
 
     peer_id: str = ""
     offer_id: str = ""
@@ -72,12 +72,12 @@ class _Heard(msgspec.Struct):
     failure: str | None = msgspec.field(default=None, name="failure reason")
 
 
-_decode = msgspec.json.Decoder(_Heard).decode
+_decode = msgspec.json.Decoder(_Message).decode
 
 
 @dataclass
 class Received:
-    """Messages that clients got, and the time at which these were counted."""
+    """The messages that clients have received, and when they were counted."""
 
     announced: int = 0
     offers: int = 0
@@ -86,11 +86,11 @@ class Received:
 
     @property
     def messages(self) -> int:
-        """All of them."""
+        """The number of all messages."""
         return self.announced + self.offers + self.answers
 
     def since(self, before: "Received") -> "Received":
-        """The difference; `at_s` is then the time in between."""
+        """Return the difference to an earlier count; `at_s` is then the time in between."""
         return Received(
             self.announced - before.announced,
             self.offers - before.offers,
@@ -105,26 +105,28 @@ class Crowd:
     def __init__(self) -> None:
         self.clients: list[_Client] = []
         self.announced = self.offers = self.answers = 0
-        self.again = False
-        """whether a client announces again as soon as it has its response"""
+        self.announce_again = False
+        """whether clients announce again when they receive a response"""
         self.delays_ns: list[int] | None = None
-        """from an offer's send to its arrival, when somebody asks"""
-        self.trouble: list[str] = []
-        """refusals, and sockets that ended: no figure is worth anything then"""
-        self.stays = True
+        """from each offer's sending to its arrival; None: not measured"""
+        self.failures: list[str] = []
+        """refusals and closed sockets, which make the results worthless"""
+        self.connected = True
 
     def received(self) -> Received:
-        """What came so far."""
+        """Return the messages received so far."""
         return Received(self.announced, self.offers, self.answers, time.perf_counter())
 
     def check(self) -> None:
-        """Raise RuntimeError if the tracker refused anything."""
-        if self.trouble:
-            raise RuntimeError(f"{len(self.trouble)} refusals, the first: {self.trouble[0]}")
+        """Raise RuntimeError if the tracker refused a message or closed a socket."""
+        if self.failures:
+            raise RuntimeError(
+                f"{len(self.failures)} refusals or closed sockets, first: {self.failures[0]}"
+            )
 
     async def announce_always(self) -> None:
-        """Let everybody announce, and again after each response; all have had one on return."""
-        self.again = True
+        """Let clients announce, and again after each response; return when each has had one."""
+        self.announce_again = True
         for client in self.clients:
             client.announce()
         async with asyncio.timeout(ROUND_TIMEOUT_S):
@@ -133,7 +135,7 @@ class Crowd:
                 self.check()
 
     async def announce_once(self) -> None:
-        """Let everybody announce once, a few at a time, and wait until all is said."""
+        """Let each client announce once, a few at a time, and wait for all messages."""
         for start in range(0, len(self.clients), AT_ONCE):
             for client in self.clients[start : start + AT_ONCE]:
                 client.announce()
@@ -141,18 +143,18 @@ class Crowd:
         await self._quiet(0.5)
 
     async def paced(self, announces_per_s: float, seconds: float) -> tuple[list[float], int]:
-        """Announce at this rate, whatever comes back.
+        """Announce at this rate, without waiting for responses.
 
-        Return each offer's delay, milliseconds, and how many announces there were.
+        Return each offer's delay, milliseconds, and the number of announces.
         """
         delays_ns = self.delays_ns = []
         turns = itertools.cycle(random.sample(self.clients, len(self.clients)))
-        begun = time.perf_counter()
+        started_at = time.perf_counter()
         sent = left_out = 0
-        while (passed := time.perf_counter() - begun) < seconds:
-            due = int(passed * announces_per_s) - left_out - sent
-            left_out += max(0, due - MAX_AT_ONCE)
-            for client in itertools.islice(turns, min(due, MAX_AT_ONCE)):
+        while (elapsed_s := time.perf_counter() - started_at) < seconds:
+            due = int(elapsed_s * announces_per_s) - left_out - sent
+            left_out += max(0, due - MAX_PER_TICK)
+            for client in itertools.islice(turns, min(due, MAX_PER_TICK)):
                 client.announce()
                 sent += 1
             await asyncio.sleep(TICK_S)
@@ -161,7 +163,7 @@ class Crowd:
         return [delay / 1e6 for delay in delays_ns], sent
 
     async def _quiet(self, for_s: float) -> None:
-        """Wait until nothing has come for so long."""
+        """Wait until no message has arrived for this time."""
         before = -1
         while self.received().messages != before:
             before = self.received().messages
@@ -169,7 +171,7 @@ class Crowd:
 
 
 class _Client(WSListener):
-    """One peer of one swarm, on a socket of its own."""
+    """One peer of one swarm, with its own socket."""
 
     def __init__(self, crowd: Crowd, number: int, announce: bytes, answer: bytes) -> None:
         self._crowd = crowd
@@ -183,52 +185,52 @@ class _Client(WSListener):
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.msg_type is WSMsgType.CLOSE:
-            self._crowd.trouble.append(f"closed: {frame.get_close_code()}")
+            self._crowd.failures.append(f"closed: {frame.get_close_code()}")
             transport.disconnect()
         elif frame.msg_type is WSMsgType.TEXT:
-            self._hear(_decode(frame.get_payload_as_memoryview()))
+            self._receive(_decode(frame.get_payload_as_memoryview()))
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
-        if self._crowd.stays:
-            self._crowd.trouble.append("a socket ended")
+        if self._crowd.connected:
+            self._crowd.failures.append("disconnected")
 
     def announce(self) -> None:
-        """Announce; each offer's id is the time at which it was made."""
+        """Announce; the id of each offer is its time of sending."""
         now = time.perf_counter_ns()
         ids = range(now, now + OFFERS)
         self._transport.send(WSMsgType.TEXT, self._announce % (self._peer_id, *ids))
 
-    def leave(self) -> None:
-        """End the socket without a word."""
+    def disconnect(self) -> None:
+        """Disconnect without a close frame."""
         self._transport.disconnect(graceful=False)
 
-    def _hear(self, heard: _Heard) -> None:
+    def _receive(self, message: _Message) -> None:
         crowd = self._crowd
-        if heard.offer:
+        if message.offer:
             crowd.offers += 1
             if crowd.delays_ns is not None:
-                crowd.delays_ns.append(time.perf_counter_ns() - int(heard.offer_id))
-            ids = (self._peer_id, heard.peer_id.encode(), heard.offer_id.encode())
+                crowd.delays_ns.append(time.perf_counter_ns() - int(message.offer_id))
+            ids = (self._peer_id, message.peer_id.encode(), message.offer_id.encode())
             self._transport.send(WSMsgType.TEXT, self._answer % ids)
-        elif heard.answer:
+        elif message.answer:
             crowd.answers += 1
-        elif heard.failure is not None:
-            crowd.trouble.append(heard.failure)
+        elif message.failure is not None:
+            crowd.failures.append(message.failure)
         else:
             crowd.announced += 1
-            if crowd.again:
+            if crowd.announce_again:
                 self.announce()
 
 
 @asynccontextmanager
 async def crowd(url: str, count: int, info_hashes: Sequence[str]) -> AsyncGenerator[Crowd]:
-    """Connect `count` clients, which share the swarms out; they leave at the end."""
-    everybody = Crowd()
+    """Connect `count` clients, spread over the swarms; disconnect them at the end."""
+    peers = Crowd()
     frames = [(_announce_frame(info_hash), _answer_frame(info_hash)) for info_hash in info_hashes]
     slots = asyncio.Semaphore(AT_ONCE)
 
     async def connect(number: int) -> None:
-        client = _Client(everybody, number, *frames[number % len(frames)])
+        client = _Client(peers, number, *frames[number % len(frames)])
         async with slots:
             _, listener = await ws_connect(
                 lambda: client,
@@ -237,22 +239,22 @@ async def crowd(url: str, count: int, info_hashes: Sequence[str]) -> AsyncGenera
                 websocket_handshake_timeout=HANDSHAKE_TIMEOUT_S,
                 local_addr=source(number),
             )
-        if listener is None:  # that is how picows says it
-            raise ConnectionError("the tracker ended a handshake")
-        everybody.clients.append(client)
+        if listener is None:  # as picows reports this
+            raise ConnectionError(f"{url}: the tracker closed the connection during the handshake")
+        peers.clients.append(client)
 
     await asyncio.gather(*(connect(number) for number in range(count)))
     try:
-        yield everybody
+        yield peers
     finally:
-        everybody.stays = False
-        for client in everybody.clients:
-            client.leave()
+        peers.connected = False
+        for client in peers.clients:
+            client.disconnect()
         await asyncio.sleep(0)  # the sockets close on the loop's next turn
 
 
 def from_address(number: int) -> dict[str, str]:
-    """Headers as Cloudflare's tunnel adds them: an address for each client, four to a network."""
+    """Return headers as from Cloudflare's tunnel: an address per client, four to a network."""
     network, host = divmod(number, CLIENTS_PER_NETWORK)
     return {
         "CF-Connecting-IP": f"10.{network >> 8}.{network & 255}.{host + 1}",
@@ -261,15 +263,16 @@ def from_address(number: int) -> dict[str, str]:
 
 
 def source(number: int) -> tuple[str, int]:
-    """The loopback address from which this client connects, and any port of it."""
+    """Return the loopback address from which this client connects; any port."""
     return f"127.0.0.{2 + number // CLIENTS_PER_SOURCE}", 0
 
 
 def _announce_frame(info_hash: str) -> bytes:
-    """A template: peer id, then the offers' ids as numbers.
+    """Return a template for the peer id and the numeric ids of the offers.
 
-    Each announce says `started`: our tracker passes offers only to and from clients that lack
-    partners, and whoever has begun anew has none. Others take it for an update.
+    Each announce has the event `started`, because our tracker forwards offers only to and from
+    clients that lack partners, and a client that has just started has none. Other trackers treat it
+    as an update.
     """
     offer = b'{"offer":{"type":"offer","sdp":%b},"offer_id":"%%020d"}' % _in_template(SDP)
     return (
@@ -280,7 +283,7 @@ def _announce_frame(info_hash: str) -> bytes:
 
 
 def _answer_frame(info_hash: str) -> bytes:
-    """A template: peer id, the other's peer id, the offer's id."""
+    """Return a template for the peer id, the other peer's id, and the offer's id."""
     return (
         b'{"action":"announce","info_hash":%b,"peer_id":"%%b","to_peer_id":"%%b","offer_id":"%%b"'
         b',"answer":{"type":"answer","sdp":%b}}' % (_in_template(info_hash), _in_template(SDP))

@@ -1,4 +1,4 @@
-"""The trackers that the signaling bench loads: each on the first core, the load on the last."""
+"""The trackers of the signaling bench. They run on the first core, the load on the last."""
 
 import os
 import socket
@@ -24,7 +24,7 @@ BUILD_AQUATIC = (
     "cargo install --locked --no-default-features --features mimalloc"
     f" --root {AQUATIC_FOLDER} aquatic_ws@{AQUATIC_VERSION}"
 )
-"""without its metrics, which today's rustc does not compile"""
+"""without metrics, which current versions of rustc do not compile"""
 HOST = "127.0.0.1"
 JOIN_SECRET = "join secret"
 
@@ -37,26 +37,26 @@ class Server:
     """A running tracker."""
 
     url: str
-    """of its WebSocket"""
+    """of the WebSocket"""
     process: subprocess.Popen[bytes]
 
     def cpu_s(self) -> float:
-        """Processor time that it has used, all threads, seconds."""
+        """Return the processor time of all its threads, seconds."""
         return cpu_s(self.process.pid)
 
 
 Start = Callable[[Path], AbstractContextManager[Server]]
-"""starts a server that keeps its files in the folder"""
+"""runs a server whose files are in the folder"""
 
 
 def token() -> str:
-    """A join token of the station that `shoal_signaling` starts."""
+    """Return a join token for the station that `shoal_signaling` starts."""
     return issue_join_token(JOIN_SECRET, HOST, time.time())
 
 
 @contextmanager
 def shoal_signaling(folder: Path) -> Generator[Server]:
-    """Ours, without the limit on messages: a client here speaks for hundreds."""
+    """Run our tracker without a message limit, because one address here has many clients."""
     secrets = folder / "secrets"
     secrets.mkdir(parents=True, exist_ok=True)
     (secrets / "broadcaster_token").write_text("token")
@@ -73,7 +73,7 @@ def shoal_signaling(folder: Path) -> Generator[Server]:
 
 @contextmanager
 def bittorrent_tracker(folder: Path) -> Generator[Server]:
-    """The npm package's own server."""
+    """Run the server of the npm package."""
     port = free_port()
     command = [str(NODE), str(Path(__file__).with_name("bittorrent_tracker.mjs")), str(port)]
     with _pinned(command, folder / "bittorrent_tracker.log", port, {}) as process:
@@ -82,7 +82,7 @@ def bittorrent_tracker(folder: Path) -> Generator[Server]:
 
 @contextmanager
 def aquatic_ws(folder: Path) -> Generator[Server]:
-    """The one from crates.io, built beforehand; everything but its address is its default."""
+    """Run aquatic_ws from crates.io, which has been built; only its address is configured."""
     port = free_port()
     configuration = folder / "aquatic.toml"
     configuration.write_text(f'[network]\naddress = "{HOST}:{port}"\n')
@@ -95,9 +95,9 @@ def aquatic_ws(folder: Path) -> Generator[Server]:
 def _pinned(
     command: list[str], log: Path, port: int, environment: dict[str, str]
 ) -> Generator[subprocess.Popen[bytes]]:
-    """Run a server on the first core, and what is in the body on the last one."""
+    """Run a server on the first core, and the `with` block on the last one."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    os.sched_setaffinity(0, {SERVER_CORE})  # its threads and processes inherit that
+    os.sched_setaffinity(0, {SERVER_CORE})  # inherited by its threads and processes
     with log.open("ab") as output:
         process = subprocess.Popen(
             command, stdout=output, stderr=output, env={**os.environ, **environment}
@@ -106,7 +106,9 @@ def _pinned(
 
     def listens() -> bool:
         if process.poll() is not None:
-            raise RuntimeError(f"{command[0]} ended: {log.read_text()[-2_000:]}")
+            raise RuntimeError(
+                f"{command[0]} exited with status {process.returncode}: {log.read_text()[-2_000:]}"
+            )
         with socket.socket() as probe:
             return probe.connect_ex((HOST, port)) == 0
 
@@ -114,6 +116,6 @@ def _pinned(
         wait_for(f"{command[0]} listens", listens)
         yield process
     finally:
-        process.kill()  # a server that drains would take its time
+        process.kill()  # draining would take long
         process.wait()
         os.sched_setaffinity(0, set(CORES))

@@ -1,12 +1,12 @@
 import pytest
 
 from tests.bench.swarm_results import (
-    FIGURES,
+    MEASURES,
     MIN_IDLE_PCT,
     Counts,
     Window,
     counts,
-    figures,
+    results,
     summary,
 )
 
@@ -22,7 +22,7 @@ def window(
     )  # fmt: skip
 
 
-def test_of_our_page_start_up_is_left_out_and_the_seed_is_no_peer() -> None:
+def test_start_up_of_our_page_is_left_out_and_the_seed_is_not_a_peer() -> None:
     stats = {
         "bytes": {"p2p": 900, "store": 500, "seed": 70},
         "startup": {"p2p": 100, "store": 400, "seed": 0},
@@ -32,44 +32,44 @@ def test_of_our_page_start_up_is_left_out_and_the_seed_is_no_peer() -> None:
     assert counts(stats) == Counts(p2p=800, others=170, uploaded=30, stalls=2)
 
 
-def test_share_and_copies_are_of_all_viewers_those_who_left_too() -> None:
+def test_share_and_copies_include_viewers_that_left() -> None:
     changes = [Counts(p2p=90, others=10, uploaded=60), Counts(p2p=60, others=40, uploaded=20)]
-    said = figures(window(*changes, stayed=1, sent=150, published=100), [STATS, STATS])
-    assert said["share"] == 0.75
-    assert said["limit"] == 0.75
-    assert said["copies"] == 1.5
-    assert said["cpu_pct"] == 20
+    outcome = results(window(*changes, stayed=1, sent=150, published=100), [STATS, STATS])
+    assert outcome["share"] == 0.75
+    assert outcome["limit"] == 0.75
+    assert outcome["copies"] == 1.5
+    assert outcome["cpu_pct"] == 20
 
 
-def test_every_room_needs_a_copy_of_its_own() -> None:
-    said = figures(window(Counts(), stayed=1, sent=230, published=100, rooms=2), [STATS])
-    assert said["limit"] == 0.75
-    assert said["copies"] == 1.15
+def test_every_room_needs_its_own_copy() -> None:
+    outcome = results(window(Counts(), stayed=1, sent=230, published=100, rooms=2), [STATS])
+    assert outcome["limit"] == 0.75
+    assert outcome["copies"] == 1.15
 
 
-def test_uploads_are_compared_of_those_who_stayed() -> None:
+def test_uploads_are_compared_among_viewers_that_stayed() -> None:
     changes = [Counts(uploaded=30), Counts(uploaded=10), Counts(uploaded=500)]
-    assert figures(window(*changes, stayed=2), [STATS])["upload_max_over_mean"] == 1.5
-    assert figures(window(Counts(), stayed=1), [STATS])["upload_max_over_mean"] == 1.0
+    assert results(window(*changes, stayed=2), [STATS])["upload_max_over_mean"] == 1.5
+    assert results(window(Counts(), stayed=1), [STATS])["upload_max_over_mean"] == 1.0
 
 
-def test_what_was_not_seen_is_no_number() -> None:
+def test_values_that_were_never_measured_are_none() -> None:
     unseen = {"latency_s": None, "first_picture_ms": None}
-    said = figures(window(Counts(), stayed=1), [unseen])
-    assert [name for name, value in said.items() if value is None] == [
+    outcome = results(window(Counts(), stayed=1), [unseen])
+    assert [name for name, value in outcome.items() if value is None] == [
         *("share", "copies", "behind_live_s", "first_picture_ms")
     ]
-    assert figures(window(Counts(), stayed=1), [unseen, STATS])["behind_live_s"] == 8.0
+    assert results(window(Counts(), stayed=1), [unseen, STATS])["behind_live_s"] == 8.0
 
 
 def run(share: float | None, idle: float) -> dict[str, float | None]:
-    return {**dict.fromkeys(FIGURES, 0.0), "share": share, "idle_pct": idle}
+    return {**dict.fromkeys(MEASURES, 0.0), "share": share, "idle_pct": idle}
 
 
-def test_runs_for_which_the_machine_was_too_busy_do_not_count() -> None:
+def test_runs_on_a_busy_machine_do_not_count() -> None:
     runs = [run(0.8, 30), run(0.2, MIN_IDLE_PCT - 1), run(0.9, 20), run(None, 20)]
-    said = summary(runs)
-    assert said["share"] == pytest.approx(0.85)
-    assert (said["counted"], said["too_busy"]) == (3, 1)
-    assert said["runs"] == runs
+    outcome = summary(runs)
+    assert outcome["share"] == pytest.approx(0.85)
+    assert (outcome["counted"], outcome["too_busy"]) == (3, 1)
+    assert outcome["runs"] == runs
     assert "share" not in summary(runs[1:2])
