@@ -1,4 +1,4 @@
-"""Benches are make targets of their own; a short run shows that they still work."""
+"""A short run of each bench, to show that it still works."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.bench import network, swarm
-from tests.bench.swarm_results import FIGURES
+from tests.bench.swarm_results import MEASURES
 from tests.support.station import (
     assert_none_running,
     marked_environment,
@@ -33,8 +33,8 @@ NUMBERS = (
 SERVICES = {"broadcaster", "signaling", "site", "store", "encoder"}
 
 
-def written_by(module: str, *arguments: str, folder: Path, timeout_s: float) -> dict[str, Any]:
-    """Run a bench in a folder; return the one file that it wrote."""
+def run_bench(module: str, *arguments: str, folder: Path, timeout_s: float) -> dict[str, Any]:
+    """Run a bench in a folder; return the content of its JSON file."""
     subprocess.run(
         [sys.executable, "-m", f"tests.bench.{module}", *arguments],
         cwd=folder,
@@ -45,56 +45,56 @@ def written_by(module: str, *arguments: str, folder: Path, timeout_s: float) -> 
     return json.loads((folder / ".bench" / f"{module.replace('_', '-')}.json").read_text())
 
 
-def test_the_station_bench_writes_its_figures(tmp_path: Path) -> None:
+def test_the_station_bench_writes_its_results(tmp_path: Path) -> None:
     short = ("--minutes", "0.2", "--bitrate", "300", "--segment-seconds", "2")
-    written = written_by("station", *short, folder=tmp_path, timeout_s=170)
+    written = run_bench("station", *short, folder=tmp_path, timeout_s=170)
     assert set(written) == {"name", "at", "machine", "load", "figures"}
     assert written["name"] == "station"
-    figures = written["figures"]
-    assert set(figures) == {*NUMBERS, "memory_mb", "cpu_pct"}
+    results = written["figures"]
+    assert set(results) == {*NUMBERS, "memory_mb", "cpu_pct"}
     for name in NUMBERS:
-        assert isinstance(figures[name], int | float), name
+        assert isinstance(results[name], int | float), name
     for name in ("memory_mb", "cpu_pct"):
-        assert set(figures[name]) == SERVICES
-    assert figures["origin_bytes"] == 0
+        assert set(results[name]) == SERVICES
+    assert results["origin_bytes"] == 0
 
 
-def test_the_first_picture_bench_writes_its_figures(tmp_path: Path) -> None:
-    written = written_by("first_picture", "--loads", "1", folder=tmp_path, timeout_s=120)
-    figures = written["figures"]
+def test_the_first_picture_bench_writes_its_results(tmp_path: Path) -> None:
+    written = run_bench("first_picture", "--loads", "1", folder=tmp_path, timeout_s=120)
+    results = written["figures"]
     for name in ("rooms", "plain"):
-        assert [figures[f"{name}_ms"]] == figures[f"{name}_all_ms"]
-        assert figures[f"{name}_ms"] > 0
+        assert [results[f"{name}_ms"]] == results[f"{name}_all_ms"]
+        assert results[f"{name}_ms"] > 0
 
 
-def test_the_signaling_bench_writes_its_figures(tmp_path: Path) -> None:
-    figures = written_by("signaling", "--quick", folder=tmp_path, timeout_s=120)["figures"]
+def test_the_signaling_bench_writes_its_results(tmp_path: Path) -> None:
+    results = run_bench("signaling", "--quick", folder=tmp_path, timeout_s=120)["figures"]
     for name in ("shoal", "bittorrent_tracker"):
-        assert figures[f"messages_per_s_{name}_200"] > 0, name
-        assert 5 < figures[f"messages_per_announce_{name}_200"] < 14, name
-    assert figures["ratio_to_bittorrent_tracker_200"] > 0
-    assert 0 < figures["relay_p50_ms"] <= figures["relay_p99_ms"]
-    assert figures["idle_kb_per_connection"] > 0
-    assert figures["join_storm_refused"] == 0, figures["join_storm_reasons"]
-    assert 0 < figures["join_storm_all_in_s"] < 30
+        assert results[f"messages_per_s_{name}_200"] > 0, name
+        assert 5 < results[f"messages_per_announce_{name}_200"] < 14, name
+    assert results["ratio_to_bittorrent_tracker_200"] > 0
+    assert 0 < results["relay_p50_ms"] <= results["relay_p99_ms"]
+    assert results["idle_kb_per_connection"] > 0
+    assert results["join_storm_refused"] == 0, results["join_storm_reasons"]
+    assert 0 < results["join_storm_all_in_s"] < 30
 
 
-def test_the_broadcaster_bench_writes_its_figures(tmp_path: Path) -> None:
-    written = written_by("broadcaster", "--quick", folder=tmp_path, timeout_s=170)
+def test_the_broadcaster_bench_writes_its_results(tmp_path: Path) -> None:
+    written = run_bench("broadcaster", "--quick", folder=tmp_path, timeout_s=170)
     assert set(written) == {"name", "at", "machine", "load", "figures"}
-    figures = written["figures"]
+    results = written["figures"]
     for name in ("publish_delay_ms_p50", "publish_delay_ms_p99", "playlist_p99_ms"):
-        assert figures[name] > 0, name
-    assert figures["playlist_rps"] > 1000
-    assert -50 < figures["soak_memory_growth_pct"] < 50
-    assert figures["soak_segments"] == figures["soak_spooled_files"] == 60
-    assert figures["soak_torrents_most"] > 0
+        assert results[name] > 0, name
+    assert results["playlist_rps"] > 1000
+    assert -50 < results["soak_memory_growth_pct"] < 50
+    assert results["soak_segments"] == results["soak_spooled_files"] == 60
+    assert results["soak_torrents_most"] > 0
 
 
 @pytest.fixture
 def swarm_environment() -> Iterator[dict[str, str]]:
-    """Of a swarm bench, which may leave no process and no file behind."""
-    # a short path: browsers put sockets there
+    """The environment of a swarm bench; it must leave no process and no file behind."""
+    # a short path, because browsers put sockets there
     with tempfile.TemporaryDirectory() as temporary:
         chosen = {"CASES": "short_8", "ENGINES": "rooms,plain", "RUNS": "1"}
         environment = {
@@ -111,41 +111,41 @@ def swarm_environment() -> Iterator[dict[str, str]]:
 SWARM = [sys.executable, "-m", "tests.bench.swarm", "--viewers", "2", "--seconds", "6"]
 
 
-def test_the_swarm_bench_writes_its_figures(
+def test_the_swarm_bench_writes_its_results(
     tmp_path: Path, swarm_environment: dict[str, str]
 ) -> None:
     subprocess.run(SWARM, cwd=tmp_path, env=swarm_environment, check=True, timeout=170)
-    figures = json.loads((tmp_path / ".bench" / "swarm.json").read_text())["figures"]
-    assert set(figures) == {"short_8"}
-    assert set(figures["short_8"]) == {"rooms", "plain"}
-    for said in figures["short_8"].values():
-        # a run for which this machine was too busy is not in the medians
-        assert said["counted"] or said["too_busy"]
-        assert said["network"] == ("loopback" if network.missing() else "namespaces")
-        for run in said["runs"]:
-            assert run.keys() >= set(FIGURES)
+    results = json.loads((tmp_path / ".bench" / "swarm.json").read_text())["figures"]
+    assert set(results) == {"short_8"}
+    assert set(results["short_8"]) == {"rooms", "plain"}
+    for outcome in results["short_8"].values():
+        # a run during which the machine was too busy is not in the medians
+        assert outcome["counted"] or outcome["too_busy"]
+        assert outcome["network"] == ("loopback" if network.missing() else "namespaces")
+        for run in outcome["runs"]:
+            assert run.keys() >= set(MEASURES)
             assert (run["ready"], run["playing"], run["limit"]) == (2, 2, 0.5)
             assert run["behind_live_s"] > 0
             assert run["first_picture_ms"] > 0
             assert run["cpu_pct"] > 0
             assert run["origin_bytes"] == 0
-    rooms, plain = figures["short_8"]["rooms"]["runs"][-1], figures["short_8"]["plain"]["runs"][-1]
+    rooms, plain = results["short_8"]["rooms"]["runs"][-1], results["short_8"]["plain"]["runs"][-1]
     assert 0 < rooms["share"] <= 0.6
     assert plain["share"] == 0
     assert rooms["copies"] < plain["copies"]
 
 
-def test_the_swarm_bench_counts_viewers_without_browsers(
+def test_the_swarm_bench_runs_headless_viewers(
     tmp_path: Path, swarm_environment: dict[str, str]
 ) -> None:
-    # at two signaling processes, and in one room all the same
+    # with two signaling processes, but in one room
     environment = {**swarm_environment, "CASES": "headless_48", "ENGINES": "rooms"}
     options = ["--viewers", "4", "--seconds", "6", "--segment-seconds", "2"]
     command = [sys.executable, "-m", "tests.bench.swarm", *options]
     subprocess.run(command, cwd=tmp_path, env=environment, check=True, timeout=120)
-    figures = json.loads((tmp_path / ".bench" / "swarm.json").read_text())["figures"]
-    for run in figures["headless_48"]["rooms"]["runs"]:
-        assert run.keys() >= set(FIGURES)
+    results = json.loads((tmp_path / ".bench" / "swarm.json").read_text())["figures"]
+    for run in results["headless_48"]["rooms"]["runs"]:
+        assert run.keys() >= set(MEASURES)
         assert (run["ready"], run["playing"], run["rooms"]) == (4, 4, [4])
         assert 0.5 < run["share"] <= 0.8
         assert run["fed"] > 4
@@ -154,41 +154,41 @@ def test_the_swarm_bench_counts_viewers_without_browsers(
         assert run["origin_bytes"] == 0
 
 
-def without(tool: str) -> str:
-    """PATH without the folders that have a tool."""
+def path_without(tool: str) -> str:
+    """Return PATH without the folders that contain a tool."""
     folders = os.environ["PATH"].split(os.pathsep)
     return os.pathsep.join(folder for folder in folders if not shutil.which(tool, path=folder))
 
 
 def has_browser(environment: dict[str, str]) -> bool:
-    """Say whether a browser of this environment runs."""
+    """Return whether a browser with this environment runs."""
     commands = [Path(f"/proc/{pid}/cmdline") for pid in marked_processes(environment)]
     with suppress(OSError):
         return any(b"--remote-debugging-pipe" in command.read_bytes() for command in commands)
     return False
 
 
-@pytest.mark.parametrize("where", ["as it is", "on loopback"])
-def test_the_swarm_bench_stopped_half_way_leaves_nothing(
-    tmp_path: Path, swarm_environment: dict[str, str], where: str
+@pytest.mark.parametrize("mode", ["default", "loopback"])
+def test_a_stopped_swarm_bench_leaves_nothing_behind(
+    tmp_path: Path, swarm_environment: dict[str, str], mode: str
 ) -> None:
     environment = dict(swarm_environment)
-    if where == "on loopback":
-        environment["PATH"] = without("tc")
+    if mode == "loopback":
+        environment["PATH"] = path_without("tc")
     output = tmp_path / "output"
     with output.open("wb") as file:
         bench = subprocess.Popen(
             SWARM, cwd=tmp_path, env=environment, stdout=file, stderr=subprocess.STDOUT
         )
     try:
-        wait_for("station and browsers run", lambda: has_browser(environment), 60)
+        wait_for("a browser", lambda: has_browser(environment), 60)
         bench.send_signal(signal.SIGTERM)
         assert bench.wait(30) == swarm.STOP_STATUS
     finally:
         bench.kill()
         bench.wait()
-    said = output.read_text()
-    assert "Traceback" not in said
-    assert ("all viewers are on loopback" in said) == (
-        where == "on loopback" or bool(network.missing())
+    text = output.read_text()
+    assert "Traceback" not in text
+    assert ("all viewers are on loopback" in text) == (
+        mode == "loopback" or bool(network.missing())
     )

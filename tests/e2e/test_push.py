@@ -1,4 +1,4 @@
-"""A real RTMP push over a socket, and a pusher that drops and comes back."""
+"""An RTMP push that is interrupted and comes back."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from tests.support.station import rtmp_push, station, wait_for
 from tests.support.viewers import Viewer, chromium
 
 
-def test_viewers_go_on_by_themselves_when_the_pusher_comes_back(tmp_path: Path) -> None:
+def test_viewers_resume_by_themselves_when_the_push_comes_back(tmp_path: Path) -> None:
     options = ("--source", "rtmp", "--bitrate", "400", "--segment-seconds", "2")
     with station(tmp_path / "data", *options) as running, chromium() as browser:
         viewer = Viewer(browser, running.local["watch"])

@@ -1,4 +1,4 @@
-"""Replays as people watch them: a list, a picture, and others who watch the same."""
+"""Replays in a browser: their list, playback, and sharing between viewers."""
 
 import json
 from collections.abc import Iterator
@@ -17,20 +17,20 @@ from tests.support.viewers import Viewer, chromium
 
 QUICK = ("--source", "rtmp", "--bitrate", "400", "--segment-seconds", "2")
 STREAM_S = 50
-"""what a viewer needs at once comes from the store: there must be more"""
+"""long enough that most of it does not come from the store at start-up"""
 ASSETS = Path(__file__).parents[2] / "services/shoal/site/static/assets"
 SPEED = 3
-"""so many times faster it is pushed"""
+"""rate of the RTMP push, times real time"""
 
 ANNOUNCE = """async (infohash) => {
   const binary = String.fromCharCode(...infohash.match(/../g).map((byte) => parseInt(byte, 16)));
   const socket = new WebSocket(`ws://${location.host}/ws?no-token`);
   await new Promise((resolve) => { socket.onopen = resolve; });
-  const answer = new Promise((resolve) => { socket.onmessage = resolve; });
-  const who = { info_hash: binary, peer_id: "-XX0001-000000000000" };
+  const response = new Promise((resolve) => { socket.onmessage = resolve; });
+  const peer = { info_hash: binary, peer_id: "-XX0001-000000000000" };
   const state = { numwant: 0, uploaded: 0, downloaded: 0, left: 1, event: "started", offers: [] };
-  socket.send(JSON.stringify({ action: "announce", ...who, ...state }));
-  return JSON.parse((await answer).data);
+  socket.send(JSON.stringify({ action: "announce", ...peer, ...state }));
+  return JSON.parse((await response).data);
 }"""
 
 
@@ -73,7 +73,7 @@ def browser() -> Iterator[Browser]:
         yield started
 
 
-def test_two_viewers_of_a_replay_share_it(running: Station, browser: Browser) -> None:
+def test_two_viewers_share_a_replay(running: Station, browser: Browser) -> None:
     gateway = running.local["gateway"]
     [replay] = listed(running)
     assert replay["duration"] > STREAM_S - 10
@@ -100,7 +100,7 @@ def test_two_viewers_of_a_replay_share_it(running: Station, browser: Browser) ->
     for viewer in (first, second):
         counted = viewer.stats()
         assert (counted["stalls"], counted["segments"]["bad_pieces"]) == (0, 0)
-    second.page.wait_for_timeout(1500)  # the figures are shown once a second
+    second.page.wait_for_timeout(1500)  # the stats are displayed once a second
     second.page.mouse.move(400, 300)
     for control in ("play-button", "time-range", "time-display", "fullscreen-button"):
         second.page.locator(f"media-{control}").wait_for()
@@ -113,7 +113,7 @@ def test_two_viewers_of_a_replay_share_it(running: Station, browser: Browser) ->
     fields = parse_qs(magnet.removeprefix("magnet:?"))
     assert fields["xs"] == [replay["torrent"]]
     infohash = fields["xt"][0].removeprefix("urn:btih:")
-    # our tracker serves the torrent to whoever comes, without a token
+    # our tracker serves the torrent without a token
     answer = second.page.evaluate(ANNOUNCE, infohash)
     assert answer.get("failure reason") is None
     assert answer["interval"] > 0
@@ -126,12 +126,10 @@ def test_two_viewers_of_a_replay_share_it(running: Station, browser: Browser) ->
     assert running.origin_video_bytes() == 0
 
 
-def test_most_of_a_replay_comes_from_who_watched_it_before(
-    running: Station, browser: Browser
-) -> None:
-    """And signaling's totals say so."""
+def test_most_of_a_replay_comes_from_an_earlier_viewer(running: Station, browser: Browser) -> None:
+    """Signaling counts these bytes, too."""
     [replay] = listed(running)
-    before = reported(running)["bytes"]["p2p"]
+    before = replay_totals(running)["bytes"]["p2p"]
     url = f"{running.local['gateway']}/replay?id={replay['id']}"
     first = Viewer(browser, url, hook="replay")
     first.wait("s.playing && s.bytes.store > 400_000", 60)
@@ -139,25 +137,25 @@ def test_most_of_a_replay_comes_from_who_watched_it_before(
     second.wait("s.playing && s.peers === 1", 60)
     second.page.wait_for_function(f"() => video.currentTime > {STREAM_S - 15}", timeout=60_000)
     counted = second.stats()["bytes"]
-    # the first seconds of it come before there is a link
+    # the first seconds are loaded before there is a link
     assert counted["p2p"] / (counted["p2p"] + counted["store"]) > 0.6, counted
     assert (first.stats()["stalls"], second.stats()["stalls"]) == (0, 0)
     then = before + counted["p2p"]
-    wait_for("its figures", lambda: reported(running)["bytes"]["p2p"] >= then, 20)
-    assert reported(running)["viewers"] == 2
+    wait_for("its stats in the totals", lambda: replay_totals(running)["bytes"]["p2p"] >= then, 20)
+    assert replay_totals(running)["viewers"] == 2
     assert running.origin_video_bytes() == 0
 
 
-def reported(running: Station) -> dict[str, Any]:
+def replay_totals(running: Station) -> dict[str, Any]:
     return json.loads(fetch(f"{running.local['signaling']}/stats"))["replays"]
 
 
-def test_what_a_peer_has_changed_is_refused(running: Station, browser: Browser) -> None:
+def test_corrupt_pieces_of_a_replay_are_rejected(running: Station, browser: Browser) -> None:
     [replay] = listed(running)
     url = f"{running.local['gateway']}/replay?id={replay['id']}"
-    poisoner = Viewer(browser, url, hook="replay", script=CORRUPT_PIECES)
-    poisoner.wait("s.playing && s.bytes.store > 200_000")
-    poisoner.page.evaluate("() => { window.corrupt = true; }")
+    corrupt = Viewer(browser, url, hook="replay", script=CORRUPT_PIECES)
+    corrupt.wait("s.playing && s.bytes.store > 200_000")
+    corrupt.page.evaluate("() => { window.corrupt = true; }")
     viewer = Viewer(browser, url, hook="replay")
     viewer.wait("s.segments.bad_pieces > 0 && s.peers === 0", 60)
     viewer.wait("s.playing")
@@ -165,8 +163,8 @@ def test_what_a_peer_has_changed_is_refused(running: Station, browser: Browser) 
     assert viewer.stats()["stalls"] == 0
 
 
-def test_a_magnet_alone_brings_all_of_it(running: Station, browser: Browser) -> None:
-    """By WebTorrent, without a peer: what it is from `xs`, and its bytes from the web seed."""
+def test_a_magnet_link_is_enough_to_download_a_replay(running: Station, browser: Browser) -> None:
+    """WebTorrent gets the metainfo from `xs` and the bytes from the web seed, without a peer."""
     [replay] = listed(running)
     page = Viewer(browser, f"{running.local['gateway']}/replay", hook="replay").page
     [library] = ASSETS.glob("webtorrent*.js")
@@ -176,7 +174,7 @@ def test_a_magnet_alone_brings_all_of_it(running: Station, browser: Browser) -> 
     assert published.items() <= got.items()
 
 
-def test_who_does_not_share_makes_no_connection(running: Station, browser: Browser) -> None:
+def test_without_sharing_no_connection_is_made(running: Station, browser: Browser) -> None:
     [replay] = listed(running)
     gateway = running.local["gateway"]
     other = Viewer(browser, f"{gateway}/replay?id={replay['id']}", hook="replay")
@@ -198,7 +196,7 @@ def test_who_does_not_share_makes_no_connection(running: Station, browser: Brows
     screenshot(phone.page, "replay-phone")
 
 
-def test_the_offline_clip_is_no_part_of_it(running: Station) -> None:
+def test_the_offline_clip_is_not_in_the_replay(running: Station) -> None:
     [replay] = listed(running)
     text = fetch(replay["playlist"]).decode()
     assert "#EXT-X-PLAYLIST-TYPE:VOD" in text

@@ -1,4 +1,4 @@
-"""Services die under viewers: the picture goes on, the numbers go on, sharing comes back."""
+"""Killed services: viewers play on, media sequence numbers continue, sharing comes back."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ from tests.support.viewers import Viewer, chromium
 
 
 def kill(running: Station, service: str) -> None:
-    """SIGKILL a service and wait until `shoal up` has started it again."""
+    """Kill a service, and wait until `shoal up` has restarted it."""
     running.refresh()
     before = running.local["pids"][service]
     os.kill(before, signal.SIGKILL)
@@ -19,18 +19,18 @@ def kill(running: Station, service: str) -> None:
         running.refresh()
         return running.local["pids"][service] != before
 
-    wait_for(f"{service} is back", restarted)
+    wait_for(f"{service} has restarted", restarted)
 
 
 def newest(running: Station) -> int:
-    """The newest media sequence, as far as the broadcaster answers."""
+    """Return the newest media sequence number; -1 if the broadcaster does not answer."""
     try:
         return running.descriptors()[-1]["sequence"]
     except urllib.error.HTTPError:
         return -1
 
 
-def test_killed_services_stop_nobodys_picture(tmp_path: Path) -> None:
+def test_viewers_play_on_when_services_are_killed(tmp_path: Path) -> None:
     options = ("--bitrate", "600", "--segment-seconds", "2")
     with station(tmp_path / "data", *options) as running, chromium() as browser:
         viewers = [Viewer(browser, running.local["watch"]) for _ in range(2)]
@@ -42,12 +42,12 @@ def test_killed_services_stop_nobodys_picture(tmp_path: Path) -> None:
 
         kill(running, "signaling")
         for viewer, stats in zip(viewers, before, strict=True):
-            # everybody comes back under a new id, and shares again
+            # viewers come back with a new id, and share again
             viewer.wait(f"s.id !== {stats['id']!r} && s.ready && s.peers === 1", 60)
             assert viewer.stats()["stalls"] == stats["stalls"]
         kill(running, "broadcaster")
         wait_for("new segments", lambda: newest(running) > first["sequence"] + 4)
-        wait_for("announced again", lambda: running.health()["signaling"] == "connected")
+        wait_for("a connection to signaling", lambda: running.health()["signaling"] == "connected")
         running.wait_published(running.published() + 3)
 
         after = [viewer.stats() for viewer in viewers]

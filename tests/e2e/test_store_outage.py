@@ -1,4 +1,4 @@
-"""The store falls silent under viewers: the picture comes from the torrent seed, and goes on."""
+"""A store that stops answering: viewers play on, from the torrent seed."""
 
 import os
 import re
@@ -23,25 +23,25 @@ MAX_COPIES = 1.6
 
 
 def seeder_uploaded(running: Station) -> float:
-    """Payload bytes that torrent peers took, the canary's left out."""
+    """Return the payload bytes that torrent peers took, without the canary's."""
     text = fetch(f"{running.local['broadcaster']}/metrics").decode()
     [value] = re.findall(r"^shoal_torrent_uploaded_bytes_total (\S+)$", text, re.MULTILINE)
     return float(value)
 
 
 def segment_bytes(running: Station, after: int) -> int:
-    """Bytes of the segments that were published after a media sequence number."""
+    """Return the bytes of segments after a media sequence number."""
     return sum(one["size"] for one in running.descriptors() if one["sequence"] > after)
 
 
-def webtorrents(viewer: Viewer) -> list[str]:
-    """The requests of a page for webtorrent."""
+def webtorrent_requests(viewer: Viewer) -> list[str]:
+    """Return the page's requests for webtorrent's code."""
     return [url for url in viewer.requests if "webtorrent" in url]
 
 
 @contextmanager
 def silent_store(running: Station) -> Iterator[None]:
-    """Stop the store: it takes connections, and answers nothing."""
+    """Stop the store, so that it accepts connections but does not answer."""
     running.refresh()
     pid = running.local["pids"]["store"]
     os.kill(pid, signal.SIGSTOP)
@@ -51,28 +51,28 @@ def silent_store(running: Station) -> Iterator[None]:
         os.kill(pid, signal.SIGCONT)
 
 
-def watch(viewers: list[Viewer], seconds: float) -> None:
-    """Let time pass; the browser's events are handled meanwhile."""
+def wait(viewers: list[Viewer], seconds: float) -> None:
+    """Wait while the browser handles events."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         viewers[0].page.wait_for_timeout(500)
 
 
 def wait_seeded(running: Station) -> None:
-    """Wait until the canary has proven the seed."""
+    """Wait until the canary has fetched from the seed."""
     wait_for("the canary", lambda: running.health()["standby"] == "ok", 40)
 
 
 def wait_stored(running: Station) -> None:
-    """Wait until a new store is at its pace: its first write may take as long as an outage."""
+    """Wait until a new store is fast enough: its first write may take as long as an outage."""
     running.wait_published(3)
-    wait_for("all are stored", lambda: all(one["stored"] for one in running.descriptors()))
+    wait_for("all segments are stored", lambda: all(one["stored"] for one in running.descriptors()))
 
 
-def played_on(
+def assert_played_on(
     before: dict[str, Any], after: dict[str, Any], seconds: float, stalls: int = 0
 ) -> None:
-    """Assert that a viewer's picture went on for so long, with so many stalls at the most."""
+    """Assert that a viewer played on for `seconds`, with at most this number of stalls."""
     assert after["playing"]
     assert after["stalls"] - before["stalls"] <= stalls, (before, after)
     assert after["position_s"] - before["position_s"] > seconds - 4
@@ -93,14 +93,14 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
 
 
 @pytest.fixture(autouse=True)
-def nobody(browser: Browser) -> Iterator[None]:
-    """Leave nobody in the room, also where a test failed."""
+def close_viewers(browser: Browser) -> Iterator[None]:
+    """Close all viewers after each test, even if it failed."""
     yield
     for context in browser.contexts:
         context.close()
 
 
-def test_by_the_policy_assist_first_copies_come_from_the_seed(
+def test_with_the_policy_assist_first_copies_come_from_the_seed(
     tmp_path: Path, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SHOAL_STANDBY", "assist")
@@ -109,11 +109,11 @@ def test_by_the_policy_assist_first_copies_come_from_the_seed(
         viewers = [Viewer(browser, running.local["watch"]) for _ in range(3)]
         for viewer in viewers:
             viewer.wait("s.ready && s.peers === 2 && s.playing", 60)
-        # the first ones are slower: webtorrent is loaded for them
+        # the first ones are slower, because webtorrent must be loaded
         running.wait_published(running.published() + 3)
         before = [viewer.stats() for viewer in viewers]
         running.wait_published(running.published() + 5, 60)
-        watch(viewers, 3)
+        wait(viewers, 3)
         after = [viewer.stats() for viewer in viewers]
         got = {
             source: sum(
@@ -130,7 +130,7 @@ def test_by_the_policy_assist_first_copies_come_from_the_seed(
         assert [viewer.errors() for viewer in viewers] == [[], [], []]
 
 
-def test_three_viewers_outlast_a_silent_store_with_one_copy_from_the_seed(
+def test_three_viewers_play_on_with_one_copy_from_the_seed(
     browser: Browser, running: Station
 ) -> None:
     viewers = [Viewer(browser, running.local["watch"]) for _ in range(3)]
@@ -138,23 +138,23 @@ def test_three_viewers_outlast_a_silent_store_with_one_copy_from_the_seed(
         viewer.wait("s.ready && s.peers === 2 && s.playing", 60)
     running.wait_published(running.published() + 3)
     wait_seeded(running)
-    assert [webtorrents(viewer) for viewer in viewers] == [[], [], []]
+    assert [webtorrent_requests(viewer) for viewer in viewers] == [[], [], []]
     before = [viewer.stats() for viewer in viewers]
     newest, uploaded = running.descriptors()[-1]["sequence"], seeder_uploaded(running)
 
     with silent_store(running):
-        watch(viewers, OUTAGE_S)
+        wait(viewers, OUTAGE_S)
         during = [viewer.stats() for viewer in viewers]
         copies = (seeder_uploaded(running) - uploaded) / segment_bytes(running, newest)
         assert running.health()["store"] == "failing"
     print(f"\n{OUTAGE_S:.0f} s without the store: {copies:.2f} copies from the seeder")  # noqa: T201
     for one, two in zip(before, during, strict=True):
-        played_on(one, two, OUTAGE_S)
+        assert_played_on(one, two, OUTAGE_S)
         assert two["bytes"]["seed"] > 0
         assert two["bytes"]["p2p"] > one["bytes"]["p2p"]
     assert copies <= MAX_COPIES
 
-    # the store is used again, and the seed no more
+    # afterwards the store is used again, and the seed no longer
     wait_for("the store is back", lambda: running.health()["store"] == "ok", 20)
     for viewer, stats in zip(viewers, during, strict=True):
         viewer.wait(f"s.bytes.store > {stats['bytes']['store'] + 100_000}", 40)
@@ -164,12 +164,12 @@ def test_three_viewers_outlast_a_silent_store_with_one_copy_from_the_seed(
         now = viewer.stats()
         assert now["bytes"]["seed"] == seed
         assert now["stalls"] == one["stalls"]
-        assert len(webtorrents(viewer)) == 1
+        assert len(webtorrent_requests(viewer)) == 1
         assert viewer.errors() == []
     assert running.origin_video_bytes() == 0
 
 
-def test_a_viewer_alone_outlasts_it_too_and_one_without_webrtc_is_told(
+def test_a_single_viewer_plays_on_and_one_without_webrtc_learns_why_not(
     browser: Browser, running: Station
 ) -> None:
     alone = Viewer(browser, running.local["watch"])
@@ -182,17 +182,17 @@ def test_a_viewer_alone_outlasts_it_too_and_one_without_webrtc_is_told(
     newest, uploaded = running.descriptors()[-1]["sequence"], seeder_uploaded(running)
 
     with silent_store(running):
-        watch([alone], SHORT_OUTAGE_S)
+        wait([alone], SHORT_OUTAGE_S)
         during = alone.stats()
         copies = (seeder_uploaded(running) - uploaded) / segment_bytes(running, newest)
-        told = without.page.locator("#sharing").inner_text()
-    # nobody pushes to it: its first torrent may come when its buffer is just empty
-    played_on(before, during, SHORT_OUTAGE_S, stalls=1)
+        chip = without.page.locator("#sharing").inner_text()
+    # without a pusher, its first torrent may arrive just after its buffer is empty
+    assert_played_on(before, during, SHORT_OUTAGE_S, stalls=1)
     assert during["bytes"]["seed"] > 0
     assert copies <= MAX_COPIES
-    assert told == "the store is not responding, and this browser has no WebRTC"
-    assert webtorrents(without) == []
-    # it plays on when the store is back
+    assert chip == "the store is not responding, and this browser has no WebRTC"
+    assert webtorrent_requests(without) == []
+    # it resumes when the store is back
     position = without.stats()["position_s"]
     without.wait(f"s.playing && s.position_s > {position + 4}", 60)
     assert alone.errors() == without.errors() == []

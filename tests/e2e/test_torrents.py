@@ -1,4 +1,4 @@
-"""Real browsers running webtorrent fetch segments by their magnets, from the seeder alone."""
+"""Browsers fetch segments by their magnet links, with webtorrent, from the seeder alone."""
 
 import asyncio
 import shutil
@@ -25,9 +25,9 @@ CROWD = 24
 PAGES = 4
 TIMEOUT_S = 60
 
-# Clients of one torrent that share a page get each other's offers, for webtorrent has one tracker
-# socket a page: each gets a frame of its own. And clients of one origin store a file of the same
-# name in the same place, and wait for each other's locks for ever: each stores it in memory.
+# Each client has its own frame: webtorrent has one tracker socket per page, so clients of the same
+# torrent on one page would get each other's offers. And each stores the file in memory: clients of
+# one origin would store it in the same place, and wait for each other's locks forever.
 FRAME = """<!doctype html><script type=module>
 import WebTorrent from '/webtorrent.js';
 class Memory {
@@ -46,11 +46,11 @@ class Memory {
 window.fetchMagnet = (magnet) => new Promise((resolve, reject) => {
   const tracker = { rtcConfig: { iceServers: [] } };
   const client = new WebTorrent({ dht: false, lsd: false, tracker });
-  const begun = performance.now();
+  const started = performance.now();
   client.on('error', reject);
   const torrent = client.add(magnet, { store: Memory });
   torrent.on('done', async () => {
-    const ms = performance.now() - begun;
+    const ms = performance.now() - started;
     const bytes = await torrent.files[0].arrayBuffer();
     const hash = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
     resolve({ ms, sha256: Array.from(hash, (b) => b.toString(16).padStart(2, '0')).join('') });
@@ -125,7 +125,7 @@ async def browser() -> AsyncGenerator[Browser]:
 
 
 async def fetch(browser: Browser, published: Published, clients: int, pages: int) -> list[float]:
-    """Let clients fetch a magnet at once; check every byte; return their times in ms."""
+    """Let clients fetch a magnet link at once; check the hashes; return the times, milliseconds."""
     async with pages_server() as url, asyncio.timeout(TIMEOUT_S):
         open_pages = [await browser.new_page() for _ in range(pages)]
         await asyncio.gather(*(page.goto(url) for page in open_pages))
@@ -144,7 +144,7 @@ async def fetch(browser: Browser, published: Published, clients: int, pages: int
     return sorted(client["ms"] for client in got)
 
 
-async def test_a_browser_fetches_a_segment_by_its_magnet_while_no_store_answers(
+async def test_a_browser_fetches_a_segment_by_its_magnet_link_without_a_store(
     service: Signaling, seeder: SeederSupervisor, browser: Browser, tmp_path: Path
 ) -> None:
     tracker = tracker_of(service.url)
@@ -154,14 +154,14 @@ async def test_a_browser_fetches_a_segment_by_its_magnet_while_no_store_answers(
         await seeder.until_announced(published.torrent.infohash)
     times = [(await fetch(browser, published, 1, 1))[0] for published in window]
     print(f"\none browser, three segments: {', '.join(f'{ms:.0f} ms' for ms in times)}")  # noqa: T201
-    # libtorrent does not tell of the last blocks of a connection that ends at once
+    # libtorrent does not count the last blocks of a connection that ends at once
     size = sum(published.torrent.size for published in window)
     async with asyncio.timeout(10):
-        while seeder.uploaded_bytes <= 0.7 * size:  # noqa: ASYNC110 told now and then
+        while seeder.uploaded_bytes <= 0.7 * size:  # noqa: ASYNC110 it is updated now and then
             await asyncio.sleep(0.1)
 
 
-async def test_a_crowd_of_browsers_fetches_the_same_segment_at_once(
+async def test_many_clients_fetch_the_same_segment_at_once(
     service: Signaling, seeder: SeederSupervisor, browser: Browser, tmp_path: Path
 ) -> None:
     published = publish(tmp_path, 1, tracker_of(service.url))

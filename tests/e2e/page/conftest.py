@@ -28,8 +28,8 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(autouse=True)
-def alone(browser: Browser) -> Iterator[None]:
-    """Leave nobody in the room, also where a test failed."""
+def close_viewers(browser: Browser) -> Iterator[None]:
+    """Close all viewers after each test, even if it failed."""
     yield
     for context in browser.contexts:
         context.close()

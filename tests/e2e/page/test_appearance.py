@@ -1,4 +1,4 @@
-"""What it looks like, on all sizes of screen, and to who cannot see it."""
+"""The page's layout on all screen sizes, and its accessibility."""
 
 from playwright.sync_api import Browser
 
@@ -7,7 +7,7 @@ from tests.support.screenshots import SIZES, screenshot, serious_violations
 from tests.support.station import Station
 
 
-def test_it_looks_right_and_everybody_can_use_it(browser: Browser, running: Station) -> None:
+def test_the_page_fits_every_screen_and_is_accessible(browser: Browser, running: Station) -> None:
     viewers = {size: open_page(browser, running, size=size) for size in SIZES}
     for size, viewer in viewers.items():
         viewer.wait("s.playing && s.peers >= 1", 45)
@@ -18,7 +18,7 @@ def test_it_looks_right_and_everybody_can_use_it(browser: Browser, running: Stat
         viewer.page.click("#sharing")
         viewer.page.wait_for_selector(".panel .u-over", state="attached")
         assert viewer.page.evaluate("() => document.activeElement.textContent") == "Sharing"
-        # one screen is as wide as it is
+        # the page is no wider than the screen
         assert viewer.page.evaluate("() => document.body.scrollWidth <= innerWidth"), size
     for size, viewer in viewers.items():
         viewer.wait("s.bytes.p2p > 0")

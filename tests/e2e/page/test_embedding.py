@@ -1,4 +1,4 @@
-"""In somebody else's page: the iframe and the web component."""
+"""The iframe and the web component on a page of another site."""
 
 import http.server
 import re
@@ -18,7 +18,7 @@ from tests.support.viewers import Viewer
 
 @contextmanager
 def other_site(html: str) -> Iterator[str]:
-    """Somebody else's page, on an origin of its own."""
+    """Serve a page on another origin; yield its URL."""
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -41,41 +41,41 @@ def other_site(html: str) -> Iterator[str]:
 
 
 IFRAME = """<!doctype html><title>other</title><script>
-window.heard = [];
-addEventListener("message", (event) => heard.push(event.data));
-const say = (data) => document.querySelector("iframe").contentWindow.postMessage(data, "*");
+window.received = [];
+addEventListener("message", (event) => received.push(event.data));
+const send = (data) => document.querySelector("iframe").contentWindow.postMessage(data, "*");
 </script>
 <iframe width="640" height="360" allow="autoplay; fullscreen; picture-in-picture"
   src="{gateway}/embed?autoplay"></iframe>"""
 
 
-def heard(page: Page, kind: str) -> dict[str, Any]:
-    page.wait_for_function(f"() => heard.some(m => m.shoal === '{kind}')")
-    return page.evaluate(f"() => heard.findLast(m => m.shoal === '{kind}')")
+def received(page: Page, kind: str) -> dict[str, Any]:
+    page.wait_for_function(f"() => received.some(m => m.shoal === '{kind}')")
+    return page.evaluate(f"() => received.findLast(m => m.shoal === '{kind}')")
 
 
-def test_an_iframe_plays_and_takes_orders(browser: Browser, running: Station) -> None:
+def test_an_iframe_plays_and_obeys_messages(browser: Browser, running: Station) -> None:
     with other_site(IFRAME.replace("{gateway}", running.local["gateway"])) as url:
         viewer = Viewer(browser, url, width=700, height=420)
         page = viewer.page
-        heard(page, "ready")
-        page.evaluate("() => say({shoal: 'subscribe'})")
+        received(page, "ready")
+        page.evaluate("() => send({shoal: 'subscribe'})")
         page.wait_for_function(
-            "() => heard.some(m => m.state === 'playing' && m.muted)", timeout=30_000
+            "() => received.some(m => m.state === 'playing' && m.muted)", timeout=30_000
         )
-        page.evaluate("() => say({shoal: 'stats', id: 7})")
-        answer = heard(page, "stats")
+        page.evaluate("() => send({shoal: 'stats', id: 7})")
+        answer = received(page, "stats")
         assert answer["id"] == 7
         assert answer["stats"]["playing"]
         screenshot(page, "embed-iframe")
-        page.evaluate("() => say({shoal: 'pause'})")
-        page.wait_for_function("() => heard.at(-1).state === 'paused'")
-        page.evaluate("() => say({shoal: 'play'})")
-        page.wait_for_function("() => heard.at(-1).state === 'playing'")
+        page.evaluate("() => send({shoal: 'pause'})")
+        page.wait_for_function("() => received.at(-1).state === 'paused'")
+        page.evaluate("() => send({shoal: 'play'})")
+        page.wait_for_function("() => received.at(-1).state === 'playing'")
         assert [line for line in viewer.console if REFUSED.search(line)] == []
 
 
-def test_an_embed_waits_for_its_viewer(browser: Browser, running: Station) -> None:
+def test_an_embed_starts_when_clicked(browser: Browser, running: Station) -> None:
     viewer = open_page(browser, running, "/embed", size="phone")
     viewer.page.wait_for_selector(".start")
     assert serious_violations(viewer.page) == []
@@ -93,7 +93,7 @@ def test_an_embed_waits_for_its_viewer(browser: Browser, running: Station) -> No
 
 COMPONENT = """<!doctype html><html lang="en"><title>other</title>
 <script type="module" src="{gateway}/shoal-player.js"></script>
-<h1>Somebody else's page</h1><main style="width: 640px">
+<h1>Another site</h1><main style="width: 640px">
 <shoal-player src="{gateway}/" autoplay></shoal-player></main></html>"""
 
 

@@ -20,10 +20,10 @@ def test_firefox_and_chromium_share(browser: Browser, running: Station, tmp_path
         async def watch() -> bytes:
             async with tab_at(address, running.local["watch"]) as tab:
                 await tab.wait("s.playing && s.ready && s.peers === 1")
-                begun = await tab.evaluate("window.shoal.stats()")
+                start = await tab.evaluate("window.shoal.stats()")
                 stats = await tab.wait(
                     "s.bytes.p2p - s.startup.p2p > 50000 && s.uploaded > 50000"
-                    f" && s.position_s > {begun['position_s'] + 4}"
+                    f" && s.position_s > {start['position_s'] + 4}"
                 )
                 assert stats["hindrance"] is None
                 assert stats["segments"]["bad_pieces"] == 0

@@ -1,4 +1,4 @@
-"""What moves on the page, and for whom nothing does (`prefers-reduced-motion`)."""
+"""What moves on the page, and that nothing does with `prefers-reduced-motion`."""
 
 from typing import Literal
 
@@ -9,10 +9,10 @@ from tests.support.pages import assert_clean, open_page
 from tests.support.station import Station
 
 COLLECT = """
-window.changed = new Set();
-addEventListener("transitionrun", (event) => { window.changed.add(event.propertyName); }, true);
+window.transitions = new Set();
+addEventListener("transitionrun", (event) => { window.transitions.add(event.propertyName); }, true);
 """
-"""`window.changed`: properties that did not change at once"""
+"""`window.transitions` collects the properties that changed gradually"""
 
 SPINNER = """() => {
   document.querySelector("media-loading-indicator").toggleAttribute("medialoading", true);
@@ -21,15 +21,15 @@ SPINNER = """() => {
     done(frames.flatMap((frame) => Object.keys(frame)));
   }));
 }"""
-"""what the animations that run change, while the picture is waited for"""
+"""returns the properties that the loading indicator's animations change"""
 
 MOTION = {"transform", "translate", "rotate", "scale", "left", "right", "top", "bottom"}
 
 
-def changed(
+def animated(
     browser: Browser, running: Station, preference: Literal["reduce", "no-preference"]
 ) -> set[str]:
-    """Properties that a visit animates."""
+    """Return the properties that are animated during a visit."""
     viewer = open_page(browser, running, script=COLLECT)
     page = viewer.page
     page.emulate_media(reduced_motion=preference)
@@ -37,13 +37,13 @@ def changed(
     page.wait_for_selector("media-rendition-menu-button")
     page.mouse.move(600, 300)
     page.click("media-rendition-menu-button")
-    # by its transition's end it has the focus, so that arrows choose
+    # it has the focus after its transition, so that arrow keys choose
     page.wait_for_function("() => document.activeElement.matches('media-rendition-menu')")
     page.keyboard.press("Escape")
     page.wait_for_function(
         "() => getComputedStyle(document.querySelector('media-rendition-menu')).opacity === '0'"
     )
-    found = {*page.evaluate("() => [...changed]"), *page.evaluate(SPINNER)}
+    found = {*page.evaluate("() => [...transitions]"), *page.evaluate(SPINNER)}
     assert_clean(running, viewer)
     return found
 
@@ -51,13 +51,13 @@ def changed(
 @pytest.mark.parametrize(
     ("preference", "moved"), [("no-preference", {"transform", "rotate"}), ("reduce", set[str]())]
 )
-def test_nothing_moves_for_who_wants_no_motion(
+def test_nothing_moves_with_reduced_motion(
     browser: Browser,
     running: Station,
     preference: Literal["reduce", "no-preference"],
     moved: set[str],
 ) -> None:
-    found = changed(browser, running, preference)
+    found = animated(browser, running, preference)
     assert found & MOTION == moved
-    # something shows all the same that it works
+    # it still fades in and out
     assert "opacity" in found

@@ -1,4 +1,4 @@
-"""Browsers and networks where nothing can be shared: the page plays, and says why it does not."""
+"""Browsers and networks that prevent sharing: the page plays, and says why it does not share."""
 
 import pytest
 from playwright.sync_api import Browser
@@ -8,14 +8,14 @@ from tests.support.screenshots import screenshot
 from tests.support.station import Station
 from tests.support.viewers import Viewer
 
-NO = "Object.defineProperty(window, '{name}', {{value: undefined}}); delete window.{name};"
+REMOVE = "Object.defineProperty(window, '{name}', {{value: undefined}}); delete window.{name};"
 NO_ROUTE = """
 const Real = RTCPeerConnection;
 window.RTCPeerConnection = class extends Real {
-  constructor(given) { super({ ...given, iceTransportPolicy: "relay" }); }
+  constructor(options) { super({ ...options, iceTransportPolicy: "relay" }); }
 };
 """
-"""a network that lets nothing through to other viewers"""
+"""a network in which no link to another viewer can be made"""
 CELLULAR = """
 const connection = Object.assign(new EventTarget(), { type: "cellular" });
 Object.defineProperty(navigator, "connection", { value: connection });
@@ -26,14 +26,16 @@ Object.defineProperty(navigator, 'connection', {value: undefined});
 """
 
 
-def plays_from_the_store(viewer: Viewer, chip: str, explained: str) -> None:
-    """Assert that the picture goes on, that nobody sent any of it, and that both texts say why."""
+def assert_plays_from_the_store(viewer: Viewer, chip: str, explanation: str) -> None:
+    """Assert that the viewer plays without peers, and that chip and panel say why."""
     viewer.wait("s.playing", 30)
     viewer.page.wait_for_function(
         "(chip) => document.querySelector('.chip').textContent === chip", arg=chip
     )
     viewer.page.click("#sharing")
-    viewer.page.wait_for_selector(f".panel .explanations p:has-text('{explained}')", timeout=15_000)
+    viewer.page.wait_for_selector(
+        f".panel .explanations p:has-text('{explanation}')", timeout=15_000
+    )
     position = viewer.stats()["position_s"]
     viewer.wait(f"s.playing && s.position_s > {position + 3}", 15)
     assert viewer.stats()["bytes"]["p2p"] == 0
@@ -42,10 +44,10 @@ def plays_from_the_store(viewer: Viewer, chip: str, explained: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "script", "says"),
+    ("path", "script", "texts"),
     [
-        ("/", NO.format(name="RTCPeerConnection"), ("this browser has no WebRTC", "no WebRTC")),
-        ("/", NO.format(name="WebSocket"), ("this browser has no WebSockets", "no WebSockets")),
+        ("/", REMOVE.format(name="RTCPeerConnection"), ("this browser has no WebRTC", "no WebRTC")),
+        ("/", REMOVE.format(name="WebSocket"), ("this browser has no WebSockets", "no WebSockets")),
         (
             "/",
             "Object.defineProperty(window, 'isSecureContext', {value: false})",
@@ -55,35 +57,35 @@ def plays_from_the_store(viewer: Viewer, chip: str, explained: str) -> None:
     ],
     ids=["no WebRTC", "no WebSocket", "no WebCrypto", "p2p=0"],
 )
-def test_where_the_browser_cannot_share_it_plays_and_says_why(
-    browser: Browser, running: Station, path: str, script: str, says: tuple[str, str]
+def test_a_browser_that_cannot_share_plays_and_says_why(
+    browser: Browser, running: Station, path: str, script: str, texts: tuple[str, str]
 ) -> None:
-    chip, explained = says
+    chip, explanation = texts
     viewer = open_page(browser, running, path, script=script)
-    plays_from_the_store(viewer, f"from the store: {chip}", explained)
+    assert_plays_from_the_store(viewer, f"from the store: {chip}", explanation)
 
 
-def test_where_websockets_are_blocked_on_the_way(browser: Browser, running: Station) -> None:
+def test_blocked_websockets_are_explained(browser: Browser, running: Station) -> None:
     open_page(browser, running)
     viewer = Viewer(browser, "about:blank")
     viewer.page.route_web_socket("**/ws/room*", lambda socket: socket.close())
     viewer.page.goto(running.local["watch"])
-    plays_from_the_store(
+    assert_plays_from_the_store(
         viewer, "from the store: cannot find other viewers", "WebSocket cannot be reached"
     )
 
 
-def test_where_the_network_lets_nothing_through(browser: Browser, running: Station) -> None:
+def test_a_network_without_links_is_explained(browser: Browser, running: Station) -> None:
     open_page(browser, running)
     viewer = open_page(browser, running, script=NO_ROUTE)
-    plays_from_the_store(
+    assert_plays_from_the_store(
         viewer,
         "from the store: could not connect to other viewers",
         "could not connect to the other viewers",
     )
 
 
-def test_where_nothing_is_kept_it_shares_and_says_so(browser: Browser, running: Station) -> None:
+def test_without_local_storage_it_shares_and_says_so(browser: Browser, running: Station) -> None:
     other = open_page(browser, running)
     other.wait("s.playing", 30)
     refused = "Object.defineProperty(window, 'localStorage', {get() { throw Error('no') }})"
@@ -94,9 +96,7 @@ def test_where_nothing_is_kept_it_shares_and_says_so(browser: Browser, running: 
     assert viewer.errors() == []
 
 
-def test_a_phone_of_unknown_link_receives_and_sends_nothing(
-    browser: Browser, running: Station
-) -> None:
+def test_a_phone_on_an_unknown_network_only_receives(browser: Browser, running: Station) -> None:
     other = open_page(browser, running)
     other.wait("s.playing", 30)
     viewer = open_page(browser, running, script=PHONE, size="phone")
@@ -109,7 +109,7 @@ def test_a_phone_of_unknown_link_receives_and_sends_nothing(
     screenshot(viewer.page, "watch-phone-receives")
 
 
-def test_mobile_data_is_for_receiving_until_its_owner_says_otherwise(
+def test_mobile_data_only_receives_until_the_viewer_allows_uploads(
     browser: Browser, running: Station
 ) -> None:
     other = open_page(browser, running)
@@ -122,13 +122,13 @@ def test_mobile_data_is_for_receiving_until_its_owner_says_otherwise(
     viewer.page.wait_for_selector("text=You are on mobile data")
     viewer.page.click("text=Don't upload on mobile data")
     viewer.wait("s.no_upload === null && s.peers === 1 && s.uploaded > 0", 30)
-    # it is remembered
+    # the choice is remembered
     viewer.page.reload()
     viewer.wait("s.playing && s.no_upload === null", 30)
     assert viewer.errors() == []
 
 
-def test_where_the_local_network_is_refused(browser: Browser, running: Station) -> None:
+def test_a_denied_local_network_is_explained(browser: Browser, running: Station) -> None:
     viewer = Viewer(browser, "about:blank")
     cdp = viewer.page.context.new_cdp_session(viewer.page)
     context = cdp.send("Target.getTargetInfo")["targetInfo"]["browserContextId"]

@@ -1,4 +1,4 @@
-"""While nothing is on."""
+"""The page of an offline station."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from tests.support.screenshots import screenshot, serious_violations
 from tests.support.station import rtmp_push, station
 
 
-def test_off_air_it_says_so_and_starts_by_itself(tmp_path: Path, browser: Browser) -> None:
+def test_an_offline_page_says_so_and_starts_by_itself(tmp_path: Path, browser: Browser) -> None:
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("SHOAL_CONSENT", "ask")
         environment.setenv("SHOAL_END_GRACE_S", "1")
@@ -26,7 +26,7 @@ def test_off_air_it_says_so_and_starts_by_itself(tmp_path: Path, browser: Browse
                 assert not viewer.page.is_visible(".offline")
                 other = open_page(browser, running)
                 other.wait("s.playing", 30)
-                # nobody has agreed
+                # nobody has agreed to share yet
                 viewer.page.wait_for_selector(".note")
                 screenshot(viewer.page, "watch-ask")
                 assert chip_text(viewer) == "from the store: waiting for your choice"

@@ -1,4 +1,4 @@
-"""The pages' Content-Security-Policy: it refuses what strangers put there, and nothing of ours."""
+"""The pages' Content-Security-Policy blocks injected content, and nothing that the pages use."""
 
 from collections.abc import Callable
 
@@ -9,9 +9,9 @@ from tests.support.pages import open_page
 from tests.support.station import Station
 from tests.support.viewers import Viewer
 
-STRANGERS = """() => {
+INJECTED = """() => {
   const script = document.createElement("script");
-  script.textContent = "window.strangerRan = true";
+  script.textContent = "window.injectedRan = true";
   const remote = document.createElement("script");
   remote.src = "https://stranger.example/evil.js";
   const style = document.createElement("style");
@@ -22,9 +22,9 @@ STRANGERS = """() => {
   frame.src = "https://stranger.example/";
   document.body.append(script, remote, style, image, frame);
   fetch("http://stranger.example/").catch(() => {});
-  try { new WebSocket("ws://stranger.example/"); } catch { /* that is what is wanted */ }
+  try { new WebSocket("ws://stranger.example/"); } catch { /* as it should */ }
 }"""
-REFUSED = {
+BLOCKED = {
     *("script-src-elem inline", "script-src-elem https://stranger.example/evil.js"),
     *("style-src-elem inline", "img-src https://stranger.example/pixel.png"),
     *("frame-src https://stranger.example", "connect-src http://stranger.example/"),
@@ -78,16 +78,16 @@ def used_as_p2pml(viewer: Viewer, _running: Station) -> None:
         ("/p2pml", used_as_p2pml),
     ],
 )
-def test_the_policy_refuses_strangers_and_nothing_of_ours(
+def test_the_policy_blocks_injected_content_only(
     browser: Browser, running: Station, path: str, use: Callable[[Viewer, Station], None]
 ) -> None:
-    if path == "/dashboard":  # it draws who is here
+    if path == "/dashboard":  # the dashboard draws viewers
         open_page(browser, running)
     viewer = open_page(browser, running, path)
     use(viewer, running)
     assert violations(viewer) == []
     assert viewer.errors() == []
-    viewer.page.evaluate(STRANGERS)
-    viewer.page.wait_for_function("(count) => window.violations.length >= count", arg=len(REFUSED))
-    assert set(violations(viewer)) == REFUSED
-    assert viewer.page.evaluate("() => window.strangerRan") is None
+    viewer.page.evaluate(INJECTED)
+    viewer.page.wait_for_function("(count) => window.violations.length >= count", arg=len(BLOCKED))
+    assert set(violations(viewer)) == BLOCKED
+    assert viewer.page.evaluate("() => window.injectedRan") is None

@@ -1,6 +1,7 @@
-"""What a viewer's browser does for others: seen, understood, refused."""
+"""What the page tells a viewer about sharing, and how it obeys the viewer's choices."""
 
 import json
+import operator
 import re
 import time
 from typing import Any
@@ -14,7 +15,7 @@ from tests.support.station import Station, fetch, wait_for
 from tests.support.viewers import Viewer, settled
 
 
-def test_who_turns_sharing_off_makes_no_connection(browser: Browser, running: Station) -> None:
+def test_turning_sharing_off_closes_all_connections(browser: Browser, running: Station) -> None:
     other = open_page(browser, running)
     viewer = open_page(browser, running, script=COUNT_CONNECTIONS)
     viewer.wait("s.playing && s.peers === 1", 45)
@@ -43,7 +44,7 @@ def test_who_turns_sharing_off_makes_no_connection(browser: Browser, running: St
     assert_clean(running, viewer)
 
 
-def test_an_upload_limit_holds(browser: Browser, running: Station) -> None:
+def test_the_upload_limit_is_kept(browser: Browser, running: Station) -> None:
     script = (
         """localStorage.setItem("shoal.preferences", '{"uploadLimitMbps": 0.05, "noted": true}')"""
     )
@@ -51,10 +52,10 @@ def test_an_upload_limit_holds(browser: Browser, running: Station) -> None:
     for _ in range(2):
         open_page(browser, running)
     viewer.wait("s.playing && s.peers === 2", 45)
-    before, begun = viewer.stats()["uploaded"], time.monotonic()
+    before, started_at = viewer.stats()["uploaded"], time.monotonic()
     running.wait_published(running.published() + 4)
-    sent_bps = (viewer.stats()["uploaded"] - before) * 8 / (time.monotonic() - begun)
-    # a piece may be begun whenever there is credit, and it counts whole
+    sent_bps = (viewer.stats()["uploaded"] - before) * 8 / (time.monotonic() - started_at)
+    # a piece that exceeds the limit may be started, and counts in full
     assert sent_bps <= 2 * 50_000 + 16 * 1024 * 8
 
 
@@ -64,8 +65,8 @@ def store_bytes(running: Station) -> int:
     return sum(int(float(line.rsplit(" ", 1)[1])) for line in lines)
 
 
-def test_the_chip_says_what_the_store_counted(browser: Browser, running: Station) -> None:
-    """Its share, against the bytes that the object store itself has sent meanwhile."""
+def test_the_chip_agrees_with_the_store(browser: Browser, running: Station) -> None:
+    """The displayed share matches the bytes that the object store has sent."""
     sent_before = store_bytes(running)
     viewers = [open_page(browser, running) for _ in range(3)]
     for viewer in viewers:
@@ -76,11 +77,11 @@ def test_the_chip_says_what_the_store_counted(browser: Browser, running: Station
     received = sum(sum(one["bytes"].values()) for one in stats)
     startup = sum(sum(one["startup"].values()) for one in stats)
     startup_store = sum(one["startup"]["store"] for one in stats)
-    # of what came after the start: all that the store did not send came from viewers
+    # after start-up, bytes that the store did not send came from viewers
     by_store = 1 - (sent - startup_store) / (received - startup)
-    said: list[int] = []
+    shown: list[int] = []
     for viewer in viewers:
-        # it is written once a second, and segments go on coming
+        # the chip is updated once a second, while segments arrive
         viewer.page.wait_for_function(
             "() => parseInt(document.querySelector('.chip').textContent) ==="
             " Math.floor(shoal.stats().share * 100)"
@@ -88,63 +89,63 @@ def test_the_chip_says_what_the_store_counted(browser: Browser, running: Station
         text = chip_text(viewer)
         match = re.fullmatch(r"(\d+)% from 2 viewers", text)
         assert match, text
-        said.append(int(match[1]))
+        shown.append(int(match[1]))
     steady = [sum(one["bytes"].values()) - sum(one["startup"].values()) for one in stats]
-    weighted = sum(part * all_ for part, all_ in zip(said, steady, strict=True)) / sum(steady)
-    # rounded down by up to one, and a segment may be under way while the two are read
-    assert abs(weighted - by_store * 100) <= 5, (said, by_store)
+    weighted = sum(map(operator.mul, shown, steady)) / sum(steady)
+    # rounded down by up to 1 %; a segment may be under way between the two readings
+    assert abs(weighted - by_store * 100) <= 5, (shown, by_store)
     assert sum(one["bytes"]["store"] for one in stats) == pytest.approx(sent, rel=0.06)
 
 
 PANEL_STATS = """() => {
   const rows = [...document.querySelectorAll("[data-stat]")];
-  const said = Object.fromEntries(rows.map((row) => [row.dataset.stat, row.textContent]));
-  return [said, shoal.stats()];
+  const shown = Object.fromEntries(rows.map((row) => [row.dataset.stat, row.textContent]));
+  return [shown, shoal.stats()];
 }"""
-BYTES = {"B": 1, "kB": 1e3, "MB": 1e6}
+BYTES_PER_UNIT = {"B": 1, "kB": 1e3, "MB": 1e6}
 
 
-def bytes_said(text: str) -> float:
+def parse_bytes(text: str) -> float:
     number, unit, *_ = text.split()
-    return float(number) * BYTES[unit]
+    return float(number) * BYTES_PER_UNIT[unit]
 
 
-def agreeing(viewer: Viewer) -> tuple[dict[str, str], dict[str, Any]]:
-    """What the panel says and what was counted, at a moment when their bytes agree.
+def matching_stats(viewer: Viewer) -> tuple[dict[str, str], dict[str, Any]]:
+    """Return the panel's rows and the page's stats, at a moment when their bytes match.
 
-    The panel is written once a second and to two digits, and bytes come in between: early in a
-    stream one segment is half of all.
+    The panel is updated once a second with two digits, and bytes arrive in between: early in a
+    stream, one segment is half of them.
     """
     viewer.page.wait_for_selector("[data-stat=store]")
     deadline = time.monotonic() + 15
     while True:
-        said, stats = viewer.page.evaluate(PANEL_STATS)
+        rows, stats = viewer.page.evaluate(PANEL_STATS)
         counts = {**stats["bytes"], "sent": stats["uploaded"], "saved": stats["bytes"]["p2p"]}
         counts["viewers"] = counts.pop("p2p")
-        differ = {
-            row: (said[row], count)
+        different = {
+            row: (rows[row], count)
             for row, count in counts.items()
-            if bytes_said(said[row]) != pytest.approx(count, rel=0.06)
+            if parse_bytes(rows[row]) != pytest.approx(count, rel=0.06)
         }
-        if not differ:
-            return said, stats
-        assert time.monotonic() < deadline, differ
+        if not different:
+            return rows, stats
+        assert time.monotonic() < deadline, different
         viewer.page.wait_for_timeout(100)
 
 
-def test_the_panel_says_what_was_counted(browser: Browser, running: Station) -> None:
+def test_the_panel_shows_the_stats(browser: Browser, running: Station) -> None:
     viewers = [open_page(browser, running) for _ in range(2)]
     for viewer in viewers:
         viewer.wait("s.playing && s.peers === 1 && s.bytes.p2p > 0 && s.uploaded > 0", 45)
     viewers[0].page.click("#sharing")
-    said, stats = agreeing(viewers[0])
-    assert said["peers"] == "1 viewer"
-    assert said["room"] == f"{stats['room']} (2 viewers)"
-    assert said["dropped"] == str(stats["dropped_frames"])
+    rows, stats = matching_stats(viewers[0])
+    assert rows["peers"] == "1 viewer"
+    assert rows["room"] == f"{stats['room']} (2 viewers)"
+    assert rows["dropped"] == str(stats["dropped_frames"])
     for row, key in (("latency", "latency_s"), ("buffer", "buffer_s")):
-        assert float(said[row].removesuffix(" s")) == pytest.approx(stats[key], abs=2.5), row
-    assert re.match(r"↓ [\d.]+ [kM]bit/s, ↑ ", said["speed"])
-    assert any(re.search(r"[1-9]", part) for part in said["speed"].split(","))
+        assert float(rows[row].removesuffix(" s")) == pytest.approx(stats[key], abs=2.5), row
+    assert re.match(r"↓ [\d.]+ [kM]bit/s, ↑ ", rows["speed"])
+    assert any(re.search(r"[1-9]", part) for part in rows["speed"].split(","))
 
 
 def test_settings_reach_the_page(running: Station) -> None:

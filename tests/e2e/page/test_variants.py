@@ -1,4 +1,4 @@
-"""Two sizes of the picture: the playlists agree, and viewers of one size share it."""
+"""Two variants: their playlists agree, and viewers of the same one share it."""
 
 import urllib.parse
 
@@ -28,13 +28,13 @@ def media_playlists(running: Station) -> list[m3u8.M3U8]:
 
 
 def starts(playlist: m3u8.M3U8) -> dict[int, float]:
-    """When each media sequence number begins, by the wall clock."""
+    """Return when each media sequence number starts, as a Unix time."""
     first = playlist.media_sequence or 0
     times = [segment.program_date_time for segment in playlist.segments]
     return {first + n: time.timestamp() for n, time in enumerate(times) if time is not None}
 
 
-def test_two_renditions_are_played_and_shared(browser: Browser, running: Station) -> None:
+def test_two_variants_are_played_and_shared(browser: Browser, running: Station) -> None:
     viewers = [Viewer(browser, running.local["watch"]) for _ in range(2)]
     for viewer in viewers:
         viewer.wait("s.ready && s.peers === 1 && s.playing", 45)
@@ -47,7 +47,7 @@ def test_two_renditions_are_played_and_shared(browser: Browser, running: Station
         assert all(abs(best[n] - small[n]) < 0.5 for n in common), (best, small)
         return len(common) >= 4
 
-    wait_for("segments of both renditions", aligned)
+    wait_for("segments of both variants", aligned)
     for viewer in viewers:
         assert viewer.errors() == []
         assert viewer.stats()["segments"]["bad_pieces"] == 0
@@ -55,9 +55,7 @@ def test_two_renditions_are_played_and_shared(browser: Browser, running: Station
     assert running.report()["bytes"]["ec2_video"] == 0
 
 
-def test_each_rendition_has_its_swarm_of_p2p_media_loader(
-    browser: Browser, running: Station
-) -> None:
+def test_p2p_media_loader_has_a_swarm_for_each_variant(browser: Browser, running: Station) -> None:
     playlist = fetch(running.local["playlist"]).decode()
     assert "#EXT-X-STREAM-INF" in playlist
     assert_shared(browser, running, 2, info_hashes(SWARM_ID, playlist) - info_hashes(SWARM_ID))

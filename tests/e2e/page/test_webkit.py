@@ -1,4 +1,4 @@
-"""Debian's WebKitGTK plays; it has no WebRTC, so all comes from the store, and the page says so."""
+"""Debian's WebKitGTK has no WebRTC: it plays from the store, and the page says so."""
 
 from pathlib import Path
 
@@ -9,12 +9,14 @@ from tests.support.webkit import launched
 CHIP = "document.querySelector('#sharing').textContent"
 
 
-def test_webkit_plays_from_the_store_and_is_told_why(running: Station, tmp_path: Path) -> None:
+def test_webkit_plays_from_the_store_and_the_page_says_why(
+    running: Station, tmp_path: Path
+) -> None:
     with launched(tmp_path / "webkit") as tab:
         tab.open(running.local["watch"])
-        begun = tab.wait("s.playing")["position_s"]
-        stats = tab.wait(f"s.playing && s.position_s > {begun + 4}")
-        # as in Safari, which hls.js prefers
+        start = tab.wait("s.playing")["position_s"]
+        stats = tab.wait(f"s.playing && s.position_s > {start + 4}")
+        # hls.js prefers it, as in Safari
         assert tab.evaluate("typeof ManagedMediaSource") == "function"
         assert stats["hindrance"] == "no WebRTC"
         assert stats["bytes"]["store"] > 0

@@ -1,4 +1,4 @@
-"""One station with one rendition, and one browser, for all tests of a swarm."""
+"""One station with one variant, and one browser, for all tests of a swarm."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from playwright.sync_api import Browser
 from tests.support.station import Station, station
 from tests.support.viewers import chromium
 
-# nobody looks at the picture here: a small one leaves the processor to the viewers
+# a small picture leaves more processor time to the viewers
 QUICK = ("--bitrate", "600", "--segment-seconds", "2", "--picture", "320x180@15")
 
 
@@ -25,8 +25,8 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(autouse=True)
-def alone(browser: Browser) -> Iterator[None]:
-    """Leave nobody in the room, also where a test failed."""
+def close_viewers(browser: Browser) -> Iterator[None]:
+    """Close all viewers after each test, even if it failed."""
     yield
     for context in browser.contexts:
         context.close()

@@ -1,4 +1,4 @@
-"""Our tracker serves a player that others wrote: p2p-media-loader, on /p2pml."""
+"""Our tracker serves another player: p2p-media-loader, on /p2pml."""
 
 from playwright.sync_api import Browser
 
@@ -14,20 +14,20 @@ def test_three_viewers_share(browser: Browser, running: Station) -> None:
     assert_shared(browser, running, 3, info_hashes(SWARM_ID))
 
 
-def test_false_segments_are_refused(browser: Browser, running: Station) -> None:
+def test_corrupt_segments_are_rejected(browser: Browser, running: Station) -> None:
     url = f"{running.local['gateway']}/p2pml"
-    poisoner = Viewer(browser, url, hook="p2pml", script=CORRUPT_P2PML_PIECES)
-    poisoner.wait("s.playing")
+    corrupt = Viewer(browser, url, hook="p2pml", script=CORRUPT_P2PML_PIECES)
+    corrupt.wait("s.playing")
     viewer = Viewer(browser, url, hook="p2pml")
     viewer.wait("s.playing && s.refused > 0")
     running.wait_published(running.published() + 2)
     stats = viewer.stats()
     assert stats["playing"]
     assert stats["stalls"] == 0
-    assert poisoner.stats()["refused"] == 0
+    assert corrupt.stats()["refused"] == 0
 
 
-def test_who_does_not_share_elsewhere_does_not_here(browser: Browser, running: Station) -> None:
+def test_the_preference_not_to_share_applies_here_too(browser: Browser, running: Station) -> None:
     url = f"{running.local['gateway']}/p2pml"
     other = Viewer(browser, url, hook="p2pml")
     script = """localStorage.setItem("shoal.preferences", '{"share": false}');"""

@@ -1,4 +1,4 @@
-"""Three viewers on the local stack: the peers carry the video, the origin host carries none."""
+"""Three viewers of a local station: peers send most of the video, the station's host none."""
 
 import re
 
@@ -7,18 +7,18 @@ from playwright.sync_api import Browser
 from tests.support.station import Station, wait_for
 from tests.support.viewers import Viewer, received
 
-SEGMENTS_WATCHED = 8
+MEASURED_SEGMENTS = 8
 SEGMENT_S = 2
 
 
-def test_three_viewers_share_what_one_fetched(browser: Browser, running: Station) -> None:
+def test_three_viewers_share_what_one_has_fetched(browser: Browser, running: Station) -> None:
     viewers = [Viewer(browser, running.local["watch"]) for _ in range(3)]
     for viewer in viewers:
         viewer.wait("s.ready && s.peers === 2 && s.playing", 45)
-    # the viewers' first segments are start-up; count from the next announcement on
+    # skip the viewers' start-up
     running.wait_published(running.published() + 2)
     before = [viewer.stats() for viewer in viewers]
-    running.wait_published(running.published() + SEGMENTS_WATCHED, 90)
+    running.wait_published(running.published() + MEASURED_SEGMENTS, 90)
     for viewer, first in zip(viewers, before, strict=True):
         viewer.wait(f"s.segments.complete >= {first['segments']['complete'] + 6}")
     after = [viewer.stats() for viewer in viewers]
@@ -32,7 +32,7 @@ def test_three_viewers_share_what_one_fetched(browser: Browser, running: Station
 
     for one, two in zip(before, after, strict=True):
         assert two["stalls"] == one["stalls"]
-        assert two["position_s"] > one["position_s"] + (SEGMENTS_WATCHED - 3) * SEGMENT_S
+        assert two["position_s"] > one["position_s"] + (MEASURED_SEGMENTS - 3) * SEGMENT_S
         assert two["segments"]["bad_pieces"] == 0
         assert two["playing"]
 
@@ -54,5 +54,5 @@ def test_three_viewers_share_what_one_fetched(browser: Browser, running: Station
     broadcaster_log = running.log("broadcaster")
     assert re.search(r"👥 New peer connected to stream-\S+\.ts \(total: 3\)", broadcaster_log)
     assert re.search(r"⬆️ Uploaded \d+\.\d KB via P2P to 3 peers", broadcaster_log)
-    # other tests have had services killed: the canary comes once a minute
-    wait_for("all is well", lambda: running.health()["status"] == "ok", 75)
+    # after tests that kill services, wait for the canary, which runs once a minute
+    wait_for("the broadcaster is healthy", lambda: running.health()["status"] == "ok", 75)
