@@ -22,7 +22,7 @@ def pytest_asyncio_loop_factories(
 
 @pytest.fixture(autouse=True)
 def fresh_counters() -> Iterator[None]:
-    """Services that share this process share its counters: none may see another test's bytes."""
+    """Reset the counters, which all services and tests in this process share."""
     RESPONSE_BYTES.clear()
     yield
 
@@ -37,7 +37,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 @pytest.fixture
 def owncast(tmp_path: Path) -> Owncast:
-    """An Owncast whose stream of one rendition has just begun."""
+    """An Owncast whose stream, with one variant, has just started."""
     owncast = Owncast(tmp_path / "hls")
     owncast.path.mkdir()
     owncast.start_stream()

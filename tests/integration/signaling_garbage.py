@@ -1,4 +1,4 @@
-"""What strangers may send: protocol words with wrong values, odd frames, arbitrary bytes."""
+"""Input that anybody may send: protocol words with wrong values, odd frames, arbitrary bytes."""
 
 import json
 from typing import Any

@@ -60,7 +60,7 @@ def announce(number: int, info_hash: str = LIVE, **fields: Any) -> bytes:
 
 async def until(probe: Callable[[], bool]) -> None:
     async with asyncio.timeout(10):
-        while not probe():  # noqa: ASYNC110 - there is no event of it
+        while not probe():  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.01)
 
 

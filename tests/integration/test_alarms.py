@@ -125,7 +125,7 @@ def test_a_wrong_folder_while_owncast_is_online_is_an_alarm(
     assert (alarm["station"], alarm["severity"]) == ("tv.example.org", "failing")
 
 
-async def test_the_last_state_is_posted_however_long_the_receiver_is_down(
+async def test_the_last_state_is_posted_after_any_outage_of_the_receiver(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, seconds in (("RAISE_AFTER_S", 0.1), ("OVER_AFTER_S", 0.5), ("FIRST_RETRY_S", 0.05)):

@@ -1,4 +1,4 @@
-"""`shoal doctor` on a real station: each fault is caused, named, undone, and gone again."""
+"""`shoal doctor` on a real station: it reports each fault while it is there, and no longer."""
 
 from collections.abc import Iterator
 
@@ -44,8 +44,8 @@ def test_a_healthy_station_has_no_fault(faulty: FaultyStation) -> None:
 
 
 @pytest.mark.long
-def test_what_is_not_a_fault_yet_is_a_warning(faulty: FaultyStation) -> None:
-    with BYPASS.harm(faulty):
+def test_viewers_of_owncasts_playlist_are_a_warning(faulty: FaultyStation) -> None:
+    with BYPASS.inject(faulty):
         seen = faulty.doctor()
     assert seen.checks[BYPASS.check]["state"] == "warning"
     assert BYPASS.saw in seen.checks[BYPASS.check]["saw"]
@@ -59,8 +59,8 @@ def test_what_is_not_a_fault_yet_is_a_warning(faulty: FaultyStation) -> None:
         for case in CASES
     ],
 )
-def test_a_fault_is_named_until_it_is_undone(faulty: FaultyStation, case: Case) -> None:
-    with case.harm(faulty):
+def test_a_fault_is_reported_until_it_is_undone(faulty: FaultyStation, case: Case) -> None:
+    with case.inject(faulty):
         seen = faulty.doctor()
     found = seen.checks[case.check]
     assert found["state"] == "broken", seen.broken

@@ -19,7 +19,7 @@ def report(folder: Path) -> str:
     return result.stdout
 
 
-def test_what_the_readme_promises_about_a_local_station(tmp_path: Path) -> None:
+def test_the_commands_of_the_readme_work(tmp_path: Path) -> None:
     assert ".venv/bin/shoal report" in README.commands
     shown = re.findall(r"^│ ([A-Za-z0-9() ]+?) +│", README.text, re.MULTILINE)
     assert len(shown) == 4

@@ -110,7 +110,7 @@ async def test_unknown_types_and_a_second_join_are_ignored(service: Signaling) -
         ('{"type":"join","plan_version":1,"variant":0}', "plan_version"),
     ],
 )
-async def test_a_refused_viewer_is_told_why_and_harms_nobody(
+async def test_a_refused_viewer_gets_the_reason_and_affects_nobody(
     service: Signaling, frame: str, code: str
 ) -> None:
     ann = await service.join()
@@ -150,7 +150,7 @@ async def test_a_viewer_that_does_not_join_in_time_is_refused(
     assert await viewer.closed() == 1008
 
 
-async def test_a_viewer_that_vanished_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_viewer_that_stops_answering_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(websocket, "SWEEP_S", 0.1)
     monkeypatch.setattr(websocket, "CLOSE_AFTER_SWEEPS", 40)
     async with running_signaling() as service:
@@ -214,7 +214,9 @@ async def test_no_client_can_get_a_slow_reader_disconnected(service: Signaling) 
         assert ben.id in [line["id"] for line in (await slow.room_of(3))["members"]]
 
 
-async def test_shutdown_says_going_away_and_a_restart_starts_empty(service: Signaling) -> None:
+async def test_shutdown_closes_with_going_away_and_a_restart_starts_empty(
+    service: Signaling,
+) -> None:
     broadcaster = await service.broadcaster()
     await broadcaster.announce(Stream("abc", live=True))
     await broadcaster.announce(Segment(descriptor(1)))

@@ -1,4 +1,4 @@
-"""Hostile crowds, with a bystander whose announces are timed meanwhile."""
+"""Many attackers, and a bystander whose announces are timed meanwhile."""
 
 import asyncio
 import resource
@@ -30,19 +30,19 @@ from tests.support.raw_websocket import (
 from tests.support.signaling import JOIN_SECRET, SignalingProcess, signaling_process
 
 [LIVE] = info_hashes(SWARM_ID)
-SLOWEST_S = 1.0
-"""limit for the p95 of the bystander's round trips beyond a quiet time; attackers share our
-cores"""
+MAX_DELAY_S = 1.0
+"""for the p95 of the bystander's round trips, beyond that of a quiet time; attackers run on the
+same cores"""
 QUIET_S = 0.5
-BETWEEN_S = 0.025
+INTERVAL_S = 0.025
 ATTACKER = "CF-Connecting-IP: 203.0.113.7"
 
 
 @pytest.fixture(scope="module", autouse=True)
-def files() -> None:
+def raise_file_limit() -> None:
     """Both ends of thousands of connections are on this machine."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 @pytest_asyncio.fixture
@@ -84,58 +84,58 @@ class Bystander(threading.Thread):
         host, _, port = url.removeprefix("http://").partition(":")
         self._socket = socket.create_connection((host, int(port)), timeout=TIMEOUT_S)
         token = issue_join_token(JOIN_SECRET, "127.0.0.1", time.time())
-        self._say(handshake(f"/ws?token={token}"), b"\r\n\r\n")
+        self._exchange(handshake(f"/ws?token={token}"), b"\r\n\r\n")
 
     def run(self) -> None:
-        said = message(action="announce", info_hash=LIVE, peer_id="b" * 20, left=1)
+        request = message(action="announce", info_hash=LIVE, peer_id="b" * 20, left=1)
         with self._socket:
-            while not self.stop.wait(BETWEEN_S):
+            while not self.stop.wait(INTERVAL_S):
                 began = time.monotonic()
-                self._say(said, b'"incomplete":')
+                self._exchange(request, b'"incomplete":')
                 self.round_trips.append(time.monotonic() - began)
 
-    def _say(self, said: bytes, answer: bytes) -> None:
-        self._socket.sendall(said)
-        heard = b""
-        while answer not in heard:
-            part = self._socket.recv(65_536)
-            assert part, "the bystander's socket was closed"
-            heard += part
+    def _exchange(self, request: bytes, answer: bytes) -> None:
+        self._socket.sendall(request)
+        received = b""
+        while answer not in received:
+            data = self._socket.recv(65_536)
+            assert data, "the bystander's socket was closed"
+            received += data
 
 
-def slow(times_s: list[float], part: float) -> float:
-    """Return this quantile of the times."""
-    return sorted(times_s)[int(part * (len(times_s) - 1))]
+def quantile(times_s: list[float], fraction: float) -> float:
+    """Return a quantile of the times."""
+    return sorted(times_s)[int(fraction * (len(times_s) - 1))]
 
 
 @asynccontextmanager
-async def bystander(running: SignalingProcess, what: str) -> AsyncIterator[None]:
+async def bystander(running: SignalingProcess, attack: str) -> AsyncIterator[None]:
     """Let a bystander announce all the time, and record its round trips."""
-    watching = Bystander(running.url)
+    client = Bystander(running.url)
     before_kb = memory_kb(running.process.pid)
-    watching.start()
+    client.start()
     await asyncio.sleep(QUIET_S)
-    quiet_s = slow(watching.round_trips, 0.95)
-    watching.round_trips.clear()
+    quiet_s = quantile(client.round_trips, 0.95)
+    client.round_trips.clear()
     try:
         yield
     except BaseException:
-        watching.stop.set()
+        client.stop.set()
         raise
-    grown_kb = memory_kb(running.process.pid) - before_kb
-    await asyncio.sleep(2 * BETWEEN_S)
-    watching.stop.set()
-    await asyncio.to_thread(watching.join, TIMEOUT_S)
-    slow_s, p99_s = (slow(watching.round_trips, part) for part in (0.95, 0.99))
+    growth_kb = memory_kb(running.process.pid) - before_kb
+    await asyncio.sleep(2 * INTERVAL_S)
+    client.stop.set()
+    await asyncio.to_thread(client.join, TIMEOUT_S)
+    slow_s, p99_s = (quantile(client.round_trips, q) for q in (0.95, 0.99))
     print(  # noqa: T201
-        f"\n{what}: a bystander's {len(watching.round_trips)} announces took"
+        f"\n{attack}: a bystander's {len(client.round_trips)} announces took"
         f" {1000 * slow_s:.1f} ms (p95; p99 {1000 * p99_s:.1f}; before {1000 * quiet_s:.1f} ms),"
-        f" signaling grew by {grown_kb / 1024:.1f} MB"
+        f" signaling grew by {growth_kb / 1024:.1f} MB"
     )
-    assert slow_s < SLOWEST_S + quiet_s
+    assert slow_s < MAX_DELAY_S + quiet_s
 
 
-async def test_two_thousand_heads_that_are_never_finished(running: SignalingProcess) -> None:
+async def test_two_thousand_unfinished_heads(running: SignalingProcess) -> None:
     before_kb = memory_kb(running.process.pid)
     async with bystander(running, "2,000 half request heads"):
         sockets: list[RawSocket] = []
@@ -144,7 +144,7 @@ async def test_two_thousand_heads_that_are_never_finished(running: SignalingProc
             for half in sockets:
                 half.write(handshake("/ws", "X: " + "x" * 1_000)[:-4])
             await asyncio.sleep(0.02)
-        for _ in range(100):  # and the earlier ones send another word
+        for _ in range(100):  # and the last one sends more
             sockets[-1].write(b"x")
             await asyncio.sleep(0)
         assert await count(running, "shoal_handshakes_refused", "too_many_waiting") >= 400
@@ -152,10 +152,10 @@ async def test_two_thousand_heads_that_are_never_finished(running: SignalingProc
 
 
 async def test_a_flood_of_connections(running: SignalingProcess) -> None:
-    """Handshakes from one address, of which 200 are accepted at a time."""
+    """Of the handshakes from one address, only 200 are accepted at a time."""
     refusals = 0
 
-    async def come(number: int) -> None:
+    async def connect(number: int) -> None:
         nonlocal refusals
         attacker = await RawSocket.open(running.url)
         answer = await attacker.answer(handshake(("/ws", "/ws/room")[number % 2], ATTACKER))
@@ -165,29 +165,29 @@ async def test_a_flood_of_connections(running: SignalingProcess) -> None:
     before_kb = memory_kb(running.process.pid)
     async with bystander(running, "2,000 handshakes of one address"):
         for start in range(0, 2_000, 50):
-            await asyncio.gather(*(come(number) for number in range(start, start + 50)))
+            await asyncio.gather(*(connect(number) for number in range(start, start + 50)))
         assert refusals == 1_800
         counted = await count(running, "shoal_handshakes_refused", "too_many_sockets")
         assert counted == refusals
     assert memory_kb(running.process.pid) - before_kb < 16_000
 
 
-async def test_frames_that_are_too_big(running: SignalingProcess) -> None:
+async def test_oversized_frames(running: SignalingProcess) -> None:
     big = b"\x82\xff" + (2**40).to_bytes(8, "big") + b"abcd" + b"x" * 500_000
 
-    async def throw() -> None:
+    async def attack() -> None:
         attacker = await RawSocket.websocket(running.url, "/ws", ATTACKER)
         attacker.write(big)
         assert await attacker.close_code() in (1009, None)  # the reset may come first
         attacker.writer.transport.abort()
 
     before_kb = memory_kb(running.process.pid)
-    async with bystander(running, "400 frames of a terabyte, of which 500 KB come"):
+    async with bystander(running, "400 frames of a terabyte, of which 500 KB are sent"):
         for _ in range(40):
-            await asyncio.gather(*(throw() for _ in range(10)))
+            await asyncio.gather(*(attack() for _ in range(10)))
         async with asyncio.timeout(5):  # they are disconnected a moment after the close frame
             while await count(running, "shoal_signaling_sockets_cut", "message_size") < 400:  # noqa: ASYNC110
-                await asyncio.sleep(BETWEEN_S)
+                await asyncio.sleep(INTERVAL_S)
     assert memory_kb(running.process.pid) - before_kb < 32_000
 
 
@@ -197,8 +197,8 @@ async def test_ten_thousand_info_hashes_of_one_address(running: SignalingProcess
 
     async def announce(attacker: RawSocket, first: int) -> int:
         for number in range(first, first + 500):
-            said = {"info_hash": f"{number:020d}", "peer_id": "a" * 20, "left": 1}
-            attacker.write(message(action="announce", **said))
+            fields = {"info_hash": f"{number:020d}", "peer_id": "a" * 20, "left": 1}
+            attacker.write(message(action="announce", **fields))
         refused = 0
         while True:
             opcode, payload = await attacker.frame()
@@ -211,7 +211,7 @@ async def test_ten_thousand_info_hashes_of_one_address(running: SignalingProcess
 
     before_kb = memory_kb(running.process.pid)
     async with bystander(running, "10,000 info_hashes of one address"):
-        # all of them before the messages of the first exhaust the address's limit
+        # connect all of them before the first one's messages exhaust the limit of the address
         attackers = [
             await RawSocket.websocket(running.url, f"/ws?token={token}", ATTACKER)
             for _ in range(20)
@@ -244,7 +244,7 @@ async def test_a_flood_of_messages_closes_the_flooder(running: SignalingProcess)
         assert cut == ends.count(1008) >= 10
 
 
-async def test_pings_that_nobody_reads_the_answers_of(running: SignalingProcess) -> None:
+async def test_pings_whose_answers_are_not_read(running: SignalingProcess) -> None:
     before_kb = memory_kb(running.process.pid)
     async with bystander(running, "20 sockets that ping and never read"):
         deaf = [await RawSocket.websocket(running.url, "/ws", ATTACKER) for _ in range(20)]

@@ -52,7 +52,7 @@ async def test_a_foreign_page_is_refused(service: Signaling, path: str, origin: 
 
 @pytest.mark.parametrize("path", ["/ws", "/ws/room"])
 @pytest.mark.parametrize("origin", ["http://127.0.0.1", "https://blog.example", None])
-async def test_our_own_pages_the_embedding_ones_and_programs_may_connect(
+async def test_own_pages_embedding_pages_and_programs_may_connect(
     service: Signaling, path: str, origin: str | None
 ) -> None:
     await RawSocket.websocket(service.url, path, Origin=origin)
@@ -116,7 +116,7 @@ async def test_a_token_that_expires_does_not_disconnect(service: Signaling) -> N
     assert (await client.next())["incomplete"] == 1
 
 
-async def test_the_seeder_s_torrents_are_for_everybody_and_only_it_registers(
+async def test_only_the_seeder_registers_torrents_and_everybody_may_fetch_them(
     service: Signaling,
 ) -> None:
     seed = service.seed_url.partition("seed=")[2]
@@ -149,9 +149,7 @@ PRIVATE = ["/stats", "/metrics", "/history", "/viewers", "/health"]
 
 
 @pytest.mark.parametrize("path", [*PRIVATE, "/broadcaster", "/", "/nothing"])
-async def test_nothing_but_the_sockets_is_shown_through_the_edge(
-    service: Signaling, path: str
-) -> None:
+async def test_only_websockets_are_served_through_the_edge(service: Signaling, path: str) -> None:
     for request in (
         head(path, "Host: x", EDGE),
         head(path, "Host: x", "cf-connecting-ip:"),
@@ -198,18 +196,18 @@ async def test_nothing_but_the_sockets_is_shown_through_the_edge(
 async def test_the_public_routes_reach_only_the_websockets(
     service: Signaling, gateway: str, target: str, version: str
 ) -> None:
-    """Whatever the path, method and host, the gateway asks signaling for its WebSockets only."""
+    """With any path, method and host, the gateway reaches only signaling's WebSockets."""
     for method in ("GET", "POST", "CONNECT", "OPTIONS"):
         for lines in (("Host: tv.example",), ("Host: localhost:8081",), ("Host: 127.0.0.1", EDGE)):
             client = await RawSocket.open(gateway)
             client.write(head(target, *lines, "Connection: close", method=method, version=version))
-            said = await client.ended()
+            response = await client.ended()
             client.writer.close()
-            assert b"shoal_" not in said
-            assert b'"viewers"' not in said
-            assert b" 101 " not in said
-            if b"X-Shoal: signaling" in said:
-                assert said.split()[1] in (b"404", b"405", b"426", b"400")
+            assert b"shoal_" not in response
+            assert b'"viewers"' not in response
+            assert b" 101 " not in response
+            if b"X-Shoal: signaling" in response:
+                assert response.split()[1] in (b"404", b"405", b"426", b"400")
 
 
 @pytest_asyncio.fixture
@@ -235,7 +233,7 @@ async def gateway(service: Signaling) -> AsyncGenerator[str]:
         await runner.cleanup()
 
 
-async def test_the_gateway_leads_to_the_sockets(service: Signaling, gateway: str) -> None:
+async def test_the_gateway_forwards_to_the_websockets(service: Signaling, gateway: str) -> None:
     client = await RawSocket.websocket(gateway, f"/ws?token={service.token()}")
     client.write(announce(1))
     assert (await client.next())["incomplete"] == 1

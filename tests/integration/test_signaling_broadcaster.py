@@ -18,7 +18,7 @@ async def service() -> AsyncGenerator[Signaling]:
 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer no"}, {"Authorization": "no"}])
-async def test_only_the_bearer_of_the_token_is_let_in(
+async def test_only_a_client_with_the_token_is_accepted(
     service: Signaling, headers: dict[str, str]
 ) -> None:
     with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
@@ -31,7 +31,7 @@ def audience(room_peers: int) -> dict[str, object]:
     return {"type": "audience", "room_peers": room_peers, "linked": 0, "uploaded": 0}
 
 
-async def test_it_resumes_after_the_newest_segments_and_repeats_reach_nobody(
+async def test_it_resumes_after_the_newest_segments_and_repeats_are_dropped(
     service: Signaling,
 ) -> None:
     viewer = await service.join()
@@ -50,7 +50,7 @@ async def test_it_resumes_after_the_newest_segments_and_repeats_reach_nobody(
     assert (await service.get("/health"))["chunks"] == 4
 
 
-async def test_it_is_told_the_number_of_viewers(service: Signaling) -> None:
+async def test_it_receives_the_number_of_viewers(service: Signaling) -> None:
     ann = await service.join()
     broadcaster = await service.broadcaster()
     await broadcaster.next()
@@ -61,7 +61,7 @@ async def test_it_is_told_the_number_of_viewers(service: Signaling) -> None:
     assert await broadcaster.next() == audience(1)
 
 
-async def test_a_second_one_takes_over(service: Signaling) -> None:
+async def test_a_second_broadcaster_takes_over(service: Signaling) -> None:
     first = await service.broadcaster()
     await first.next()
     second = await service.broadcaster()
@@ -73,7 +73,7 @@ async def test_a_second_one_takes_over(service: Signaling) -> None:
     assert (await viewer.next())["type"] == "segment"
 
 
-async def test_only_stream_says_what_is_on_air(service: Signaling) -> None:
+async def test_only_a_stream_message_sets_on_air(service: Signaling) -> None:
     broadcaster = await service.broadcaster()
     viewer = await service.join()
     await broadcaster.announce(Stream("abc", live=True))

@@ -1,4 +1,4 @@
-"""A node is killed while a crowd uses it."""
+"""A node is killed while many viewers and peers use it."""
 
 import asyncio
 import contextlib
@@ -22,15 +22,15 @@ VIEWERS = 200
 PEERS = 60
 """tracker clients at each node"""
 SPREAD_S = 5.0
-"""the time in which all players come back"""
-BACK_WITHIN_S = 15.0
+"""time over which the players reconnect"""
+RECOVERY_TIMEOUT_S = 15.0
 OFFERS_PER_S = 40
 RECEIVED = {"p2p": 700, "store": 300, "seed": 0}
 NOTHING = {"p2p": 0, "store": 0, "seed": 0}
 
 
 class Viewer:
-    """One player: in a room, and in one of another node after its socket closes."""
+    """One player, which joins at the other node when its socket closes."""
 
     def __init__(self, number: int, nodes: list[SignalingProcess]) -> None:
         self.address = from_address(number)
@@ -42,12 +42,12 @@ class Viewer:
     async def play(self, session: aiohttp.ClientSession) -> None:
         while True:
             with contextlib.suppress(aiohttp.ClientError):
-                await self._sit(session, self.nodes[0].url)
+                await self._join(session, self.nodes[0].url)
             self.room = None
             self.nodes.reverse()
             await asyncio.sleep(SPREAD_S * random.random())
 
-    async def _sit(self, session: aiohttp.ClientSession, url: str) -> None:
+    async def _join(self, session: aiohttp.ClientSession, url: str) -> None:
         async with session.ws_connect(f"{url}/ws/room", headers=self.address) as socket:
             token = issue_join_token(JOIN_SECRET, "127.0.0.1", time.time())
             await socket.send_json(
@@ -61,15 +61,15 @@ class Viewer:
                     if self.room is None:
                         await socket.send_json({"type": "ready"})
                         if not self.has_reported:
-                            await socket.send_json(figures())
+                            await socket.send_json(stats_message())
                             self.has_reported = True
                     self.room = message
                     one = random.choice(message["members"])["id"]
                     await socket.send_json({"type": "signal", "to": one, "data": {"sdp": "v=0"}})
 
 
-def figures() -> dict[str, Any]:
-    """What a viewer reports, once in its life."""
+def stats_message() -> dict[str, Any]:
+    """Return the stats that a viewer reports once."""
     more = {"uploaded": 0, "peers": 1, "stalls": 0, "latency_s": 9.0}
     return {"type": "stats", "bytes": RECEIVED, "startup": NOTHING, **more}
 
@@ -93,18 +93,18 @@ async def stats(node: SignalingProcess) -> dict[str, Any]:
         return await response.json()
 
 
-async def all_in(viewers: list[Viewer], node: SignalingProcess) -> None:
-    """Wait until everybody is in a room and counted once, as are the bytes they received."""
+async def all_in_rooms(viewers: list[Viewer], node: SignalingProcess) -> None:
+    """Wait until all viewers are in rooms, and `node` counts each of them and their bytes once."""
     expected = (VIEWERS, VIEWERS * RECEIVED["p2p"], VIEWERS * RECEIVED["store"])
     while True:
-        said = await stats(node)
-        counted = said["viewers"], said["bytes"]["p2p"], said["bytes"]["store"]
+        totals = await stats(node)
+        counted = totals["viewers"], totals["bytes"]["p2p"], totals["bytes"]["store"]
         if counted == expected and all(viewer.room is not None for viewer in viewers):
             return
         await asyncio.sleep(0.1)
 
 
-async def test_the_crowd_of_a_node_that_is_killed_is_back_at_the_other(tmp_path: Path) -> None:
+async def test_viewers_of_a_killed_node_reconnect_to_the_other(tmp_path: Path) -> None:
     with (
         redis_server(tmp_path) as redis,
         signaling_process(tmp_path / "a", SHOAL_CLUSTER_URL=redis.url) as victim,
@@ -117,22 +117,22 @@ async def test_the_crowd_of_a_node_that_is_killed_is_back_at_the_other(tmp_path:
             crowd(f"ws{victim.url.removeprefix('http')}/ws?token={token}", PEERS, swarm) as lost,
             crowd(f"ws{other.url.removeprefix('http')}/ws?token={token}", PEERS, swarm) as peers,
         ):
-            await asyncio.wait_for(all_in(viewers, other), 20)
+            await asyncio.wait_for(all_in_rooms(viewers, other), 20)
             await lost.announce_once()
             flowing = asyncio.create_task(peers.paced(OFFERS_PER_S, 4))
             await asyncio.sleep(1)
-            lost.stays = False
+            lost.connected = False
             victim.kill()
             began = time.monotonic()
-            hurt = [viewer for viewer in viewers if viewer.nodes[0] is victim]
-            for viewer in hurt:
+            affected = [viewer for viewer in viewers if viewer.nodes[0] is victim]
+            for viewer in affected:
                 viewer.room = None
-            await asyncio.wait_for(all_in(viewers, other), BACK_WITHIN_S)
+            await asyncio.wait_for(all_in_rooms(viewers, other), RECOVERY_TIMEOUT_S)
             took_s = time.monotonic() - began
-            print(f"\n{len(hurt)} viewers are in rooms again after {took_s:.1f} s")  # noqa: T201
+            print(f"\n{len(affected)} viewers are in rooms again after {took_s:.1f} s")  # noqa: T201
             peers.check()
             assert (await flowing)[0]
-            # offers and signals flow
+            # offers and signals are forwarded again
             delays_ms, _ = await peers.paced(OFFERS_PER_S, 1)
             assert len(delays_ms) > OFFERS_PER_S
             assert sum(viewer.signals for viewer in viewers) > VIEWERS

@@ -29,7 +29,7 @@ from tests.support.signaling import BROADCASTER_TOKEN, signaling_process
 PATHS = ("/ws", "/ws/room", "/broadcaster")
 BEARER = f"Authorization: Bearer {TOKEN}"
 EXAMPLES = 60
-UNHURRIED = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+SUPPRESSED = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
 
 # --- the service and its bystanders ---
 
@@ -47,24 +47,24 @@ class Errors(logging.Handler):
 
 
 class Bystanders:
-    """A harmless client on each path."""
+    """A well-behaved client on each path."""
 
     def __init__(self, service: Signaling) -> None:
         self.service = service
 
-    async def arrive(self) -> None:
+    async def connect(self) -> None:
         token = self.service.token()
         self.tracker = await RawSocket.websocket(self.service.url, f"/ws?token={token}")
         self.viewer = await RawSocket.websocket(self.service.url, "/ws/room")
         self.viewer.write(message(type="join", plan_version=PLAN_VERSION, variant=0, token=token))
         assert (await self.viewer.next())["type"] == "stream"
 
-    async def are_well(self) -> None:
-        """Each of them gets its answer."""
+    async def assert_served(self) -> None:
+        """Assert that each of them gets its answer."""
         self.tracker.write(
             message(action="announce", info_hash=LIVE, peer_id="bystander's peer id ", left=1)
         )
-        while "interval" not in await self.tracker.next():  # somebody else's offers
+        while "interval" not in await self.tracker.next():  # skip offers of other peers
             pass
         self.viewer.write(frame(b"still there?", PING))
         while (await self.viewer.frame()) != (10, b"still there?"):
@@ -76,7 +76,7 @@ class Bystanders:
 
 
 class Fuzzed:
-    """A service, and a loop on which the examples run one after another."""
+    """A service, and an event loop on which the examples run one after another."""
 
     def __init__(self, runner: asyncio.Runner, service: Signaling, errors: Errors) -> None:
         self._runner = runner
@@ -96,7 +96,7 @@ def fuzzed() -> Any:
         station = running_signaling(max_sockets_per_address=1_000, max_messages_per_s=10_000)
         service = runner.run(station.__aenter__())
         fuzzed = Fuzzed(runner, service, errors)
-        runner.run(fuzzed.bystanders.arrive())
+        runner.run(fuzzed.bystanders.connect())
         yield fuzzed
         runner.run(station.__aexit__(None, None, None))
         gc.collect()
@@ -105,7 +105,7 @@ def fuzzed() -> Any:
 
 
 async def send(url: str, path: str, sent: bytes, cuts: list[int], bearer: str = TOKEN) -> None:
-    """Send bytes in parts after a handshake, read the answers, and leave in one of two ways."""
+    """Send bytes in parts after a handshake, read answers, and disconnect in one of two ways."""
     socket = await RawSocket.open(url)
     data = handshake(path, f"Authorization: Bearer {bearer}") + sent
     try:
@@ -129,28 +129,28 @@ async def send(url: str, path: str, sent: bytes, cuts: list[int], bearer: str = 
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_no_frames_do_harm(fuzzed: Fuzzed, path: str) -> None:
+def test_arbitrary_frames_do_no_harm(fuzzed: Fuzzed, path: str) -> None:
     token = fuzzed.service.token()
     target = f"{path}?token={token}" if path == "/ws" else path
     join = message(type="join", plan_version=PLAN_VERSION, variant=0, token=token)
 
-    @settings(max_examples=EXAMPLES, suppress_health_check=UNHURRIED)
+    @settings(max_examples=EXAMPLES, suppress_health_check=SUPPRESSED)
     @given(SENT, CUTS, st.booleans())
-    def try_it(parts: list[bytes], cuts: list[int], joins: bool) -> None:
+    def check(parts: list[bytes], cuts: list[int], joins: bool) -> None:
         before = join if joins else b""
 
         async def example() -> None:
             await send(fuzzed.service.url, target, before + b"".join(parts), cuts)
-            await fuzzed.bystanders.are_well()
+            await fuzzed.bystanders.assert_served()
 
         fuzzed.run(example())
         assert not fuzzed.errors.records, fuzzed.errors.records[0]
 
-    try_it()
-    fuzzed.run(all_gone(fuzzed.service))
+    check()
+    fuzzed.run(wait_all_gone(fuzzed.service))
 
 
-def test_no_head_does_harm(fuzzed: Fuzzed) -> None:
+def test_arbitrary_heads_do_no_harm(fuzzed: Fuzzed) -> None:
     lines = st.one_of(
         st.sampled_from(
             [
@@ -177,9 +177,9 @@ def test_no_head_does_harm(fuzzed: Fuzzed) -> None:
         [b"GET /ws HTTP/1.1", b"GET /ws?token=%ff&seed=\xff HTTP/1.1", b"GET /broadcaster HTTP/1.1"]
     ) | st.binary(max_size=30)
 
-    @settings(max_examples=2 * EXAMPLES, suppress_health_check=UNHURRIED)
+    @settings(max_examples=2 * EXAMPLES, suppress_health_check=SUPPRESSED)
     @given(firsts, st.lists(lines, max_size=8), st.binary(max_size=20))
-    def try_it(first: bytes, lines: list[bytes], rest: bytes) -> None:
+    def check(first: bytes, lines: list[bytes], rest: bytes) -> None:
         async def example() -> None:
             socket = await RawSocket.open(fuzzed.service.url)
             socket.write(b"\r\n".join([first, *lines, b"", b""]) + rest)
@@ -191,14 +191,14 @@ def test_no_head_does_harm(fuzzed: Fuzzed) -> None:
         fuzzed.run(example())
         assert not fuzzed.errors.records, fuzzed.errors.records[0]
 
-    try_it()
-    fuzzed.run(fuzzed.bystanders.are_well())
+    check()
+    fuzzed.run(fuzzed.bystanders.assert_served())
 
 
-async def all_gone(service: Signaling) -> None:
-    """Only the bystanders are left, and what they announced."""
+async def wait_all_gone(service: Signaling) -> None:
+    """Wait until only the bystanders are left; assert that only what they announced is kept."""
     async with asyncio.timeout(10):
-        while len(service.websockets) > 2:  # noqa: ASYNC110 - there is no event of it
+        while len(service.websockets) > 2:  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.02)
     assert service.tracker.swarms.peers == 1
     assert len(service.tracker.swarms) == 1
@@ -213,8 +213,8 @@ def memory_kb(pid: int) -> int:
     return pages * 4
 
 
-async def test_nothing_is_left_of_what_was_sent(tmp_path: Path) -> None:
-    """The worst of the above, repeated: memory use settles."""
+async def test_memory_settles_after_hostile_input(tmp_path: Path) -> None:
+    """Repeat the most expensive input: memory use stops growing."""
     worst = [
         *(frame(text.encode()) for text in DEEP),
         frame(b" " * 60_000, fin=False),

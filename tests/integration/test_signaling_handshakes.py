@@ -84,7 +84,7 @@ async def test_a_handshake_with_a_body_or_a_bad_header_is_refused(
 
 
 @pytest.mark.parametrize("connection", ["upgrade", "keep-alive, Upgrade", "Upgrade,keep-alive"])
-async def test_every_browser_s_connection_header_will_do(
+async def test_the_connection_header_of_every_browser_is_accepted(
     service: Signaling, connection: str
 ) -> None:
     await RawSocket.websocket(service.url, "/ws", Connection=connection, Upgrade="WebSocket")
@@ -114,7 +114,7 @@ async def test_bytes_after_the_head_do_not_make_it_a_handshake(service: Signalin
 
 
 async def test_a_connection_is_closed_after_a_plain_answer(service: Signaling) -> None:
-    """A handshake that came next would end up at aiohttp, silently."""
+    """Otherwise a later handshake would silently reach aiohttp."""
     for first in (
         head("/health", "Host: x"),
         head("/nothing", "Host: x"),
@@ -130,9 +130,9 @@ async def test_a_connection_is_closed_after_a_plain_answer(service: Signaling) -
         client.writer.close()
     pipelined = await RawSocket.open(service.url)
     pipelined.write(head("/health", "Host: x") + handshake("/ws"))
-    said = await pipelined.ended()
-    assert said.count(b"HTTP/1.1 ") == 1
-    assert b" 101 " not in said
+    response = await pipelined.ended()
+    assert response.count(b"HTTP/1.1 ") == 1
+    assert b" 101 " not in response
 
 
 async def test_a_half_closed_socket_is_answered_and_closed(service: Signaling) -> None:
@@ -195,7 +195,7 @@ async def test_a_stop_waits_for_no_client(tmp_path: Path) -> None:
         await asyncio.sleep(0.2)
         began = time.monotonic()
         os.kill(running.process.pid, signal.SIGTERM)
-        # they are told, and never close; the unfinished handshake is refused
+        # they get a close frame and never answer it; the unfinished handshake is refused
         goodbye = (CLOSE, b"\x03\xe9signaling is stopping")
         assert [await one.frame() for one in deaf] == [goodbye] * 2
         assert (await waiting.answer()).code == "stopping"
@@ -212,16 +212,17 @@ async def test_a_stop_waits_for_no_client(tmp_path: Path) -> None:
 async def test_a_connection_during_shutdown_is_refused(service: Signaling) -> None:
     count = refused("stopping")
     host, _, port = service.url.removeprefix("http://").partition(":")
-    early = socket.create_connection((host, int(port)))  # the kernel has it, signaling does not
+    # the kernel has accepted it, signaling has not
+    early = socket.create_connection((host, int(port)))
     early.sendall(handshake("/ws"))
     await service.stop()
     early.setblocking(False)
     try:
-        said = await asyncio.get_running_loop().sock_recv(early, 1_000)
+        response = await asyncio.get_running_loop().sock_recv(early, 1_000)
     except ConnectionError:
-        said = b""
+        response = b""
     early.close()
-    assert b" 101 " not in said
+    assert b" 101 " not in response
     assert count() <= 1
 
 

@@ -28,7 +28,7 @@ async def report(viewer: Client, **figures: Any) -> None:
 
 
 async def until_handled(viewer: Client) -> None:
-    """Wait until signaling has read what a viewer sent: it answers in order."""
+    """Wait until signaling has handled a viewer's messages, since it answers in order."""
     await viewer.send(type="ready")
     await viewer.until(
         lambda m: (
@@ -125,7 +125,7 @@ async def test_the_history_has_a_row_for_each_ten_seconds(service: Signaling) ->
     assert (await service.get(f"/history?after={at[0] + 0.5}"))["at"] == []
 
 
-async def test_rooms_can_be_seen_and_who_pushes_to_whom(service: Signaling) -> None:
+async def test_rooms_shows_members_and_their_pushes(service: Signaling) -> None:
     assert await service.get("/rooms") == {"rooms": [], "apart": 0, "picture": None}
     broadcaster = await service.broadcaster()
     ann, ben = await service.join(), await service.join()

@@ -77,9 +77,7 @@ async def test_an_ipv6_subscriber_is_one_address(service: Signaling) -> None:
 
 
 @pytest.mark.parametrize("what", [message(action="scrape"), frame(b"", PING), frame(b"x", PONG)])
-async def test_too_much_of_anything_closes_its_own_socket_only(
-    service: Signaling, what: bytes
-) -> None:
+async def test_exceeding_a_limit_closes_only_that_socket(service: Signaling, what: bytes) -> None:
     count = cut("too_many_messages")
     good = await RawSocket.websocket(service.url, "/ws")
     bad = await RawSocket.websocket(service.url, "/ws")
@@ -96,8 +94,8 @@ async def test_empty_fragments_are_messages_too(service: Signaling) -> None:
     assert await bad.close_code() == 1008
 
 
-async def test_reconnecting_gives_no_new_quota(service: Signaling) -> None:
-    said, count = 0, refused("too_many_messages")
+async def test_reconnecting_does_not_renew_the_quota(service: Signaling) -> None:
+    sent, count = 0, refused("too_many_messages")
     flood = message(action="scrape", info_hash=LIVE) * 190
     while not count():
         client = await RawSocket.open(service.url)
@@ -106,8 +104,8 @@ async def test_reconnecting_gives_no_new_quota(service: Signaling) -> None:
             client.write(flood)
             client.write(frame(b"", CLOSE))
             await client.close_code()
-            said += 190
-            assert said < 5_000
+            sent += 190
+            assert sent < 5_000
         else:
             assert (answer.status, answer.code) == (429, "too_many_messages")
         client.writer.close()

@@ -11,10 +11,10 @@ from tests.support.signaling import SignalingProcess, answers, signaling_process
 from tests.support.station import free_port, wait_for
 
 VIEWERS = 12
-"""the kernel gives each to either process: once in 2,000 runs all go to the same one"""
+"""the kernel chooses a process for each; once in 2,000 runs it chooses the same one for all"""
 
 
-async def test_each_process_counts_its_own_viewers_and_all_know_the_sum(tmp_path: Path) -> None:
+async def test_each_process_counts_its_viewers_and_knows_the_sum(tmp_path: Path) -> None:
     shared, *own = (f"http://127.0.0.1:{free_port()}" for _ in range(3))
     with ExitStack() as stack:
         redis = stack.enter_context(redis_server(tmp_path, PASSWORD))
@@ -31,22 +31,22 @@ async def test_each_process_counts_its_own_viewers_and_all_know_the_sum(tmp_path
         ]
         async with aiohttp.ClientSession() as session:
             station = Node(processes[0], session)
-            alone = [
+            nodes = [
                 Node(SignalingProcess(url, running.process), session)
                 for url, running in zip(own, processes, strict=True)
             ]
-            for node in alone:
+            for node in nodes:
                 await until(lambda node=node: has_nodes(node, 2))
             for number in range(VIEWERS):
                 await station.joined(f"10.0.0.{number + 1}")
-            for node in alone:
+            for node in nodes:
                 await until(lambda node=node: has(node, viewers=VIEWERS))
-            counted = [await node.metric("shoal_viewers") for node in alone]
+            counted = [await node.metric("shoal_viewers") for node in nodes]
             assert sum(counted) == VIEWERS
             assert all(counted)
 
             # an address of one process does not answer for another
-            alone[0].running.kill()
+            nodes[0].running.kill()
             assert not answers(own[0])
-            assert await alone[1].metric("shoal_viewers") == counted[1]
+            assert await nodes[1].metric("shoal_viewers") == counted[1]
             wait_for("the port is the other's", lambda: answers(shared), 10)

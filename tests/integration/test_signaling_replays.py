@@ -29,7 +29,7 @@ async def broadcasting(service: Signaling) -> Client:
     return broadcaster
 
 
-async def test_viewers_of_one_replay_meet_and_nobody_else(service: Signaling) -> None:
+async def test_only_viewers_of_the_same_replay_share_a_room(service: Signaling) -> None:
     broadcaster = await broadcasting(service)
     live = await service.join()
     await live.until(lambda m: m["type"] == "segment")

@@ -1,4 +1,4 @@
-"""What viewers report about themselves, and what operators see of it."""
+"""The stats that viewers report, and the totals that operators see."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -80,7 +80,7 @@ async def test_sharing_and_linked_viewers_are_counted(service: Signaling) -> Non
     assert "shoal_not_sharing_viewers 1.0" in await service.text("/metrics")
 
 
-async def test_more_than_was_published_does_not_count(service: Signaling) -> None:
+async def test_bytes_beyond_what_was_published_do_not_count(service: Signaling) -> None:
     broadcaster = await service.broadcaster()
     ann = await service.join()
     await broadcaster.announce(Segment(descriptor(1)))
@@ -103,7 +103,7 @@ async def test_operators_read_the_counts(
 ) -> None:
     lines: asyncio.Queue[str] = asyncio.Queue()
     monkeypatch.setattr("shoal.signaling.service.log.info", lines.put_nowait)
-    told = asyncio.create_task(log_counts(service.room_service, interval_s=0.01))
+    task = asyncio.create_task(log_counts(service.room_service, interval_s=0.01))
     expected = {"Active Viewers: 1", "Active Broadcasters: 1", "Total Chunks Processed: 1"}
     broadcaster = await service.broadcaster()
     await broadcaster.announce(Segment(descriptor(1)))
@@ -111,5 +111,5 @@ async def test_operators_read_the_counts(
     async with asyncio.timeout(5):
         while expected:
             expected.discard(await lines.get())
-    told.cancel()
-    await asyncio.wait({told})
+    task.cancel()
+    await asyncio.wait({task})

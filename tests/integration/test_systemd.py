@@ -1,4 +1,4 @@
-"""What real services tell systemd, at a real notification socket."""
+"""The notifications of real services to systemd, at a real socket."""
 
 import asyncio
 import os
@@ -131,7 +131,7 @@ async def test_a_blocked_event_loop_sends_no_pings(
     assert supervisor.received() == ["READY=1", "STATUS=lives", "WATCHDOG=1"]
     await asyncio.sleep(6 * PING_S)
     assert supervisor.received().count("WATCHDOG=1") >= 3
-    time.sleep(6 * PING_S)  # noqa: ASYNC251 - this is the fault
+    time.sleep(6 * PING_S)  # noqa: ASYNC251 - the fault of this test
     assert supervisor.received() == []
     await asyncio.sleep(2 * PING_S)
     assert "WATCHDOG=1" in supervisor.received()

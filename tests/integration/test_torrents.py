@@ -34,10 +34,10 @@ async def service() -> AsyncGenerator[Signaling]:
 async def seed(seeder: SeederSupervisor, published: Published) -> float:
     """Seed and wait for the tracker; return how long that took, in seconds."""
     loop = asyncio.get_running_loop()
-    begun = loop.time()
+    started_at = loop.time()
     seeder.add(published.torrent, published.path)
     await asyncio.wait_for(seeder.until_announced(published.torrent.infohash), TIMEOUT_S)
-    return loop.time() - begun
+    return loop.time() - started_at
 
 
 async def until(condition: Callable[[], bool], limit_s: float = TIMEOUT_S) -> None:
@@ -116,12 +116,12 @@ async def test_the_upload_budget_holds(service: Signaling, tmp_path: Path) -> No
     published = publish(tmp_path, 1, tracker_of(service.url), size=900_000)
     async with seeding(service.seed_url, upload_mbps=mbps) as seeder:
         await seed(seeder, published)
-        begun = asyncio.get_running_loop().time()
+        started_at = asyncio.get_running_loop().time()
         assert await fetched(published, tmp_path, "webrtc") == published.sha256
-        assert asyncio.get_running_loop().time() - begun > 3
+        assert asyncio.get_running_loop().time() - started_at > 3
 
 
-async def test_the_newest_is_announced_within_two_seconds_while_a_window_is_seeded(
+async def test_a_new_torrent_is_announced_within_two_seconds(
     service: Signaling, tmp_path: Path
 ) -> None:
     window = [publish(tmp_path, index, tracker_of(service.url)) for index in range(WINDOW + 5)]

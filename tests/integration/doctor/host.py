@@ -10,44 +10,44 @@ from contextlib import contextmanager
 from aiohttp import web
 from multidict import CIMultiDict
 
-from tests.integration.doctor.cases import Case, Harm, at, edit, swap
+from tests.integration.doctor.cases import Case, InjectFault, edit, fault_at, swap
 from tests.support.faults import Fault, Proxies, Proxy, Reply
 from tests.support.faulty_station import FaultyStation
 from tests.support.station import wait_for
 
 PASSWORD = "abc123"
 NOTICE_S = 3.0
-"""by then a service that hung has noticed what it missed"""
+"""time for a service that hung to catch up"""
 DENIED = "permission denied: /run/hls/0 has mode 0700"
 
 
-def hanging(service: str) -> Harm:
+def hanging(service: str) -> InjectFault:
     """Return a fault: a service keeps its port open, but does nothing."""
 
     @contextmanager
-    def harm(patient: FaultyStation) -> Iterator[None]:
-        patient.station.refresh()
-        pid = patient.station.local["pids"][service]
+    def inject(faulty: FaultyStation) -> Iterator[None]:
+        faulty.station.refresh()
+        pid = faulty.station.local["pids"][service]
         os.kill(pid, signal.SIGSTOP)
         try:
             yield
         finally:
             os.kill(pid, signal.SIGCONT)
             time.sleep(NOTICE_S)
-            health = patient.station.health
+            health = faulty.station.health
             wait_for("the station is healthy again", lambda: health()["status"] == "ok", 90)
 
-    return harm
+    return inject
 
 
-def failing(reply: Reply) -> None:
+def with_problem(reply: Reply) -> None:
     health = json.loads(reply.body)
     problem = {"code": "hls_folder", "message": DENIED, "since": "2026-01-01T00:00:00+00:00"}
     reply.status = 503
     reply.body = json.dumps({**health, "status": "failing", "problems": [problem]}).encode()
 
 
-def admin_pages(*, password: str, s3: bool, stream_key: str = "a secret") -> Harm:
+def admin_pages(*, password: str, s3: bool, stream_key: str = "a secret") -> InjectFault:
     """Return a fault: Owncast has admin pages, which the stand-in of `shoal up` lacks."""
     import aiohttp
 
@@ -61,18 +61,18 @@ def admin_pages(*, password: str, s3: bool, stream_key: str = "a secret") -> Har
             reply.headers = CIMultiDict({"Content-Type": "application/json"})
             reply.body = json.dumps(settings if authorized else {}).encode()
 
-    return at("owncast", lambda _p: Fault(edit=edited))
+    return fault_at("owncast", lambda _faulty: Fault(edit=edited))
 
 
 @contextmanager
-def listening_everywhere(patient: FaultyStation) -> Iterator[None]:
-    """Owncast's port is open on every interface."""
-    with Proxies(owncast=Proxy(patient.owncast.upstream, host="0.0.0.0")) as proxies:
-        patient.describe(owncast=proxies["owncast"].url)
+def listening_everywhere(faulty: FaultyStation) -> Iterator[None]:
+    """Let Owncast listen on every interface."""
+    with Proxies(owncast=Proxy(faulty.owncast.upstream, host="0.0.0.0")) as proxies:
+        faulty.describe(owncast=proxies["owncast"].url)
         try:
             yield
         finally:
-            patient.describe()
+            faulty.describe()
 
 
 def with_viewers(reply: Reply) -> None:
@@ -96,7 +96,7 @@ HOST = (
     Case("signaling hangs", "signaling", "does not answer", hanging("signaling")),
     Case("the site hangs", "site", "does not answer", hanging("site")),
     Case("the store hangs", "segment", "does not answer", hanging("store")),
-    Case("a problem is raised", "problems", DENIED, edit("broadcaster", "/health", failing)),
+    Case("a problem is raised", "problems", DENIED, edit("broadcaster", "/health", with_problem)),
     Case(
         "the seed fails",
         "standby",
@@ -138,4 +138,4 @@ BYPASS = Case(
     "7 viewers",
     edit("owncast", "status", with_viewers),
 )
-"""only a warning"""
+"""this one is only a warning"""

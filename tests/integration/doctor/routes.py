@@ -18,17 +18,17 @@ from tests.support.faulty_station import FaultyStation
 
 
 @contextmanager
-def self_signed_certificate(patient: FaultyStation) -> Iterator[None]:
-    """The station answers https with a self-signed certificate."""
+def self_signed_certificate(faulty: FaultyStation) -> Iterator[None]:
+    """Serve the station over HTTPS with a self-signed certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(_certificate(patient.data))
-    plain = patient.front
-    with Proxies(front=Proxy(plain.upstream, ssl=context)) as proxies:
-        patient.front = proxies["front"]
+    context.load_cert_chain(_certificate(faulty.data))
+    original = faulty.front
+    with Proxies(front=Proxy(original.upstream, ssl=context)) as proxies:
+        faulty.front = proxies["front"]
         try:
             yield
         finally:
-            patient.front = plain
+            faulty.front = original
 
 
 def _certificate(folder: Path) -> Path:
@@ -52,25 +52,25 @@ def _certificate(folder: Path) -> Path:
 
 
 @contextmanager
-def unknown_name(patient: FaultyStation) -> Iterator[None]:
-    """The station has a name that does not resolve (RFC 2606)."""
-    url = patient.front.url
-    patient.front.url = "http://tv.invalid"
+def unknown_name(faulty: FaultyStation) -> Iterator[None]:
+    """Give the station a name that does not resolve (RFC 2606)."""
+    url = faulty.front.url
+    faulty.front.url = "http://tv.invalid"
     try:
         yield
     finally:
-        patient.front.url = url
+        faulty.front.url = url
 
 
 def slow_clock(reply: Reply) -> None:
-    """The station's clock is five minutes slow."""
-    # the header has whole seconds, and responses take time: 303 to 308 s
+    """Make the station's clock five minutes slow."""
+    # the header has whole seconds, and a response takes time: the doctor sees 303 to 308 s
     slow = datetime.now(UTC) - timedelta(seconds=304)
     reply.headers["Date"] = format_datetime(slow.replace(tzinfo=UTC), usegmt=True)
 
 
 def fast_encoder(reply: Reply) -> None:
-    """The encoder's clock is a day fast."""
+    """Make the encoder's clock a day fast."""
     day = datetime.now(UTC)
     swap(f"TIME:{day:%Y-%m-%d}", f"TIME:{day + timedelta(days=1):%Y-%m-%d}")(reply)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tests.integration.doctor.cases import Case, at, body, edit, header, swap
+from tests.integration.doctor.cases import Case, body, edit, fault_at, header, swap
 from tests.support.faults import Fault, Reply
 from tests.support.faulty_station import FaultyStation
 from tests.support.station import fetch
@@ -15,9 +15,11 @@ from tests.support.station import fetch
 
 def on_page(change: Any) -> Any:
     """Return a fault of the watch page alone."""
-    return at(
+    return fault_at(
         "front",
-        lambda _p: Fault(edit=lambda asked, reply: change(reply) if asked.path == "/" else None),
+        lambda _faulty: Fault(
+            edit=lambda request, reply: change(reply) if request.path == "/" else None
+        ),
     )
 
 
@@ -41,13 +43,13 @@ def wrong_token(reply: Reply) -> None:
     reply.body = json.dumps(config).encode()
 
 
-def admit_everyone(patient: FaultyStation) -> Fault:
+def admit_everyone(faulty: FaultyStation) -> Fault:
     """Return a fault: every join gets a valid token."""
 
     def edited(text: str) -> str:
         message = json.loads(text)
         if message.get("type") == "join":
-            config = json.loads(fetch(f"{patient.station.local['gateway']}/config.json"))
+            config = json.loads(fetch(f"{faulty.station.local['gateway']}/config.json"))
             message["token"] = config["join_token"]
         return json.dumps(message)
 
@@ -60,8 +62,8 @@ def no_candidates(text: str) -> str:
 
 
 @contextmanager
-def silent_stun(patient: FaultyStation) -> Iterator[None]:
-    """The page names a STUN server that never responds."""
+def silent_stun(faulty: FaultyStation) -> Iterator[None]:
+    """Let the page name a STUN server that never responds."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
         servers = [{"urls": [f"stun:127.0.0.1:{silent.getsockname()[1]}"]}]
@@ -70,7 +72,7 @@ def silent_stun(patient: FaultyStation) -> Iterator[None]:
             config = json.loads(reply.body)
             reply.body = json.dumps({**config, "ice_servers": servers}).encode()
 
-        with edit("front", "/config.json", change)(patient):
+        with edit("front", "/config.json", change)(faulty):
             yield
 
 
@@ -107,32 +109,37 @@ SHARING = (
         "no WebSockets",
         "websocket",
         "answered 426 to a WebSocket",
-        at("front", lambda _p: Fault(no_sockets=True)),
+        fault_at("front", lambda _faulty: Fault(no_sockets=True)),
     ),
     Case("another secret", "join", "token_invalid", edit("front", "/config.json", wrong_token)),
     Case(
-        "everyone may join", "join guarded", "accepted a made-up token", at("front", admit_everyone)
+        "everyone may join",
+        "join guarded",
+        "accepted a made-up token",
+        fault_at("front", admit_everyone),
     ),
     Case(
         "signals are lost",
         "room",
         "did not reach the other within 5 s",
-        at("front", lambda _p: Fault(to_server=lambda t: None if '"signal"' in t else t)),
+        fault_at(
+            "front", lambda _faulty: Fault(to_server=lambda t: None if '"signal"' in t else t)
+        ),
     ),
     Case(
         "no path between the peers",
         "exchange",
         "no data channel opened",
-        at("front", lambda _p: Fault(to_server=no_candidates)),
+        fault_at("front", lambda _faulty: Fault(to_server=no_candidates)),
     ),
     Case("a silent STUN server", "stun", "no response from 127.0.0.1", silent_stun),
     Case(
         "the tracker knows no seeder",
         "tracker",
         "no seeder",
-        at(
+        fault_at(
             "front",
-            lambda _p: Fault(to_client=lambda t: re.sub(r'"complete":\d+', '"complete":0', t)),
+            lambda _faulty: Fault(to_client=lambda t: re.sub(r'"complete":\d+', '"complete":0', t)),
         ),
     ),
     Case(
@@ -145,6 +152,6 @@ SHARING = (
         "nobody answers a magnet",
         "magnet",
         "not within",
-        at("front", lambda _p: Fault(to_client=drop_offers)),
+        fault_at("front", lambda _faulty: Fault(to_client=drop_offers)),
     ),
 )

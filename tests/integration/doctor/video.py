@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.integration.doctor.cases import Case, at, edit, header
+from tests.integration.doctor.cases import Case, edit, fault_at, header
 from tests.support.faults import Fault, Reply
 from tests.support.faulty_station import FaultyStation
 
@@ -14,7 +14,7 @@ SEGMENT = "/shoal/live/0/"
 
 
 def shallow(reply: Reply) -> None:
-    """The playlist has three segments, as Owncast's own does."""
+    """Shorten the playlist to three segments, as Owncast's has."""
     text = reply.body.decode()
     sequence = int(re.findall(r"MEDIA-SEQUENCE:(\d+)", text)[0])
     head, *segments = text.split("#EXT-X-PROGRAM-DATE-TIME")
@@ -23,7 +23,7 @@ def shallow(reply: Reply) -> None:
     reply.body = "#EXT-X-PROGRAM-DATE-TIME".join([head, *kept]).encode()
 
 
-def going_back(_patient: FaultyStation) -> Fault:
+def going_back(_faulty: FaultyStation) -> Fault:
     """Return a fault: a second, newer broadcaster answers after the first request."""
     asked = iter(range(1_000_000))
 
@@ -36,17 +36,17 @@ def going_back(_patient: FaultyStation) -> Fault:
     return Fault(edit=edited)
 
 
-def through_ec2(patient: FaultyStation) -> Fault:
+def through_ec2(faulty: FaultyStation) -> Fault:
     """Return a fault: the playlist names segments on the station's own host."""
 
     def edited(request: web.Request, reply: Reply) -> None:
         if request.path.startswith("/live/"):
-            reply.swap(f"{patient.store.url}/shoal", patient.front.url)
+            reply.swap(f"{faulty.store.url}/shoal", faulty.front.url)
 
     return Fault(edit=edited)
 
 
-def serving_video(patient: FaultyStation) -> Fault:
+def serving_video(faulty: FaultyStation) -> Fault:
     """Return a fault: the station's host sends segments itself."""
 
     def edited(request: web.Request, reply: Reply) -> None:
@@ -58,7 +58,7 @@ def serving_video(patient: FaultyStation) -> Fault:
 
 
 def few_hashes(reply: Reply) -> None:
-    """The descriptors lack most of the playlist's segments."""
+    """Remove most of the playlist's segments from the descriptors."""
     listed: dict[str, Any] = json.loads(reply.body)
     for variant in listed["variants"].values():
         variant["segments"] = variant["segments"][-1:]
@@ -73,7 +73,7 @@ def gone(reply: Reply) -> None:
     reply.status, reply.body = 404, b""
 
 
-def no_ranges(_patient: FaultyStation) -> Fault:
+def no_ranges(_faulty: FaultyStation) -> Fault:
     """Return a fault: a proxy in front of the store answers a range with the whole body."""
 
     def edited(request: web.Request, reply: Reply) -> None:
@@ -84,9 +84,9 @@ def no_ranges(_patient: FaultyStation) -> Fault:
     return Fault(edit=edited)
 
 
-def oldest_gone(patient: FaultyStation) -> Fault:
+def oldest_gone(faulty: FaultyStation) -> Fault:
     """Return a fault: all segments but the newest are deleted too early."""
-    kept = {segment["name"] for segment in patient.station.descriptors()[-2:]}
+    kept = {segment["name"] for segment in faulty.station.descriptors()[-2:]}
 
     def edited(request: web.Request, reply: Reply) -> None:
         name = request.path.rpartition("/")[2]
@@ -116,10 +116,20 @@ VIDEO = (
         edit("front", "/live/playlist", shallow),
     ),
     Case(
-        "the media sequence goes back", "playlist advancing", "went back", at("front", going_back)
+        "the media sequence goes back",
+        "playlist advancing",
+        "went back",
+        fault_at("front", going_back),
     ),
-    Case("segments on the EC2 host", "no video from EC2", "own host", at("front", through_ec2)),
-    Case("EC2 sends video", "segment redirect", "188 bytes of video", at("front", serving_video)),
+    Case(
+        "segments on the EC2 host", "no video from EC2", "own host", fault_at("front", through_ec2)
+    ),
+    Case(
+        "EC2 sends video",
+        "segment redirect",
+        "188 bytes of video",
+        fault_at("front", serving_video),
+    ),
     Case("hashes are missing", "descriptors", "lacks", edit("front", "segments.json", few_hashes)),
     Case("changed bytes", "segment", "with SHA-256", edit("store", SEGMENT, changed_bytes)),
     Case("no segments in the store", "segment", "answered 404", edit("store", SEGMENT, gone)),
@@ -141,12 +151,12 @@ VIDEO = (
         "missing",
         edit("store", SEGMENT, header("Access-Control-Allow-Origin", None)),
     ),
-    Case("no ranges", "segment ranges", "answered with 200", at("store", no_ranges)),
-    Case("deleted too early", "oldest segment", "answered 404", at("store", oldest_gone)),
+    Case("no ranges", "segment ranges", "answered with 200", fault_at("store", no_ranges)),
+    Case("deleted too early", "oldest segment", "answered 404", fault_at("store", oldest_gone)),
     Case(
         "a 404 stays in the cache",
         "missing segment",
         "comes from the cache",
-        at("store", lambda _p: Fault(edit=cached_404)),
+        fault_at("store", lambda _faulty: Fault(edit=cached_404)),
     ),
 )
