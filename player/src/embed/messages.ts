@@ -4,7 +4,7 @@ const COMMANDS = ["play", "pause", "mute", "unmute", "live", "stats", "subscribe
 
 export type Command = (typeof COMMANDS)[number];
 
-/** Parses a message; returns null if it is not one of ours. */
+/** Parses a message; returns null if it is not for this player. */
 export function parseCommand(data: unknown): { command: Command; id: unknown } | null {
   if (typeof data !== "object" || data === null) return null;
   const { shoal, id } = data as Record<string, unknown>;

@@ -26,22 +26,22 @@ export interface Playlist {
 }
 
 /** A segment's position on the timeline, which begins with the first playlist; seconds. */
-interface Placed extends ListedSegment {
+interface PositionedSegment extends ListedSegment {
   startS: number;
 }
 
 export class Playback {
   #nowMs: () => number;
-  #segments: readonly Placed[] = [];
+  #segments: readonly PositionedSegment[] = [];
   #targetDurationS = 0;
   /** target latency; a player that is farther behind catches up */
-  #delayS = Infinity;
+  #targetLatencyS = Infinity;
   #advancedAtMs = 0;
   #next: Sequence | null = null;
   /** where to start playing; the playhead stays there until then */
   #positionS: number | null = null;
   #bufferEndS = 0;
-  #lookedAtMs = 0;
+  #updatedAtMs = 0;
   #rate = 1;
   #running = false;
   #stalls = 0;
@@ -86,9 +86,9 @@ export class Playback {
     const known = new Map(this.#segments.map((segment) => [segment.sequence, segment.startS]));
     let startS = known.get(segments[0]?.sequence ?? -1) ?? this.#edgeS;
     this.#segments = segments.map((segment) => {
-      const placed = { ...segment, startS };
+      const positioned = { ...segment, startS };
       startS += segment.durationS;
-      return placed;
+      return positioned;
     });
     return true;
   }
@@ -108,11 +108,11 @@ export class Playback {
   /** A segment was loaded, or a gap skipped. */
   loaded({ sequence }: ListedSegment): void {
     this.tick();
-    const placed = this.#segments.find((one) => one.sequence === sequence);
+    const loaded = this.#segments.find((one) => one.sequence === sequence);
     this.#next = sequence + 1;
     // it left the playlist while it was being loaded
-    if (!placed) return;
-    const { startS, durationS, gap } = placed;
+    if (!loaded) return;
+    const { startS, durationS, gap } = loaded;
     if (this.#positionS === null) {
       const syncS = this.#edgeS - SYNC_DURATIONS * this.#targetDurationS;
       this.#positionS = Math.min(Math.max(startS, syncS), startS + durationS);
@@ -126,24 +126,24 @@ export class Playback {
 
   /** The room completes nine of ten segments within this time, ms; null: unknown. */
   measured(completionMs: number | null): void {
-    const delayS = targetLatencyS(this.#targetDurationS, completionMs);
-    const changed = Math.abs(delayS - this.#delayS) >= MIN_LATENCY_CHANGE_S;
-    if (this.#targetDurationS > 0 && changed) this.#delayS = delayS;
+    const latencyS = targetLatencyS(this.#targetDurationS, completionMs);
+    const changed = Math.abs(latencyS - this.#targetLatencyS) >= MIN_LATENCY_CHANGE_S;
+    if (this.#targetDurationS > 0 && changed) this.#targetLatencyS = latencyS;
   }
 
   /** Update to the current time; to be called several times a second. */
   tick(): void {
     const now = this.#nowMs();
-    const passedS = ((now - this.#lookedAtMs) / 1000) * this.#rate;
-    this.#lookedAtMs = now;
+    const passedS = ((now - this.#updatedAtMs) / 1000) * this.#rate;
+    this.#updatedAtMs = now;
     if (!this.#running || this.#positionS === null) return;
     this.#positionS = Math.min(this.#positionS + passedS, this.#bufferEndS);
     if (this.bufferedS === 0) {
       this.#running = false;
       this.#stalls += 1;
     }
-    const lateS = (this.latencyS ?? 0) - this.#delayS;
-    this.#rate = playbackRate(lateS, this.bufferedS, this.#rate);
+    const excessLatencyS = (this.latencyS ?? 0) - this.#targetLatencyS;
+    this.#rate = playbackRate(excessLatencyS, this.bufferedS, this.#rate);
   }
 
   /** Where the newest segment ends. */

@@ -48,9 +48,9 @@ export async function watch(options: HeadlessOptions): Promise<HeadlessViewer> {
   const fed: string[] = [];
   let published = new AbortController();
   let firstPictureMs: number | null = null;
-  let begin = (): void => undefined;
+  let allowConnecting = (): void => undefined;
   const mayConnect = new Promise<void>((resolve) => {
-    begin = resolve;
+    allowConnecting = resolve;
     setTimeout(resolve, MAX_FIRST_PICTURE_MS);
   });
   let loading = false;
@@ -92,7 +92,7 @@ export async function watch(options: HeadlessOptions): Promise<HeadlessViewer> {
         playback.loaded(next);
         if (!playback.playing) continue;
         firstPictureMs ??= Math.round(now());
-        begin();
+        allowConnecting();
       } catch (error) {
         log(`segment ${next.sequence}: ${String(error)}`);
         await wait(RETRY_MS);
@@ -186,10 +186,10 @@ function hex(digest: ArrayBuffer): string {
   return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-function wait(ms: number, enough?: AbortSignal): Promise<void> {
+function wait(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, ms);
-    enough?.addEventListener("abort", () => {
+    signal?.addEventListener("abort", () => {
       clearTimeout(timer);
       resolve();
     });

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { Rates, WINDOW_S } from "../../src/panel/rates";
 
-/** Rates after so many seconds of so many bytes each, from viewers and store, and sent. */
+/** Rates after some seconds in which these numbers of bytes arrived, and were sent, each second. */
 function watched(seconds: number, p2p: number, store: number, up: number): Rates {
   const rates = new Rates();
   for (let s = 0; s <= seconds; s += 1)
