@@ -26,7 +26,7 @@ _decode = msgspec.json.Decoder(_Message).decode
 
 
 @dataclass
-class Storm:
+class JoinStorm:
     """The results of a join storm."""
 
     waits_s: list[float] = field(default_factory=list[float])
@@ -77,7 +77,7 @@ class _Viewer(WSListener):
         self.answered.set()
 
 
-async def storm(url: str, viewers: int, within_s: float, token: Callable[[], str]) -> Storm:
+async def storm(url: str, viewers: int, within_s: float, token: Callable[[], str]) -> JoinStorm:
     """Let `viewers` join at `url`, evenly within `within_s`; return the results."""
     started = time.perf_counter()
     deadline = asyncio.get_running_loop().time() + within_s + TIMEOUT_S
@@ -103,7 +103,7 @@ async def storm(url: str, viewers: int, within_s: float, token: Callable[[], str
     dues = [started + number * within_s / viewers for number in range(viewers)]
     crowd = await asyncio.gather(*(join(number, due) for number, due in enumerate(dues)))
     joined = [(viewer, due) for viewer, due in zip(crowd, dues, strict=True) if not viewer.refused]
-    result = Storm(
+    result = JoinStorm(
         [viewer.room_at - due for viewer, due in joined],
         [viewer.refused for viewer in crowd if viewer.refused],
         max((viewer.room_at - started for viewer, _ in joined), default=0.0),

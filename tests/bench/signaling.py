@@ -26,7 +26,7 @@ from rich.console import Console
 from shoal.p2p_media_loader import SWARM_ID, info_hashes
 from tests.bench.core_usage import CoreUsage, Meter
 from tests.bench.record import memory_mb, record
-from tests.bench.room_load import Storm, storm
+from tests.bench.room_load import JoinStorm, storm
 from tests.bench.tracker_load import Received, crowd
 from tests.bench.trackers import (
     AQUATIC,
@@ -230,7 +230,7 @@ def main() -> None:
     record("signaling", results, [(key, as_text(value)) for key, value in results.items()])
 
 
-def storm_results(outcome: Storm) -> dict[str, Any]:
+def storm_results(outcome: JoinStorm) -> dict[str, Any]:
     """Return how many viewers were refused, why, and how long the others waited."""
     reasons = {reason: outcome.refused.count(reason) for reason in set(outcome.refused)}
     return {

@@ -31,7 +31,7 @@ RUN_S = 120
 
 
 def commands() -> set[str]:
-    """Return the commands in fences, and those of ours in running text that have arguments."""
+    """Return the commands in fenced code, and our commands with arguments in running text."""
     found: set[str] = set()
     for document in documents():
         found.update(document.commands)

@@ -125,7 +125,7 @@ async def _check_disks(context: ProbeContext) -> Finding:
 
 
 def judge_free_space(path: str, free: int, total: int) -> Finding:
-    """Return the finding for a disk with so many bytes free."""
+    """Return the finding for a disk with `free` bytes free."""
     saw = f"{path}: {free / 1e9:.1f} GB of {total / 1e9:.1f} GB are free"
     if free < min(FULL_BYTES, total * LOW_FRACTION):
         return broken(saw, SPACE_FIX)
