@@ -1,5 +1,5 @@
 from hypothesis import settings
 
-# a busy machine is no fault of the code under test
+# examples may take long on a busy machine
 settings.register_profile("shoal", deadline=None)
 settings.load_profile("shoal")

@@ -145,7 +145,7 @@ def test_variables_and_metrics_exist() -> None:
 
 
 def is_known(path: str) -> bool:
-    """Say whether a path of a document is served, Owncast's, or one of the host's."""
+    """Return whether a path in a document is served, Owncast's, or one of the host's."""
     if path.startswith(HOST):
         begin = re.split(r"[*<]|[A-Z]{3,}", path)[0].rstrip("/")
         return begin in code()

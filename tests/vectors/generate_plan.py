@@ -1,6 +1,6 @@
-"""Writes `plan.json`, the slice plans that Python and TypeScript must both compute.
+"""Writes `plan.json`, the slice plans that both Python and TypeScript must compute.
 
-Run it after a deliberate change of the plan: `python tests/vectors/generate_plan.py`.
+Run it after an intended change of the plan: `python tests/vectors/generate_plan.py`.
 """
 
 import json
@@ -14,11 +14,11 @@ PATH = Path(__file__).with_name("plan.json")
 KIB = 1024
 SEGMENT = 1_200_000  # 5 s at 1.92 Mbit/s
 
-CREW = ("0Zq", "A-1", "A_1", "Zz", "a1", "a10", "a2", "b")
+EIGHT_MEMBERS = ("0Zq", "A-1", "A_1", "Zz", "a1", "a10", "a2", "b")
 FULL_ROOM = tuple(f"m{number:02}" for number in range(24))
-HARD_LIMIT = tuple(f"m{number:02}" for number in range(32))
+LARGEST_ROOM = tuple(f"m{number:02}" for number in range(32))
 
-# (ready, sequence, size in bytes, piece size in bytes)
+# (ids of ready members, sequence, bytes of the segment, bytes of a piece)
 CASES: tuple[tuple[tuple[str, ...], int, int, int], ...] = (
     ((), 7, SEGMENT, 64 * KIB),
     ((), 0, 0, 16 * KIB),
@@ -30,28 +30,27 @@ CASES: tuple[tuple[tuple[str, ...], int, int, int], ...] = (
     (("a1", "a2", "b1"), 8, SEGMENT, 64 * KIB),
     (("a1", "a2", "b1"), 9, SEGMENT, 64 * KIB),
     (("a1", "a2", "b1"), 5, 0, 16 * KIB),  # an empty segment has no pieces
-    (("a1", "a2", "b1"), 5, 1, 16 * KIB),  # one piece, and it moves on
+    (("a1", "a2", "b1"), 5, 1, 16 * KIB),  # the owner of a single piece depends on the sequence
     (("a1", "a2", "b1"), 6, 16 * KIB, 16 * KIB),
     (("a1", "a2", "b1"), 5, 16 * KIB + 1, 16 * KIB),
-    (CREW, 0, 3 * 64 * KIB, 64 * KIB),  # more members than pieces
-    (CREW, 6, 3 * 64 * KIB, 64 * KIB),  # the same, around the end of the roster
-    (CREW, 1097, 8 * 32 * KIB, 32 * KIB),  # a piece each, an exact multiple
-    (CREW, 1097, 8 * 32 * KIB - 1, 32 * KIB),
-    (CREW, 1097, 8 * 32 * KIB + 1, 32 * KIB),  # nine pieces, eight slices
-    (CREW, 1097, SEGMENT, piece_size_for(SEGMENT)),
-    (CREW, 2**31 - 1, SEGMENT, 64 * KIB),
-    (CREW, 2**31, SEGMENT, 64 * KIB),
-    (CREW[:7], 2**32 - 2, SEGMENT, 64 * KIB),
-    (CREW[:7], 2**32 - 1, SEGMENT, 64 * KIB),
+    (EIGHT_MEMBERS, 0, 3 * 64 * KIB, 64 * KIB),  # more members than pieces
+    (EIGHT_MEMBERS, 6, 3 * 64 * KIB, 64 * KIB),  # the same, at the end of the roster
+    (EIGHT_MEMBERS, 1097, 8 * 32 * KIB, 32 * KIB),  # one piece each, all of full size
+    (EIGHT_MEMBERS, 1097, 8 * 32 * KIB - 1, 32 * KIB),
+    (EIGHT_MEMBERS, 1097, 8 * 32 * KIB + 1, 32 * KIB),  # nine pieces, eight slices
+    (EIGHT_MEMBERS, 1097, SEGMENT, piece_size_for(SEGMENT)),
+    (EIGHT_MEMBERS, 2**31 - 1, SEGMENT, 64 * KIB),
+    (EIGHT_MEMBERS, 2**31, SEGMENT, 64 * KIB),
+    (EIGHT_MEMBERS[:7], 2**32 - 2, SEGMENT, 64 * KIB),
+    (EIGHT_MEMBERS[:7], 2**32 - 1, SEGMENT, 64 * KIB),
     (FULL_ROOM, 819, SEGMENT, 64 * KIB),
     (FULL_ROOM, 2**32 - 1, 32 * 256 * KIB, 256 * KIB),
-    (HARD_LIMIT, 30, 32 * 64 * KIB, 64 * KIB),
-    (HARD_LIMIT, 31, 31 * 64 * KIB, 64 * KIB),
+    (LARGEST_ROOM, 30, 32 * 64 * KIB, 64 * KIB),
+    (LARGEST_ROOM, 31, 31 * 64 * KIB, 64 * KIB),
 )
 
 
-# members with weights, missing links, and an origin share
-# ((id, weight, unreachable), …), sequence, size, piece size, origin share
+# (members with weights and missing links, sequence, segment bytes, piece bytes, origin share)
 MIXED_CASES: tuple[tuple[tuple[PlanMember, ...], int, int, int, int], ...] = tuple(
     (
         tuple(
@@ -60,19 +59,26 @@ MIXED_CASES: tuple[tuple[tuple[PlanMember, ...], int, int, int, int], ...] = tup
                 weight=(4, 2, 1, 4, 0, 4)[(index + turn) % 6],
                 unreachable=frozenset(
                     other
-                    for place, other in enumerate(crew)
-                    if place < index and (place * 7 + index * 3 + turn) % 5 == 0
+                    for position, other in enumerate(ids)
+                    if position < index and (position * 7 + index * 3 + turn) % 5 == 0
                 ),
             )
-            for index, member in enumerate(crew)
+            for index, member in enumerate(ids)
         ),
         900 + turn,
         SEGMENT,
         64 * KIB,
-        for_all,
+        origin_share,
     )
-    for turn, (crew, for_all) in enumerate(
-        [(CREW, 0), (CREW, 5), (CREW, 16), (FULL_ROOM, 0), (FULL_ROOM, 9), (CREW, 32)]
+    for turn, (ids, origin_share) in enumerate(
+        [
+            (EIGHT_MEMBERS, 0),
+            (EIGHT_MEMBERS, 5),
+            (EIGHT_MEMBERS, 16),
+            (FULL_ROOM, 0),
+            (FULL_ROOM, 9),
+            (EIGHT_MEMBERS, 32),
+        ]
     )
 )
 
@@ -90,9 +96,9 @@ def vectors() -> dict[str, Any]:
 
 
 def _case(
-    ready: tuple[PlanMember, ...], sequence: int, size: int, piece_size: int, for_all: int
+    ready: tuple[PlanMember, ...], sequence: int, size: int, piece_size: int, origin_share: int
 ) -> dict[str, Any]:
-    slices = plan(ready, sequence, size, piece_size, for_all)
+    slices = plan(ready, sequence, size, piece_size, origin_share)
     return {
         "ready": [
             {"id": member.id, "weight": member.weight, "cut": sorted(member.unreachable)}
@@ -101,20 +107,24 @@ def _case(
         "sequence": sequence,
         "size": size,
         "piece_size": piece_size,
-        "for_all": for_all,
+        "for_all": origin_share,
         "slices": [
             {
-                "first": part.first,
-                "end": part.end,
-                "owner": part.owner,
-                "successors": list(part.successors),
+                "first": slice_.first,
+                "end": slice_.end,
+                "owner": slice_.owner,
+                "successors": list(slice_.successors),
             }
-            for part in slices
+            for slice_ in slices
         ],
-        # who passes on what to whom, of the first slice and the last
+        # the relay for each receiver, for the first slice and the last
         "relays": [
-            {"slice": number, "receiver": member.id, "relay": relay(ready, sequence, part, member)}
-            for number, part in enumerate(slices)
+            {
+                "slice": number,
+                "receiver": member.id,
+                "relay": relay(ready, sequence, slice_, member),
+            }
+            for number, slice_ in enumerate(slices)
             if number in (0, len(slices) - 1)
             for member in ready
             if any(one.unreachable for one in ready)
@@ -123,7 +133,7 @@ def _case(
 
 
 def render() -> str:
-    """Return the file's text, one case a line."""
+    """Return the file's text, with one case per line."""
     content = vectors()
     cases = ",\n".join(f"    {json.dumps(case)}" for case in content["cases"])
     return f'{{\n  "plan_version": {content["plan_version"]},\n  "cases": [\n{cases}\n  ]\n}}\n'

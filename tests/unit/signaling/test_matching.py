@@ -67,9 +67,11 @@ class World:
         """Let a viewer announce, and everybody answer; return the peers that got an offer."""
         texts = [{"offer_id": f"{n:020d}", "offer": {"sdp": "v=0"}} for n in range(offers)]
         left = 0 if number in self.seeds else 1
-        said = say(number, **{"offers": texts, "left": left, "numwant": offers, **fields})
-        told = [m for m in self._told(number, said) if isinstance(m.message, PeerOffer)]
-        for offer in told:
+        request = say(number, **{"offers": texts, "left": left, "numwant": offers, **fields})
+        offers_out = [
+            m for m in self._announce(number, request) if isinstance(m.message, PeerOffer)
+        ]
+        for offer in offers_out:
             assert isinstance(offer.message, PeerOffer)
             answer = say(
                 offer.connection_id,
@@ -77,12 +79,12 @@ class World:
                 offer_id=offer.message.offer_id,
                 answer={"sdp": ""},
             )
-            for back in self._told(offer.connection_id, answer):
+            for back in self._announce(offer.connection_id, answer):
                 assert isinstance(back.message, PeerAnswer)
                 assert back.connection_id == number
                 self.links[number].add(offer.connection_id)
                 self.links[offer.connection_id].add(number)
-        return [offer.connection_id for offer in told]
+        return [offer.connection_id for offer in offers_out]
 
     def leave(self, number: int) -> None:
         self.swarms.remove_connection(ConnectionId(number))
@@ -114,8 +116,8 @@ class World:
     def connectedness(self) -> float:
         return max(map(len, self.components())) / len(self.links)
 
-    def _told(self, number: int, said: Announce) -> list[Outgoing]:
-        return self.swarms.announce(ConnectionId(number), said, self.now_s)
+    def _announce(self, number: int, request: Announce) -> list[Outgoing]:
+        return self.swarms.announce(ConnectionId(number), request, self.now_s)
 
 
 EVENTS = st.lists(

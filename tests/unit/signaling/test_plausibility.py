@@ -30,14 +30,14 @@ class Plain:
 
     def segment(self, variant: int, size: int) -> None:
         self.segments.setdefault(variant, []).append(size)
-        self.look()
+        self.fetch_window()
 
     def switch(self, variant: int) -> None:
         self.variant = variant
-        self.look()
+        self.fetch_window()
 
-    def look(self) -> None:
-        """The viewer fetches all that its variant's playlist names now."""
+    def fetch_window(self) -> None:
+        """Fetch all segments that the variant's playlist lists now."""
         count = len(self.segments.get(self.variant, []))
         window = range(max(0, count - WINDOW_SEGMENTS), count)
         self.had.setdefault(self.variant, set()).update(window)
@@ -107,7 +107,7 @@ def test_the_limit_is_above_all_there_is_but_not_by_much(
             plain.segments.setdefault(other, []).append(size)
             sizes.setdefault(other, []).append(size)
     stay = ViewerHistory(announced, variant)
-    plain.look()
+    plain.fetch_window()
     since_join = 0
     for kind, other, size in after:
         if kind == "segment":

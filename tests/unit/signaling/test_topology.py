@@ -13,23 +13,23 @@ ON_AIR = Stream("abc", live=True)
 ANN, BEN, CY, DAN = (MemberId(name) for name in ("ann", "ben", "cy", "dan"))
 
 
-def seat(rooms: Rooms, *members: MemberId, variant: int = 0, ready: bool = True) -> None:
+def join(rooms: Rooms, *members: MemberId, variant: int = 0, ready: bool = True) -> None:
     for member in members:
-        newcomer = MemberState(variant, sharing=True)
-        rooms.join(member, newcomer, f"at {member}", stream=ON_AIR, recent=(), now=0)
+        state = MemberState(variant, sharing=True)
+        rooms.join(member, state, f"at {member}", stream=ON_AIR, recent=(), now=0)
         if ready:
             rooms.set_ready(member, 0)
 
 
 def broadcast(*variants: int, pieces: int = 12) -> BroadcastState:
-    said = BroadcastState()
+    state = BroadcastState()
     for variant in variants:
-        said.publish(descriptor(1, variant, size=pieces * 16_384))
-    return said
+        state.publish(descriptor(1, variant, size=pieces * 16_384))
+    return state
 
 
-def picture(rooms: Rooms, said: BroadcastState) -> RoomTopology:
-    shown = rooms_view(rooms, said, {}, None).picture
+def picture(rooms: Rooms, state: BroadcastState) -> RoomTopology:
+    shown = rooms_view(rooms, state, {}, None).picture
     assert shown is not None
     return shown
 
@@ -41,7 +41,7 @@ def pushed(shown: RoomTopology) -> dict[tuple[str, str], int]:
 
 def test_everybody_pushes_its_slice_to_everybody_and_the_room_takes_one_copy() -> None:
     rooms = Rooms()
-    seat(rooms, ANN, BEN, CY)
+    join(rooms, ANN, BEN, CY)
     shown = picture(rooms, broadcast(0))
     assert shown.pieces == {0: 12}
     assert shown.from_store == {0: 4, 1: 4, 2: 4}
@@ -52,8 +52,8 @@ def test_everybody_pushes_its_slice_to_everybody_and_the_room_takes_one_copy() -
 
 def test_a_new_member_only_receives_and_a_lone_member_fetches_everything() -> None:
     rooms = Rooms()
-    seat(rooms, ANN, BEN)
-    seat(rooms, CY, ready=False)
+    join(rooms, ANN, BEN)
+    join(rooms, CY, ready=False)
     shown = picture(rooms, broadcast(0))
     assert [member.ready for member in shown.members] == [True, True, False]
     assert {pair for pair, _ in pushed(shown).items() if pair[0] == CY} == set()
@@ -66,8 +66,8 @@ def test_a_new_member_only_receives_and_a_lone_member_fetches_everything() -> No
 
 def test_each_variant_has_its_own_plan() -> None:
     rooms = Rooms()
-    seat(rooms, ANN, BEN)
-    seat(rooms, CY, DAN, variant=1)
+    join(rooms, ANN, BEN)
+    join(rooms, CY, DAN, variant=1)
     shown = picture(rooms, broadcast(0, 1))
     assert set(pushed(shown)) == {(ANN, BEN), (BEN, ANN), (CY, DAN), (DAN, CY)}
     assert sum(shown.from_store.values()) == 2 * 12
@@ -75,7 +75,7 @@ def test_each_variant_has_its_own_plan() -> None:
 
 def test_a_missing_link_is_bridged_by_a_relay_if_there_is_one() -> None:
     rooms = Rooms()
-    seat(rooms, ANN, BEN, CY)
+    join(rooms, ANN, BEN, CY)
     rooms.set_unreachable(ANN, [BEN], 0)
     shown = picture(rooms, broadcast(0))
     assert shown.members[0].cut == (1,)
@@ -86,12 +86,12 @@ def test_a_missing_link_is_bridged_by_a_relay_if_there_is_one() -> None:
 
 def test_rooms_are_listed_by_size_with_the_topology_of_one() -> None:
     rooms = Rooms(iter(["small", "large"]).__next__)
-    seat(rooms, ANN, ready=False)
+    join(rooms, ANN, ready=False)
     moved = {MemberId(f"m{n}"): MemberState(0, sharing=True) for n in range(SOFT_LIMIT)}
     rooms.join_together(moved, dict.fromkeys(moved, "there"), broadcast(), 0)
     not_sharing = MemberState(0, sharing=False)
     rooms.join(DAN, not_sharing, "at dan", stream=ON_AIR, recent=(), now=0)
-    said = ViewerSummary(
+    summary = ViewerSummary(
         id="ann",
         since=1,
         variant=0,
@@ -103,7 +103,7 @@ def test_rooms_are_listed_by_size_with_the_topology_of_one() -> None:
         stalls=0,
         latency_s=9.0,
     )
-    view = rooms_view(rooms, BroadcastState(), {"ann": said}, "small")
+    view = rooms_view(rooms, BroadcastState(), {"ann": summary}, "small")
     assert view.rooms == [
         RoomSize(room="large", members=SOFT_LIMIT, ready=0),
         RoomSize(room="small", members=1, ready=0),
@@ -111,7 +111,7 @@ def test_rooms_are_listed_by_size_with_the_topology_of_one() -> None:
     assert view.apart == 1
     assert view.picture is not None
     assert (view.picture.room, view.picture.pieces) == ("small", {})
-    assert [member.figures for member in view.picture.members] == [said]
+    assert [member.figures for member in view.picture.members] == [summary]
     gone = rooms_view(rooms, BroadcastState(), {}, "gone").picture
     assert gone is not None
     assert gone.room == "large"
