@@ -10,7 +10,7 @@ from tests.bench.sim_crowd import Viewer
 
 @dataclass(kw_only=True)
 class Sums:
-    """Received bytes, by the way they came."""
+    """Received bytes, by how they were obtained."""
 
     pushed: int = 0
     """as planned: from an owner or a relay"""

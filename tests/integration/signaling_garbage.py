@@ -78,7 +78,7 @@ FIELDS = st.sampled_from(sorted(KNOWN)).flatmap(
 WHOLE = st.fixed_dictionaries(
     {"kind": st.sampled_from(["announce", "scrape", "join", "stats", "signal", "ready"])},
     optional={key: st.sampled_from([*values, *ODD]) for key, values in KNOWN.items()},
-).map(lambda said: [("action", said["kind"]), ("type", said.pop("kind")), *said.items()])
+).map(lambda fields: [("action", fields["kind"]), ("type", fields.pop("kind")), *fields.items()])
 TEXTS = st.one_of(
     WHOLE.map(json_text),
     st.lists(FIELDS, max_size=8).map(json_text),

@@ -88,10 +88,10 @@ async def test_only_the_edge_sets_a_websocket_client_address(station: Station) -
 
 async def test_ranges_head_and_conditional_requests(station: Station) -> None:
     url = f"{station.url}/live/0/segment.ts"
-    async with station.session.get(url) as whole:
-        assert await whole.read() == BODY
-        assert whole.headers["Content-Length"] == str(len(BODY))
-        assert whole.content_type == "video/mp2t"
+    async with station.session.get(url) as response:
+        assert await response.read() == BODY
+        assert response.headers["Content-Length"] == str(len(BODY))
+        assert response.content_type == "video/mp2t"
     async with station.session.get(url, headers={"Range": "bytes=10-29"}) as part:
         assert (part.status, await part.read()) == (206, BODY[10:30])
         assert part.headers["Content-Range"] == f"bytes 10-29/{len(BODY)}"

@@ -72,12 +72,12 @@ async def test_the_store_allows_what_r2_does_and_counts_sent_bytes(
         before = await bytes_sent(store.metrics_url)
         url, origin = f"{store.media_url}/{KEY}", {"Origin": "http://127.0.0.1:8888"}
 
-        whole = Response(url, headers=origin)
-        assert (whole.status, whole.body) == (200, OBJECT)
-        assert whole.headers["Cache-Control"] == cached
-        assert whole.headers["Content-Type"] == "video/mp2t"
-        assert whole.headers["Access-Control-Allow-Origin"] in ("*", origin["Origin"])
-        exposed = whole.headers["Access-Control-Expose-Headers"]
+        response = Response(url, headers=origin)
+        assert (response.status, response.body) == (200, OBJECT)
+        assert response.headers["Cache-Control"] == cached
+        assert response.headers["Content-Type"] == "video/mp2t"
+        assert response.headers["Access-Control-Allow-Origin"] in ("*", origin["Origin"])
+        exposed = response.headers["Access-Control-Expose-Headers"]
         assert {"Content-Range", "Content-Length", "ETag"} <= set(exposed.split(", "))
 
         part = Response(url, headers={**origin, "Range": "bytes=1000-1999"})

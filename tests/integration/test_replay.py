@@ -205,8 +205,8 @@ def test_a_live_object_stays_until_it_is_copied(
     state.write_text(json.dumps({**timeline, "expired": due}))
     with broadcaster(tmp_path, store, {**REPLAY, "SHOAL_END_GRACE_S": "3"}) as station:
         wait_for("copies", lambda: copies(store, "seven") == 2)
-        gone = f"{store.media_url}/live/0/stream-seven-1.ts"
-        wait_for("then it is deleted", lambda: get(gone).status == 404, 20)
+        url = f"{store.media_url}/live/0/stream-seven-1.ts"
+        wait_for("the object is deleted", lambda: get(url).status == 404, 20)
         owncast.end_stream()
         replay = wait_shared(station)[0]
         assert len(m3u8.loads(get(replay["playlist"]).body.decode()).segments) == 2

@@ -22,9 +22,9 @@ async def service() -> AsyncGenerator[Signaling]:
         yield running
 
 
-async def report(viewer: Client, **figures: Any) -> None:
+async def report(viewer: Client, **stats: Any) -> None:
     rest = {"startup": NONE, "uploaded": 0, "peers": 1, "stalls": 0}
-    await viewer.send(type="stats", **{**rest, **figures})
+    await viewer.send(type="stats", **{**rest, **stats})
 
 
 async def until_handled(viewer: Client) -> None:

@@ -24,10 +24,10 @@ async def test_stats_outlive_their_viewers_and_implausible_ones_do_not_count(
     service: Signaling,
 ) -> None:
     ann, ben = await service.join(), await service.join()
-    figures = {"startup": STARTUP, "uploaded": 7, "peers": 1, "stalls": 2, "latency_s": 9.5}
-    await ann.send(type="stats", bytes={"p2p": 600, "store": 500, "seed": 0}, **figures)
-    await ann.send(type="stats", bytes={"p2p": 10**15, "store": 500, "seed": 0}, **figures)
-    await ann.send(type="stats", bytes={"p2p": 1, "store": 500, "seed": 0}, **figures)
+    stats = {"startup": STARTUP, "uploaded": 7, "peers": 1, "stalls": 2, "latency_s": 9.5}
+    await ann.send(type="stats", bytes={"p2p": 600, "store": 500, "seed": 0}, **stats)
+    await ann.send(type="stats", bytes={"p2p": 10**15, "store": 500, "seed": 0}, **stats)
+    await ann.send(type="stats", bytes={"p2p": 1, "store": 500, "seed": 0}, **stats)
     await ann.ws.close()
     await ben.room_of(1)
     assert await service.get("/stats") == {

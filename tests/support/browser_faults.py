@@ -1,6 +1,6 @@
 """Faults of the browser around a page: a closed lid, a changed clock, a failing decoder.
 
-The scripts run before the page's own. They simulate what a test cannot have: somebody who sets the
+The scripts run before the page's own. They simulate what a test cannot have: a user who sets the
 clock, a tab that is hidden for long, a decoder that fails, a page older than the deployed station.
 """
 

@@ -20,7 +20,7 @@ def leaving_from(address: str) -> Iterator[str]:
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
 
-    async def begin() -> asyncio.Server:
+    async def start() -> asyncio.Server:
         return await asyncio.start_server(lambda r, w: _serve(r, w, address), "127.0.0.1", 0)
 
     async def end() -> None:
@@ -30,7 +30,7 @@ def leaving_from(address: str) -> Iterator[str]:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    server = asyncio.run_coroutine_threadsafe(begin(), loop).result(10)
+    server = asyncio.run_coroutine_threadsafe(start(), loop).result(10)
     try:
         yield f"socks5://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:

@@ -252,8 +252,8 @@ export class SegmentPieces {
   }
 
   /**
-   * A copy of the whole segment. hls.js may transfer the buffer away, and peers are served from
-   * ours.
+   * A copy of the whole segment, because hls.js may transfer the buffer away, and this one still
+   * serves peers.
    */
   copy(): ArrayBuffer {
     return this.#bytes.buffer.slice(0);

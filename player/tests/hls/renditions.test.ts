@@ -45,7 +45,7 @@ it("lists hls.js's levels, automatic at first", () => {
   expect(events).toContain("addrendition");
 });
 
-it("offers no choice with one rendition, or without sizes", () => {
+it("offers no choice with one variant, or without sizes", () => {
   follow(360);
   expect(heights()).toEqual([]);
   follow(0, 0);

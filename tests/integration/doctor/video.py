@@ -69,7 +69,7 @@ def changed_bytes(reply: Reply) -> None:
     reply.body = reply.body[:-1] + bytes([reply.body[-1] ^ 1]) if reply.body else b""
 
 
-def gone(reply: Reply) -> None:
+def missing(reply: Reply) -> None:
     reply.status, reply.body = 404, b""
 
 
@@ -92,7 +92,7 @@ def oldest_gone(faulty: FaultyStation) -> Fault:
         name = request.path.rpartition("/")[2]
         index = int(re.findall(r"-(\d+)\.ts$", name)[0])
         if index < min(int(re.findall(r"-(\d+)\.ts$", other)[0]) for other in kept):
-            gone(reply)
+            missing(reply)
 
     return Fault(edit=edited)
 
@@ -132,7 +132,7 @@ VIDEO = (
     ),
     Case("hashes are missing", "descriptors", "lacks", edit("front", "segments.json", few_hashes)),
     Case("changed bytes", "segment", "with SHA-256", edit("store", SEGMENT, changed_bytes)),
-    Case("no segments in the store", "segment", "answered 404", edit("store", SEGMENT, gone)),
+    Case("no segments in the store", "segment", "answered 404", edit("store", SEGMENT, missing)),
     Case(
         "a segment labeled as text",
         "segment type",
