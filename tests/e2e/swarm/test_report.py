@@ -81,7 +81,7 @@ def test_the_report_in_its_four_forms(browser: Browser, running: Station, tmp_pa
     assert 300 < document["cost"]["bitrate_kbps"] < 800
 
     terminal = report(running)
-    assert "share of peers" in terminal
+    assert "peers' share" in terminal
     assert "the last 5 minutes" in terminal
     markdown = report(running, "--markdown")
     assert "## Over time" in markdown
