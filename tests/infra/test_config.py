@@ -55,7 +55,7 @@ BAD = [
     ("cloudflareAccountId", "op@example.org", "is not an account ID"),
     ("accessEmails", ["example.org"], "neither an email address nor a domain"),
     ("accessTeam", "my team", "is not a team name"),
-    ("embedOrigins", ["example.com"], "neither * nor an origin"),
+    ("embedOrigins", ["example.com"], "must be * or an origin"),
     ("rtmpAllowedCidrs", None, "is missing"),
     ("rtmpAllowedCidrs", [], "is missing"),
     ("rtmpAllowedCidrs", "198.51.100.4/32", "is not a list: pulumi config set --path"),
