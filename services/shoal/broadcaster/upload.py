@@ -55,9 +55,9 @@ class Uploader:
         return retried.result() or None
 
     def retry_later(self, segment: SpooledSegment) -> asyncio.Future[bool]:
-        """Add a segment to the retry queue, and call `on_stored` when its turn is over."""
+        """Add a segment to the retry queue, and call `on_stored` once the store has it."""
         stored = self._retry_queue.add(segment)
-        stored.add_done_callback(lambda _: self._on_stored(segment))
+        stored.add_done_callback(lambda done: self._on_stored(segment) if done.result() else None)
         return stored
 
     async def until_uploaded(self, segment: SpooledSegment) -> None:

@@ -7,6 +7,13 @@ NOW = 1_790_000_000.0
 """Unix time, seconds"""
 
 
+def assign_sequence(timeline: Timeline, stream: str, index: int) -> int:
+    """Return a segment's media sequence; the first one of a stream opens it."""
+    if timeline.sequence_of(stream, index) is None:
+        timeline.open_stream(stream, index)
+    return timeline.assign(stream, index)
+
+
 def entry(
     timeline: Timeline, sequence: int, *, stream: str = "a", index: int = 0, variant: int = 0
 ) -> TimelineEntry:

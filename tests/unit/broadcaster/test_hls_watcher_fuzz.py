@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from shoal.broadcaster.hls_watcher import HlsWatcher
 from shoal.broadcaster.timeline import WINDOW_SEGMENTS, Timeline
 from tests.support.broadcaster import transport_stream
-from tests.unit.broadcaster.examples import NOW, entry
+from tests.unit.broadcaster.examples import NOW, assign_sequence, entry
 
 VARIANTS = (0, 1)
 
@@ -104,7 +104,7 @@ def test_what_is_published_is_complete_and_in_order_or_a_gap(
             clock,
             lambda v, n: (
                 (v, n.stream, n.index) not in in_progress
-                and timeline.is_due(v, timeline.assign(n.stream, n.index))
+                and timeline.is_due(v, assign_sequence(timeline, n.stream, n.index))
             ),
         )
         for segment in segments:
@@ -113,7 +113,7 @@ def test_what_is_published_is_complete_and_in_order_or_a_gap(
             assert key not in seen
             seen.add(key)
             in_progress.add((segment.variant, segment.name.stream, segment.name.index))
-            sequence = timeline.assign(segment.name.stream, segment.name.index)
+            sequence = assign_sequence(timeline, segment.name.stream, segment.name.index)
             if timeline.is_due(segment.variant, sequence):
                 place = entry(
                     timeline,

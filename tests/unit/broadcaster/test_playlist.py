@@ -3,14 +3,14 @@ import m3u8
 from shoal.broadcaster.owncast_playlist import OwncastVariant
 from shoal.broadcaster.playlist import media_playlist, multivariant_playlist
 from shoal.broadcaster.timeline import Timeline
-from tests.unit.broadcaster.examples import NOW, entry
+from tests.unit.broadcaster.examples import NOW, assign_sequence, entry
 
 
 def station(*segments: tuple[str, int], variants: int = 1) -> Timeline:
     timeline = Timeline()
     for stream, index in segments:
         for variant in range(variants):
-            sequence = timeline.assign(stream, index)
+            sequence = assign_sequence(timeline, stream, index)
             timeline.append(
                 entry(timeline, sequence, stream=stream, index=index, variant=variant), NOW
             )

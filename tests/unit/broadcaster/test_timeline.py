@@ -4,11 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shoal.broadcaster.timeline import WINDOW_SEGMENTS, Timeline
-from tests.unit.broadcaster.examples import NOW, entry
+from tests.unit.broadcaster.examples import NOW, assign_sequence, entry
 
 
 def publish(timeline: Timeline, stream: str, index: int, variant: int = 0) -> int:
-    sequence = timeline.assign(stream, index)
+    sequence = assign_sequence(timeline, stream, index)
     timeline.append(entry(timeline, sequence, stream=stream, index=index, variant=variant), NOW)
     return sequence
 
@@ -18,7 +18,7 @@ def test_sequences_continue_across_streams_and_mark_the_change() -> None:
     assert [publish(timeline, "a", index) for index in (0, 1, 2)] == [0, 1, 2]
     assert [publish(timeline, "b", index) for index in (0, 1)] == [3, 4]
     assert [s for s in range(5) if timeline.is_discontinuity(s)] == [3]
-    assert timeline.stream == "b"
+    assert timeline.newest_stream == "b"
 
 
 def test_a_stream_joined_midway_continues_without_a_gap() -> None:
@@ -26,7 +26,7 @@ def test_a_stream_joined_midway_continues_without_a_gap() -> None:
     publish(timeline, "a", 0)
     assert publish(timeline, "b", 57) == 1
     assert publish(timeline, "b", 58) == 2
-    assert not timeline.is_due(0, timeline.assign("b", 56))
+    assert not timeline.is_due(0, assign_sequence(timeline, "b", 56))
 
 
 def test_a_lost_segment_becomes_a_gap() -> None:
@@ -97,7 +97,7 @@ def test_in_any_order_each_window_is_contiguous_and_bounded(
     timeline = Timeline()
     newest: dict[int, int] = {}
     for stream, index, variant in arrivals:
-        sequence = timeline.assign(stream, index)
+        sequence = assign_sequence(timeline, stream, index)
         if not timeline.is_due(variant, sequence):
             continue
         timeline.append(entry(timeline, sequence, stream=stream, index=index, variant=variant), NOW)
@@ -160,18 +160,18 @@ def test_objects_outlive_the_window_by_a_playlist_and_a_minute() -> None:
 
 def test_an_entry_published_without_the_store_is_marked_stored_later() -> None:
     timeline = Timeline()
-    sequence = timeline.assign("a", 0)
+    sequence = assign_sequence(timeline, "a", 0)
     place = entry(timeline, sequence)
     timeline.append(msgspec.structs.replace(place, stored=False), NOW)
     assert not timeline.windows[0].entries[0].stored
-    timeline.mark_stored(0, sequence)
+    timeline.mark_stored(0, "stream-a-0.ts")
     assert timeline.windows[0].entries == [place]
 
 
 def test_the_file_keeps_its_keys() -> None:
     """A station's state outlives an update: these names are a file format."""
     timeline = Timeline()
-    sequence = timeline.assign("a", 0)
+    sequence = assign_sequence(timeline, "a", 0)
     timeline.append(msgspec.structs.replace(entry(timeline, sequence), init_name="init.mp4"), NOW)
     document = msgspec.to_builtins(timeline, str_keys=True)
     assert set(document) == {
@@ -181,3 +181,59 @@ def test_the_file_keeps_its_keys() -> None:
     assert document["streams"] == [{"stream": "a", "base": 0, "start": 0, "discontinuities": 0}]
     [published] = document["renditions"]["0"]["entries"]
     assert set(published) == {"sequence", "duration", "descriptor", "map_name", "stored"}
+
+
+def forgotten_stream() -> Timeline:
+    """A timeline that has moved on from stream a by more than a window."""
+    timeline = Timeline()
+    publish(timeline, "a", 0)
+    for index in range(WINDOW_SEGMENTS + 1):
+        publish(timeline, "b", index)
+    return timeline
+
+
+def test_a_question_changes_nothing_and_does_not_open_a_forgotten_stream() -> None:
+    timeline = forgotten_stream()
+    before = msgspec.json.encode(timeline)
+    version = timeline.version
+    assert timeline.sequence_of("a", 1) is None
+    assert timeline.sequence_of("b", 0) == 1
+    timeline.is_due(0, 5)
+    timeline.is_discontinuity(5)
+    timeline.discontinuity_sequence(timeline.windows[0])
+    timeline.descriptors()
+    timeline.expired_keys(NOW)
+    timeline.mark_stored(0, "stream-a-0.ts")  # it has left the window: nothing to change either
+    assert msgspec.json.encode(timeline) == before
+    assert timeline.version == version
+    assert timeline.newest_stream == "b"
+    with pytest.raises(ValueError, match="not open"):
+        timeline.assign("a", 1)
+
+
+def test_the_version_rises_with_what_viewers_can_see_and_is_not_saved() -> None:
+    timeline = Timeline()
+    timeline.open_stream("a", 0)
+    sequence = timeline.assign("a", 0)
+    assert timeline.version == 0
+    place = msgspec.structs.replace(entry(timeline, sequence), stored=False)
+    versions = [timeline.version]
+    for change in (
+        lambda: timeline.append(place, NOW),
+        lambda: timeline.mark_stored(0, "stream-a-0.ts"),
+        timeline.end,
+    ):
+        change()
+        versions.append(timeline.version)
+    assert versions == [0, 1, 2, 3]
+    timeline.mark_stored(0, "stream-a-0.ts")  # it is already
+    assert timeline.version == 3
+    assert msgspec.json.decode(msgspec.json.encode(timeline), type=Timeline).version == 0
+
+
+def test_an_object_that_was_given_up_is_kept_when_its_segment_is_published_after_all() -> None:
+    timeline = Timeline()
+    timeline.expire_now(0, "stream-a-0.ts")
+    timeline.expire_now(0, "stream-a-1.ts")
+    publish(timeline, "a", 0)
+    assert timeline.expired_keys(NOW) == ["live/0/stream-a-1.ts"]

@@ -23,7 +23,7 @@ from shoal.broadcaster.recordings.recorder import Recorder
 from shoal.broadcaster.store import StoreError
 from shoal.broadcaster.timeline import Timeline, object_key
 from shoal.problems import Problems
-from tests.unit.broadcaster.examples import entry
+from tests.unit.broadcaster.examples import assign_sequence, entry
 
 LONG_AGO = 0.0
 """a time of publication for which objects have expired once they leave the window"""
@@ -90,7 +90,7 @@ async def live_through(events: list[str], folder: Path) -> None:
     for index, event in enumerate(events):
         match event:
             case "publish" if not store.down:
-                sequence = timeline.assign("a", index)
+                sequence = assign_sequence(timeline, "a", index)
                 place = entry(timeline, sequence, index=index)
                 assert place.descriptor is not None
                 store.keys.add(object_key(place.descriptor))
@@ -140,7 +140,7 @@ async def test_pending_copies_are_bounded(tmp_path: Path, monkeypatch: pytest.Mo
     store.down = True
     run = Run(tmp_path, store, timeline)
     for index in range(9):
-        sequence = timeline.assign("a", index)
+        sequence = assign_sequence(timeline, "a", index)
         timeline.append(entry(timeline, sequence, index=index), LONG_AGO)
         run.recorder.update()
     assert [copy.segment.sequence for copy in run.database.pending()] == [4, 5, 6, 7, 8]
