@@ -7,7 +7,7 @@ BOX_HEADER_BYTES = 8
 CONTENT_TYPES = {".ts": "video/mp2t", ".m4s": "video/mp4", ".mp4": "video/mp4"}
 
 
-def is_complete(name: str, data: bytes) -> bool:
+def is_whole(name: str, data: bytes) -> bool:
     """Return whether `data` is whole MP4 boxes (`.m4s`) or whole MPEG-TS packets (other names)."""
     return _is_whole_boxes(data) if name.endswith(".m4s") else _is_whole_packets(data)
 

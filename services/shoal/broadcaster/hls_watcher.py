@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from shoal.broadcaster.containers import is_complete
+from shoal.broadcaster.containers import is_whole
 from shoal.broadcaster.fault import explain_read_error
 from shoal.broadcaster.owncast_playlist import (
     ListedSegment,
@@ -210,7 +210,7 @@ class HlsWatcher:
             data = path.read_bytes()
             if _signature(path) != signature:
                 return None
-            if not is_complete(listed.name, data):
+            if not is_whole(listed.name, data):
                 self.last_rejection = (
                     f"{path} is not a complete MPEG-TS or MP4 segment ({len(data)} bytes)"
                 )

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import replace
 
+from shoal.broadcaster.containers import is_whole
 from shoal.broadcaster.hls_watcher import SourceSegment, reread_if_changed
 from shoal.broadcaster.metrics import (
     LAST_SEGMENT_TIMESTAMP,
@@ -18,7 +19,6 @@ from shoal.broadcaster.metrics import (
     SEGMENTS_SEEN,
 )
 from shoal.broadcaster.owncast_playlist import SegmentName
-from shoal.broadcaster.retry_queue import RetryQueue
 from shoal.broadcaster.seeding.seed import TorrentSeed
 from shoal.broadcaster.spool import Spool, SpooledSegment
 from shoal.broadcaster.state import StateFile
@@ -45,7 +45,7 @@ class Pipeline:
         timeline: Timeline,
         state: StateFile,
         spool: Spool,
-        retry_queue: RetryQueue,
+        uploader: Uploader,
         problems: Problems,
         media_url: str,
         listed_variants: Callable[[], Collection[int]],
@@ -56,7 +56,7 @@ class Pipeline:
         self._timeline = timeline
         self._state = state
         self._spool = spool
-        self._uploader = Uploader(retry_queue, seed, self._mark_stored)
+        self._uploader = uploader
         self._problems = problems
         self._media_url = media_url
         self._listed_variants = listed_variants
@@ -107,7 +107,7 @@ class Pipeline:
         """Spool a segment from Owncast's folder, then queue it."""
         SEGMENTS_SEEN.inc()
         spooled = _spooled_segment(source)
-        in_spool = await self._write_to_spool(spooled, source)
+        in_spool = await self._spool.write(spooled, source.data, source.init_data)
         # the bytes are read back from the spool: a queue that waits for the store stays small
         self._enqueue(spooled, None if in_spool else source.data, tasks, replace(source, data=b""))
 
@@ -130,33 +130,22 @@ class Pipeline:
         while True:
             segment, data = await queue.get()
             if data is None:
-                path = self._spool.path(segment.variant, segment.name)
-                data = await asyncio.to_thread(path.read_bytes)
-            await self._process(segment, data)
+                data = await self._spool.read(segment.variant, segment.name)
+            if data is not None and is_whole(segment.name, data):
+                await self._process(segment, data)
+            else:
+                SEGMENTS_LOST.inc()
+                log.warning("lost %s: it cannot be read back from the spool", segment.name)
+                self._discard(segment, None)
             del self._in_progress[segment.variant, segment.segment_name]
-
-    async def _write_to_spool(self, segment: SpooledSegment, source: SourceSegment) -> bool:
-        """Spool a segment; one that cannot be spooled still goes straight to the store."""
-        try:
-            await asyncio.to_thread(self._spool.write, segment, source.data, source.init_data)
-        except OSError as error:
-            self._problems.report(
-                "spool",
-                f"cannot write to {self._spool.folder}: {error.strerror}; segments that the store"
-                " does not accept at once are lost: free disk space or fix the folder's mode",
-                "failing",
-            )
-            return False
-        self._problems.clear("spool")
-        return True
 
     async def _process(self, segment: SpooledSegment, data: bytes) -> None:
         sequence = self._timeline.sequence_of(segment.stream, segment.index)
         started_s = time.monotonic()
         hashes = asyncio.create_task(asyncio.to_thread(_hash_segment, data))
         torrent = await self._start_seeding(segment, data)
-        stored = await self._uploader.make_available(segment, data, torrent)
-        if stored is None:
+        available_from = await self._uploader.make_available(segment, data, torrent)
+        if available_from is None:
             SEGMENTS_LOST.inc()
             self._discard(segment, torrent)
             return
@@ -170,9 +159,9 @@ class Pipeline:
             self._in_progress[segment.variant, segment.segment_name] = replace(reread, data=b"")
             self._discard(segment, torrent)
             # an upload of the old bytes could overwrite the new ones
-            await self._uploader.until_uploaded(segment)
+            await self._uploader.withdraw(segment)
             spooled = _spooled_segment(reread)
-            await self._write_to_spool(spooled, reread)
+            await self._spool.write(spooled, reread.data, reread.init_data)
             await self._process(spooled, reread.data)
             return
         sha256, piece_size, pieces = await hashes
@@ -180,7 +169,9 @@ class Pipeline:
             SEGMENTS_LATE.inc()
             self._timeline.expire_now(segment.variant, segment.name)
             self._discard(segment, torrent)
+            await self._uploader.withdraw(segment)
             return
+        stored = available_from == "store"
         descriptor = Descriptor(
             variant=segment.variant,
             sequence=sequence,
@@ -206,6 +197,8 @@ class Pipeline:
         )
         removed = self._timeline.append(entry, time.time(), self._listed_variants())
         self.save()
+        if not stored:
+            self._uploader.report_when_stored(segment)
         for old in removed:
             if old.descriptor is not None:
                 if self._seed and old.descriptor.infohash:
@@ -247,15 +240,19 @@ class Pipeline:
         """Seed what an earlier run published and the spool still has."""
         for window in list(self._timeline.windows.values()):
             for descriptor in window.descriptors():
-                path = self._spool.path(descriptor.variant, descriptor.name)
-                if self._seed and descriptor.infohash and path.exists():
-                    data = await asyncio.to_thread(path.read_bytes)
+                if self._seed is None or not descriptor.infohash:
+                    continue
+                data = await self._spool.read(descriptor.variant, descriptor.name)
+                if data is not None and is_whole(descriptor.name, data):
+                    path = self._spool.path(descriptor.variant, descriptor.name)
                     await self._seed.add(path, data, descriptor.url)
 
-    def _mark_stored(self, segment: SpooledSegment) -> None:
-        """Note that the store has a segment that was published without it."""
-        self._timeline.mark_stored(segment.variant, segment.name)
-        self.save()
+    async def mark_stored(self) -> None:
+        """Note what has reached the store after it was published without it, until cancelled."""
+        while True:
+            segment = await self._uploader.stored_late.get()
+            self._timeline.mark_stored(segment.variant, segment.name)
+            self.save()
 
     def save(self) -> None:
         """Write the timeline to disk; if that fails, report a problem and go on."""

@@ -25,13 +25,13 @@ from shoal.broadcaster.owncast_status import OwncastStatus
 from shoal.broadcaster.pipeline import Pipeline
 from shoal.broadcaster.recordings.service import open_replays
 from shoal.broadcaster.response_cache import ResponseCache
-from shoal.broadcaster.retry_queue import RetryQueue
 from shoal.broadcaster.seeding.canary import newest_sample
 from shoal.broadcaster.seeding.seed import TorrentSeed
 from shoal.broadcaster.spool import Spool
 from shoal.broadcaster.state import StateBackup, StateFile, restore
 from shoal.broadcaster.store import Store
 from shoal.broadcaster.timeline import Timeline
+from shoal.broadcaster.upload import Uploader
 from shoal.config.settings import BroadcasterSettings
 from shoal.p2p_media_loader import SWARM_ID, info_hashes
 from shoal.problems import Problems
@@ -67,15 +67,15 @@ class Broadcaster:
             lambda: Stream(timeline.newest_stream, self.live),
             self._swarms_and_replays,
         )
-        spool = Spool(settings.state_dir / "segments")
-        self.retry_queue = RetryQueue(store, spool, self._on_store_fault)
+        spool = Spool(settings.state_dir / "segments", self.problems)
         sample = lambda: newest_sample(timeline)  # noqa: E731
         self.seed = None if settings.standby == "off" else TorrentSeed(settings, sample)
+        self.uploader = Uploader(store, spool, self.seed)
         self.pipeline = Pipeline(
             timeline=timeline,
             state=state,
             spool=spool,
-            retry_queue=self.retry_queue,
+            uploader=self.uploader,
             problems=self.problems,
             media_url=settings.media_url,
             listed_variants=self._listed_variants,
@@ -97,7 +97,7 @@ class Broadcaster:
     async def run(self) -> None:
         """Watch, publish and announce until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            parts = (self.announcer, self.retry_queue, self.object_expiry, self.state_backup)
+            parts = (self.announcer, self.uploader, self.object_expiry, self.state_backup)
             for part in (*parts, self.replays, self._owncast):
                 tasks.create_task(part.run())
             if self._webhook is not None:
@@ -106,6 +106,7 @@ class Broadcaster:
             if self.seed is not None:
                 tasks.create_task(self.seed.run())
                 tasks.create_task(self.pipeline.seed_window())
+            tasks.create_task(self.pipeline.mark_stored())
             self.pipeline.resume(tasks)
             while True:
                 for segment in self.watcher.scan(time.monotonic(), self.pipeline.is_due):
@@ -126,7 +127,7 @@ class Broadcaster:
             chunks=self.timeline.published,
             signaling="connected" if self.announcer.connected else "disconnected",
             last_segment_age_s=None if age_s is None else round(age_s, 3),
-            store="ok" if self.retry_queue.healthy else "failing",
+            store="ok" if self.uploader.healthy else "failing",
             standby=self.seed.status if self.seed else "off",
             problems=self.problems.standing(),
         )
@@ -141,7 +142,7 @@ class Broadcaster:
         self.announcer.wake()
         self.replays.update()
 
-    def _on_store_fault(self, fault: str | None) -> None:
+    def _check_store(self, fault: str | None) -> None:
         if fault is None:
             self.problems.clear("store")
         elif self.seed is not None and self.seed.status == "ok":
@@ -158,8 +159,9 @@ class Broadcaster:
         while True:
             now_s = time.monotonic()
             self._monitor.check_hls_folder(now_s)
+            self._check_store(self.uploader.fault)
             self._monitor.check_silence(
-                now_s, self._published_at_s, self._silence_s, storing=self.retry_queue.healthy
+                now_s, self._published_at_s, self._silence_s, storing=self.uploader.healthy
             )
             self._monitor.check_lost(now_s)
             self._monitor.check_owncast(now_s)

@@ -4,12 +4,14 @@ A segment stays here from the moment it is complete until it has left the window
 can be caught up on, a crash loses nothing, and the seeder has its files.
 """
 
+import asyncio
 import logging
 from pathlib import Path
 
 import msgspec
 
 from shoal.broadcaster.owncast_playlist import SegmentName
+from shoal.problems import Problems
 
 log = logging.getLogger("shoal.broadcaster")
 
@@ -38,17 +40,57 @@ class SpooledSegment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Spool:
-    """`<folder>/<variant>/<name>`, with `<name>.json` beside it once all bytes are written."""
+    """`<folder>/<variant>/<name>`, with `<name>.json` beside it once all bytes are written.
 
-    def __init__(self, folder: Path) -> None:
+    A disk that fails is a problem, never an exception: live video goes on without the spool.
+    """
+
+    def __init__(self, folder: Path, problems: Problems) -> None:
         self.folder = folder
+        self._problems = problems
+        self.damaged = 0
+        """segments of an earlier run that `load` could not use"""
 
     def path(self, variant: int, name: str) -> Path:
         """Return the path of a file's bytes."""
         return self.folder / str(variant) / name
 
-    def write(self, segment: SpooledSegment, data: bytes, init_data: bytes | None = None) -> None:
-        """Write a segment to disk. Raises OSError."""
+    async def write(
+        self, segment: SpooledSegment, data: bytes, init_data: bytes | None = None
+    ) -> bool:
+        """Write a segment to disk; return False and report a problem if that fails."""
+        try:
+            await asyncio.to_thread(self._write, segment, data, init_data)
+        except OSError as error:
+            self._report(
+                f"cannot write to {self.folder}: {error.strerror}; segments that the store does not"
+                " accept at once are lost: free disk space or fix the folder's mode"
+            )
+            return False
+        self._problems.clear("spool")
+        return True
+
+    async def read(self, variant: int, name: str) -> bytes | None:
+        """Return a file's bytes; None if it is gone or, reported as a problem, unreadable."""
+        path = self.path(variant, name)
+        try:
+            return await asyncio.to_thread(path.read_bytes)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            self._report(
+                f"cannot read {path}: {error.strerror}; the segment is lost unless the store has"
+                " it: check the disk"
+            )
+            return None
+
+    def remove(self, variant: int, name: str) -> None:
+        """Delete a segment, if it is there."""
+        path = self.path(variant, name)
+        self._delete(_metadata_path(path))
+        self._delete(path)
+
+    def _write(self, segment: SpooledSegment, data: bytes, init_data: bytes | None) -> None:
         path = self.path(segment.variant, segment.name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
@@ -58,11 +100,14 @@ class Spool:
         temporary.write_bytes(msgspec.json.encode(segment))
         temporary.replace(_metadata_path(path))
 
-    def remove(self, variant: int, name: str) -> None:
-        """Delete a segment, if it is there."""
-        path = self.path(variant, name)
-        _metadata_path(path).unlink(missing_ok=True)
-        path.unlink(missing_ok=True)
+    def _delete(self, path: Path) -> None:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            self._report(f"cannot delete {path}: {error.strerror}: fix the folder's mode")
+
+    def _report(self, message: str) -> None:
+        self._problems.report("spool", message, "failing")
 
     def load(self) -> list[SpooledSegment]:
         """Return what an earlier run left, in order of writing; delete half-written files."""
@@ -71,8 +116,9 @@ class Spool:
         for metadata in self.folder.glob("*/*.json"):
             try:
                 segment = msgspec.json.decode(metadata.read_bytes(), type=SpooledSegment)
-            except msgspec.DecodeError:
-                log.warning("deleting the spooled segment %s: its metadata is damaged", metadata)
+            except (msgspec.DecodeError, OSError) as error:
+                log.warning("deleting the spooled segment %s: %s", metadata, error)
+                self.damaged += 1
                 continue
             path = self.path(segment.variant, segment.name)
             if _metadata_path(path) == metadata and path.exists():
@@ -86,7 +132,7 @@ class Spool:
                 and path not in init_sections
                 and path not in map(_metadata_path, complete)
             ):
-                path.unlink(missing_ok=True)
+                self._delete(path)
         return sorted(segments, key=lambda s: (s.written_at, s.index, s.variant))
 
 

@@ -14,13 +14,13 @@ from shoal.broadcaster import timeline as timelines
 from shoal.broadcaster.hls_watcher import SourceSegment
 from shoal.broadcaster.owncast_playlist import SegmentName
 from shoal.broadcaster.pipeline import Pipeline
-from shoal.broadcaster.retry_queue import RetryQueue
 from shoal.broadcaster.seeding.seed import TorrentSeed
 from shoal.broadcaster.spool import Spool
 from shoal.broadcaster.state import StateFile
 from shoal.broadcaster.store import Store, StoreError
 from shoal.broadcaster.timeline import Timeline
 from shoal.broadcaster.torrents import Torrent
+from shoal.broadcaster.upload import Uploader
 from shoal.problems import Problems
 from tests.support.broadcaster import transport_stream
 
@@ -58,14 +58,15 @@ class Station:
     def __init__(self, folder: Path, store: StandInStore, seed: StandInSeed | None = None) -> None:
         self.state = StateFile(folder)
         self.timeline = self.state.load() or Timeline()
-        self.spool = Spool(folder / "segments")
-        self.retry_queue = RetryQueue(cast("Store", store), self.spool, lambda _: None)
+        self.problems = Problems()
+        self.spool = Spool(folder / "segments", self.problems)
+        self.uploader = Uploader(cast("Store", store), self.spool, cast("TorrentSeed | None", seed))
         self.pipeline = Pipeline(
             timeline=self.timeline,
             state=self.state,
             spool=self.spool,
-            retry_queue=self.retry_queue,
-            problems=Problems(),
+            uploader=self.uploader,
+            problems=self.problems,
             media_url="https://media.example",
             listed_variants=lambda: (),
             seed=cast("TorrentSeed | None", seed),
@@ -76,7 +77,8 @@ class Station:
     async def running(self) -> AsyncIterator[asyncio.TaskGroup]:
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self.retry_queue.run())
+                tasks.create_task(self.uploader.run())
+                tasks.create_task(self.pipeline.mark_stored())
                 self.pipeline.resume(tasks)
                 yield tasks
                 raise _StopError
@@ -117,7 +119,7 @@ async def test_a_stream_that_left_the_window_while_the_store_was_away_is_not_ope
         for index in range(5):
             await station.publish("b", index, tasks)
         store.away = False
-        await until(lambda: station.retry_queue.depth == 0)
+        await until(lambda: all(d.stored for d in station.timeline.descriptors()))
     assert station.timeline.newest_stream == "b"
     assert [start.stream for start in station.timeline.streams] == ["b"]
     assert station.timeline.next_sequence == 6
@@ -134,7 +136,7 @@ async def test_resume_drops_a_spooled_segment_of_a_forgotten_stream_and_its_key_
             await station.publish("b", index, tasks)
     left = station.spool.load()[0]
     left = msgspec.structs.replace(left, stream="a", index=7, name="stream-a-7.ts")
-    station.spool.write(left, transport_stream("a", 10))
+    await station.spool.write(left, transport_stream("a", 10))
     station = Station(tmp_path, StandInStore())
     async with station.running():
         pass
@@ -152,5 +154,31 @@ async def test_a_segment_whose_upload_failed_is_not_marked_stored(tmp_path: Path
             await station.publish("a", index, tasks)
         station.spool.remove(0, "stream-a-0.ts")
         store.away = False
-        await until(lambda: station.retry_queue.depth == 0)
-    assert [d.stored for d in station.timeline.descriptors()] == [False, True]
+        await until(lambda: station.timeline.descriptors()[1].stored)
+    assert not station.timeline.descriptors()[0].stored
+
+
+async def test_a_segment_that_cannot_be_read_back_from_the_spool_is_lost_and_the_rest_goes_on(
+    tmp_path: Path,
+) -> None:
+    store = StandInStore()
+    station = Station(tmp_path, store)
+    async with station.running() as tasks:
+        await station.publish("a", 0, tasks)
+    left = station.spool.load()[0]
+    damaged = [
+        msgspec.structs.replace(left, index=index, name=f"stream-a-{index}.ts")
+        for index in (1, 2, 3)
+    ]
+    await station.spool.write(damaged[0], b"")  # as after a power failure
+    for segment in damaged[1:]:
+        await station.spool.write(segment, transport_stream("whole", 10))
+    unreadable = station.spool.path(0, damaged[1].name)
+    unreadable.unlink()
+    unreadable.mkdir()
+    station = Station(tmp_path, store)
+    async with station.running():
+        await until(lambda: station.pipeline.idle)
+        names = [d.name for d in station.timeline.descriptors()]
+        assert names == ["stream-a-0.ts", "stream-a-3.ts"]
+        assert str(unreadable) in station.problems.standing()[0].message
