@@ -27,3 +27,19 @@ async def coalesced(changed: asyncio.Event, interval_s: float) -> AsyncIterator[
         changed.clear()
         yield
         await asyncio.sleep(interval_s)
+
+
+class Changes:
+    """Wakes all tasks that wait for the next change of something; each reads for itself what it is.
+
+    A task takes `next` before it reads, and waits for it afterwards, so that it misses nothing.
+    """
+
+    def __init__(self) -> None:
+        self.next = asyncio.Event()
+        """set by the next change"""
+
+    def notify(self) -> None:
+        """Something has changed."""
+        self.next.set()
+        self.next = asyncio.Event()

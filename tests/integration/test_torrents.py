@@ -15,10 +15,12 @@ import pytest_asyncio
 from shoal.broadcaster.seeding.canary import CANARY_COMMAND, FETCH_TIMEOUT_S, Canary, Sample
 from shoal.broadcaster.seeding.canary_process import FetchRequest
 from shoal.broadcaster.seeding.supervisor import SeederSupervisor
+from shoal.broadcaster.timeline import Timeline, TimelineEntry
 from shoal.broadcaster.torrents import tracker_of
 from tests.integration.signaling_station import TIMEOUT_S, Signaling, running_signaling
 from tests.support.station import free_port
 from tests.support.torrents import Published, fetching, publish, seeding
+from tests.unit.broadcaster.examples import NOW, assign_sequence, descriptor
 
 WINDOW = 60
 NEWEST_ANNOUNCED_S = 2.0
@@ -70,6 +72,22 @@ async def fetched(published: Published, folder: Path, transport: str) -> str:
         process.kill()
         process.wait()
     return output
+
+
+def timeline_of(published: Published) -> Timeline:
+    """Return a timeline that has only this segment."""
+    timeline = Timeline()
+    assign_sequence(timeline, "abc", 0)
+    newest = sample(published)
+    place = msgspec.structs.replace(
+        descriptor(timeline, 0),
+        name=newest.name,
+        magnet=newest.magnet,
+        size=newest.size,
+        sha256=newest.sha256,
+    )
+    timeline.append(TimelineEntry(sequence=0, duration=4.0, descriptor=place), NOW)
+    return timeline
 
 
 def sample(published: Published) -> Sample:
@@ -161,7 +179,7 @@ async def test_the_canary_succeeds_while_the_seeder_seeds_and_explains_failures(
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     published = publish(tmp_path, 1, tracker_of(service.url))
-    canary = Canary(lambda: sample(published))
+    canary = Canary(timeline_of(published))
     assert (canary.status, canary.fault) == ("failing", None)
     async with seeding(service.seed_url, not_counted=canary.peer_prefix) as seeder:
         await seed(seeder, published)
@@ -196,7 +214,7 @@ async def test_a_stopped_canary_leaves_nothing_behind(
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     published = publish(tmp_path, 1, tracker_of(service.url))
-    checking = asyncio.create_task(Canary(lambda: sample(published)).run())
+    checking = asyncio.create_task(Canary(timeline_of(published)).run())
     await until(lambda: bool(canary_folders(tmp_path)) and canary_processes() > 0)
     checking.cancel()
     await asyncio.gather(checking, return_exceptions=True)

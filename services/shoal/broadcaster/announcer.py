@@ -1,14 +1,12 @@
 """Announces the stream and its segments to signaling, in order, across restarts of both."""
 
-import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
 
 import aiohttp
 import msgspec
 
-from shoal.aio import until_first_ends
+from shoal.aio import Changes, until_first_ends
 from shoal.announcements import (
     Audience,
     FromBroadcaster,
@@ -20,8 +18,12 @@ from shoal.announcements import (
     ToBroadcaster,
 )
 from shoal.backoff import Backoff
+from shoal.broadcaster.on_air import OnAir
+from shoal.broadcaster.recordings.service import NoReplays, ReplayService
+from shoal.broadcaster.response_cache import ResponseCache
 from shoal.broadcaster.timeline import Timeline
 from shoal.broadcaster.viewer_log import ViewerLog
+from shoal.p2p_media_loader import SWARM_ID, info_hashes
 
 log = logging.getLogger("shoal.broadcaster")
 
@@ -43,26 +45,26 @@ class Announcer:
         self,
         url: str,
         token: str,
+        *,
         timeline: Timeline,
-        stream: Callable[[], Stream],
-        swarms_and_replays: Callable[[], Sequence[Swarms | Replays]],
+        on_air: OnAir,
+        cache: ResponseCache,
+        replays: ReplayService | NoReplays,
+        changes: Changes,
     ) -> None:
-        """Announce to signaling at `url` (http); the callables return the present state."""
+        """Announce to signaling at `url` (http) whatever `changes`."""
         self._url = f"{url}/broadcaster"
         self._token = token
         self._timeline = timeline
-        self._stream = stream
-        self._swarms_and_replays = swarms_and_replays
-        self._changed = asyncio.Event()
+        self._on_air = on_air
+        self._cache = cache
+        self._replays = replays
+        self._changes = changes
         self.connected = False
         self.fault: str | None = None
         """why there is no connection, None while there is one"""
         self.room_peers = 0
         self._viewer_log = ViewerLog()
-
-    def wake(self) -> None:
-        """Announce what has changed in the timeline or the stream, if anything has."""
-        self._changed.set()
 
     async def run(self) -> None:
         """Stay connected until cancelled."""
@@ -119,8 +121,8 @@ class Announcer:
         """Send the stream, and every segment above `last_sent` (media sequence by variant)."""
         known: list[Stream | Swarms | Replays] = []
         while True:
-            self._changed.clear()
-            current = [self._stream(), *self._swarms_and_replays()]
+            change = self._changes.next
+            current = [self._stream(), self._swarms(), Replays(self._replays.shared)]
             for message in current:
                 if message not in known:
                     await _send(socket, message)
@@ -131,7 +133,16 @@ class Announcer:
                 for descriptor in recent if after is None else window.descriptors(after):
                     await _send(socket, Segment(descriptor))
                     last_sent[variant] = descriptor.sequence
-            await self._changed.wait()
+            await change.wait()
+
+    def _stream(self) -> Stream:
+        return Stream(self._timeline.newest_stream, self._on_air.live)
+
+    def _swarms(self) -> Swarms:
+        playlist = self._cache.playlist()
+        text = playlist.plain.decode() if playlist is not None else ""
+        live = sorted(info_hashes(SWARM_ID, text))
+        return Swarms(tuple(live), tuple(self._replays.torrents))
 
 
 async def _send(socket: aiohttp.ClientWebSocketResponse, message: FromBroadcaster) -> None:

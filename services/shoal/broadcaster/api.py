@@ -1,12 +1,13 @@
 """The broadcaster's HTTP API: playlists, descriptors, redirects to the store, health."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from http import HTTPStatus
 
 import msgspec
 from aiohttp import ETag, web
 
-from shoal.broadcaster.health import Health
+from shoal.broadcaster.health import HealthMonitor
+from shoal.broadcaster.recordings.service import NoReplays, ReplayService
 from shoal.broadcaster.response_cache import CachedResponse, ResponseCache
 from shoal.web import application, error_response, metrics, shared_cors_headers
 
@@ -20,14 +21,11 @@ GAP_TYPE = "video/mp2t"
 
 def create_app(
     cache: ResponseCache,
-    health: Callable[[], Health],
+    monitor: HealthMonitor,
+    replays: ReplayService | NoReplays,
     embed_origins: Collection[str],
-    replays: Callable[[], CachedResponse | None],
 ) -> web.Application:
-    """Return the broadcaster's application; pages at `embed_origins` may read what is public.
-
-    `replays()` returns the list of replays, or None if the station keeps none.
-    """
+    """Return the broadcaster's application; pages at `embed_origins` may read what is public."""
     cors_headers = shared_cors_headers(embed_origins)
 
     async def playlist(request: web.Request) -> web.Response:
@@ -51,7 +49,7 @@ def create_app(
         return _respond(request, cache.segments(int(request.match_info["variant"]), since))
 
     async def all_replays(request: web.Request) -> web.Response:
-        cached = replays()
+        cached = replays.response()
         if cached is None:
             return error_response(HTTPStatus.NOT_FOUND, "no_replays", "SHOAL_REPLAY is not set")
         return _respond(request, cached)
@@ -73,7 +71,7 @@ def create_app(
         )
 
     async def health_response(_request: web.Request) -> web.Response:
-        current = health()
+        current = monitor.health()
         status = HTTPStatus.SERVICE_UNAVAILABLE if current.status == "failing" else HTTPStatus.OK
         return web.Response(
             status=status,

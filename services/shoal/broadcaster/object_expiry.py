@@ -2,30 +2,35 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
+from typing import Protocol
 
 from shoal.broadcaster.metrics import OBJECTS_DELETED, STORE_ERRORS
+from shoal.broadcaster.state import StateFile
 from shoal.broadcaster.store import MAX_DELETED_AT_ONCE, Store, StoreError
 from shoal.broadcaster.timeline import Timeline
 
 INTERVAL_S = 10.0
 
 
+class KeyHolder(Protocol):
+    """Knows objects that must not be deleted yet."""
+
+    def held_keys(self) -> Collection[str]:
+        """Return the keys of what has still to be copied for a replay."""
+        ...
+
+
 class ObjectExpiry:
     """Works through the timeline's list of expired objects; it never lists the bucket."""
 
     def __init__(
-        self,
-        store: Store,
-        timeline: Timeline,
-        save: Callable[[], None],
-        held_keys: Callable[[], Collection[str]],
+        self, store: Store, timeline: Timeline, state: StateFile, holder: KeyHolder
     ) -> None:
-        """`held_keys()` are not deleted yet: they have still to be copied for a replay."""
         self._store = store
         self._timeline = timeline
-        self._save = save
-        self._held_keys = held_keys
+        self._state = state
+        self._holder = holder
 
     async def run(self) -> None:
         """Delete expired objects every ten seconds until cancelled."""
@@ -37,7 +42,7 @@ class ObjectExpiry:
         """Delete the objects that have expired; if the store fails they are retried next time."""
         keys = self._timeline.expired_keys(time.time())
         if keys:
-            held = self._held_keys()
+            held = self._holder.held_keys()
             keys = [key for key in keys if key not in held][:MAX_DELETED_AT_ONCE]
         if not keys:
             return
@@ -48,4 +53,4 @@ class ObjectExpiry:
             return
         OBJECTS_DELETED.inc(len(keys))
         self._timeline.forget_deleted(keys)
-        self._save()
+        self._state.save(self._timeline)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import brotli
 import msgspec
 
-from shoal.broadcaster.owncast_playlist import OwncastVariant
+from shoal.broadcaster.hls_watcher import HlsWatcher
 from shoal.broadcaster.playlist import gap_name, media_playlist, multivariant_playlist
 from shoal.broadcaster.timeline import LATE_SEGMENTS, Timeline
-from shoal.segments import Descriptor, SegmentList, VariantSegments
+from shoal.segments import SegmentList, VariantSegments
 
 PLAYLIST_TYPE = "application/vnd.apple.mpegurl"
 JSON_TYPE = "application/json"
@@ -33,19 +33,13 @@ class CachedResponse:
 class ResponseCache:
     """The public responses about a timeline."""
 
-    def __init__(
-        self, timeline: Timeline, owncast: Callable[[], Mapping[int, OwncastVariant]]
-    ) -> None:
-        """`owncast()` returns Owncast's multivariant playlist, by variant."""
+    def __init__(self, timeline: Timeline, watcher: HlsWatcher) -> None:
         self._timeline = timeline
-        self._owncast = owncast
+        self._watcher = watcher
+        self._version = timeline.version
+        """of the timeline, when what follows was rendered"""
         self._responses: dict[str, CachedResponse] = {}
         self._urls: dict[tuple[int, str], str] | None = None
-
-    def clear(self) -> None:
-        """Drop what was rendered: the timeline has changed."""
-        self._responses.clear()
-        self._urls = None
 
     @property
     def variants(self) -> Collection[int]:
@@ -57,12 +51,12 @@ class ResponseCache:
         windows = self._timeline.windows
         if not windows or self._variants_missing():
             return None
-        if max(len(windows), len(self._owncast())) == 1:
+        if max(len(windows), len(self._watcher.variants)) == 1:
             return self.variant_playlist(next(iter(windows)))
         return self._cached(
             "multivariant",
             PLAYLIST_TYPE,
-            lambda: multivariant_playlist(self._timeline, self._owncast()).encode(),
+            lambda: multivariant_playlist(self._timeline, self._watcher.variants).encode(),
         )
 
     def variant_playlist(self, variant: int) -> CachedResponse | None:
@@ -111,7 +105,7 @@ class ResponseCache:
         """Return whether listed variants are yet to appear: players read the playlist only once."""
         windows = self._timeline.windows
         longest = max(len(window.entries) for window in windows.values())
-        return longest <= LATE_SEGMENTS and bool(self._owncast().keys() - windows.keys())
+        return longest <= LATE_SEGMENTS and bool(self._watcher.variants.keys() - windows.keys())
 
     def segment_url(self, variant: int | None, name: str) -> str | None:
         """Return the URL of a published segment, None if there is none.
@@ -121,8 +115,9 @@ class ResponseCache:
         variant = self._resolve(variant)
         if variant is None:
             return None
+        self._drop_outdated()
         if self._urls is None:
-            self._urls = {(d.variant, d.name): d.url for d in self._descriptors()}
+            self._urls = {(d.variant, d.name): d.url for d in self._timeline.descriptors()}
         return self._urls.get((variant, name))
 
     def is_gap(self, variant: int | None, name: str) -> bool:
@@ -139,18 +134,18 @@ class ResponseCache:
             return next(iter(self._timeline.windows))
         return variant
 
-    def _descriptors(self) -> list[Descriptor]:
-        return [
-            descriptor
-            for window in self._timeline.windows.values()
-            for descriptor in window.descriptors()
-        ]
-
     def _cached(self, key: str, content_type: str, render: Callable[[], bytes]) -> CachedResponse:
+        self._drop_outdated()
         response = self._responses.get(key)
         if response is None:
             response = self._responses[key] = compress(content_type, render())
         return response
+
+    def _drop_outdated(self) -> None:
+        if self._version != self._timeline.version:
+            self._version = self._timeline.version
+            self._responses.clear()
+            self._urls = None
 
 
 def compress(content_type: str, plain: bytes) -> CachedResponse:

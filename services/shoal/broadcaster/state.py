@@ -12,6 +12,7 @@ import stamina
 from shoal.broadcaster.store import Store, StoreError
 from shoal.broadcaster.timeline import Timeline
 from shoal.errors import OperatorError
+from shoal.problems import Problems
 
 log = logging.getLogger("shoal.broadcaster")
 
@@ -34,8 +35,9 @@ _retry = stamina.AsyncRetryingCaller(
 class StateFile:
     """`timeline.json` in the state folder, replaced atomically."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, problems: Problems) -> None:
         self._path = directory / FILE_NAME
+        self._problems = problems
 
     def load(self) -> Timeline | None:
         """Read the timeline; return None if there is none yet.
@@ -59,10 +61,24 @@ class StateFile:
             ) from error
 
     def save(self, timeline: Timeline) -> None:
-        """Write the timeline; a crash leaves either the old or the new one. Raises OSError."""
+        """Write the timeline to disk; if that fails, report a problem: live video goes on."""
+        try:
+            self._replace(msgspec.json.encode(timeline))
+        except OSError as error:
+            self._problems.report(
+                "state",
+                f"cannot write the broadcaster's state: {error}; after a restart media sequence"
+                " numbers would repeat: free disk space or give us back write access",
+                "failing",
+            )
+        else:
+            self._problems.clear("state")
+
+    def _replace(self, data: bytes) -> None:
+        """A crash leaves either the old file or the new one."""
         temporary = self._path.with_suffix(".tmp")
         with temporary.open("wb") as file:
-            file.write(msgspec.json.encode(timeline))
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(self._path)

@@ -9,12 +9,12 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from shoal.broadcaster.containers import content_type
 from shoal.config.settings import BroadcasterSettings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+CONTENT_TYPES = {".ts": "video/mp2t", ".m4s": "video/mp4", ".mp4": "video/mp4"}
 CACHE_CONTROL = "public, max-age=31536000, immutable"
 CONNECT_TIMEOUT_S = 2
 READ_TIMEOUT_S = 4
@@ -175,6 +175,11 @@ class Store:
         """Drop requests that wait for a thread; those in progress end with their timeouts."""
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._client.close()
+
+
+def content_type(name: str) -> str:
+    """Return the media type of a segment or init section, by its file extension."""
+    return CONTENT_TYPES[name[name.rindex(".") :]]
 
 
 def _is_missing(error: ClientError) -> bool:

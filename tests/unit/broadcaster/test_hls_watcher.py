@@ -5,8 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoal.broadcaster.fault import explain_read_error
-from shoal.broadcaster.hls_watcher import HlsWatcher, IsDue, reread_if_changed
+from shoal.broadcaster.hls_watcher import (
+    HlsWatcher,
+    SegmentKey,
+    SourceSegment,
+    explain_read_error,
+    reread_if_changed,
+)
 from shoal.broadcaster.owncast_playlist import SegmentName
 
 PACKET = b"\x47" + bytes(187)
@@ -36,14 +41,14 @@ class Owncast:
         (folder / "stream.m3u8").write_text("\n".join(lines) + "\n")
 
 
-def always_due(_variant: int, _name: SegmentName) -> bool:
-    return True
+def poll(watcher: HlsWatcher, now_s: float = 0.0) -> list[SourceSegment]:
+    """Return what is complete; everything that is listed is due."""
+    watcher.scan()
+    return watcher.read(watcher.pending, now_s)
 
 
-def scan(
-    watcher: HlsWatcher, times: int = 3, start_s: float = 0.0, is_due: IsDue = always_due
-) -> list[str]:
-    return [s.path.name for i in range(times) for s in watcher.scan(start_s + i, is_due)]
+def scan(watcher: HlsWatcher, times: int = 3, start_s: float = 0.0) -> list[str]:
+    return [s.path.name for i in range(times) for s in poll(watcher, start_s + i)]
 
 
 def test_a_segment_is_found_once_when_it_is_listed_and_has_stopped_growing(tmp_path: Path) -> None:
@@ -51,10 +56,10 @@ def test_a_segment_is_found_once_when_it_is_listed_and_has_stopped_growing(tmp_p
     path = owncast.segment("stream-a-0.ts", PACKET * 3)
     assert scan(watcher) == []
     owncast.playlist("stream-a-0.ts")
-    assert watcher.scan(0, always_due) == []
+    assert poll(watcher) == []
     path.write_bytes(PACKET * 5)
-    assert watcher.scan(0, always_due) == []
-    [found] = watcher.scan(0, always_due)
+    assert poll(watcher) == []
+    [found] = poll(watcher)
     assert (found.name, found.duration, found.data) == (SegmentName("a", 0), 4.0, PACKET * 5)
     assert found.program_date_time == "2026-11-22T09:03:08.231+00:00"
     assert scan(watcher) == []
@@ -75,7 +80,7 @@ def test_segments_of_all_variants_come_in_the_order_of_their_indexes(tmp_path: P
         for index in indexes:
             owncast.segment(f"stream-a-{index}.ts", variant=variant)
         owncast.playlist(*(f"stream-a-{index}.ts" for index in indexes), variant=variant)
-    found = [(s.name.index, s.variant) for _ in range(2) for s in watcher.scan(0, always_due)]
+    found = [(s.name.index, s.variant) for _ in range(2) for s in poll(watcher)]
     assert found == [(8, 1), (9, 0), (9, 1), (10, 0), (10, 1), (11, 0)]
 
 
@@ -92,17 +97,17 @@ def test_a_stream_is_live_until_its_playlist_ends(tmp_path: Path) -> None:
     owncast, watcher = Owncast(tmp_path), HlsWatcher(tmp_path)
     owncast.segment("stream-a-0.ts")
     owncast.playlist("stream-a-0.ts")
-    watcher.scan(0, always_due)
+    poll(watcher)
     assert watcher.live
     owncast.playlist("stream-a-0.ts", "offline-v2.ts", ended=True)
-    watcher.scan(0, always_due)
+    poll(watcher)
     assert not watcher.live
 
 
 def test_a_folder_that_is_emptied_or_recreated_is_followed(tmp_path: Path) -> None:
     hls = tmp_path / "hls"
     owncast, watcher = Owncast(hls), HlsWatcher(hls)
-    watcher.scan(0, always_due)
+    poll(watcher)
     assert watcher.fault is not None
     assert "does not exist" in watcher.fault
     for stream in ("a", "b", "c"):
@@ -126,18 +131,48 @@ def test_a_listed_segment_that_never_appears_is_lost_after_a_while(tmp_path: Pat
     assert watcher.lost == 1
 
 
+def test_a_scan_returns_what_is_listed_for_the_first_time_in_the_order_of_indexes(
+    tmp_path: Path,
+) -> None:
+    owncast, watcher = Owncast(tmp_path), HlsWatcher(tmp_path)
+    owncast.playlist("stream-a-1.ts", "stream-a-2.ts", "offline-v2.ts", variant=0)
+    owncast.playlist("stream-a-0.ts", "stream-a-1.ts", variant=1)
+    first: list[SegmentKey] = [
+        (v, SegmentName("a", i)) for i, v in ((0, 1), (1, 0), (1, 1), (2, 0))
+    ]
+    assert watcher.scan() == first
+    assert watcher.scan() == []
+    assert watcher.pending == first
+    owncast.playlist("stream-a-2.ts", "stream-a-3.ts", variant=0)
+    assert watcher.scan() == [(0, SegmentName("a", 3))]
+    assert watcher.lost == 1
+
+
 def test_a_segment_that_is_not_due_is_not_read(tmp_path: Path) -> None:
     owncast, watcher = Owncast(tmp_path), HlsWatcher(tmp_path)
     owncast.segment("stream-a-0.ts")
     owncast.playlist("stream-a-0.ts")
-    assert scan(watcher, is_due=lambda _variant, _name: False) == []
+    watcher.scan()
+    assert watcher.read((), 0) == []
+    assert watcher.pending == []
+    assert scan(watcher) == []
+    assert watcher.lost == 0
+
+
+def test_a_segment_that_others_overtook_before_it_was_complete_is_lost(tmp_path: Path) -> None:
+    owncast, watcher = Owncast(tmp_path), HlsWatcher(tmp_path)
+    owncast.segment("stream-a-0.ts", b"\x47cut")
+    owncast.playlist("stream-a-0.ts")
+    assert scan(watcher) == []
+    watcher.read((), 0)
+    assert watcher.lost == 1
 
 
 def test_a_change_after_reading_is_noticed(tmp_path: Path) -> None:
     owncast, watcher = Owncast(tmp_path), HlsWatcher(tmp_path)
     path = owncast.segment("stream-a-0.ts")
     owncast.playlist("stream-a-0.ts")
-    [found] = [s for _ in range(2) for s in watcher.scan(0, always_due)]
+    [found] = [s for _ in range(2) for s in poll(watcher)]
     assert reread_if_changed(found) == found
     path.write_bytes(PACKET * 11)
     assert reread_if_changed(found).data == PACKET * 11

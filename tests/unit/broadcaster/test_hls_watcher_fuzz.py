@@ -100,13 +100,15 @@ def test_what_is_published_is_complete_and_in_order_or_a_gap(
     for event, variant, number in events:
         owncast.act(event, variant, number)
         clock += number if event == "wait" else 0.01
-        segments = watcher.scan(
-            clock,
-            lambda v, n: (
-                (v, n.stream, n.index) not in in_progress
-                and timeline.is_due(v, assign_sequence(timeline, n.stream, n.index))
-            ),
-        )
+        for _, name in watcher.scan():
+            assign_sequence(timeline, name.stream, name.index)
+        due = [
+            (v, n)
+            for v, n in watcher.pending
+            if (v, n.stream, n.index) not in in_progress
+            and timeline.is_due(v, assign_sequence(timeline, n.stream, n.index))
+        ]
+        segments = watcher.read(due, clock)
         for segment in segments:
             key = (segment.variant, segment.path.name)
             assert segment.data == owncast.written[key] or len(segment.data) % 188 == 0

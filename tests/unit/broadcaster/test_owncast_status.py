@@ -1,12 +1,7 @@
-from pathlib import Path
-
 import msgspec
 
-from shoal.broadcaster.health_monitor import HealthMonitor
-from shoal.broadcaster.hls_watcher import HlsWatcher
 from shoal.broadcaster.owncast_status import BYPASS_AFTER_S, OwncastStatus, Status
 from shoal.local.owncast import VIEWER_GONE_S, Audience
-from shoal.problems import Problems
 
 
 def test_viewers_of_owncasts_own_playlist_are_a_bypass() -> None:
@@ -26,23 +21,6 @@ def test_a_single_request_is_not_a_bypass() -> None:
     for now, count in ((0, 0), (5, 1), (10, 1), (15, 1), (20, 0), (25, 1), (30, 0)):
         owncast.update(Status(viewerCount=count), now)
         assert owncast.bypass_problem(now + 4.9) is None
-
-
-def test_online_without_segments_is_a_problem_even_if_the_folder_is_empty(tmp_path: Path) -> None:
-    problems, owncast = Problems(), OwncastStatus("http://localhost:8080")
-    monitor = HealthMonitor(problems, HlsWatcher(tmp_path), owncast)
-    monitor.check_silence(100, None, 15, storing=True)
-    owncast.update(Status(online=True), 100)
-    monitor.check_silence(101, None, 15, storing=True)
-    assert problems.status == "ok"
-    monitor.check_silence(117, None, 15, storing=False)  # the store's own problem explains it
-    assert problems.status == "ok"
-    monitor.check_silence(117, None, 15, storing=True)
-    assert problems.status == "failing"
-    assert f"does Owncast write to {tmp_path}?" in problems.standing()[0].message
-    owncast.update(Status(online=False), 118)
-    monitor.check_silence(118, None, 15, storing=True)
-    assert problems.status == "ok"
 
 
 def test_the_stand_in_counts_viewers_as_owncast_does() -> None:

@@ -10,9 +10,9 @@ from typing import cast
 import msgspec
 import pytest
 
+from shoal.aio import Changes
 from shoal.broadcaster import timeline as timelines
-from shoal.broadcaster.hls_watcher import SourceSegment
-from shoal.broadcaster.owncast_playlist import SegmentName
+from shoal.broadcaster.hls_watcher import HlsWatcher
 from shoal.broadcaster.pipeline import Pipeline
 from shoal.broadcaster.seeding.seed import TorrentSeed
 from shoal.broadcaster.spool import Spool
@@ -22,7 +22,7 @@ from shoal.broadcaster.timeline import Timeline
 from shoal.broadcaster.torrents import Torrent
 from shoal.broadcaster.upload import Uploader
 from shoal.problems import Problems
-from tests.support.broadcaster import transport_stream
+from tests.support.broadcaster import Owncast, transport_stream
 
 
 class StandInStore:
@@ -56,49 +56,46 @@ class Station:
     """The parts of a broadcaster that bring segments to the playlist."""
 
     def __init__(self, folder: Path, store: StandInStore, seed: StandInSeed | None = None) -> None:
-        self.state = StateFile(folder)
-        self.timeline = self.state.load() or Timeline()
+        self.owncast = Owncast(folder / "hls", list_size=100)
+        (folder / "hls/0").mkdir(parents=True, exist_ok=True)
         self.problems = Problems()
+        self.state = StateFile(folder, self.problems)
+        self.timeline = self.state.load() or Timeline()
         self.spool = Spool(folder / "segments", self.problems)
-        self.uploader = Uploader(cast("Store", store), self.spool, cast("TorrentSeed | None", seed))
+        self.watcher = HlsWatcher(folder / "hls")
+        seeding = cast("TorrentSeed | None", seed)
+        self.uploader = Uploader(cast("Store", store), self.spool, seeding)
+        self.changes = Changes()
         self.pipeline = Pipeline(
+            watcher=self.watcher,
             timeline=self.timeline,
             state=self.state,
             spool=self.spool,
             uploader=self.uploader,
-            problems=self.problems,
+            seed=seeding,
             media_url="https://media.example",
-            listed_variants=lambda: (),
-            seed=cast("TorrentSeed | None", seed),
-            on_published=lambda: None,
+            changes=self.changes,
         )
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[asyncio.TaskGroup]:
+    async def running(self) -> AsyncIterator[None]:
+        parts = [asyncio.create_task(part.run()) for part in (self.uploader, self.pipeline)]
         try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self.uploader.run())
-                tasks.create_task(self.pipeline.mark_stored())
-                self.pipeline.resume(tasks)
-                yield tasks
-                raise _StopError
-        except* _StopError:
-            pass
+            yield
+        finally:
+            for part in parts:
+                part.cancel()
+            await asyncio.gather(*parts, return_exceptions=True)
+        assert all(part.cancelled() for part in parts)
 
-    async def publish(self, stream: str, index: int, tasks: asyncio.TaskGroup) -> None:
-        """Let a segment be found in Owncast's folder, and wait until it is published."""
-        name = SegmentName(stream, index)
-        assert self.pipeline.is_due(0, name)
-        path = Path(f"stream-{stream}-{index}.ts")
-        data = transport_stream(path.name, 10)
-        source = SourceSegment(0, name, path, (1, len(data), 0), data, 4.0, "")
-        await self.pipeline.submit(source, tasks)
-        await until(lambda: self.pipeline.idle)
-        assert self.timeline.descriptors()[-1].name == path.name
+    async def publish(self, stream: str, index: int) -> None:
+        """Have Owncast write a segment, and wait until it is published."""
+        name = self.owncast.write(stream, index, packets=10)
+        await until(lambda: name in self.names)
 
-
-class _StopError(Exception):
-    """Ends a station's task group."""
+    @property
+    def names(self) -> list[str]:
+        return [descriptor.name for descriptor in self.timeline.descriptors()]
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -114,10 +111,11 @@ async def test_a_stream_that_left_the_window_while_the_store_was_away_is_not_ope
     store = StandInStore()
     store.away = True
     station = Station(tmp_path, store, StandInSeed())
-    async with station.running() as tasks:
-        await station.publish("a", 41, tasks)
+    async with station.running():
+        await station.publish("a", 41)
+        station.owncast.start_stream()
         for index in range(5):
-            await station.publish("b", index, tasks)
+            await station.publish("b", index)
         store.away = False
         await until(lambda: all(d.stored for d in station.timeline.descriptors()))
     assert station.timeline.newest_stream == "b"
@@ -131,15 +129,15 @@ async def test_resume_drops_a_spooled_segment_of_a_forgotten_stream_and_its_key_
 ) -> None:
     monkeypatch.setattr(timelines, "WINDOW_SEGMENTS", 3)
     station = Station(tmp_path, StandInStore())
-    async with station.running() as tasks:
+    async with station.running():
         for index in range(5):
-            await station.publish("b", index, tasks)
+            await station.publish("b", index)
     left = station.spool.load()[0]
     left = msgspec.structs.replace(left, stream="a", index=7, name="stream-a-7.ts")
     await station.spool.write(left, transport_stream("a", 10))
     station = Station(tmp_path, StandInStore())
     async with station.running():
-        pass
+        await until(lambda: station.timeline.expired_keys(time.time()))
     assert [start.stream for start in station.timeline.streams] == ["b"]
     assert station.timeline.expired_keys(time.time()) == ["live/0/stream-a-7.ts"]
     assert "stream-a-7.ts" not in [segment.name for segment in station.spool.load()]
@@ -149,9 +147,9 @@ async def test_a_segment_whose_upload_failed_is_not_marked_stored(tmp_path: Path
     store = StandInStore()
     store.away = True
     station = Station(tmp_path, store, StandInSeed())
-    async with station.running() as tasks:
+    async with station.running():
         for index in range(2):
-            await station.publish("a", index, tasks)
+            await station.publish("a", index)
         station.spool.remove(0, "stream-a-0.ts")
         store.away = False
         await until(lambda: station.timeline.descriptors()[1].stored)
@@ -163,8 +161,8 @@ async def test_a_segment_that_cannot_be_read_back_from_the_spool_is_lost_and_the
 ) -> None:
     store = StandInStore()
     station = Station(tmp_path, store)
-    async with station.running() as tasks:
-        await station.publish("a", 0, tasks)
+    async with station.running():
+        await station.publish("a", 0)
     left = station.spool.load()[0]
     damaged = [
         msgspec.structs.replace(left, index=index, name=f"stream-a-{index}.ts")
@@ -178,7 +176,6 @@ async def test_a_segment_that_cannot_be_read_back_from_the_spool_is_lost_and_the
     unreadable.mkdir()
     station = Station(tmp_path, store)
     async with station.running():
-        await until(lambda: station.pipeline.idle)
-        names = [d.name for d in station.timeline.descriptors()]
-        assert names == ["stream-a-0.ts", "stream-a-3.ts"]
+        await until(lambda: station.names == ["stream-a-0.ts", "stream-a-3.ts"])
+        assert station.pipeline.lost == 2
         assert str(unreadable) in station.problems.standing()[0].message

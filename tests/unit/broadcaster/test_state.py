@@ -1,3 +1,4 @@
+from pathlib import Path
 from typing import cast
 
 import msgspec
@@ -5,9 +6,11 @@ import pytest
 import stamina
 
 from shoal.broadcaster import state
-from shoal.broadcaster.state import SEQUENCE_MARGIN, backed_up_state, restore
+from shoal.broadcaster.state import SEQUENCE_MARGIN, StateFile, backed_up_state, restore
 from shoal.broadcaster.store import Store, StoreError
 from shoal.broadcaster.timeline import Timeline
+from shoal.errors import OperatorError
+from shoal.problems import Problems
 
 
 class FailingStore:
@@ -51,3 +54,23 @@ async def test_a_store_that_keeps_failing_is_not_waited_for(
 
 async def test_a_damaged_backup_is_ignored() -> None:
     assert (await restored(0, b"{")).next_sequence > 1_000_000_000
+
+
+def test_a_timeline_that_cannot_be_written_is_a_problem_and_nothing_more(tmp_path: Path) -> None:
+    problems = Problems()
+    file = StateFile(tmp_path, problems)
+    (tmp_path / "timeline.tmp").mkdir()
+    file.save(Timeline())
+    assert problems.standing()[0].code == "state"
+    (tmp_path / "timeline.tmp").rmdir()
+    file.save(Timeline(published=3))
+    assert problems.standing() == []
+    loaded = file.load()
+    assert loaded is not None
+    assert loaded.published == 3
+
+
+def test_a_damaged_state_refuses_to_start(tmp_path: Path) -> None:
+    (tmp_path / "timeline.json").write_text('{"published":')
+    with pytest.raises(OperatorError, match="damaged"):
+        StateFile(tmp_path, Problems()).load()

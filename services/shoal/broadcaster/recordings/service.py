@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 
 import msgspec
 
+from shoal.aio import Changes
 from shoal.announcements import KeptReplay
 from shoal.broadcaster.hls_watcher import HlsWatcher
 from shoal.broadcaster.recordings.catalogue import Replay, public_list
@@ -27,12 +28,8 @@ RETRY_S = 5.0
 class NoReplays:
     """Stands in for `ReplayService` on a station without replays."""
 
-    on_changed: Callable[[], None] | None = None
     shared: tuple[KeptReplay, ...] = ()
     torrents: Sequence[str] = ()
-
-    def update(self) -> None:
-        """Record nothing."""
 
     def held_keys(self) -> Collection[str]:
         """Return no keys."""
@@ -54,13 +51,15 @@ def open_replays(
     store: Store,
     timeline: Timeline,
     watcher: HlsWatcher,
+    *,
     problems: Problems,
+    changes: Changes,
 ) -> "NoReplays | ReplayService":
     """Return the replay service if it is enabled and works; live must run without it."""
     if not settings.replay:
         return NoReplays()
     try:
-        return ReplayService(settings, store, timeline, watcher, problems)
+        return ReplayService(settings, store, timeline, watcher, problems=problems, changes=changes)
     except sqlite3.Error as error:
         message = f"replay: cannot open {FILE_NAME} in the state folder: {error}; replay is off"
         problems.report("replay_ledger", message, "degraded")
@@ -76,11 +75,12 @@ class ReplayService:
         store: Store,
         timeline: Timeline,
         watcher: HlsWatcher,
+        *,
         problems: Problems,
+        changes: Changes,
     ) -> None:
         """Raises sqlite3.Error."""
-        self.on_changed: Callable[[], None] | None = None
-        """called when the list of replays has changed"""
+        self._changes = changes
         self._problems = problems
         self._media_url = settings.media_url
         self._tracker_url = settings.tracker_url or tracker_of(settings.signaling_url)
@@ -103,10 +103,7 @@ class ReplayService:
         )
         self._response: CachedResponse | None = None
         self._replays: list[Replay] = self._database.replays()
-        self.update()  # before objects expire: an earlier run may have died before it did this
-
-    def update(self) -> None:
-        """Record what has been published, or that the stream has ended."""
+        # before objects expire: an earlier run may have died before it did this
         self._recorder.update()
 
     def held_keys(self) -> Collection[str]:
@@ -144,8 +141,16 @@ class ReplayService:
     async def run(self) -> None:
         """Copy, publish and delete until cancelled."""
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._record())
             tasks.create_task(self._restart_on_database_error(self._recorder.run))
             tasks.create_task(self._restart_on_database_error(self._publisher.run))
+
+    async def _record(self) -> None:
+        """Record what has been published, and that a stream has ended."""
+        while True:
+            change = self._changes.next
+            self._recorder.update()
+            await change.wait()
 
     async def _restart_on_database_error(self, run: Callable[[], Awaitable[None]]) -> None:
         """Keep a part running: a broken database is a problem for replays only."""
@@ -163,8 +168,7 @@ class ReplayService:
     def _on_list_changed(self) -> None:
         self._response = None
         self._replays = self._database.replays()
-        if self.on_changed is not None:
-            self.on_changed()
+        self._changes.notify()
 
     def close(self) -> None:
         """Close the database."""

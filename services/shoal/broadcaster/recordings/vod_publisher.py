@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from shoal.broadcaster.containers import content_type
 from shoal.broadcaster.playlist import gap_name
 from shoal.broadcaster.recordings import catalogue, vod
 from shoal.broadcaster.recordings.catalogue import Replay
@@ -29,7 +28,7 @@ from shoal.broadcaster.recordings.segments import (
     total_duration,
 )
 from shoal.broadcaster.recordings.store_retry import StoreRetry
-from shoal.broadcaster.store import Store
+from shoal.broadcaster.store import Store, content_type
 from shoal.broadcaster.torrents import ReplayTorrent, ReplayTorrentBuilder, replay_piece_bytes
 from shoal.config.settings import BroadcasterSettings
 from shoal.problems import Problems

@@ -8,7 +8,6 @@ import asyncio
 import os
 import secrets
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from tempfile import TemporaryDirectory
 from typing import Literal
@@ -58,11 +57,9 @@ def newest_sample(timeline: Timeline) -> Sample | None:
 class Canary:
     """Fetches one magnet a minute, in a process of its own."""
 
-    def __init__(
-        self, newest_sample: Callable[[], Sample | None], *, stun_server: str = ""
-    ) -> None:
-        """Fetch `newest_sample()`; None means that there is nothing to fetch yet."""
-        self._newest_sample = newest_sample
+    def __init__(self, timeline: Timeline, *, stun_server: str = "") -> None:
+        """Fetch the newest segment of `timeline`."""
+        self._timeline = timeline
         self._stun_server = stun_server
         self.peer_prefix = f"-SC0001-{secrets.token_hex(2)}"
         """how its peer ids begin, so that the seeder can leave it out of its count of viewers"""
@@ -78,7 +75,7 @@ class Canary:
     async def run(self) -> None:
         """Fetch until cancelled."""
         while True:
-            sample = self._newest_sample()
+            sample = newest_sample(self._timeline)
             if sample is None:
                 await asyncio.sleep(FIRST_SEGMENT_POLL_S)
             else:

@@ -1,13 +1,13 @@
 """The torrent seed as the pipeline sees it: seeds the live window, and knows whether that works."""
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 from shoal.auth import seed_token
-from shoal.broadcaster.seeding.canary import Canary, Sample
+from shoal.broadcaster.seeding.canary import Canary
 from shoal.broadcaster.seeding.supervisor import SeederSupervisor
+from shoal.broadcaster.timeline import Timeline
 from shoal.broadcaster.torrents import Torrent, make_torrent, tracker_of
 from shoal.config.settings import BroadcasterSettings
 
@@ -15,17 +15,15 @@ from shoal.config.settings import BroadcasterSettings
 class TorrentSeed:
     """A seeder process and its canary. Must be created inside a running event loop."""
 
-    def __init__(
-        self, settings: BroadcasterSettings, newest_sample: Callable[[], Sample | None]
-    ) -> None:
-        """Seed through the tracker of the settings; the canary fetches `newest_sample()`."""
+    def __init__(self, settings: BroadcasterSettings, timeline: Timeline) -> None:
+        """Seed through the tracker of the settings; the canary fetches what `timeline` has."""
         address = settings.torrent_address
         # the seeder runs beside signaling; everybody else uses the public address
         own_tracker = tracker_of(settings.signaling_url)
         token = seed_token(settings.broadcaster_token.get_secret_value())
         self._tracker_url = settings.tracker_url or own_tracker
         self._peer_address = address
-        self._canary = Canary(newest_sample, stun_server=settings.torrent_stun_server)
+        self._canary = Canary(timeline, stun_server=settings.torrent_stun_server)
         self._supervisor = SeederSupervisor(
             tracker_url=f"{own_tracker}?seed={token}",
             upload_mbps=settings.torrent_upload_mbps,

@@ -8,6 +8,7 @@ import aiohttp
 import msgspec
 
 from shoal.broadcaster.seeding.canary import Canary, Sample
+from shoal.broadcaster.timeline import Timeline
 from shoal.ops.doctor import stun
 from shoal.ops.doctor.check import Check, Finding, broken, ok, skipped, warning
 from shoal.ops.doctor.connect_pair import (
@@ -137,7 +138,7 @@ async def _check_magnet(context: ProbeContext) -> Finding:
         )
     servers = [url for server in config.ice_servers for url in server.urls]
     address = next((a for url in servers if (a := stun.address_of(url))), None)
-    canary = Canary(lambda: None, stun_server=f"{address[0]}:{address[1]}" if address else "")
+    canary = Canary(Timeline(), stun_server=f"{address[0]}:{address[1]}" if address else "")
     sample = Sample(newest.name, newest.magnet, newest.size, newest.sha256)
     await canary.check(sample, FETCH_TIMEOUT_S)
     if canary.fault is not None:

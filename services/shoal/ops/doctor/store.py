@@ -6,7 +6,7 @@ import secrets
 
 from yarl import URL
 
-from shoal.broadcaster.containers import content_type
+from shoal.broadcaster.store import content_type
 from shoal.ops.doctor.check import Check, Finding, broken, ok, warning
 from shoal.ops.doctor.probe_context import ProbeContext, Response
 

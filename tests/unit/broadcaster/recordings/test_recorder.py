@@ -20,6 +20,7 @@ from shoal.broadcaster.object_expiry import ObjectExpiry
 from shoal.broadcaster.recordings import recorder
 from shoal.broadcaster.recordings.database import RecordingsDatabase
 from shoal.broadcaster.recordings.recorder import Recorder
+from shoal.broadcaster.state import StateFile
 from shoal.broadcaster.store import StoreError
 from shoal.broadcaster.timeline import Timeline, object_key
 from shoal.problems import Problems
@@ -69,7 +70,9 @@ class Run:
             on_copied=lambda: None,
         )
         self.recorder.update()
-        self.object_expiry = ObjectExpiry(store, timeline, lambda: None, self.recorder.held_keys)
+        self.object_expiry = ObjectExpiry(
+            store, timeline, StateFile(folder, Problems()), self.recorder
+        )
         self.task = asyncio.create_task(self.recorder.run())
 
     async def crash(self) -> None:
