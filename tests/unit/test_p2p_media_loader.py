@@ -8,7 +8,7 @@ from itertools import product
 from pathlib import Path
 
 from shoal.broadcaster.owncast_playlist import OwncastVariant
-from shoal.broadcaster.playlist import media_playlist, multivariant_playlist
+from shoal.broadcaster.playlist import live_media_playlist, live_multivariant_playlist
 from shoal.broadcaster.timeline import Timeline
 from shoal.p2p_media_loader import SWARM_ID, info_hashes
 from tests.unit.broadcaster.examples import NOW, assign_sequence, entry
@@ -40,7 +40,7 @@ def timeline(variants: int) -> Timeline:
 
 def test_one_variant_has_one_swarm() -> None:
     made = timeline(1)
-    playlist = media_playlist(made, made.windows[0])
+    playlist = live_media_playlist(made, made.windows[0])
     (real,) = announced_by_p2p_media_loader(SWARM_ID, [playlist])
     assert info_hashes(SWARM_ID, playlist) == info_hashes(SWARM_ID) == real
     assert all(len(info_hash) == 20 for info_hash in real)
@@ -53,7 +53,7 @@ def test_several_variants_have_a_swarm_each() -> None:
     ]
     owncast = {n: OwncastVariant(n, text) for n, text in enumerate(attributes)}
     # Owncast does not list the third one yet
-    playlist = multivariant_playlist(timeline(3), owncast)
+    playlist = live_multivariant_playlist(timeline(3), owncast)
     (real,) = announced_by_p2p_media_loader(SWARM_ID, [playlist])
     assert len(real) == 3
     assert info_hashes(SWARM_ID, playlist) == real | info_hashes(SWARM_ID)

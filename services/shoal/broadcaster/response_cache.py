@@ -9,7 +9,11 @@ import brotli
 import msgspec
 
 from shoal.broadcaster.hls_watcher import HlsWatcher
-from shoal.broadcaster.playlist import gap_name, media_playlist, multivariant_playlist
+from shoal.broadcaster.playlist import (
+    gap_name,
+    live_media_playlist,
+    live_multivariant_playlist,
+)
 from shoal.broadcaster.timeline import LATE_SEGMENTS, Timeline
 from shoal.segments import SegmentList, VariantSegments
 
@@ -56,7 +60,7 @@ class ResponseCache:
         return self._cached(
             "multivariant",
             PLAYLIST_TYPE,
-            lambda: multivariant_playlist(self._timeline, self._watcher.variants).encode(),
+            lambda: live_multivariant_playlist(self._timeline, self._watcher.variants).encode(),
         )
 
     def variant_playlist(self, variant: int) -> CachedResponse | None:
@@ -67,7 +71,7 @@ class ResponseCache:
         return self._cached(
             f"media {variant}",
             PLAYLIST_TYPE,
-            lambda: media_playlist(self._timeline, window).encode(),
+            lambda: live_media_playlist(self._timeline, window).encode(),
         )
 
     def segments(self, variant: int | None = None, after: int = -1) -> CachedResponse:

@@ -1,10 +1,17 @@
-"""The segments of a recording as plain values, and their keys in the store."""
+"""The segments of a recording as plain values; their playlists, hashes, and keys in the store.
 
+URIs are relative, so that a replay plays from the store as well as from a folder that was
+downloaded by its torrent.
+"""
+
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 
 import msgspec
 
+from shoal.broadcaster import playlist
+from shoal.broadcaster.playlist import PlaylistItem
 from shoal.broadcaster.timeline import TimelineEntry
 
 FOLDER = "vod"
@@ -31,6 +38,25 @@ class RecordedSegment(msgspec.Struct, frozen=True, kw_only=True):
     """hex"""
     program_date_time: str = ""
     """ISO 8601, the wall clock of the first frame"""
+
+
+class HashedSegment(msgspec.Struct, frozen=True, kw_only=True):
+    """What a viewer needs to verify a segment."""
+
+    name: str
+    sequence: int
+    size: int
+    """bytes"""
+    duration: float
+    """seconds"""
+    sha256: str
+    """hex"""
+
+
+class HashList(msgspec.Struct, frozen=True):
+    """`vod/<replay>/<variant>/segments.json`, oldest first."""
+
+    segments: tuple[HashedSegment, ...]
 
 
 def recorded_segment(variant: int, entry: TimelineEntry, *, discontinuity: bool) -> RecordedSegment:
@@ -100,6 +126,55 @@ def start_time(variants: dict[int, list[RecordedSegment]]) -> str | None:
 def total_duration(variants: dict[int, list[RecordedSegment]]) -> float:
     """Return how long the replay plays, gaps included, in seconds."""
     return max(sum(s.duration for s in segments) for segments in variants.values())
+
+
+def media_playlist(segments: Sequence[RecordedSegment]) -> str:
+    """Render the media playlist of a variant that has at least one segment."""
+    items = [_item(segment, first=index == 0) for index, segment in enumerate(segments)]
+    target = max(int(segment.duration + 0.5) for segment in segments)
+    return playlist.media_playlist(items, target_duration=target, vod=True, ended=True)
+
+
+def multivariant_playlist(
+    variants: Mapping[int, Sequence[RecordedSegment]], attributes: Mapping[int, str]
+) -> str:
+    """Render the multivariant playlist.
+
+    `attributes` are Owncast's of EXT-X-STREAM-INF while the stream was on air, by variant.
+    """
+    items = {variant: [_item(s) for s in segments] for variant, segments in variants.items()}
+    return playlist.multivariant_playlist(items, attributes)
+
+
+def _item(segment: RecordedSegment, *, first: bool = False) -> PlaylistItem:
+    return PlaylistItem(
+        sequence=segment.sequence,
+        duration=segment.duration,
+        uri=segment.name,
+        discontinuity=segment.discontinuity and not first,
+        program_date_time=segment.program_date_time,
+        init_uri=segment.init_name,
+        size=segment.size,
+    )
+
+
+def hash_list(segments: Sequence[RecordedSegment]) -> bytes:
+    """Render the hashes of a variant's segments as JSON."""
+    return msgspec.json.encode(
+        HashList(
+            tuple(
+                HashedSegment(
+                    name=segment.name,
+                    sequence=segment.sequence,
+                    size=segment.size,
+                    duration=segment.duration,
+                    sha256=segment.sha256,
+                )
+                for segment in segments
+                if segment.name is not None
+            )
+        )
+    )
 
 
 def replay_prefix(replay: str) -> str:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from shoal.broadcaster.playlist import gap_name
-from shoal.broadcaster.recordings import catalogue, vod
+from shoal.broadcaster.recordings import catalogue
 from shoal.broadcaster.recordings.catalogue import Replay
 from shoal.broadcaster.recordings.database import Recording, RecordingsDatabase
 from shoal.broadcaster.recordings.segments import (
@@ -22,6 +22,9 @@ from shoal.broadcaster.recordings.segments import (
     PLAYLIST,
     RecordedSegment,
     align,
+    hash_list,
+    media_playlist,
+    multivariant_playlist,
     replay_key,
     replay_prefix,
     start_time,
@@ -147,7 +150,7 @@ class VodPublisher:
         self, recording: str, variant: int, segments: list[RecordedSegment]
     ) -> None:
         """Store the hashes of a variant, and an empty object for each of its gaps."""
-        hashes = await asyncio.to_thread(vod.hash_list, segments)
+        hashes = await asyncio.to_thread(hash_list, segments)
         await self._put(replay_key(recording, variant, HASHES), hashes, JSON_TYPE)
         for segment in segments:
             if segment.name is None:
@@ -239,13 +242,13 @@ def _playlists(
 ) -> dict[str, str]:
     """Return the playlists by key, the one to start with first."""
     media = {
-        replay_key(recording, variant, PLAYLIST): vod.media_playlist(segments)
+        replay_key(recording, variant, PLAYLIST): media_playlist(segments)
         for variant, segments in variants.items()
     }
     if len(media) == 1:
         return media
-    multivariant = vod.multivariant_playlist(variants, attributes)
-    return {replay_prefix(recording) + PLAYLIST: multivariant, **media}
+    top = multivariant_playlist(variants, attributes)
+    return {replay_prefix(recording) + PLAYLIST: top, **media}
 
 
 def _torrent_contents(

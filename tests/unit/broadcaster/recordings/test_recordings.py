@@ -10,9 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoal.broadcaster.recordings import vod
 from shoal.broadcaster.recordings.catalogue import Replay, public_list, select_outdated
-from shoal.broadcaster.recordings.segments import RecordedSegment, align, start_time, total_duration
+from shoal.broadcaster.recordings.segments import (
+    RecordedSegment,
+    align,
+    hash_list,
+    media_playlist,
+    multivariant_playlist,
+    start_time,
+    total_duration,
+)
 from shoal.broadcaster.torrents import (
     MAX_REPLAY_PIECE_BYTES,
     MAX_REPLAY_PIECES,
@@ -44,7 +51,7 @@ def gap(sequence: int, variant: int = 0, *, new: bool = False) -> RecordedSegmen
 
 
 def test_a_replays_playlist_is_complete_and_ended() -> None:
-    text = vod.media_playlist([segment(7), segment(8), segment(9, new=True), gap(10), segment(11)])
+    text = media_playlist([segment(7), segment(8), segment(9, new=True), gap(10), segment(11)])
     playlist = m3u8.loads(text)
     assert (playlist.playlist_type, playlist.is_endlist) == ("vod", True)
     assert playlist.media_sequence == 7
@@ -61,13 +68,13 @@ def test_a_replays_playlist_is_complete_and_ended() -> None:
 
 
 def test_the_first_segment_never_has_a_discontinuity() -> None:
-    assert "DISCONTINUITY" not in vod.media_playlist([segment(7, new=True), segment(8)])
+    assert "DISCONTINUITY" not in media_playlist([segment(7, new=True), segment(8)])
 
 
 def test_each_new_init_section_is_named_once() -> None:
     one, two = (msgspec.structs.replace(segment(n), init_name="a-init.mp4") for n in (1, 2))
     three = msgspec.structs.replace(segment(3, new=True), init_name="b-init.mp4")
-    text = vod.media_playlist([one, two, three])
+    text = media_playlist([one, two, three])
     assert [line for line in text.splitlines() if "MAP" in line] == [
         '#EXT-X-MAP:URI="a-init.mp4"',
         '#EXT-X-MAP:URI="b-init.mp4"',
@@ -76,7 +83,7 @@ def test_each_new_init_section_is_named_once() -> None:
 
 def test_variants_have_owncasts_attributes_or_measured_bandwidth() -> None:
     variants = {0: [segment(1)], 1: [gap(1, 1), segment(2, 1)]}
-    playlist = m3u8.loads(vod.multivariant_playlist(variants, {1: 'BANDWIDTH=300,CODECS="x"'}))
+    playlist = m3u8.loads(multivariant_playlist(variants, {1: 'BANDWIDTH=300,CODECS="x"'}))
     assert [(p.uri, p.stream_info.bandwidth) for p in playlist.playlists] == [
         ("0/playlist.m3u8", 1_000_000),
         ("1/playlist.m3u8", 300),
@@ -84,7 +91,7 @@ def test_variants_have_owncasts_attributes_or_measured_bandwidth() -> None:
 
 
 def test_the_hash_list_leaves_out_gaps() -> None:
-    listed = msgspec.json.decode(vod.hash_list([segment(1), gap(2), segment(3)]))["segments"]
+    listed = msgspec.json.decode(hash_list([segment(1), gap(2), segment(3)]))["segments"]
     assert [item["name"] for item in listed] == ["stream-a-1.ts", "stream-a-3.ts"]
     assert listed[0] == {
         **{"name": "stream-a-1.ts", "sequence": 1, "size": 500_000, "duration": 4.0},
@@ -130,7 +137,7 @@ def test_whatever_was_lost_variants_are_aligned(places: dict[int, dict[int, bool
     kept = {(s.variant, s.name) for segments in variants.values() for s in segments if s.name}
     assert kept == {(s.variant, s.name) for own in recorded.values() for s in own if s.name}
     for segments in variants.values():
-        playlist = m3u8.loads(vod.media_playlist(segments))
+        playlist = m3u8.loads(media_playlist(segments))
         assert len(playlist.segments) == len(segments)
         assert playlist.is_endlist
 
