@@ -34,7 +34,7 @@ def table() -> list[Row]:
 
 def names_in_python(text: str) -> set[str]:
     """Functions as `function` and `Class.method`."""
-    functions = ast.FunctionDef | ast.AsyncFunctionDef
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
     names: set[str] = set()
     for node in ast.parse(text).body:
         if isinstance(node, functions):

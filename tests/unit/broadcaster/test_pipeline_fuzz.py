@@ -67,7 +67,7 @@ class Owncast:
         shutil.rmtree(self.path, ignore_errors=True)
         self.streams += 1
         self.names: dict[int, list[str]] = {variant: [] for variant in VARIANTS}
-        self.index = dict.fromkeys(VARIANTS, 0)
+        self.index: dict[int, int] = dict.fromkeys(VARIANTS, 0)
         self.growing: set[Name] = set()
         for variant in VARIANTS:
             (self.path / str(variant)).mkdir(parents=True)
@@ -300,7 +300,8 @@ def test_every_segment_is_published_once_and_in_order_or_counted_as_lost(
                 lives.append([])
             else:
                 lives[-1].append(event)
+        life = Life(world)
         for number, own in enumerate(lives):
-            life = Life(world)
+            life = Life(world) if number else life
             asyncio.run(life.live(own, last=number == len(lives) - 1))
         check(world, life)
