@@ -202,7 +202,7 @@ class Pipeline:
             segment = await queue.get()
             spooled = segment.spooled
             data = segment.data or await self._spool.read(spooled.variant, spooled.name)
-            if data is not None and is_whole(spooled.name, data):
+            if data is not None:
                 await self._process(segment, data)
             else:
                 self._lose(segment, None)
@@ -377,7 +377,7 @@ class Pipeline:
             if self._seed is None or not descriptor.infohash:
                 continue
             data = await self._spool.read(descriptor.variant, descriptor.name)
-            if data is not None and is_whole(descriptor.name, data):
+            if data is not None:
                 path = self._spool.path(descriptor.variant, descriptor.name)
                 await self._seed.add(path, data, descriptor.url)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from shoal.broadcaster.hls_watcher import is_whole
 from shoal.broadcaster.owncast_playlist import SegmentName
 from shoal.problems import Problems
 
@@ -71,8 +72,15 @@ class Spool:
         return True
 
     async def read(self, variant: int, name: str) -> bytes | None:
-        """Return a file's bytes; None if it is gone or, reported as a problem, unreadable."""
-        path = self.path(variant, name)
+        """Return a segment's bytes; None if they are gone or damaged."""
+        data = await self._read(self.path(variant, name))
+        return data if data is not None and is_whole(name, data) else None
+
+    async def read_init_section(self, variant: int, name: str) -> bytes | None:
+        """Return an init section's bytes; None if they are gone."""
+        return await self._read(self.path(variant, name))
+
+    async def _read(self, path: Path) -> bytes | None:
         try:
             return await asyncio.to_thread(path.read_bytes)
         except FileNotFoundError:

@@ -167,7 +167,7 @@ class Uploader:
 
     async def _put_init_section(self, variant: int, name: str) -> bool:
         if (variant, name) not in self._stored_init_sections:
-            data = await self._spool.read(variant, name)
+            data = await self._spool.read_init_section(variant, name)
             if data is None:
                 return False
             await self._store.put_segment(live_key(variant, name), data)

@@ -65,6 +65,27 @@ def test_a_segment_is_found_once_when_it_is_listed_and_has_stopped_growing(tmp_p
     assert scan(watcher) == []
 
 
+def test_a_file_that_changes_while_it_is_read_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owncast, watcher = Owncast(tmp_path), HlsWatcher(tmp_path)
+    path = owncast.segment("stream-a-0.ts", PACKET * 3)
+    owncast.playlist("stream-a-0.ts")
+    poll(watcher)
+    read_bytes = Path.read_bytes
+
+    def read_while_it_grows(path: Path) -> bytes:
+        data = read_bytes(path)
+        if len(data) < len(PACKET * 5):
+            path.write_bytes(PACKET * 5)
+        return data
+
+    monkeypatch.setattr(Path, "read_bytes", read_while_it_grows)
+    assert poll(watcher) == []
+    found = [*poll(watcher), *poll(watcher)]
+    assert [(segment.path, segment.data) for segment in found] == [(path, PACKET * 5)]
+
+
 def test_a_file_that_is_cut_off_within_a_packet_is_not_read(tmp_path: Path) -> None:
     owncast, watcher = Owncast(tmp_path), HlsWatcher(tmp_path)
     path = owncast.segment("stream-a-0.ts", PACKET + b"\x47abc")

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from shoal.aio import Changes
+from shoal.broadcaster import pipeline
 from shoal.broadcaster import timeline as timelines
 from shoal.broadcaster.hls_watcher import HlsWatcher
 from shoal.broadcaster.pipeline import Pipeline
@@ -179,3 +180,93 @@ async def test_a_segment_that_cannot_be_read_back_from_the_spool_is_lost_and_the
         await until(lambda: station.names == ["stream-a-0.ts", "stream-a-3.ts"])
         assert station.pipeline.lost == 2
         assert str(unreadable) in station.problems.standing()[0].message
+
+
+async def test_resume_drops_what_was_uploaded_and_never_published_and_its_key_expires(
+    tmp_path: Path,
+) -> None:
+    station = Station(tmp_path, StandInStore())
+    async with station.running():
+        for index in (0, 2):  # a gap took the place of 1
+            await station.publish("a", index)
+    late = msgspec.structs.replace(station.spool.load()[0], index=1, name="stream-a-1.ts")
+    await station.spool.write(late, transport_stream("late", 10))
+    station = Station(tmp_path, StandInStore())
+    async with station.running():
+        await until(lambda: station.timeline.expired_keys(time.time()))
+    assert station.timeline.expired_keys(time.time()) == ["live/0/stream-a-1.ts"]
+    saved = station.state.load()
+    assert saved is not None
+    assert saved.expired == station.timeline.expired
+    assert {segment.name for segment in station.spool.load()} == {"stream-a-0.ts", "stream-a-2.ts"}
+
+
+async def test_a_new_stream_is_saved_before_its_first_segment_so_that_a_crash_loses_nothing(
+    tmp_path: Path,
+) -> None:
+    store = StandInStore()
+    store.away = True
+    station = Station(tmp_path, store)
+    async with station.running():
+        name = station.owncast.write("a", 5, packets=10)
+        await until((tmp_path / f"segments/0/{name}.json").exists)
+    station.owncast.start_stream()  # meanwhile Owncast has emptied its folder
+    store.away = False
+    station = Station(tmp_path, store)
+    async with station.running():
+        await until(lambda: station.names == [name])
+
+
+async def test_a_file_that_was_written_again_is_withdrawn_and_published_with_its_new_bytes(
+    tmp_path: Path,
+) -> None:
+    store = StandInStore()
+    store.away = True
+    station = Station(tmp_path, store)
+    async with station.running():
+        name = station.owncast.write("a", 0, packets=10)
+        await until(lambda: station.uploader.waiting)
+        path = tmp_path / "hls/0" / name
+        path.write_bytes(b"")  # as Owncast does: cut off first
+        store.away = False
+        await asyncio.sleep(0.05)
+        assert station.names == []
+        path.write_bytes(complete := transport_stream("complete", 12))
+        await until(lambda: station.names == [name])
+    assert store.objects[f"live/0/{name}"] == complete
+    assert station.timeline.descriptors()[0].size == len(complete)
+    assert station.spool.path(0, name).read_bytes() == complete
+    assert station.pipeline.lost == 0
+
+
+async def test_a_file_that_stays_cut_off_after_it_was_read_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline, "REREAD_S", 0.02)
+    store = StandInStore()
+    store.away = True
+    station = Station(tmp_path, store)
+    async with station.running():
+        name = station.owncast.write("a", 0, packets=10)
+        await until(lambda: station.uploader.waiting)
+        (tmp_path / "hls/0" / name).write_bytes(b"")
+        store.away = False
+        await until(lambda: station.pipeline.lost)
+        assert station.names == []
+        await station.publish("a", 1)
+
+
+async def test_an_init_section_is_named_by_its_digest(tmp_path: Path) -> None:
+    station = Station(tmp_path, store := StandInStore())
+    folder = tmp_path / "hls/0"
+    box = (16).to_bytes(4) + b"mdat" + bytes(8)
+    lines = ["#EXTM3U", "#EXT-X-TARGETDURATION:4"]
+    async with station.running():
+        for index, init in enumerate((b"one", b"two")):  # Owncast reuses the name
+            (folder / "init.mp4").write_bytes(init)
+            (folder / f"stream-a-{index}.m4s").write_bytes(box)
+            lines += ['#EXT-X-MAP:URI="init.mp4"', "#EXTINF:4.0,", f"stream-a-{index}.m4s"]
+            (folder / "stream.m3u8").write_text("\n".join(lines) + "\n")
+            await until(lambda index=index: len(station.names) == index + 1)
+    entries = station.timeline.windows[0].entries
+    assert [store.objects[f"live/0/{entry.init_name}"] for entry in entries] == [b"one", b"two"]

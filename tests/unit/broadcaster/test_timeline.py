@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shoal.broadcaster.timeline import WINDOW_SEGMENTS, Timeline
+from shoal.broadcaster.timeline import LATE_SEGMENTS, WINDOW_SEGMENTS, Timeline, TimelineEntry
 from tests.unit.broadcaster.examples import NOW, assign_sequence, entry
 
 
@@ -237,3 +237,32 @@ def test_an_object_that_was_given_up_is_kept_when_its_segment_is_published_after
     timeline.expire_now(0, "stream-a-1.ts")
     publish(timeline, "a", 0)
     assert timeline.expired_keys(NOW) == ["live/0/stream-a-1.ts"]
+
+
+def test_another_variant_gets_gaps_only_when_it_is_late_by_more_than_three_segments() -> None:
+    timeline = Timeline()
+    for variant in (0, 1):
+        publish(timeline, "a", 0, variant)
+    for index in range(1, LATE_SEGMENTS + 2):
+        publish(timeline, "a", index, variant=0)
+    assert len(timeline.windows[1].entries) == 1
+    publish(timeline, "a", LATE_SEGMENTS + 2, variant=0)
+    assert [e.descriptor is None for e in timeline.windows[1].entries] == [False, True]
+
+
+def test_a_variant_that_owncast_no_longer_lists_goes_with_its_stream() -> None:
+    timeline = Timeline()
+    for variant in (0, 1):
+        publish(timeline, "a", 0, variant)
+
+    def publish_one(stream: str, index: int) -> list[TimelineEntry]:
+        sequence = assign_sequence(timeline, stream, index)
+        place = entry(timeline, sequence, stream=stream, index=index)
+        return timeline.append(place, NOW, listed={0})
+
+    assert publish_one("a", 1) == []
+    assert set(timeline.windows) == {0, 1}
+    [removed] = publish_one("b", 0)
+    assert removed.descriptor is not None
+    assert removed.descriptor.variant == 1
+    assert set(timeline.windows) == {0}

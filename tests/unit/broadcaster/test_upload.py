@@ -17,9 +17,11 @@ from shoal.broadcaster.store import Store, StoreError
 from shoal.broadcaster.torrents import Torrent
 from shoal.broadcaster.upload import Uploader
 from shoal.problems import Problems
+from tests.support.broadcaster import transport_stream
 
 STORE_ONLY_S = 0.05
 NEVER_S = 60.0
+ONE, TWO, OLD, NEW = (transport_stream(seed, 2) for seed in ("one", "two", "old", "new"))
 SEGMENT = SpooledSegment(
     variant=0,
     stream="abc",
@@ -83,7 +85,7 @@ async def running(*parts: Uploader) -> AsyncIterator[None]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def spooled(folder: Path, data: bytes = b"1", segment: SpooledSegment = SEGMENT) -> None:
+async def spooled(folder: Path, data: bytes = ONE, segment: SpooledSegment = SEGMENT) -> None:
     await Spool(folder, Problems()).write(segment, data)
 
 
@@ -114,7 +116,7 @@ async def test_what_is_published_from_the_seed_is_reported_once_it_is_stored(
     uploads = uploader(tmp_path, store, LateSeed())
     await spooled(tmp_path)
     async with running(uploads):
-        assert await uploads.make_available(SEGMENT, b"1", TORRENT) == "seed"
+        assert await uploads.make_available(SEGMENT, ONE, TORRENT) == "seed"
         assert not uploads.healthy
         store.failing = False
         while not store.puts:  # noqa: ASYNC110 - another task stores it, even before it is published
@@ -126,7 +128,7 @@ async def test_what_is_published_from_the_seed_is_reported_once_it_is_stored(
         assert uploads.healthy
 
 
-@pytest.mark.parametrize("how", ["gone", "unreadable"])
+@pytest.mark.parametrize("how", ["gone", "unreadable", "cut off"])
 async def test_without_its_spool_file_an_upload_fails_and_the_queue_goes_on(
     tmp_path: Path, how: str
 ) -> None:
@@ -135,18 +137,20 @@ async def test_without_its_spool_file_an_upload_fails_and_the_queue_goes_on(
     uploads = uploader(tmp_path, store, LateSeed())
     following = msgspec.structs.replace(SEGMENT, index=2, name="stream-abc-2.ts")
     await spooled(tmp_path)
-    await spooled(tmp_path, b"2", following)
-    for segment, data in ((SEGMENT, b"1"), (following, b"2")):
+    await spooled(tmp_path, TWO, following)
+    for segment, data in ((SEGMENT, ONE), (following, TWO)):
         assert await uploads.make_available(segment, data, TORRENT) == "seed"
         uploads.report_when_stored(segment)
     path = tmp_path / "0" / SEGMENT.name
     path.unlink()
     if how == "unreadable":
         path.mkdir()
+    elif how == "cut off":
+        path.write_bytes(ONE[:-1])
     store.failing = False
     async with running(uploads):
         assert await uploads.stored_late.get() == following
-    assert store.puts == [b"2"]
+    assert store.puts == [TWO]
     assert uploads.waiting == 0
 
 
@@ -156,28 +160,28 @@ async def test_an_upload_that_is_withdrawn_is_over_before_the_next_bytes_are_sen
     store = StandInStore(0.1)
     uploads = uploader(tmp_path, store, LateSeed())
     async with running(uploads):
-        assert await uploads.make_available(SEGMENT, b"old", TORRENT) == "seed"
+        assert await uploads.make_available(SEGMENT, OLD, TORRENT) == "seed"
         assert store.underway == 1
         await uploads.withdraw(SEGMENT)
         assert store.underway == 0
         store.failing = True
-        await spooled(tmp_path, b"old")
-        assert await uploads.make_available(SEGMENT, b"old", TORRENT) == "seed"
+        await spooled(tmp_path, OLD)
+        assert await uploads.make_available(SEGMENT, OLD, TORRENT) == "seed"
         await uploads.withdraw(SEGMENT)  # from the queue, too
         assert (store.underway, uploads.waiting) == (0, 0)
         store.failing = False
         store.puts.clear()
-        await spooled(tmp_path, b"new")
+        await spooled(tmp_path, NEW)
         uploads.retry_later(SEGMENT)
         assert await uploads.stored_late.get() == SEGMENT
-        assert store.puts == [b"new"]
+        assert store.puts == [NEW]
 
 
 async def test_an_init_section_is_stored_once_and_before_its_segment(tmp_path: Path) -> None:
     store = StandInStore()
     uploads = uploader(tmp_path, store, None)
     segment = msgspec.structs.replace(SEGMENT, init_name="abc-1234-init.mp4")
-    await Spool(tmp_path, Problems()).write(segment, b"1", b"init")
+    await Spool(tmp_path, Problems()).write(segment, ONE, b"init")
     for _ in range(2):
-        assert await uploads.make_available(segment, b"1", None) == "store"
-    assert store.puts == [b"init", b"1", b"1"]
+        assert await uploads.make_available(segment, ONE, None) == "store"
+    assert store.puts == [b"init", ONE, ONE]
