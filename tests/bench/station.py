@@ -11,29 +11,20 @@ import asyncio
 import statistics
 import tempfile
 import time
-from collections.abc import Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import aiohttp
 
 from shoal.local.store import bytes_sent
 from tests.bench.record import cpu_s, memory_mb, record
 from tests.support.station import Station, fetch, station
-from tests.support.viewers import Viewer, chromium, received, settled
+from tests.support.viewers import Viewer, chromium, received, run_in_thread, settled
 
 DELAYS_WANTED = 50
 VIEWERS = 3
 POLL_S = 0.004
-
-T = TypeVar("T")
-
-
-def run_in_thread(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine in another thread, because Playwright's event loop runs in this one."""
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, work).result()
 
 
 async def publish_delays_ms(running: Station, count: int) -> list[float]:

@@ -1,13 +1,11 @@
 """One run of a swarm bench: viewers join, are measured for a while, and leave."""
 
-import asyncio
 import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from shoal.local.store import bytes_sent
 from tests.bench import network, processor
@@ -18,6 +16,7 @@ from tests.bench.swarm_results import Counts, Window, counts, results
 from tests.bench.swarm_slots import BrowserSlot, Slot
 from tests.support.corrupt_peer import unpublished_segments
 from tests.support.station import Station
+from tests.support.viewers import run_in_thread
 
 READY_TIMEOUT_S = 120.0
 """for all viewers together; those that are not ready then count as well"""
@@ -26,19 +25,11 @@ WARM_UP_S = 15.0
 POLL_S = 0.1
 QUIET_S = 0.4
 
-T = TypeVar("T")
-
 
 def print_line(text: str) -> None:
     """Print a line without buffering."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
-
-
-def run_in_thread(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine in another thread, because Playwright's event loop runs in this one."""
-    with ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, work).result()
 
 
 class Run:

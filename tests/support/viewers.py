@@ -1,9 +1,11 @@
 """Real viewers: headless Chromium, driven by Playwright."""
 
+import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from playwright.sync_api import Browser, Page, TimeoutError, WebSocket, sync_playwright
 
@@ -26,6 +28,14 @@ CHROMIUM_ARGUMENTS = [
 ]
 
 QUIET_MS = 400
+
+T = TypeVar("T")
+
+
+def run_in_thread(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine in another thread, because Playwright's event loop runs in this one."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
 
 
 @contextmanager
